@@ -1,0 +1,183 @@
+"""Checks of settings: each returns the checked value or raises :class:`OptionError`.
+
+Every message says what was expected, what came, and, where it is known, what to do.
+"""
+
+import difflib
+import math
+import operator
+from collections.abc import Collection, Sequence
+from numbers import Real
+from typing import SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayes_hybrid.errors import OptionError
+
+__all__ = ["choice", "fraction", "positive_float", "positive_int", "probabilities", "suggestion"]
+
+
+def suggestion(value: object, options: Collection[str]) -> str:
+    """The words ``"; did you mean 'b'?"`` when an option is close to ``value``, or nothing.
+
+    Args:
+        value: what was typed; case does not matter, and anything but text has no near option.
+        options: what could have been meant.
+
+    Example:
+        >>> suggestion("Relue", ["linear", "relu"])
+        "; did you mean 'relu'?"
+        >>> suggestion("markov", ["linear", "relu"])
+        ''
+    """
+    if not isinstance(value, str):
+        return ""
+    by_folded = {option.casefold(): option for option in options}
+    near = difflib.get_close_matches(value.casefold(), by_folded, n=1)
+    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""
+
+
+def choice(name: str, value: str, options: Sequence[str]) -> str:
+    """``value``, which has to be one of ``options``.
+
+    Args:
+        name: the setting, as its user writes it.
+        value: what came.
+        options: what it may be, in the order in which the message lists them.
+
+    Raises:
+        OptionError: ``value`` is none of them; the message names the nearest one.
+
+    Example:
+        >>> choice("gate", "relu", ["linear", "relu"])
+        'relu'
+        >>> choice("gate", "rellu", ["linear", "relu"])
+        Traceback (most recent call last):
+        bayes_hybrid.errors.OptionError: gate must be one of 'linear', 'relu'; got 'rellu';
+            did you mean 'relu'?
+    """
+    # Only text is compared, because an array compared with text gives an array, not an answer.
+    if isinstance(value, str) and value in options:
+        return value
+    listed = ", ".join(repr(option) for option in options)
+    raise OptionError(f"{name} must be one of {listed}; got {value!r}{suggestion(value, options)}")
+
+
+def positive_int(name: str, value: SupportsIndex, *, minimum: int = 1) -> int:
+    """``value`` as a Python ``int``, which has to be a whole number ``>= minimum``.
+
+    NumPy integers pass; ``bool`` does not, because ``num_regimes=True`` is a mistake; nor does a
+    ``float`` such as 8.0.
+
+    Raises:
+        OptionError: not an integer, or below ``minimum``.
+
+    Example:
+        >>> positive_int("num_regimes", 3, minimum=2)
+        3
+        >>> positive_int("num_regimes", 1, minimum=2)
+        Traceback (most recent call last):
+        bayes_hybrid.errors.OptionError: num_regimes must be an integer >= 2; got 1
+    """
+    wanted = f"{name} must be an integer >= {minimum}; got {value!r}"
+    if isinstance(value, bool | np.bool_):
+        raise OptionError(f"{wanted}, a bool")
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        raise OptionError(f"{wanted}, of type {type(value).__name__}") from None
+    if whole < minimum:
+        raise OptionError(wanted)
+    return whole
+
+
+def positive_float(name: str, value: float) -> float:
+    """``value`` as a Python ``float``, which has to be finite and above 0.
+
+    Raises:
+        OptionError: not a real number, not finite, 0 or negative.
+
+    Example:
+        >>> positive_float("noise_floor", 1)
+        1.0
+        >>> positive_float("noise_floor", -0.5)
+        Traceback (most recent call last):
+        bayes_hybrid.errors.OptionError: noise_floor must be a finite number > 0; got -0.5
+    """
+    wanted = f"{name} must be a finite number > 0; got {value!r}"
+    number = _real(wanted, value)
+    if not (math.isfinite(number) and number > 0.0):
+        raise OptionError(wanted)
+    return number
+
+
+def fraction(name: str, value: float, *, closed: bool = False) -> float:
+    """``value`` as a Python ``float``, which has to lie between 0 and 1.
+
+    Args:
+        name: the setting, as its user writes it.
+        value: what came.
+        closed: whether 0 and 1 themselves are allowed.
+
+    Raises:
+        OptionError: not a real number, or outside; above 1 the message asks whether a percentage
+            was meant.
+
+    Example:
+        >>> fraction("prob", 0.9)
+        0.9
+        >>> fraction("held_out", 0, closed=True)
+        0.0
+        >>> fraction("prob", 90)
+        Traceback (most recent call last):
+        bayes_hybrid.errors.OptionError: prob must lie strictly between 0 and 1; got 90;
+            for a percentage, divide by 100
+    """
+    bounds = "between 0 and 1, ends included" if closed else "strictly between 0 and 1"
+    wanted = f"{name} must lie {bounds}; got {value!r}"
+    number = _real(wanted, value)
+    inside = 0.0 <= number <= 1.0 if closed else 0.0 < number < 1.0
+    if not inside:
+        percentage = "; for a percentage, divide by 100" if 1.0 < number <= 100.0 else ""
+        raise OptionError(wanted + percentage)
+    return number
+
+
+def probabilities(probs: ArrayLike, *, name: str = "probs") -> NDArray[np.float64]:
+    """Probability levels ``[Q]`` as float64, each strictly between 0 and 1, in the given order.
+
+    The ends are refused because the quantile of a Normal at 0 or 1 is infinite.
+
+    Args:
+        probs: ``Q >= 1`` numbers; a single number is refused, so that the shape of a result never
+            depends on how its argument was written.
+        name: the setting, as its user writes it.
+
+    Raises:
+        OptionError: not a flat, non-empty list of numbers strictly between 0 and 1.
+
+    Example:
+        >>> probabilities([0.05, 0.5, 0.95])
+        array([0.05, 0.5 , 0.95])
+        >>> probabilities([0.5, 1.0])
+        Traceback (most recent call last):
+        bayes_hybrid.errors.OptionError: probs[1] must lie strictly between 0 and 1; got 1.0
+    """
+    wanted = f"{name} must be a flat list of numbers strictly between 0 and 1, such as [0.05, 0.95]"
+    try:
+        levels = np.array(probs, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise OptionError(f"{wanted}; got {probs!r}") from None
+    if levels.ndim != 1 or levels.size == 0:
+        raise OptionError(f"{wanted}; got {probs!r}, of shape {levels.shape}")
+    for index, level in enumerate(levels.tolist()):
+        fraction(f"{name}[{index}]", level)
+    return levels
+
+
+def _real(wanted: str, value: object) -> float:
+    """``value`` as a ``float``; text, ``None``, ``bool`` and arrays are refused."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise OptionError(f"{wanted}, of type {type(value).__name__}")
+    return float(value)

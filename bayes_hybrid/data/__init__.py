@@ -1,0 +1,24 @@
+"""Data in and out: table files, standardisation, simulators, and small built-in data sets."""
+
+from bayes_hybrid.data.atomic import atomic_file, refuse_existing
+from bayes_hybrid.data.builtin import load_gnp, load_motorcycle, load_nile
+from bayes_hybrid.data.columns import numeric_column
+from bayes_hybrid.data.scaling import Standardizer
+from bayes_hybrid.data.simulators import FAMILIES, Simulated, simulate
+from bayes_hybrid.data.tables import read_table, split_target, write_table
+
+__all__ = [
+    "FAMILIES",
+    "Simulated",
+    "Standardizer",
+    "atomic_file",
+    "load_gnp",
+    "load_motorcycle",
+    "load_nile",
+    "numeric_column",
+    "read_table",
+    "refuse_existing",
+    "simulate",
+    "split_target",
+    "write_table",
+]

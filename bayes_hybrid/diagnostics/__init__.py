@@ -1,0 +1,17 @@
+"""What a fit is worth: its ArviZ export, findings about it, and a verdict."""
+
+from bayes_hybrid.diagnostics.datatree import to_datatree
+from bayes_hybrid.diagnostics.finding import Finding
+from bayes_hybrid.diagnostics.interface import FitLike, PosteriorLike
+from bayes_hybrid.diagnostics.verdict import diagnose, exit_code, findings_frame, verdict
+
+__all__ = [
+    "Finding",
+    "FitLike",
+    "PosteriorLike",
+    "diagnose",
+    "exit_code",
+    "findings_frame",
+    "to_datatree",
+    "verdict",
+]

@@ -1,0 +1,180 @@
+"""How well the draws stand for the posterior: how the fit ended, restarts, k-hat, scale floor."""
+
+import math
+from typing import Final
+
+import numpy as np
+
+from bayes_hybrid.diagnostics.chains import psis_k
+from bayes_hybrid.diagnostics.evaluation import Evaluation
+from bayes_hybrid.diagnostics.finding import Finding, judge
+from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+
+__all__ = [
+    "approximation_findings",
+    "good_k",
+    "mean_disagreement",
+    "optimiser_findings",
+    "pareto_k",
+]
+
+MIN_PARETO_DRAWS: Final = 25
+"""A tail is a fifth of the draws, and a generalised Pareto distribution needs five points of it."""
+
+_BAD_K_SHARE: Final = 0.05
+"""LOO then rests on at most one row in twenty whose contribution is unreliable: those few can be
+refitted without one by one, more of them mean that the posterior leans on single rows."""
+
+_SPREAD: Final = 1.0 / 3.0
+"""Restarts that differ by a third of the predictive standard deviation add (1/3)**2 = 11% to its
+variance: the intervals of any one restart would be visibly too narrow."""
+
+_DROPPED: Final = 0.25
+"""More than one restart in four failing is no bad luck, but the data's or the settings' doing."""
+
+_FLOOR_SHARE: Final = 0.05
+"""A floor only stops a density from growing a spike; where more than one row in twenty sits on it,
+the floor and not the data sets the density."""
+
+
+def good_k(num_draws: int) -> float:
+    """``min(1 - 1 / log10(S), 0.7)``: with a Pareto k above it, S draws are too few.
+
+    Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learning Research
+    25 (72).
+
+    Example:
+        >>> good_k(10_000), round(good_k(100), 3)
+        (0.7, 0.5)
+    """
+    return min(1.0 - 1.0 / math.log10(num_draws), 0.7)
+
+
+def pareto_k(log_likelihood: FloatArray) -> FloatArray:
+    """Pareto k of the leave-one-out importance ratios ``1 / p(y_n | x_n, theta_rs)``, ``[N]``.
+
+    Args:
+        log_likelihood: ``[R, S, N]``; R S must be at least 25.
+
+    Returns:
+        k per row; ``-inf`` for rows whose ratios hardly vary, which leaving out changes nothing,
+        NaN for rows with a log likelihood that is not finite.
+
+    Source: Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, section 2.
+    """
+    draws = log_likelihood.reshape(-1, log_likelihood.shape[-1])
+    shapes = np.where(np.isfinite(draws).all(axis=0), -np.inf, np.nan)
+    # Ratios within a millionth of each other are equal at float32, in which draws may be made.
+    varying = np.isfinite(draws).all(axis=0) & (np.ptp(np.nan_to_num(draws), axis=0) > 1e-6)
+    for row in np.flatnonzero(varying):
+        shapes[row] = psis_k(draws[:, row])
+    return shapes
+
+
+def mean_disagreement(mean: FloatArray, variance: FloatArray) -> float:
+    """``sqrt(mean_n Var_r(m_rn) / mean_n Var[y | x_n])``, the spread between restarts.
+
+    ``m_rn`` is the mean over the draws of restart r of ``E[y | x_n, theta]``.
+
+    Args:
+        mean: ``[R, S, N]`` with R >= 2.
+        variance: predictive variance, ``[N]``.
+
+    Example:
+        >>> mean_disagreement(np.array([[[0.0]], [[2.0]]]), np.array([8.0]))
+        0.5
+    """
+    between = mean.mean(axis=1).var(axis=0, ddof=1)
+    return float(np.sqrt(between.mean() / variance.mean()))
+
+
+def optimiser_findings(fit: FitLike) -> list[Finding]:
+    """Whether the fit ended by its own rule, and how many restarts failed; needs no draws.
+
+    Args:
+        fit: the finished fit.
+    """
+    return [_converged(fit), _dropped(fit)]
+
+
+def approximation_findings(evaluation: Evaluation) -> list[Finding]:
+    """All findings about how well the draws stand for the posterior.
+
+    Args:
+        evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
+    """
+    findings = [_khat(evaluation.log_likelihood)]
+    if evaluation.usage.shape[0] > 1:
+        findings.insert(0, _spread(mean_disagreement(evaluation.mean, evaluation.variance)))
+    if evaluation.at_floor is not None:
+        findings.append(_floor(evaluation.at_floor))
+    return findings
+
+
+def _converged(fit: FitLike) -> Finding:
+    return judge(
+        "converged",
+        float(fit.converged),
+        ">=",
+        1.0,
+        meaning=fit.status,
+        advice="Raise the budget of steps and fit again, or check that held-out log density no "
+        "longer changes.",
+    )
+
+
+def _dropped(fit: FitLike) -> Finding:
+    kept, dropped = fit.posterior.num_restarts, fit.num_restarts_dropped
+    return judge(
+        "restarts_dropped",
+        dropped / (kept + dropped) if kept + dropped else 1.0,
+        "<=",
+        _DROPPED,
+        meaning=f"{dropped} of {kept + dropped} restarts failed and were left out.",
+        advice="Look for extreme values in the data, lower the learning rate, or add restarts.",
+        failing="warning" if kept else "error",
+    )
+
+
+def _spread(value: float) -> Finding:
+    return judge(
+        "mean_disagreement",
+        value,
+        "<=",
+        _SPREAD,
+        meaning=f"The restarts' predicted means differ by {value:.2f} predictive standard "
+        "deviations.",
+        advice="The posterior has several modes and the restarts sit in different ones. Their "
+        "mixture is reported; add restarts until predictions no longer move.",
+    )
+
+
+def _khat(log_likelihood: FloatArray) -> Finding:
+    num_draws = log_likelihood.shape[0] * log_likelihood.shape[1]
+    value, what = math.nan, f"needs at least {MIN_PARETO_DRAWS} draws; there are {num_draws}"
+    if num_draws >= MIN_PARETO_DRAWS:
+        # Written so that a k that is NaN counts as bad.
+        value = float((~(pareto_k(log_likelihood) <= good_k(num_draws))).mean())
+        what = f"has k-hat above {good_k(num_draws):.2f} for {value:.1%} of the rows"
+    return judge(
+        "pareto_k",
+        value,
+        "<=",
+        _BAD_K_SHARE,
+        meaning=f"Leave-one-out by importance sampling {what}.",
+        advice="Do not compare models by this LOO; use cross-validation. Rows with a large k are "
+        "outliers or the only rows of their kind: look at them.",
+    )
+
+
+def _floor(value: float) -> Finding:
+    return judge(
+        "scale_floor",
+        value,
+        "<=",
+        _FLOOR_SHARE,
+        meaning=f"For {value:.1%} of the rows the expert's scale is at the smallest value allowed.",
+        advice="Targets are repeated, rounded or nearly free of noise, so densities are set by "
+        "the floor: do not compare log densities, and lower the floor if the noise really is "
+        "that small.",
+    )

@@ -1,0 +1,54 @@
+"""ArviZ's statistics of plain arrays of draws, with types."""
+
+from typing import Any, cast
+
+import numpy as np
+from arviz_stats import base
+
+from bayes_hybrid.diagnostics.interface import FloatArray
+
+__all__ = ["ess_bulk", "psis_k", "r_hat"]
+
+# ArviZ annotates nothing here.
+_STATS = cast(Any, base).array_stats
+
+
+def r_hat(draws: FloatArray) -> FloatArray:
+    """Rank-normalised split r-hat of ``[R, S, ...]`` over restarts and draws, ``[...]``.
+
+    Infinite where a quantity moves within no chain but differs between chains.
+
+    Source: Vehtari, Gelman, Simpson, Carpenter and Buerkner (2021), Bayesian Analysis 16, 667-718.
+    """
+    with np.errstate(all="ignore"):
+        return np.asarray(_STATS.rhat(draws, chain_axis=0, draw_axis=1), dtype=np.float64)
+
+
+def ess_bulk(draws: FloatArray) -> FloatArray:
+    """Bulk effective sample size of ``[R, S, ...]`` over restarts and draws, ``[...]``.
+
+    Source: as :func:`r_hat`.
+    """
+    with np.errstate(all="ignore"):
+        ess = _STATS.ess(draws, chain_axis=0, draw_axis=1, method="bulk")
+    return np.asarray(ess, dtype=np.float64)
+
+
+def psis_k(log_likelihood: FloatArray) -> float:
+    """Pareto k of the ratios ``1 / p(y_n | theta_s)`` that leave row n out, from its ``[S]`` logs.
+
+    ``-inf`` where the largest ratios are all equal, so that there is no tail, and NaN where other
+    ties keep the tail from being fitted.
+
+    Args:
+        log_likelihood: at least 25 draws.
+
+    Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learning Research
+    25 (72).
+    """
+    try:
+        with np.errstate(all="ignore"):
+            # ArviZ negates what it is given.
+            return float(_STATS.psislw(log_likelihood)[1])
+    except ValueError:  # what ArviZ raises where the largest fifth of the ratios are all equal
+        return -np.inf

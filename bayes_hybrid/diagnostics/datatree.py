@@ -1,0 +1,223 @@
+"""A fit as an ArviZ object.
+
+Built with :func:`arviz_base.dict_to_dataset`, which is the same in both generations of ArviZ, one
+group at a time, so that a data column may have the name of a model site.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any, Final
+
+import arviz_base
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayes_hybrid import checks
+from bayes_hybrid.diagnostics.evaluation import (
+    Evaluation,
+    evaluate,
+    held_out,
+    spread_rows,
+)
+from bayes_hybrid.diagnostics.gate import regime_distance
+from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.random import spawn_seeds
+
+__all__ = ["to_datatree"]
+
+_SAMPLE_DIMS: Final = ("chain", "draw")
+_DIMS: Final = (*_SAMPLE_DIMS, "obs", "regime", "feature")
+
+
+def to_datatree(
+    fit: FitLike,
+    *,
+    x_test: FloatArray | None = None,
+    y_test: FloatArray | None = None,
+    seed: int,
+    max_rows: int | None = 5_000,
+) -> xr.DataTree:
+    """The fit as a ``DataTree`` that ArviZ 0.x and 1.x read; restarts are its chains.
+
+    =============================  ===============================================================
+    group                          variables
+    =============================  ===============================================================
+    ``posterior``                  ``usage[regime]`` and ``log_lik``, which do not depend on how
+                                   hidden units are numbered and on which r-hat should be read;
+                                   then the model's sites, in standardised units
+    ``posterior_fixed``            those of them with an element that does not move within a
+                                   chain, such as features held at their mode, or the usage of a
+                                   regime that is exactly 0: r-hat and ESS are not defined there
+    ``posterior_predictive``       a draw of the target for each posterior draw, ``[obs]``
+    ``log_likelihood``             of the target, marginal over the regimes, ``[obs]``
+    ``sample_stats``               statistics of the sampler where one was run, and each chain's
+                                   ``regime_disagreement`` with the others
+    ``observed_data``              the target, ``[obs]``
+    ``constant_data``              ``x [obs, feature]``
+    ``predictions``                draws of the target at the held-out rows
+    ``predictions_constant_data``  ``x``; with ``y_test`` also ``y`` and ``log_density``
+    =============================  ===============================================================
+
+    The last two exist with held-out rows only, ``posterior_fixed`` only where it is needed.  The
+    coordinate ``obs`` is the row's position in the data.  The target keeps its name, except that
+    "/" becomes "_", and that the name of a dimension gets a trailing "_".
+
+    Args:
+        fit: the finished fit.
+        x_test: held-out features ``[M, D]``, in the units of the data.
+        y_test: held-out targets ``[M]``.
+        seed: for the predictive draws.
+        max_rows: at most so many rows, evenly spread, are exported, and ``usage``, ``log_lik`` and
+            leave-one-out are then those of the rows exported; ``None`` for all.  Each row takes
+            16 bytes per posterior draw.
+
+    Returns:
+        The tree, in memory; ``to_netcdf(path, engine="h5netcdf")`` writes it.  With ArviZ 0.x use
+        ``arviz.preview`` on it, or read the written file with ``arviz.from_netcdf``.
+
+    Raises:
+        OptionError: ``max_rows`` is below 1, or ``seed`` is negative.
+        DataError: held-out rows of a wrong shape, or targets without features.
+    """
+    if max_rows is not None:
+        checks.positive_int("max_rows", max_rows)
+    test = held_out(x_test, y_test, fit.x.shape[1])
+    evaluation = evaluate(fit, max_rows=max_rows)
+    x, y = fit.x[evaluation.rows], fit.y[evaluation.rows]
+    name, coords = _target(fit.target_name), _coords(fit, evaluation.rows)
+    train_seed, test_seed = spawn_seeds(seed, 2)
+    predictive = {name: fit.posterior.sample_per_draw(x, train_seed)}
+    groups = _posterior(fit, evaluation, coords)
+    groups["posterior_predictive"] = _dataset(predictive, {name: ["obs"]}, coords)
+    groups["log_likelihood"] = _dataset({name: evaluation.log_likelihood}, {name: ["obs"]}, coords)
+    groups["sample_stats"] = _sample_stats(fit, evaluation, coords)
+    groups["observed_data"] = _dataset({name: y}, {name: ["obs"]}, coords, sample_dims=())
+    groups["constant_data"] = _dataset({"x": x}, {"x": ["obs", "feature"]}, coords, sample_dims=())
+    if test is not None:
+        groups |= _predictions(fit, *test, test_seed, max_rows)
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs = _attributes(fit)
+    return tree
+
+
+def _dataset(
+    variables: Mapping[str, NDArray[Any]],
+    dims: Mapping[str, Sequence[str]],
+    coords: Mapping[str, Any],
+    *,
+    sample_dims: Sequence[str] = _SAMPLE_DIMS,
+) -> xr.Dataset:
+    """One group; ``dims`` are those after the sample dimensions."""
+    used = {dim for names in dims.values() for dim in names}
+    dataset: xr.Dataset = arviz_base.dict_to_dataset(
+        dict(variables),
+        dims={name: list(names) for name, names in dims.items()},
+        coords={dim: values for dim, values in coords.items() if dim in used},
+        sample_dims=list(sample_dims),
+        attrs=_library(),
+        check_conventions=False,  # a warning where chains outnumber draws
+    )
+    return dataset
+
+
+def _posterior(
+    fit: FitLike, evaluation: Evaluation, coords: Mapping[str, Any]
+) -> dict[str, xr.Dataset]:
+    """The groups ``posterior`` and, where needed, ``posterior_fixed``."""
+    summaries = {"usage": evaluation.usage, "log_lik": evaluation.log_likelihood.sum(axis=-1)}
+    sites = {name.replace("/", "_"): draws for name, draws in fit.posterior.sites.items()}
+    clash = sorted(summaries.keys() & sites)
+    if clash or len(sites) < len(fit.posterior.sites):
+        raise ValueError(f"site names must be distinct and none of {[*summaries]}; got {[*sites]}")
+    dims = {"usage": ["regime"], "log_lik": []} | {
+        name: [f"{name}_dim_{axis}" for axis in range(draws.ndim - 2)]
+        for name, draws in sites.items()
+    }
+    both: dict[str, dict[str, FloatArray]] = {"posterior": {}, "posterior_fixed": {}}
+    for name, draws in (summaries | sites).items():
+        both["posterior" if _moves(draws) else "posterior_fixed"][name] = draws
+    return {
+        group: _dataset(variables, {name: dims[name] for name in variables}, coords)
+        for group, variables in both.items()
+        if variables or group == "posterior"
+    }
+
+
+def _moves(draws: FloatArray) -> bool:
+    """Whether every element varies within every chain, by more than its rounding error.
+
+    ArviZ divides by variances within chains; a standard deviation below 1e-150 squares to zero.
+    """
+    if draws.shape[1] < 2:
+        return True  # r-hat and ESS are NaN, quietly, for so few draws
+    with np.errstate(invalid="ignore"):  # what is infinite in every draw has no spread
+        spread = np.ptp(draws, axis=1)
+    return bool((spread > np.maximum(1e-12 * np.abs(draws).max(axis=1), 1e-150)).all())
+
+
+def _sample_stats(fit: FitLike, evaluation: Evaluation, coords: Mapping[str, Any]) -> xr.Dataset:
+    """The sampler's statistics, and how far each chain's responsibilities are from the others'."""
+    stats = {name: np.asarray(values) for name, values in fit.sampler.items()}
+    if "diverging" in stats:
+        stats["diverging"] = stats["diverging"].astype(bool)
+    distance = regime_distance(evaluation.responsibilities)
+    others = max(1, distance.shape[0] - 1)
+    by_chain = {"regime_disagreement": distance.sum(axis=1) / others}
+    return _dataset(stats, {}, coords).merge(_dataset(by_chain, {}, coords, sample_dims=["chain"]))
+
+
+def _predictions(
+    fit: FitLike, x: FloatArray, y: FloatArray | None, seed: int, max_rows: int | None
+) -> dict[str, xr.Dataset]:
+    """The groups of the held-out rows."""
+    rows = spread_rows(x.shape[0], max_rows)
+    x, name, coords = x[rows], _target(fit.target_name), _coords(fit, rows)
+    constant: dict[str, FloatArray] = {"x": x}
+    if y is not None:
+        constant |= {"y": y[rows], "log_density": fit.posterior.log_density(x, y[rows])}
+    dims = {"x": ["obs", "feature"], "y": ["obs"], "log_density": ["obs"]}
+    used = {variable: dims[variable] for variable in constant}
+    draws = {name: fit.posterior.sample_per_draw(x, seed)}
+    return {
+        "predictions": _dataset(draws, {name: ["obs"]}, coords),
+        "predictions_constant_data": _dataset(constant, used, coords, sample_dims=()),
+    }
+
+
+def _coords(fit: FitLike, rows: NDArray[np.intp]) -> dict[str, Any]:
+    return {
+        "obs": rows,
+        "regime": list(fit.posterior.regime_names),
+        "feature": list(fit.feature_names),
+    }
+
+
+def _target(name: str) -> str:
+    """A variable name that netCDF groups and ArviZ take: no "/", and no name of a dimension."""
+    name = name.replace("/", "_") or "y"
+    return f"{name}_" if name in _DIMS else name
+
+
+def _library() -> dict[str, str]:
+    try:
+        return {
+            "inference_library": "bayes_hybrid",
+            "inference_library_version": metadata.version("bayes_hybrid"),
+        }
+    except metadata.PackageNotFoundError:  # imported from a source folder, not installed
+        return {"inference_library": "bayes_hybrid"}
+
+
+def _attributes(fit: FitLike) -> dict[str, str | int]:
+    """What a reader of the file wants to know; netCDF has no booleans."""
+    return {
+        **_library(),
+        "method": fit.method,
+        "status": fit.status,
+        "converged": int(fit.converged),
+        "seed": fit.seed,
+        "num_restarts_dropped": fit.num_restarts_dropped,
+        "num_rows": int(fit.x.shape[0]),
+        "target_name": fit.target_name,
+    }

@@ -1,0 +1,139 @@
+"""One pass over the rows that computes what the findings and the export read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
+from bayes_hybrid.errors import DataError
+
+__all__ = ["Evaluation", "evaluate", "held_out", "row_chunks", "spread_rows"]
+
+_CELLS_PER_CHUNK = 2**22
+"""Numbers per intermediate array: 32 MB in float64, whatever the number of rows."""
+
+_NUM_MEAN_ROWS = 50
+"""Rows at which restarts are compared: enough to meet a local difference, and quick."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation:
+    """What the posterior says of some training rows.
+
+    ========================  ==================  ================================================
+    field                     shape               meaning
+    ========================  ==================  ================================================
+    ``rows``                  ``[M]``             indices of the training rows that were read
+    ``usage``                 ``[R, S, K]``       ``mean_n p(z_n=k | x_n, y_n, theta_rs)``
+    ``responsibilities``      ``[R, M, K]``       ``mean_s p(z_n=k | x_n, y_n, theta_rs)``
+    ``log_likelihood``        ``[R, S, M]``       ``log p(y_n | x_n, theta_rs)``
+    ``mean``                  ``[R, S, P]``       ``E[y | x_n, theta_rs]`` at P of the rows
+    ``variance``              ``[P]``             ``Var[y | x_n]`` of the predictive, same rows
+    ``at_floor``              scalar or ``None``  share of rows whose expert sits at its floor
+    ========================  ==================  ================================================
+    """
+
+    rows: NDArray[np.intp]
+    usage: FloatArray
+    responsibilities: FloatArray
+    log_likelihood: FloatArray
+    mean: FloatArray
+    variance: FloatArray
+    at_floor: float | None
+
+
+def spread_rows(num_rows: int, max_rows: int | None) -> NDArray[np.intp]:
+    """Indices of at most ``max_rows`` of ``num_rows`` rows, evenly spread, first and last included.
+
+    Example:
+        >>> spread_rows(9, 3)
+        array([0, 4, 8])
+    """
+    if max_rows is None or num_rows <= max_rows:
+        return np.arange(num_rows)
+    return np.linspace(0, num_rows - 1, max_rows).round().astype(np.intp)
+
+
+def row_chunks(num_rows: int, cells_per_row: int) -> Iterator[slice]:
+    """Slices that cover the rows, each of about four million cells at most.
+
+    Example:
+        >>> list(row_chunks(3, 2**22))
+        [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)]
+    """
+    step = max(1, _CELLS_PER_CHUNK // max(1, cells_per_row))
+    for start in range(0, num_rows, step):
+        yield slice(start, min(start + step, num_rows))
+
+
+def held_out(
+    x_test: FloatArray | None, y_test: FloatArray | None, num_features: int
+) -> tuple[FloatArray, FloatArray | None] | None:
+    """Held-out rows as float64 ``[N, D]`` and ``[N]``, or ``None`` where there are none.
+
+    Raises:
+        DataError: targets without features, no rows, or shapes that do not fit.
+    """
+    if x_test is None:
+        if y_test is not None:
+            raise DataError("y_test came without x_test; give both, or x_test alone")
+        return None
+    x = np.asarray(x_test, dtype=np.float64)
+    if x.ndim != 2 or x.shape[1] != num_features or x.shape[0] == 0:
+        raise DataError(
+            f"x_test must have the shape (rows, {num_features}), with rows >= 1; got {x.shape}"
+        )
+    if y_test is None:
+        return x, None
+    y = np.asarray(y_test, dtype=np.float64)
+    if y.shape != x.shape[:1]:
+        raise DataError(f"y_test must have the shape ({x.shape[0]},), as x_test; got {y.shape}")
+    return x, y
+
+
+def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
+    """Read the posterior at evenly spread training rows, in chunks.
+
+    Args:
+        fit: the finished fit.
+        max_rows: at most so many rows; ``None`` reads all.
+
+    Returns:
+        The quantities from which the findings are computed.
+    """
+    posterior = fit.posterior
+    rows = spread_rows(fit.x.shape[0], max_rows)
+    x, y = fit.x[rows], fit.y[rows]
+    shape = posterior.num_restarts, posterior.num_draws, posterior.num_regimes
+    usage = np.zeros(shape)
+    responsibilities = np.empty((shape[0], rows.size, shape[2]))
+    log_likelihood = np.empty((*shape[:2], rows.size))
+    floor_hits = 0.0
+    for part in row_chunks(rows.size, int(np.prod(shape))):
+        given_y = posterior.regime_probability_draws(x[part], y[part])
+        usage += given_y.sum(axis=2)
+        responsibilities[:, part] = given_y.mean(axis=1)
+        log_likelihood[:, :, part] = posterior.log_likelihood(x[part], y[part])
+        floor_hits += _floor_hits(posterior, x[part], given_y)
+    mean_x = x[spread_rows(rows.size, _NUM_MEAN_ROWS)]
+    gate = posterior.regime_probability_draws(mean_x)
+    return Evaluation(
+        rows=rows,
+        usage=usage / rows.size,
+        responsibilities=responsibilities,
+        log_likelihood=log_likelihood,
+        mean=(gate * posterior.expert_mean_draws(mean_x)).sum(axis=-1),
+        variance=posterior.variance(mean_x),
+        at_floor=None if posterior.scale_floor is None else floor_hits / rows.size,
+    )
+
+
+def _floor_hits(posterior: PosteriorLike, x: FloatArray, given_y: FloatArray) -> float:
+    """Rows, weighted by responsibility, whose expert's scale is at its floor, mean over draws."""
+    if posterior.scale_floor is None:
+        return 0.0
+    # A scale is a floor plus something positive; within 1% of the floor the something is nothing.
+    at_floor = posterior.expert_scale_draws(x) <= 1.01 * posterior.scale_floor
+    return float((given_y * at_floor).sum(axis=(2, 3)).mean())

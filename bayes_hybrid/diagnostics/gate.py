@@ -1,0 +1,192 @@
+"""Is the gate alive: who is used, how decided it is, and whether the restarts agree.
+
+All of it is read from responsibilities, ``r_nk = p(z_n = k | x_n, y_n)``, which do not depend on
+how a network's hidden units are numbered.  Two regimes are told apart by their experts, so they
+can still swap parts between restarts; :func:`regime_distance` sees that.
+"""
+
+import numpy as np
+
+from bayes_hybrid.diagnostics.evaluation import Evaluation
+from bayes_hybrid.diagnostics.finding import Finding, judge
+from bayes_hybrid.diagnostics.interface import FloatArray
+
+__all__ = [
+    "effective_regimes",
+    "gate_entropy",
+    "gate_findings",
+    "regime_distance",
+    "unused_threshold",
+]
+
+_AMBIGUOUS = 0.9
+"""With two regimes an entropy of 0.9 is that of 0.68 against 0.32: odds of two to one in the
+typical row.  With less than that, a row's regime cannot be acted on."""
+
+_DISTANT = 0.1
+"""A total variation distance of 0.1: restarts give one row in ten to another regime.  Monte Carlo
+noise is well below it: 0.5 / sqrt(S) at most, 0.05 for 100 draws, less on average over rows."""
+
+
+def unused_threshold(num_rows: int) -> float:
+    """``max(0.01, 2 / N)``: a regime with less usage than this is used by nobody.
+
+    Two rows are the least that place an expert and give it a scale; one percent is what a soft
+    gate leaks to a regime to which no row belongs.
+
+    Example:
+        >>> unused_threshold(50), unused_threshold(10_000)
+        (0.04, 0.01)
+    """
+    return max(0.01, 2.0 / num_rows)
+
+
+def gate_entropy(responsibilities: FloatArray) -> float:
+    """``mean_n H(r_n) / log K`` with ``H(r) = -sum_k r_k log r_k``: 0 is decided, 1 is undecided.
+
+    Args:
+        responsibilities: ``[..., K]`` with K >= 2, each summing to one over k.
+
+    Example:
+        >>> round(gate_entropy(np.array([[0.5, 0.5], [1.0, 0.0]])), 3)
+        0.5
+    """
+    return float(_entropy(responsibilities).mean() / np.log(responsibilities.shape[-1]))
+
+
+def effective_regimes(usage: FloatArray) -> float:
+    """``exp(H(u))``, the number of equally used regimes with the entropy of the usage ``u [K]``.
+
+    Hill's number of order 1 (Hill 1973, Ecology 54, 427-432): between 1 and K.
+
+    Example:
+        >>> round(effective_regimes(np.array([0.5, 0.5, 0.0])), 6)
+        2.0
+    """
+    return float(np.exp(_entropy(usage)))
+
+
+def regime_distance(responsibilities: FloatArray) -> FloatArray:
+    """``TV_ab = mean_n (1/2) sum_k |r_ank - r_bnk|`` between restarts a and b, ``[R, R]``.
+
+    The total variation distance between what two restarts say of the same row, averaged over
+    rows: the share of rows that they would give to different regimes.
+
+    Args:
+        responsibilities: ``[R, N, K]``, the mean over the draws of each restart.
+
+    Example:
+        >>> regime_distance(np.array([[[1.0, 0.0]], [[0.0, 1.0]]]))
+        array([[0., 1.],
+               [1., 0.]])
+    """
+    # Restart by restart, so that memory grows with R N K and not with R R N K.
+    rows = [np.abs(responsibilities - one).sum(axis=2).mean(axis=1) for one in responsibilities]
+    return 0.5 * np.stack(rows)
+
+
+def gate_findings(evaluation: Evaluation, regime_names: tuple[str, ...]) -> list[Finding]:
+    """All findings about the gate; none for a model with one regime, which has no gate.
+
+    Args:
+        evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
+        regime_names: K names.
+    """
+    if len(regime_names) < 2:
+        return []
+    threshold = unused_threshold(evaluation.rows.size)
+    usage = evaluation.usage.mean(axis=(0, 1))
+    findings = [
+        _usage(evaluation.usage[..., k], name, threshold) for k, name in enumerate(regime_names)
+    ]
+    findings += [
+        _dominant(usage, regime_names, threshold),
+        _effective(usage, threshold),
+        _undecided(gate_entropy(evaluation.responsibilities.mean(axis=0))),
+    ]
+    if evaluation.responsibilities.shape[0] > 1:
+        findings.append(_disagreement(regime_distance(evaluation.responsibilities)))
+    return findings
+
+
+def _entropy(probabilities: FloatArray) -> FloatArray:
+    """``-sum_k p_k log p_k`` over the last axis, with ``0 log 0 = 0``."""
+    safe = np.where(probabilities > 0.0, probabilities, 1.0)
+    return np.asarray(-(safe * np.log(safe)).sum(axis=-1))
+
+
+def _usage(draws: FloatArray, regime: str, threshold: float) -> Finding:
+    low, high = np.quantile(draws, [0.05, 0.95])
+    value = float(draws.mean())
+    used = "" if value >= threshold else ": nobody uses it"
+    return judge(
+        f"usage[{regime}]",
+        value,
+        ">=",
+        threshold,
+        meaning=f"The regime '{regime}' accounts for {value:.1%} of the training rows "
+        f"(90% interval {low:.1%} to {high:.1%}){used}.",
+        advice="Do not read this regime's probabilities. If more restarts do not use it either, "
+        "fit without it and compare held-out log densities.",
+        interval=(float(low), float(high)),
+    )
+
+
+def _dominant(usage: FloatArray, regime_names: tuple[str, ...], threshold: float) -> Finding:
+    value, name = float(usage.max()), regime_names[int(usage.argmax())]
+    return judge(
+        "dominant_regime",
+        value,
+        "<=",
+        1.0 - threshold,  # all the others together are then as good as unused
+        meaning=f"The most used regime, '{name}', carries {value:.1%} of the training rows.",
+        advice=f"The gate has collapsed on '{name}'. If the data should have more than one "
+        "regime, fit again with more restarts and compare held-out log densities; if they do not "
+        "rise, one regime explains these data, and a model with a single expert says so more "
+        "simply.",
+    )
+
+
+def _effective(usage: FloatArray, threshold: float) -> Finding:
+    value = effective_regimes(usage)
+    # The number that two regimes give when one of them is at the threshold of disuse.
+    bound = effective_regimes(np.array([threshold, 1.0 - threshold]))
+    return judge(
+        "effective_regimes",
+        value,
+        ">=",
+        bound,
+        meaning=f"Usage is that of {value:.2f} equally used regimes out of {usage.size}.",
+        advice="The mixture acts as a single expert: see dominant_regime.",
+    )
+
+
+def _undecided(value: float) -> Finding:
+    return judge(
+        "gate_entropy",
+        value,
+        "<=",
+        _AMBIGUOUS,
+        meaning=f"Given its target, the regime of the average row is {value:.0%} uncertain (0% is "
+        "decided, 100% a toss-up).",
+        advice="The experts say nearly the same, so the regimes cannot be told apart: predictions "
+        "stand, regime probabilities carry no information. Look at regime_disagreement; if it is "
+        "large, restarts have swapped the regimes' parts.",
+    )
+
+
+def _disagreement(distance: FloatArray) -> Finding:
+    num_restarts = distance.shape[0]
+    value = float(distance[np.triu_indices(num_restarts, k=1)].mean())
+    odd_one = int(distance.mean(axis=1).argmax())
+    return judge(
+        "regime_disagreement",
+        value,
+        "<=",
+        _DISTANT,
+        meaning=f"Two restarts give {value:.1%} of the rows to different regimes, on average over "
+        f"pairs; restart {odd_one} differs most from the others.",
+        advice="The regimes are not the same in all restarts. Plot p(z|x) of single restarts; more "
+        "restarts make the average stabler, a hard order of the experts or a simpler gate makes "
+        "the regimes the same.",
+    )

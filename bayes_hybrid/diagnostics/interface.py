@@ -1,0 +1,122 @@
+"""What the diagnostics and the plots read of a fit.
+
+Shapes: R restarts (the chains of ArviZ), S draws per restart, N rows, K regimes, D features.
+Everything with a unit is in the units of the data, except ``sites``, which are the model's own.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FitLike", "FloatArray", "PosteriorLike"]
+
+FloatArray = NDArray[np.float64]
+"""A float64 array; the docstrings give the shapes."""
+
+
+class PosteriorLike(Protocol):
+    """Posterior draws of R restarts, and what they say of rows."""
+
+    @property
+    def num_restarts(self) -> int:
+        """R, the restarts that are part of the posterior."""
+
+    @property
+    def num_draws(self) -> int:
+        """S, the draws of each restart."""
+
+    @property
+    def num_regimes(self) -> int:
+        """K."""
+
+    @property
+    def regime_names(self) -> tuple[str, ...]:
+        """K distinct names."""
+
+    @property
+    def sites(self) -> Mapping[str, FloatArray]:
+        """Draws of the model's latent sites, each ``[R, S, *shape]``, in standardised units."""
+
+    @property
+    def scale_floor(self) -> float | None:
+        """Smallest scale that an expert may take, in y's units; ``None`` where there is none."""
+
+    def log_likelihood(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """``log p(y_n | x_n, theta_rs)``, summed over the regimes, ``[R, S, N]``."""
+
+    def sample_per_draw(self, x: FloatArray, seed: int) -> FloatArray:
+        """One draw of ``y_n`` for each posterior draw, ``[R, S, N]``."""
+
+    def regime_probability_draws(self, x: FloatArray, y: FloatArray | None = None) -> FloatArray:
+        """``p(z_n = k | x_n, theta_rs)``, or given ``y_n`` also, ``[R, S, N, K]``."""
+
+    def expert_mean_draws(self, x: FloatArray) -> FloatArray:
+        """Mean of each expert, ``[R, S, N, K]``."""
+
+    def expert_scale_draws(self, x: FloatArray) -> FloatArray:
+        """Standard deviation of each expert, ``[R, S, N, K]``."""
+
+    def mean(self, x: FloatArray) -> FloatArray:
+        """Mean of the posterior predictive, ``[N]``."""
+
+    def variance(self, x: FloatArray) -> FloatArray:
+        """Variance of the posterior predictive, ``[N]``."""
+
+    def quantile(self, x: FloatArray, probs: FloatArray) -> FloatArray:
+        """Quantiles of the posterior predictive, ``[N, Q]``."""
+
+    def cdf(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Distribution function of the posterior predictive at ``y_n``, ``[N]``."""
+
+    def log_density(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Log of the mean over all draws of ``p(y_n | x_n, theta_rs)``, ``[N]``."""
+
+
+class FitLike(Protocol):
+    """A finished fit: its posterior, the rows it learned from, and how it went."""
+
+    @property
+    def posterior(self) -> PosteriorLike:
+        """The draws."""
+
+    @property
+    def x(self) -> FloatArray:
+        """Training features, ``[N, D]``."""
+
+    @property
+    def y(self) -> FloatArray:
+        """Training targets, ``[N]``."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """D names."""
+
+    @property
+    def target_name(self) -> str:
+        """Name of the target."""
+
+    @property
+    def status(self) -> str:
+        """A sentence that says how the optimiser ended."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether it ended by its own rule, rather than at its budget."""
+
+    @property
+    def seed(self) -> int:
+        """The seed that repeats the fit."""
+
+    @property
+    def method(self) -> str:
+        """How the posterior was reached, in a few words."""
+
+    @property
+    def num_restarts_dropped(self) -> int:
+        """Restarts that were left out because they failed."""
+
+    @property
+    def sampler(self) -> Mapping[str, NDArray[np.generic]]:
+        """Statistics of Hamiltonian Monte Carlo, each ``[R, S]``; empty where it was not run."""

@@ -1,0 +1,105 @@
+"""After refinement by Hamiltonian Monte Carlo: did the chains work, and do they agree?"""
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_hybrid.diagnostics.chains import ess_bulk, r_hat
+from bayes_hybrid.diagnostics.evaluation import Evaluation
+from bayes_hybrid.diagnostics.finding import Finding, judge
+
+__all__ = ["sampler_findings", "worst_mixing"]
+
+_DIVERGENT: Final = 0.01
+"""A judgement: a long run should have none (Betancourt 2017, arXiv:1701.02434), a short
+one whose step size is still settling has a few; one in a hundred is no longer a few."""
+
+_ACCEPTANCE: Final = 0.4
+"""The best rate is 0.65 (Beskos et al. 2013, Bernoulli 19); below 0.4 chains mostly stand still."""
+
+_R_HAT: Final = 1.1
+"""The factor by which longer chains might still narrow the posterior (Gelman and Rubin 1992).
+Vehtari et al. (2021) ask for 1.01 of long runs; a few hundred draws cannot show that."""
+
+_ESS: Final = 100.0
+"""A posterior mean then has a Monte Carlo error of a tenth of the posterior sd."""
+
+
+def worst_mixing(evaluation: Evaluation) -> tuple[float, float]:
+    """Largest r-hat and smallest bulk ESS of the quantities that do not depend on any numbering.
+
+    These are the usage of each regime, the total log likelihood, and the predictive mean at some
+    rows.  Rank-normalised split r-hat and bulk ESS as in Vehtari, Gelman, Simpson, Carpenter and
+    Buerkner (2021), Bayesian Analysis 16, 667-718.
+
+    Returns:
+        ``(nan, nan)`` for fewer than two chains or four draws, where they are not defined.
+    """
+    total = evaluation.log_likelihood.sum(axis=-1, keepdims=True)
+    draws = np.concatenate([evaluation.usage, total, evaluation.mean], axis=-1)
+    with np.errstate(invalid="ignore"):  # what is infinite in every draw has no spread
+        draws = draws[..., np.ptp(draws, axis=(0, 1)) > 0.0]
+    if draws.shape[0] < 2 or draws.shape[1] < 4 or draws.shape[2] == 0:
+        return math.nan, math.nan
+    return float(r_hat(draws).max()), float(ess_bulk(draws).min())
+
+
+def sampler_findings(
+    sampler: Mapping[str, NDArray[np.generic]], evaluation: Evaluation
+) -> list[Finding]:
+    """Findings about a Hamiltonian Monte Carlo run; for those statistics that it recorded.
+
+    Args:
+        sampler: ``acceptance_rate`` and ``diverging``, each ``[R, S]``.
+        evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
+    """
+    findings = []
+    if "diverging" in sampler:
+        findings.append(_divergences(float(sampler["diverging"].astype(np.float64).mean())))
+    if "acceptance_rate" in sampler:
+        rates = sampler["acceptance_rate"].astype(np.float64).mean(axis=1)
+        findings.append(_acceptance(float(rates.min()), int(rates.argmin())))
+    return findings + _mixing(*worst_mixing(evaluation))
+
+
+def _divergences(value: float) -> Finding:
+    return judge(
+        "divergences",
+        value,
+        "<=",
+        _DIVERGENT,
+        meaning=f"{value:.1%} of the sampler's transitions diverged.",
+        advice="Parts of the posterior were not reached. Halve the step size, or fit without "
+        "refinement and compare held-out log densities.",
+    )
+
+
+def _acceptance(value: float, restart: int) -> Finding:
+    return judge(
+        "acceptance_rate",
+        value,
+        ">=",
+        _ACCEPTANCE,
+        meaning=f"The lowest acceptance rate of a chain is {value:.2f}, in restart {restart}.",
+        advice="Lower the step size or lengthen the adaptation.",
+    )
+
+
+def _mixing(worst_r_hat: float, worst_ess: float) -> list[Finding]:
+    advice = "Run the sampler longer, or read the restarts as separate modes of the posterior."
+    if math.isnan(worst_r_hat):
+        said = "cannot be computed: it takes two chains of four draws"
+        meanings = f"r-hat {said}.", f"The effective sample size {said}."
+    else:
+        of = "over usage, log likelihood and predictive means"
+        meanings = (
+            f"The largest r-hat {of} is {worst_r_hat:.2f}.",
+            f"The smallest ESS {of} is {worst_ess:.0f}.",
+        )
+    return [
+        judge("r_hat", worst_r_hat, "<=", _R_HAT, meaning=meanings[0], advice=advice),
+        judge("ess_bulk", worst_ess, ">=", _ESS, meaning=meanings[1], advice=advice),
+    ]

@@ -1,0 +1,132 @@
+"""All findings about a fit, and what they come to."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from bayes_hybrid import checks
+from bayes_hybrid.diagnostics.approximation import approximation_findings, optimiser_findings
+from bayes_hybrid.diagnostics.calibration import coverage_finding, density_finding
+from bayes_hybrid.diagnostics.evaluation import evaluate, held_out
+from bayes_hybrid.diagnostics.finding import Finding
+from bayes_hybrid.diagnostics.gate import gate_findings
+from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.diagnostics.sampler import sampler_findings
+
+__all__ = ["diagnose", "exit_code", "findings_frame", "verdict"]
+
+
+def diagnose(
+    fit: FitLike,
+    *,
+    x_test: FloatArray | None = None,
+    y_test: FloatArray | None = None,
+    max_rows: int = 1_000,
+) -> list[Finding]:
+    """Everything that is checked about a fit, in the order in which it should be read.
+
+    ==========================================  =================================================
+    finding                                     question
+    ==========================================  =================================================
+    ``nonfinite_density``                       can predictions be scored at all?
+    ``coverage_90``                             do 90% intervals cover 90% of held-out rows?
+    ``usage[k]``, ``dominant_regime``,          is a regime used by nobody, does one carry
+    ``effective_regimes``                       everything?
+    ``gate_entropy``                            can the regimes be told apart?
+    ``regime_disagreement``                     do restarts say the same of the regimes?
+    ``converged``, ``restarts_dropped``         did the optimiser end well?
+    ``mean_disagreement``                       do restarts say the same of the mean?
+    ``pareto_k``, ``scale_floor``               can LOO and log densities be trusted?
+    ``divergences``, ``acceptance_rate``,       after refinement by Hamiltonian Monte Carlo: did
+    ``r_hat``, ``ess_bulk``                     it work?
+    ==========================================  =================================================
+
+    A collapsed gate is a warning: predictions may be as good as they can be, only the regimes
+    cannot be read.  Errors are kept for predictions that cannot be used: a log density that is not
+    finite, no restart left, or coverage that is grossly off.
+
+    Args:
+        fit: the finished fit.
+        x_test: held-out features ``[M, D]``, in the units of the data.
+        y_test: held-out targets ``[M]``; coverage is computed only when both are given.
+        max_rows: at most so many training rows are read, evenly spread.
+
+    Raises:
+        OptionError: ``max_rows`` is below 1.
+        DataError: held-out rows of a wrong shape, or targets without features.
+    """
+    checks.positive_int("max_rows", max_rows)
+    test = held_out(x_test, y_test, fit.x.shape[1])
+    posterior = fit.posterior
+    if posterior.num_restarts == 0:
+        return optimiser_findings(fit)
+    evaluation = evaluate(fit, max_rows=max_rows)
+    density = [posterior.log_density(fit.x[evaluation.rows], fit.y[evaluation.rows])]
+    calibration = []
+    if test is not None and test[1] is not None:
+        density.append(posterior.log_density(test[0], test[1]))
+        calibration.append(coverage_finding(posterior.cdf(test[0], test[1])))
+    return [
+        density_finding(np.concatenate(density)),
+        *calibration,
+        *gate_findings(evaluation, posterior.regime_names),
+        *optimiser_findings(fit),
+        *approximation_findings(evaluation),
+        *(sampler_findings(fit.sampler, evaluation) if fit.sampler else ()),
+    ]
+
+
+def exit_code(findings: Sequence[Finding]) -> Literal[0, 1, 2]:
+    """0 when every finding is ok, 1 with warnings, 2 when predictions cannot be used."""
+    severities = {finding.severity for finding in findings}
+    if "error" in severities:
+        return 2
+    return 1 if "warning" in severities else 0
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """The findings in plain words: a headline, then what is not in order and what to do.
+
+    Example:
+        >>> verdict([])
+        'The fit passed all 0 checks.'
+    """
+    flagged = [finding for finding in findings if finding.severity != "ok"]
+    count = f"{len(flagged)} of {len(findings)} checks"
+    headline = (
+        f"The fit passed all {len(findings)} checks.",
+        f"The fit can be used with care: {count} gave a warning.",
+        f"The fit cannot be used: {count} were not passed.",
+    )[exit_code(findings)]
+    lines, advised = [headline], set[str]()
+    for finding in flagged:
+        lines.append(f"- {finding.name} ({finding.severity}): {finding.meaning}")
+        if finding.advice not in advised:
+            advised.add(finding.advice)
+            lines.append(f"  {finding.advice}")
+    return "\n".join(lines)
+
+
+def findings_frame(findings: Sequence[Finding]) -> pd.DataFrame:
+    """One row per finding.
+
+    Returns:
+        Columns ``name``, ``value``, ``lower`` and ``upper`` (the value's 90% interval, or NaN),
+        ``comparison``, ``threshold``, ``severity``, ``meaning``, ``advice``.
+    """
+    intervals = [finding.interval or (np.nan, np.nan) for finding in findings]
+    return pd.DataFrame(
+        {
+            "name": [finding.name for finding in findings],
+            "value": [finding.value for finding in findings],
+            "lower": [low for low, _ in intervals],
+            "upper": [high for _, high in intervals],
+            "comparison": [finding.comparison for finding in findings],
+            "threshold": [finding.threshold for finding in findings],
+            "severity": [finding.severity for finding in findings],
+            "meaning": [finding.meaning for finding in findings],
+            "advice": [finding.advice for finding in findings],
+        }
+    )

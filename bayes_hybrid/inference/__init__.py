@@ -1,0 +1,21 @@
+"""Inference: the recorded log joint, warm start, SVI, refinement, and the posterior."""
+
+from bayes_hybrid.inference.fit import fit, resolve_device
+from bayes_hybrid.inference.options import FitOptions, Refinement, Variational, WarmStart
+from bayes_hybrid.inference.posterior import Posterior
+from bayes_hybrid.inference.progress import Progress, silent
+from bayes_hybrid.inference.result import Fit, Stage
+
+__all__ = [
+    "Fit",
+    "FitOptions",
+    "Posterior",
+    "Progress",
+    "Refinement",
+    "Stage",
+    "Variational",
+    "WarmStart",
+    "fit",
+    "resolve_device",
+    "silent",
+]

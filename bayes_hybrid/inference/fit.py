@@ -1,0 +1,346 @@
+"""The recipe: warm start, SVI, choice of restarts, and a short HMC where the budget allows."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayes_hybrid.data import Standardizer
+from bayes_hybrid.errors import FitError, OptionError
+from bayes_hybrid.inference.graph import log_joint
+from bayes_hybrid.inference.guides import Guide, curvature_whitening
+from bayes_hybrid.inference.hmc import Chains, refine
+from bayes_hybrid.inference.options import FitOptions
+from bayes_hybrid.inference.posterior import Posterior
+from bayes_hybrid.inference.progress import Progress, silent
+from bayes_hybrid.inference.result import Fit, Stage
+from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.svi import Trained, choose_kl_weight, sample, train
+from bayes_hybrid.inference.warm_start import Started, warm_start
+from bayes_hybrid.models.base import HybridModel
+from bayes_hybrid.random import spawn_seeds, torch_generator
+
+FloatArray = NDArray[np.float64]
+# A chain that accepts less than this has not moved: its draws are copies of one point.
+_STUCK = 0.05
+_TRACE_LENGTH = 200
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device of that name; ``"auto"`` is the GPU where there is one.
+
+    Raises:
+        OptionError: torch does not know the name, or the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise OptionError(
+            f"device: expected 'auto', 'cpu' or a device that torch can use, got {name!r} "
+            f"({reason})."
+        ) from error
+    return device
+
+
+@dataclass
+class _Log:
+    """The stages so far."""
+
+    stages: list[Stage] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+
+    def add(self, name: str, reason: str, steps: int, trace: Sequence[float] = ()) -> None:
+        now = time.perf_counter()
+        stride = max(1, len(trace) // _TRACE_LENGTH)
+        self.stages.append(
+            Stage(
+                name=name,
+                reason=reason,
+                steps=steps,
+                seconds=now - self.started,
+                trace=tuple(float(value) for value in trace[::stride]),
+            )
+        )
+        self.started = now
+
+
+def fit(
+    model: HybridModel,
+    x: FloatArray,
+    y: FloatArray,
+    *,
+    seed: int,
+    options: FitOptions | None = None,
+    feature_names: Sequence[str] | None = None,
+    target_name: str = "y",
+    progress: Progress = silent,
+) -> Fit:
+    """Fit a hybrid model to a table.
+
+    1. A warm start of all candidates, stopped by held-out density (:class:`WarmStart`).
+    2. SVI on all rows with features at the ELBO's maximum; the R candidates with the largest ELBO
+       go on.
+    3. The features' KL weight is chosen by held-out density, then SVI goes on with it.
+    4. Where the budget allows, a short HMC from SVI's solution, one chain per restart.
+
+    Args:
+        model: what to fit; it sees standardised data.
+        x: features ``[N, D]``, finite.
+        y: targets ``[N]``, finite.
+        seed: everything random is derived from it.
+        options: how to fit; the defaults are measured in ``benchmarks/quality.py``.
+        feature_names: names of the D columns, ``x0, x1, ...`` by default.
+        target_name: name of the target.
+        progress: told about the progress of each stage.
+
+    Returns:
+        The fit, with a posterior in the units of the data.
+
+    Raises:
+        FitError: every restart became non-finite.
+        OptionError: an option does not fit the machine.
+    """
+    options = options or FitOptions()
+    device = resolve_device(options.device)
+    x_scaling, y_scaling = Standardizer.fit(x), Standardizer.fit(y)
+    inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
+    targets = torch.as_tensor(y_scaling.transform(y), dtype=torch.float32, device=device)
+    start_seed, fold_seed, svi_seed, hmc_seed = spawn_seeds(seed, 4)
+
+    log = _Log()
+    joint = log_joint(model, options.num_restarts, inputs.dtype, device)
+    rows = Rows(
+        joint, inputs, targets, options.rows_per_step(len(inputs)), torch_generator(fold_seed, device)
+    )
+    size = joint.table.num_parameters
+    refined = options.refinement.wanted(len(inputs), size, options.num_restarts)
+    compiled = joint.prepare(
+        inputs[: rows.batch_size],
+        targets[: rows.batch_size],
+        num_calls=_expected_calls(options, refined),
+        mode=options.compile,
+    )
+    log.add("recording", "compiled" if compiled else "recorded", 0)
+
+    started = warm_start(
+        rows,
+        options.warm_start,
+        num_restarts=options.num_candidates,
+        seed=start_seed,
+        progress=progress,
+    )
+    log.add("warm start", _warm_reason(started), started.steps, started.scores)
+
+    generator = torch_generator(svi_seed, device)
+    trained, kl_weight, kl_scores, dropped = _variational(
+        rows, started, options, generator=generator, progress=progress, log=log
+    )
+    elbo = trained.elbo
+    chains: Chains | None = None
+    if refined:
+        chains, moving = _refine(
+            rows, trained.guide, options, torch_generator(hmc_seed, device), progress, log
+        )
+        theta, elbo = chains.draws, elbo[moving]
+        dropped += int((~moving).sum())
+    else:
+        theta = sample(trained.guide, options.variational.num_draws, generator)
+    return Fit(
+        posterior=Posterior(model=model, theta=theta, x_scaling=x_scaling, y_scaling=y_scaling),
+        x=x,
+        y=y,
+        feature_names=tuple(feature_names or (f"x{column}" for column in range(x.shape[1]))),
+        target_name=target_name,
+        status=_status(started, trained, chains, dropped),
+        converged=started.stopped_early and trained.settled,
+        method="svi+hmc" if refined else "svi",
+        seed=seed,
+        kl_weight=kl_weight,
+        kl_scores=kl_scores,
+        elbo=elbo.detach().cpu().double().numpy(),
+        num_restarts_dropped=dropped,
+        sampler=_sampler(chains),
+        stages=tuple(log.stages),
+        device=str(device),
+        compiled=compiled,
+    )
+
+
+def _expected_calls(options: FitOptions, refined: bool) -> int:
+    """Gradient calls of a whole fit, each of R restarts (the warm start taken at a quarter)."""
+    pieces = -(-options.num_candidates // options.num_restarts)
+    variational = options.variational
+    calls = pieces * (options.warm_start.max_steps // 4 + variational.screening_steps)
+    calls += variational.num_steps + len(variational.kl_weights) * variational.selection_steps
+    if refined:
+        refinement = options.refinement
+        iterations = refinement.num_warmup + refinement.num_iterations
+        calls += iterations * refinement.num_leapfrog
+    return calls
+
+
+def _variational(
+    rows: Rows,
+    started: Started,
+    options: FitOptions,
+    *,
+    generator: torch.Generator,
+    progress: Progress,
+    log: _Log,
+) -> tuple[Trained, float, dict[float, float], int]:
+    """Screen the candidates by their ELBO, choose the KL weight, and train the restarts kept."""
+    variational = options.variational
+    usable = torch.isfinite(started.theta).all(dim=-1)
+    _require(usable, "the warm start")
+    whitening = curvature_whitening(rows, started.theta)
+    screened = train(
+        rows,
+        Guide.start(whitening, 0.0),
+        rows.all_rows(options.num_candidates),
+        num_steps=variational.screening_steps,
+        learning_rate=variational.learning_rate,
+        generator=generator,
+        stage="SVI, all candidates",
+        progress=progress,
+    )
+    usable &= torch.isfinite(screened.elbo) & torch.isfinite(screened.guide.mean).all(dim=-1)
+    _require(usable, "SVI")
+    order = torch.where(usable, screened.elbo, -torch.inf).argsort(descending=True)
+    kept = order[: min(options.num_restarts, int(usable.sum()))]
+    log.add(
+        "SVI, all candidates",
+        f"{len(kept)} of {options.num_candidates} candidates kept by their ELBO",
+        variational.screening_steps,
+        _trace(screened.neg_elbo),
+    )
+
+    kl_weight, kl_scores = choose_kl_weight(
+        rows,
+        whitening.select(kept),
+        started.row_weights[kept],
+        variational,
+        generator=generator,
+        progress=progress,
+    )
+    trials = len(kl_scores) * variational.selection_steps
+    log.add("choice of the KL weight", f"{kl_weight:g} has the best held-out density", trials)
+
+    guide = screened.guide.select(kept)
+    if kl_weight > 0:
+        guide = Guide.start(guide.as_whitening(), kl_weight)
+    trained = train(
+        rows,
+        guide,
+        rows.all_rows(len(kept)),
+        num_steps=variational.num_steps,
+        learning_rate=variational.learning_rate,
+        generator=generator,
+        stage="SVI",
+        progress=progress,
+    )
+    finite = torch.isfinite(trained.elbo) & torch.isfinite(trained.guide.mean).all(dim=-1)
+    _require(finite, "SVI")
+    reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
+    log.add("SVI", reason, variational.num_steps, _trace(trained.neg_elbo))
+    if not bool(finite.all()):
+        index = finite.nonzero()[:, 0]
+        trained = Trained(
+            trained.guide.select(index), trained.neg_elbo, trained.elbo[index], trained.settled
+        )
+    return trained, kl_weight, kl_scores, int((~usable).sum() + (~finite).sum())
+
+
+def _refine(
+    rows: Rows,
+    guide: Guide,
+    options: FitOptions,
+    generator: torch.Generator,
+    progress: Progress,
+    log: _Log,
+) -> tuple[Chains, Tensor]:
+    """HMC from SVI's solution; chains that never moved are dropped."""
+    chains = refine(
+        rows,
+        guide.as_whitening(),
+        options.refinement,
+        num_draws=options.variational.num_draws,
+        generator=generator,
+        progress=progress,
+    )
+    moving = chains.acceptance.mean(-1) > _STUCK
+    _require(moving, "HMC")
+    index = moving.nonzero()[:, 0]
+    kept = Chains(
+        chains.draws[index],
+        chains.acceptance[index],
+        chains.diverging[index],
+        chains.energy[index],
+        chains.step_size[index],
+    )
+    share = float(kept.acceptance.mean())
+    iterations = options.refinement.num_warmup + options.refinement.num_iterations
+    log.add("refinement (HMC)", f"acceptance {share:.2f}", iterations)
+    return kept, moving
+
+
+def _require(usable: Tensor, stage: str) -> None:
+    if not bool(usable.any()):
+        raise FitError(
+            f"Every one of the {len(usable)} restarts became non-finite in {stage}, so there is no "
+            "posterior. Look for extreme values in the data; try a smaller learning rate or "
+            "another seed."
+        )
+
+
+def _trace(losses: Tensor) -> list[float]:
+    values: list[float] = losses.nanmedian(dim=-1).values.tolist()
+    return values
+
+
+def _warm_reason(started: Started) -> str:
+    if started.stopped_early:
+        return "held-out density stopped improving"
+    return "the budget of steps is used up while held-out density was still improving"
+
+
+def _status(started: Started, trained: Trained, chains: Chains | None, dropped: int) -> str:
+    if not started.stopped_early:
+        text = (
+            "Budget used up: the warm start was still improving; the fit can be used, and "
+            "a larger max_steps in WarmStart may make it better."
+        )
+    elif not trained.settled:
+        text = (
+            "Budget used up: the ELBO was still improving when SVI ended; "
+            "a larger num_steps in Variational may make the fit better."
+        )
+    else:
+        text = "Converged: every stage ended by its own rule."
+    if chains is not None:
+        share = float(chains.acceptance.mean())
+        text += f" Refined by HMC with acceptance {share:.2f}"
+        text += f" and {int(chains.diverging.sum())} divergent iterations."
+    if dropped:
+        text += f" {dropped} restarts became non-finite or did not move and were dropped."
+    return text
+
+
+def _sampler(chains: Chains | None) -> dict[str, FloatArray]:
+    if chains is None:
+        return {}
+    step_size = chains.step_size.unsqueeze(-1).expand_as(chains.acceptance)
+    fields = {
+        "acceptance_rate": chains.acceptance,
+        "diverging": chains.diverging,
+        "energy": chains.energy,
+        "step_size": step_size,
+    }
+    return {name: value.detach().cpu().double().numpy() for name, value in fields.items()}

@@ -1,0 +1,302 @@
+"""A Pyro model's log joint, recorded once as a flat tensor graph.
+
+The unconstrained latents of a batch of C restarts live in one matrix ``theta [C, P]``.
+``poutine.condition`` and ``poutine.trace`` evaluate the Pyro program on slices of it, and
+``make_fx`` records value and gradient with validation off.  Running the record skips Pyro's Python
+altogether.  Everything that changes between calls (rows, row weights, prior weights) is an input
+of the graph: a closed-over value would be frozen into it.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor
+from torch.distributions import biject_to
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup
+
+COMPILE_REPAYS_AFTER: Final = 30.0
+"""Seconds of uncompiled work that compiling is worth: it takes 5 to 25 itself."""
+_VALUE_AND_GRAD: Final = "_value_and_grad"
+_LOG_LIKELIHOOD: Final = "_log_likelihood"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where one latent site lives in the flat vector.
+
+    Args:
+        name: the site's name in the Pyro program.
+        shape: its constrained shape.
+        free_shape: its unconstrained shape.
+        start: first index in the flat vector.
+        group: what the site is for.
+        transform: unconstrained to constrained.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    free_shape: tuple[int, ...]
+    start: int
+    group: SiteGroup
+    transform: torch.distributions.Transform
+
+    @property
+    def stop(self) -> int:
+        """One past the last index in the flat vector."""
+        return self.start + torch.Size(self.free_shape).numel()
+
+
+class SiteTable:
+    """The latent sites of a model, in program order, laid out in one flat vector of size P."""
+
+    def __init__(self, sites: tuple[Site, ...]) -> None:
+        """Keep the sites; use :meth:`of` to make a table from a model."""
+        self.sites = sites
+        self.num_parameters = sites[-1].stop
+
+    @classmethod
+    def of(cls, model: HybridModel, x: Tensor) -> "SiteTable":
+        """Trace ``model`` once on ``x [N, D]`` and lay out its latent sites."""
+        with quiet_pyro(), torch.random.fork_rng(devices=[]):
+            trace = poutine.trace(model.marginal).get_trace(x)
+        sites: list[Site] = []
+        start = 0
+        for name, node in trace.nodes.items():
+            if node["type"] != "sample" or name == "y" or type(node["fn"]).__name__ == "_Subsample":
+                continue
+            transform = biject_to(node["fn"].support)
+            shape = tuple(node["value"].shape)
+            free = tuple(transform.inv(node["value"]).shape)
+            group = node["infer"].get("group", SiteGroup.HEADS)
+            site = Site(name, shape, free, start, group, transform)
+            sites.append(site)
+            start = site.stop
+        return cls(tuple(sites))
+
+    def mask(self, *groups: SiteGroup) -> Tensor:
+        """Boolean ``[P]``: which entries belong to one of the groups."""
+        mask = torch.zeros(self.num_parameters, dtype=torch.bool)
+        for site in self.sites:
+            if site.group in groups:
+                mask[site.start : site.stop] = True
+        return mask
+
+    @cached_property
+    def feature_mask(self) -> Tensor:
+        """Boolean ``[P]``: entries that shape hidden features."""
+        return self.mask(*(group for group in SiteGroup if group.is_feature))
+
+    def constrain(self, theta: Tensor) -> dict[str, Tensor]:
+        """Named constrained values ``[..., *shape]`` from flat vectors ``[..., P]``."""
+        batch = theta.shape[:-1]
+        return {
+            site.name: site.transform(
+                theta[..., site.start : site.stop].reshape((*batch, *site.free_shape))
+            )
+            for site in self.sites
+        }
+
+    def flatten(self, values: Mapping[str, Tensor], batch_dims: int = 0) -> Tensor:
+        """The inverse of :meth:`constrain`."""
+        parts = []
+        for site in self.sites:
+            free = site.transform.inv(values[site.name])
+            parts.append(free.reshape((*free.shape[:batch_dims], -1)))
+        return torch.cat(parts, dim=-1)
+
+
+@contextmanager
+def quiet_pyro() -> Iterator[None]:
+    """Validation off inside, and exactly as it was outside.
+
+    Validation branches on tensor values, which cannot be recorded; and ``torch.compile`` turns
+    torch's switch off for the whole process when it is first used.
+    """
+    before = torch.distributions.Distribution._validate_args
+    try:
+        with pyro.validation_enabled(False):
+            yield
+    finally:
+        torch.distributions.Distribution.set_default_validate_args(before)
+
+
+def _terms(
+    model: HybridModel, table: SiteTable, theta: Tensor, x: Tensor, y: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Log prior of features, log prior of the rest, row log likelihoods, for one ``theta [P]``.
+
+    The priors include the log Jacobian of the unconstraining maps.
+    """
+    values, jacobians = {}, {}
+    for site in table.sites:
+        free = theta[site.start : site.stop].reshape(site.free_shape)
+        values[site.name] = value = site.transform(free)
+        jacobians[site.name] = site.transform.log_abs_det_jacobian(free, value).sum()
+    conditioned = poutine.condition(model.marginal, data=values)
+    trace = poutine.trace(conditioned).get_trace(x, y)
+    feature, rest = theta.new_zeros(()), theta.new_zeros(())
+    for site in table.sites:
+        term = trace.nodes[site.name]["fn"].log_prob(values[site.name]) + jacobians[site.name]
+        if site.group.is_feature:
+            feature = feature + term
+        else:
+            rest = rest + term
+    return feature, rest, trace.nodes["y"]["fn"].log_prob(y)
+
+
+class LogJoint:
+    """The batched log joint of a hybrid model and its gradient.
+
+    ``log_joint_c = w_c . log p(y | x, theta_c) + log p(rest_c) + f_c log p(features_c)`` with row
+    weights ``w [C, N]`` (a fold mask, N / B for a minibatch, or ones) and feature weights
+    ``f [C]``.
+
+    Args:
+        model: the hybrid model.
+        x: example features ``[N, D]``, for device and dtype; a graph is recorded per shape.
+        batch: restarts evaluated side by side.  Other numbers are evaluated in pieces of this
+            size, so that one graph, recorded and compiled once, serves them all.
+    """
+
+    def __init__(self, model: HybridModel, x: Tensor, batch: int) -> None:
+        """Lay out the sites; recording happens at the first call."""
+        self.model = model
+        self.table = SiteTable.of(model, x)
+        self.batch = batch
+        self._records: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._compiled: set[tuple[Any, ...]] = set()
+
+    def value_and_grad(
+        self, theta: Tensor, x: Tensor, y: Tensor, row_weights: Tensor, feature_weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Log joint ``[C]`` and its gradient ``[C, P]``."""
+        parts = [
+            self._run(_VALUE_AND_GRAD, (theta[i], x, y, row_weights[i], feature_weight[i]))
+            for i in self._pieces(theta)
+        ]
+        count = theta.shape[0]
+        values, gradients = zip(*parts, strict=True)
+        return torch.cat(values)[:count], torch.cat(gradients)[:count]
+
+    def log_likelihood(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """Row log likelihoods ``[C, N]``."""
+        parts = [self._run(_LOG_LIKELIHOOD, (theta[i], x, y)) for i in self._pieces(theta)]
+        return torch.cat(parts)[: theta.shape[0]]
+
+    def prepare(self, x: Tensor, y: Tensor, *, num_calls: int, mode: str) -> bool:
+        """Record the gradient for rows of this shape, and compile it if that should pay.
+
+        Args:
+            x: features of one call ``[N, D]``.
+            y: targets of one call ``[N]``.
+            num_calls: calls to come.
+            mode: ``"never"``, ``"always"``, or ``"auto"``: compile when the calls to come would
+                take longer than :data:`COMPILE_REPAYS_AFTER` seconds uncompiled.
+
+        Returns:
+            Whether the graph is compiled.  Where ``torch.compile`` fails, most often for lack of a
+            C++ compiler, one warning says so and the recorded graph stays.
+        """
+        theta = x.new_zeros(self.batch, self.table.num_parameters)
+        weights = x.new_ones(self.batch, x.shape[0])
+        arguments = (theta, x, y, weights, x.new_ones(self.batch))
+        key = _key(_VALUE_AND_GRAD, arguments)
+        self._run(_VALUE_AND_GRAD, arguments)
+        if key in self._compiled or mode == "never":
+            return key in self._compiled
+        if mode == "auto":
+            start = time.perf_counter()
+            self._run(_VALUE_AND_GRAD, arguments)
+            if num_calls * (time.perf_counter() - start) < COMPILE_REPAYS_AFTER:
+                return False
+        compiled = _compile(self._records[key], arguments)
+        if compiled is None:
+            return False
+        self._records[key] = compiled
+        self._compiled.add(key)
+        return True
+
+    def _pieces(self, theta: Tensor) -> list[Tensor]:
+        """Indices of restarts in pieces of ``batch``, the last one filled up with repeats."""
+        count = theta.shape[0]
+        starts = range(0, count, self.batch)
+        index = torch.arange(self.batch, device=theta.device)
+        return [(start + index).clamp_max(count - 1) for start in starts]
+
+    def _value_and_grad(
+        self, theta: Tensor, x: Tensor, y: Tensor, row_weights: Tensor, feature_weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        theta = theta.detach().requires_grad_()
+
+        def one(flat: Tensor, weights: Tensor, scale: Tensor) -> Tensor:
+            feature, rest, rows = _terms(self.model, self.table, flat, x, y)
+            return rest + scale * feature + (weights * rows).sum()
+
+        value = torch.func.vmap(one)(theta, row_weights, feature_weight)
+        (gradient,) = torch.autograd.grad(value.sum(), theta)
+        return value.detach(), gradient
+
+    def _log_likelihood(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return torch.func.vmap(lambda flat: _terms(self.model, self.table, flat, x, y)[2])(theta)
+
+    def _run(self, name: str, arguments: tuple[Tensor, ...]) -> Any:
+        key = _key(name, arguments)
+        if key not in self._records:
+            function = getattr(self, name)
+            # A plain function: make_fx counts a bound method's self as an input.
+            with quiet_pyro():
+                self._records[key] = make_fx(lambda *inputs: function(*inputs))(*arguments)
+        return self._records[key](*arguments)
+
+
+def _key(name: str, arguments: tuple[Tensor, ...]) -> tuple[Any, ...]:
+    return (name, *((tuple(a.shape), a.dtype, a.device) for a in arguments))
+
+
+def _compile(
+    graph: Callable[..., Any], arguments: tuple[Tensor, ...]
+) -> Callable[..., Any] | None:
+    """The compiled graph, already run once, or ``None`` and a warning."""
+    try:
+        with quiet_pyro():
+            compiled: Callable[..., Any] = torch.compile(graph, fullgraph=True, dynamic=False)
+            compiled(*arguments)
+    except Exception as error:  # noqa: BLE001 (a missing compiler surfaces as many types)
+        first_line = (str(error).splitlines() or [""])[0]
+        warnings.warn(
+            "torch.compile failed, so fits run the recorded graph as it is: slower, same numbers. "
+            f"It needs a C++ compiler. {type(error).__name__}: {first_line}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return compiled
+
+
+@lru_cache(maxsize=8)
+def log_joint(model: HybridModel, batch: int, dtype: torch.dtype, device: torch.device) -> LogJoint:
+    """The engine of a model; fits of equal models share it, and so what was recorded."""
+    example = torch.zeros(1, model.num_features, dtype=dtype, device=device)
+    return LogJoint(model, example, batch)
+
+
+def evaluate_regimes(model: HybridModel, table: SiteTable, theta: Tensor, x: Tensor) -> Regimes:
+    """Gate and experts of a batch of draws ``theta [S, P]`` on ``x [N, D]``, fields ``[S, N, K]``."""
+
+    def one(flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        values = table.constrain(flat)
+        regimes = poutine.condition(model.regimes, data=values)(x)
+        return regimes.log_weights, regimes.locations, regimes.scales
+
+    with quiet_pyro(), torch.no_grad():
+        return Regimes(*torch.func.vmap(one)(theta))

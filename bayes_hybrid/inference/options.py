@@ -1,0 +1,149 @@
+"""Settings of the recipe: small frozen objects, checked when built."""
+
+from dataclasses import dataclass, field
+
+from bayes_hybrid import checks
+from bayes_hybrid.errors import OptionError
+
+COMPILE_CHOICES = ("auto", "always", "never")
+REFINE_CHOICES = ("auto", "always", "never")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmStart:
+    """Maximum a posteriori start of every restart, stopped by held-out density.
+
+    Each restart leaves out one fold of the rows.  Every ``check_every`` steps the median over the
+    restarts of their held-out log density is recorded; training stops when it has not improved for
+    ``patience`` checks, and goes back to the best check.
+
+    Args:
+        max_steps: most Adam steps.
+        learning_rate: largest step, decayed along a cosine to a twentieth.
+        num_folds: folds of the rows; restart r leaves out fold r modulo ``num_folds``.
+        check_every: steps between checks.
+        patience: checks without improvement before the stop.
+    """
+
+    max_steps: int = 6_000
+    learning_rate: float = 0.03
+    num_folds: int = 5
+    check_every: int = 50
+    patience: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        for name in ("max_steps", "check_every", "patience"):
+            checks.positive_int(name, getattr(self, name))
+        checks.positive_int("num_folds", self.num_folds, minimum=2)
+        checks.positive_float("learning_rate", self.learning_rate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variational:
+    """SVI: a full-rank Gaussian over heads and scales, a mean-field one over the features.
+
+    Args:
+        screening_steps: Adam steps of every candidate, before the best are chosen.
+        num_steps: Adam steps of the final run.
+        learning_rate: largest step, in whitened coordinates (posterior sds), decayed to a fiftieth.
+        kl_weights: candidates for the weight of the features' KL term; 0 leaves the features at
+            the maximum of the ELBO, without a spread.  The one with the best held-out density wins.
+        selection_steps: steps of each candidate's trial run, on the folds' training rows.
+        num_draws: posterior draws per restart.
+    """
+
+    screening_steps: int = 1_000
+    num_steps: int = 1_500
+    learning_rate: float = 0.03
+    kl_weights: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
+    selection_steps: int = 400
+    num_draws: int = 100
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        for name in ("screening_steps", "num_steps", "selection_steps", "num_draws"):
+            checks.positive_int(name, getattr(self, name))
+        checks.positive_float("learning_rate", self.learning_rate)
+        if not self.kl_weights:
+            raise OptionError("kl_weights: expected at least one weight, got none.")
+        for weight in self.kl_weights:
+            checks.fraction("kl_weights", weight, closed=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refinement:
+    """Short Hamiltonian Monte Carlo from SVI's draws, all restarts side by side.
+
+    Args:
+        mode: ``"auto"`` refines when rows x parameters x restarts x gradient evaluations fit
+            ``budget``, ``"always"`` or ``"never"`` do as they say.
+        num_warmup: iterations that adapt the step size and are thrown away.
+        num_iterations: iterations that are kept (thinned to the number of posterior draws).
+        num_leapfrog: mean number of leapfrog steps of an iteration; each iteration's number is
+            drawn between half and one and a half of it.
+        target_acceptance: what the step size is adapted to.
+        budget: largest product for ``"auto"``.  The default is about ten minutes on one core.
+    """
+
+    mode: str = "auto"
+    num_warmup: int = 200
+    num_iterations: int = 200
+    num_leapfrog: int = 20
+    target_acceptance: float = 0.8
+    budget: float = 3e11
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        checks.choice("mode", self.mode, REFINE_CHOICES)
+        for name in ("num_warmup", "num_iterations", "num_leapfrog"):
+            checks.positive_int(name, getattr(self, name))
+        checks.fraction("target_acceptance", self.target_acceptance)
+        checks.positive_float("budget", self.budget)
+
+    def wanted(self, num_rows: int, num_parameters: int, num_restarts: int) -> bool:
+        """Whether to refine a fit of this size."""
+        evaluations = (self.num_warmup + self.num_iterations) * self.num_leapfrog
+        cost = float(num_rows) * num_parameters * num_restarts * evaluations
+        return self.mode == "always" or (self.mode == "auto" and cost <= self.budget)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """Everything about how a model is fitted.
+
+    Args:
+        num_restarts: R restarts that make up the posterior.
+        num_candidates: restarts that enter SVI; the R with the largest ELBO go on.
+        warm_start: see :class:`WarmStart`.
+        variational: see :class:`Variational`.
+        refinement: see :class:`Refinement`.
+        batch_size: rows per step of warm start and SVI; ``None`` takes all rows up to 4,096 and
+            minibatches of 512 beyond.
+        compile: ``"auto"`` compiles when the steps to come should repay it, ``"always"``,
+            ``"never"``.
+        device: ``"auto"`` takes a GPU where there is one, else any torch device name.
+    """
+
+    num_restarts: int = 8
+    num_candidates: int = 32
+    warm_start: WarmStart = field(default_factory=WarmStart)
+    variational: Variational = field(default_factory=Variational)
+    refinement: Refinement = field(default_factory=Refinement)
+    batch_size: int | None = None
+    compile: str = "auto"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        checks.positive_int("num_restarts", self.num_restarts)
+        checks.positive_int("num_candidates", self.num_candidates, minimum=self.num_restarts)
+        checks.choice("compile", self.compile, COMPILE_CHOICES)
+        if self.batch_size is not None:
+            checks.positive_int("batch_size", self.batch_size)
+
+    def rows_per_step(self, num_rows: int) -> int:
+        """B, the rows of one step."""
+        if self.batch_size is not None:
+            return min(self.batch_size, num_rows)
+        return num_rows if num_rows <= 4_096 else 512

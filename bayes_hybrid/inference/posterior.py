@@ -1,0 +1,284 @@
+"""The posterior as an object: draws, and what they predict, in the units of the data."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from bayes_hybrid import checks
+from bayes_hybrid.data import Standardizer
+from bayes_hybrid.distributions import RegimeMixture, mixture_quantile
+from bayes_hybrid.inference.graph import SiteTable, evaluate_regimes
+from bayes_hybrid.models.base import HybridModel, Regimes
+from bayes_hybrid.random import torch_generator
+
+FloatArray = NDArray[np.float64]
+# Tensors with an entry for each draw, row and regime hold at most this many numbers at once.
+_CHUNK_ENTRIES = 2_000_000
+# A quantile is looked for between the experts' own at this tail probability.
+_TAIL = 1e-9
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Posterior:
+    """Equally weighted draws of R restarts with S draws each.
+
+    Everything is in the units of ``x`` and ``y`` as they came, except :attr:`sites`, which are the
+    model's own (standardised).  Work is chunked over rows: memory does not grow with N S.
+
+    Args:
+        model: the hybrid model.
+        theta: unconstrained draws ``[R, S, P]``.
+        x_scaling: standardisation of the D features.
+        y_scaling: standardisation of the target.
+    """
+
+    model: HybridModel
+    theta: Tensor
+    x_scaling: Standardizer
+    y_scaling: Standardizer
+
+    @property
+    def num_restarts(self) -> int:
+        """R."""
+        return self.theta.shape[0]
+
+    @property
+    def num_draws(self) -> int:
+        """S, draws per restart."""
+        return self.theta.shape[1]
+
+    @property
+    def num_regimes(self) -> int:
+        """K."""
+        return self.model.num_regimes
+
+    @property
+    def regime_names(self) -> tuple[str, ...]:
+        """A name for each regime."""
+        return self.model.regime_names
+
+    @property
+    def scale_floor(self) -> float:
+        """The smallest noise scale an expert can have, in y's units."""
+        return self.model.noise_floor * self._y_scale
+
+    @cached_property
+    def table(self) -> SiteTable:
+        """Where each site lives in ``theta``."""
+        return SiteTable.of(self.model, self.theta.new_zeros(1, self.model.num_features))
+
+    @cached_property
+    def sites(self) -> Mapping[str, FloatArray]:
+        """Constrained draws of every latent site, ``[R, S, *shape]``."""
+        values = self.table.constrain(self.theta)
+        return {name: _numpy(value) for name, value in values.items()}
+
+    @property
+    def _y_scale(self) -> float:
+        return float(self.y_scaling.scale)
+
+    # -- per draw ---------------------------------------------------------------------------------
+
+    def log_likelihood(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """``log p(y_n | x_n, theta)`` with z summed out, ``[R, S, N]``."""
+        target = self._target(y)
+        parts = [
+            self._predictive(regimes).log_prob(target[rows]) for rows, regimes in self._chunks(x)
+        ]
+        return self._by_restart(torch.cat(parts, dim=-1)) - math.log(self._y_scale)
+
+    def regime_probability_draws(self, x: ArrayLike, y: ArrayLike | None = None) -> FloatArray:
+        """``p(z = k | x, theta)``, or ``p(z = k | x, y, theta)`` when y is given, ``[R, S, N, K]``."""
+        target = None if y is None else self._target(y)
+        parts = []
+        for rows, regimes in self._chunks(x):
+            log_probs = regimes.log_weights
+            if target is not None:
+                log_probs = self._predictive(regimes).log_responsibilities(target[rows])
+            parts.append(log_probs.exp())
+        return self._by_restart(torch.cat(parts, dim=1))
+
+    def expert_mean_draws(self, x: ArrayLike) -> FloatArray:
+        """Mean of each expert, ``[R, S, N, K]``."""
+        draws = self._component_draws(x, lambda part: part.mean)
+        return draws * self._y_scale + float(self.y_scaling.mean)
+
+    def expert_scale_draws(self, x: ArrayLike) -> FloatArray:
+        """Standard deviation of each expert, ``[R, S, N, K]``."""
+        return self._component_draws(x, lambda part: part.variance.sqrt()) * self._y_scale
+
+    def sample_per_draw(self, x: ArrayLike, seed: int) -> FloatArray:
+        """One predictive draw of y for each posterior draw and row, ``[R, S, N]``."""
+        parts = []
+        with self._seeded(seed):
+            for _, regimes in self._chunks(x):
+                parts.append(self._predictive(regimes).sample())
+        return self._by_restart(self._y_units(torch.cat(parts, dim=-1)))
+
+    # -- averaged over draws ----------------------------------------------------------------------
+
+    def mean(self, x: ArrayLike) -> FloatArray:
+        """Posterior predictive mean, ``[N]``."""
+        parts = [self._predictive(regimes).mean.mean(0) for _, regimes in self._chunks(x)]
+        return _numpy(self._y_units(torch.cat(parts)))
+
+    def variance(self, x: ArrayLike) -> FloatArray:
+        """Posterior predictive variance: within draws plus between draws, ``[N]``."""
+        parts = []
+        for _, regimes in self._chunks(x):
+            predictive = self._predictive(regimes)
+            parts.append(predictive.variance.mean(0) + predictive.mean.var(0, correction=0))
+        return _numpy(torch.cat(parts)) * self._y_scale**2
+
+    def log_density(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """``log mean_s p(y_n | x_n, theta_s)``, in 1 / y's units, ``[N]``."""
+        target = self._target(y)
+        parts = []
+        for rows, regimes in self._chunks(x):
+            terms = self._predictive(regimes).log_prob(target[rows]).double()
+            parts.append(torch.logsumexp(terms, dim=0) - math.log(terms.shape[0]))
+        return _numpy(torch.cat(parts)) - math.log(self._y_scale)
+
+    def cdf(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Posterior predictive probability of a value up to y, ``[N]``."""
+        target = self._target(y)
+        parts = [
+            self._predictive(regimes).cdf(target[rows]).mean(0) for rows, regimes in self._chunks(x)
+        ]
+        return _numpy(torch.cat(parts))
+
+    def quantile(self, x: ArrayLike, probs: ArrayLike) -> FloatArray:
+        """Exact quantiles of the posterior predictive mixture over draws and regimes, ``[N, Q]``.
+
+        Raises:
+            OptionError: a probability is not strictly between 0 and 1.
+        """
+        levels = checks.probabilities(probs)
+        parts = []
+        for _, regimes in self._chunks(x):
+            double = Regimes(
+                regimes.log_weights.double(), regimes.locations.double(), regimes.scales.double()
+            )
+            parts.append(_quantiles(self._predictive(double), levels.tolist()))
+        return _numpy(self._y_units(torch.cat(parts)))
+
+    def regime_probability(self, x: ArrayLike, y: ArrayLike | None = None) -> FloatArray:
+        """``p(z | x)`` averaged over draws, or ``p(z | x, y)``, ``[N, K]``.
+
+        Given y, draws count in proportion to how well they explain it::
+
+            p(z = k | x, y) = sum_s pi_sk(x) p_sk(y | x) / sum_s sum_j pi_sj(x) p_sj(y | x)
+        """
+        target = None if y is None else self._target(y)
+        parts = []
+        for rows, regimes in self._chunks(x):
+            terms = regimes.log_weights.double()
+            if target is not None:
+                terms = terms + self._predictive(regimes).log_likelihoods(target[rows])
+            parts.append(torch.softmax(torch.logsumexp(terms, dim=0), dim=-1))
+        return _numpy(torch.cat(parts))
+
+    def sample(self, x: ArrayLike, num_draws: int, seed: int) -> FloatArray:
+        """``num_draws`` posterior predictive draws per row, ``[num_draws, N]``.
+
+        Posterior draws are used in a random order, each as often as any other within one.
+        """
+        checks.positive_int("num_draws", num_draws)
+        total = self.num_restarts * self.num_draws
+        generator = torch_generator(seed, self.theta.device)
+        rounds = -(-num_draws // total)
+        order = torch.cat([
+            torch.randperm(total, generator=generator, device=self.theta.device)
+            for _ in range(rounds)
+        ])[:num_draws]
+        parts = []
+        with self._seeded(seed):
+            for _, regimes in self._chunks(x, order):
+                parts.append(self._predictive(regimes).sample())
+        return _numpy(self._y_units(torch.cat(parts, dim=-1)))
+
+    # -- helpers ----------------------------------------------------------------------------------
+
+    def _predictive(self, regimes: Regimes) -> RegimeMixture:
+        return self.model.predictive(regimes)
+
+    def _component_draws(
+        self, x: ArrayLike, read: Callable[[torch.distributions.Distribution], Tensor]
+    ) -> FloatArray:
+        parts = [
+            torch.stack([read(part) for part in self._predictive(regimes).components], dim=-1)
+            for _, regimes in self._chunks(x)
+        ]
+        return self._by_restart(torch.cat(parts, dim=1))
+
+    def _chunks(
+        self, x: ArrayLike, order: Tensor | None = None
+    ) -> Iterator[tuple[slice, Regimes]]:
+        """Gate and experts of every draw, ``[S', rows, K]``, a chunk of rows at a time."""
+        scaled = self.x_scaling.transform(np.asarray(x, dtype=np.float64))
+        inputs = torch.as_tensor(scaled).to(self.theta)
+        flat = self.theta.reshape(-1, self.theta.shape[-1])
+        flat = flat if order is None else flat[order]
+        # The widest hidden layer counts, not only the K outputs.
+        width = max(self.num_regimes, flat.shape[-1] // max(1, self.model.num_features) // 4)
+        size = max(1, _CHUNK_ENTRIES // (flat.shape[0] * max(1, min(width, 64))))
+        with torch.no_grad():
+            for start in range(0, len(inputs), size):
+                rows = slice(start, min(start + size, len(inputs)))
+                yield rows, evaluate_regimes(self.model, self.table, flat, inputs[rows])
+
+    def _target(self, y: ArrayLike) -> Tensor:
+        scaled = self.y_scaling.transform(np.asarray(y, dtype=np.float64))
+        return torch.as_tensor(scaled).to(self.theta)
+
+    def _y_units(self, value: Tensor) -> Tensor:
+        return value.double() * self._y_scale + float(self.y_scaling.mean)
+
+    def _by_restart(self, value: Tensor) -> FloatArray:
+        return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))
+
+    def _seeded(self, seed: int) -> "_Seeded":
+        return _Seeded(seed, self.theta.device)
+
+
+class _Seeded:
+    """Torch's global generator at ``seed`` inside, as it was outside: distributions take no other."""
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        devices = [device] if device.type == "cuda" else []
+        self._fork = torch.random.fork_rng(devices=devices)
+        self._seed = seed
+
+    def __enter__(self) -> None:
+        self._fork.__enter__()
+        torch.manual_seed(self._seed)
+
+    def __exit__(self, *exception: object) -> None:
+        self._fork.__exit__(None, None, None)
+
+
+def _quantiles(predictive: RegimeMixture, levels: list[float]) -> Tensor:
+    """``[rows, Q]`` quantiles of the equal mixture over the draws on the first axis."""
+
+    def cdf(value: Tensor) -> Tensor:
+        return predictive.cdf(value).mean(0)
+
+    example = predictive.log_weights[0, :, 0]
+    columns = []
+    tails = [torch.full_like(example, level) for level in (_TAIL, 1.0 - _TAIL)]
+    lower = torch.stack([part.icdf(tails[0]) for part in predictive.components]).amin((0, 1))
+    upper = torch.stack([part.icdf(tails[1]) for part in predictive.components]).amax((0, 1))
+    for level in levels:
+        columns.append(mixture_quantile(cdf, torch.full_like(example, level), lower, upper))
+    return torch.stack(columns, dim=-1)
+
+
+def _numpy(value: Tensor) -> FloatArray:
+    array: FloatArray = value.detach().cpu().double().numpy()
+    return array

@@ -1,0 +1,79 @@
+"""What a fit returns: the posterior, and how it came about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_hybrid.inference.posterior import Posterior
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of a fit.
+
+    Args:
+        name: what ran.
+        reason: why it ended.
+        steps: optimiser steps or iterations.
+        seconds: wall time.
+        trace: its objective over time (thinned): held-out log density per row for the warm start,
+            median negative ELBO in nats for SVI, median log joint for HMC.
+    """
+
+    name: str
+    reason: str
+    steps: int
+    seconds: float
+    trace: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fit:
+    """A fitted hybrid model.
+
+    Args:
+        posterior: equally weighted draws of the restarts that were kept.
+        x: training features ``[N, D]``, as they came.
+        y: training targets ``[N]``, as they came.
+        feature_names: names of the D columns.
+        target_name: name of the target.
+        status: a sentence that says how the fit ended and what to do next.
+        converged: whether every stage ended by its own rule, not by its budget.
+        method: ``"svi"`` or ``"svi+hmc"``.
+        seed: the seed that everything random was derived from.
+        kl_weight: weight of the features' KL term that was chosen; 0 means point features.
+        kl_scores: held-out log density per row (standardised) of every candidate weight.
+        elbo: ELBO of each kept restart in nats, ``[R]``.
+        num_restarts_dropped: restarts that became non-finite or stuck, and were left out.
+        sampler: per-draw statistics of HMC, each ``[R, S]``; empty for pure SVI.
+        stages: the stages in order.
+        device: where it ran.
+        compiled: whether the recorded graph was compiled.
+    """
+
+    posterior: Posterior
+    x: FloatArray
+    y: FloatArray
+    feature_names: tuple[str, ...]
+    target_name: str
+    status: str
+    converged: bool
+    method: str
+    seed: int
+    kl_weight: float
+    kl_scores: Mapping[float, float]
+    elbo: FloatArray
+    num_restarts_dropped: int
+    sampler: Mapping[str, FloatArray] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()
+    device: str = "cpu"
+    compiled: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all stages."""
+        return sum(stage.seconds for stage in self.stages)

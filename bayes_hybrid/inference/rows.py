@@ -1,0 +1,121 @@
+"""Training rows on the device: fold masks, minibatches, and the log joint of a batch of restarts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bayes_hybrid.inference.graph import LogJoint
+
+# Row log likelihoods of all restarts are held at once for this many rows.
+_CHUNK = 4_096
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Standardised training rows and the engine that evaluates them.
+
+    Args:
+        joint: the model's recorded log joint.
+        x: features ``[N, D]``.
+        y: targets ``[N]``.
+        batch_size: rows of one stochastic step, N for full batches.
+        generator: source of minibatches.
+    """
+
+    joint: LogJoint
+    x: Tensor
+    y: Tensor
+    batch_size: int
+    generator: torch.Generator
+
+    @property
+    def num_rows(self) -> int:
+        """N."""
+        return self.x.shape[0]
+
+    def all_rows(self, num_restarts: int) -> Tensor:
+        """Row weights ``[C, N]`` of one: every restart sees every row."""
+        return self.x.new_ones(num_restarts, self.num_rows)
+
+    def folds(self, num_restarts: int, num_folds: int) -> Tensor:
+        """Row weights ``[C, N]``: restart c has weight zero on the rows of fold c mod F.
+
+        With fewer rows than folds there are as many folds as rows; with fewer than four rows
+        nothing is left out, because nothing could be learned from the rest.
+        """
+        if self.num_rows < 4:
+            return self.all_rows(num_restarts)
+        order = torch.randperm(
+            self.num_rows, generator=self.generator, device=self.generator.device
+        ).to(self.x.device)
+        fold = torch.empty_like(order)
+        count = min(num_folds, self.num_rows)
+        fold[order] = torch.arange(self.num_rows, device=order.device) % count
+        left_out = torch.arange(num_restarts, device=order.device) % count
+        return (fold[None, :] != left_out[:, None]).to(self.x.dtype)
+
+    def gradient(
+        self, theta: Tensor, row_weights: Tensor, feature_weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Log joint ``[C]`` and gradient ``[C, P]``, on a minibatch scaled by N / B if B < N."""
+        if self.batch_size >= self.num_rows:
+            return self.joint.value_and_grad(theta, self.x, self.y, row_weights, feature_weight)
+        index = torch.randint(
+            self.num_rows,
+            (self.batch_size,),
+            generator=self.generator,
+            device=self.generator.device,
+        ).to(self.x.device)
+        scale = self.num_rows / self.batch_size
+        return self.joint.value_and_grad(
+            theta,
+            self.x[index],
+            self.y[index],
+            row_weights[:, index] * scale,
+            feature_weight,
+        )
+
+    def full_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Log joint ``[C]`` and gradient ``[C, P]`` on all rows, in chunks where there are many."""
+        weights = self.all_rows(theta.shape[0])
+        ones = theta.new_ones(theta.shape[0])
+        if self.num_rows <= _CHUNK:
+            return self.joint.value_and_grad(theta, self.x, self.y, weights, ones)
+        # The prior must enter once: chunks after the first are evaluated against an empty one.
+        nothing = torch.zeros_like(weights[:, :_CHUNK])
+        prior = self.joint.value_and_grad(theta, self.x[:_CHUNK], self.y[:_CHUNK], nothing, ones)
+        value, gradient = prior
+        for rows, kept in self._chunks():
+            chunk_weights = kept.to(theta.dtype).expand(theta.shape[0], -1)
+            part = self.joint.value_and_grad(
+                theta, self.x[rows], self.y[rows], chunk_weights, ones
+            )
+            value = value + part[0] - prior[0]
+            gradient = gradient + part[1] - prior[1]
+        return value, gradient
+
+    def log_likelihood(self, theta: Tensor) -> Tensor:
+        """Row log likelihoods ``[C, N]``."""
+        if self.num_rows <= _CHUNK:
+            return self.joint.log_likelihood(theta, self.x, self.y)
+        parts = [
+            self.joint.log_likelihood(theta, self.x[rows], self.y[rows])[:, kept]
+            for rows, kept in self._chunks()
+        ]
+        return torch.cat(parts, dim=-1)
+
+    def _chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Row indices in chunks of one size (one graph), and which of them are not repeats."""
+        device = self.x.device
+        for start in range(0, self.num_rows, _CHUNK):
+            index = torch.arange(start, start + _CHUNK, device=device)
+            yield index.clamp_max(self.num_rows - 1), index < self.num_rows
+
+
+def held_out_score(log_likelihood: Tensor, row_weights: Tensor) -> Tensor:
+    """Mean log density of the left-out rows of each restart, ``[C]``; of all rows if none is."""
+    left_out = (row_weights == 0).to(log_likelihood.dtype)
+    left_out = torch.where(left_out.sum(-1, keepdim=True) > 0, left_out, 1.0)
+    return (log_likelihood * left_out).sum(-1) / left_out.sum(-1)

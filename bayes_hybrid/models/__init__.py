@@ -1,0 +1,12 @@
+"""Hybrid models as plain Pyro programs.
+
+Each model has two readings of one joint density: ``model.enumerated`` with an explicit latent
+regime ``z``, and ``model.marginal`` with ``z`` summed out exactly.  Both run under
+``pyro.infer.SVI``, ``Predictive`` and ``NUTS``.
+"""
+
+from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup
+from bayes_hybrid.models.mixture import HybridMixture
+from bayes_hybrid.models.pathway import Pathway, PathwayModel
+
+__all__ = ["HybridMixture", "HybridModel", "Pathway", "PathwayModel", "Regimes", "SiteGroup"]

@@ -1,0 +1,85 @@
+"""Turn a torch module's parameters into Pyro sample sites and run the module with them."""
+
+import math
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from bayes_hybrid.models.base import SiteGroup
+from bayes_hybrid.priors import LogNormalPrior, Priors
+
+
+def sample_normal(name: str, shape: tuple[int, ...], scale: float, group: SiteGroup, like: Tensor) -> Tensor:
+    """``name ~ Normal(0, scale)``, independent entries of ``shape``, on ``like``'s device."""
+    prior = dist.Normal(like.new_zeros(shape), like.new_full(shape, scale)).to_event(len(shape))
+    value: Tensor = pyro.sample(name, prior, infer={"group": group})
+    return value
+
+
+def sample_positive(
+    name: str, shape: tuple[int, ...], prior: LogNormalPrior, group: SiteGroup, like: Tensor
+) -> Tensor:
+    """``log name ~ Normal(log median, spread)``, independent entries of ``shape``."""
+    location = like.new_full(shape, math.log(prior.median))
+    site = dist.LogNormal(location, like.new_full(shape, prior.spread)).to_event(len(shape))
+    value: Tensor = pyro.sample(name, site, infer={"group": group})
+    return value
+
+
+def sample_head(
+    name: str,
+    shape: tuple[int, int],
+    scale_prior: LogNormalPrior,
+    bias_scale: float | None,
+    group: SiteGroup,
+    like: Tensor,
+) -> dict[str, Tensor]:
+    """Weight and bias of a linear read-out, ``weight = weight_scale / sqrt(fan_in) * raw``."""
+    scale = sample_positive(f"{name}.weight_scale", (), scale_prior, group, like)
+    raw = sample_normal(f"{name}.weight_raw", shape, 1.0, group, like)
+    values = {"weight": scale / math.sqrt(shape[-1]) * raw}
+    if bias_scale is not None:
+        values["bias"] = sample_normal(f"{name}.bias", shape[:1], bias_scale, group, like)
+    return values
+
+
+def sample_features(
+    name: str, module: nn.Module, priors: Priors, group: SiteGroup, like: Tensor
+) -> dict[str, Tensor]:
+    """Sites for every parameter of a stack of Gaussian and ReLU blocks.
+
+    Weight matrices get a learned scale over the square root of their fan-in; a block's bias shares
+    that scale, as the weight of a constant input of one, so that kinks and bumps spread over the
+    standardised data whatever the scale; widths are LogNormal above a floor.
+    """
+    values: dict[str, Tensor] = {}
+    scales: dict[str, Tensor] = {}
+    for path, parameter in module.named_parameters():
+        block, _, leaf = path.rpartition(".")
+        site, shape = f"{name}.{path}", tuple(parameter.shape)
+        if leaf == "width":
+            width = sample_positive(site, shape, priors.width, group, like)
+            values[path] = priors.width_floor + width
+        elif leaf == "bias":
+            # named_parameters lists a block's weight before its bias.
+            values[path] = scales[block] * sample_normal(f"{site}_raw", shape, 1.0, group, like)
+        else:
+            scale = sample_positive(f"{site}_scale", (), priors.feature_scale, group, like)
+            raw = sample_normal(f"{site}_raw", shape, 1.0, group, like)
+            values[path] = scale / math.sqrt(shape[-1]) * raw
+            scales[block] = scale
+    return values
+
+
+def apply(module: nn.Module, values: dict[str, Tensor], x: Tensor) -> Tensor:
+    """Run ``module`` on ``x`` with ``values`` in place of its own parameters."""
+    result: Tensor = functional_call(module, values, (x,)) if values else module(x)
+    return result
+
+
+def broadcast_column(value: Tensor, like: Tensor) -> Tensor:
+    """A scalar as a column over the rows of ``like``."""
+    return value.expand(like.shape) + torch.zeros_like(like)

@@ -1,0 +1,144 @@
+"""Ways to combine a Gaussian and a ReLU pathway within a layer, and stacks of such layers."""
+
+import math
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from bayes_hybrid import checks
+from bayes_hybrid.nn.gaussian import GaussianBlock, smooth
+from bayes_hybrid.nn.relu import ReLUBlock
+
+
+class LinearMixLayer(nn.Module):
+    """``h = A_G h_G + A_R h_R``: each unit reads both pathways.
+
+    Example:
+        >>> LinearMixLayer(3, 5)(torch.zeros(7, 3)).shape
+        torch.Size([7, 5])
+    """
+
+    def __init__(self, in_features: int, num_units: int, *, smoothing: str = "bump") -> None:
+        """Create both pathways and the two mixing matrices."""
+        super().__init__()
+        self.gaussian = GaussianBlock(in_features, num_units, smoothing=smoothing)
+        self.relu = ReLUBlock(in_features, num_units)
+        size = (num_units, num_units)
+        self.mix_gaussian = nn.Parameter(torch.randn(size) / math.sqrt(num_units))
+        self.mix_relu = nn.Parameter(torch.randn(size) / math.sqrt(num_units))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[..., in_features]`` to ``[..., num_units]``."""
+        gaussian = self.gaussian(x) @ self.mix_gaussian.transpose(-1, -2)
+        relu: Tensor = self.relu(x) @ self.mix_relu.transpose(-1, -2)
+        return gaussian + relu
+
+
+class ReLUGatesGaussianLayer(nn.Module):
+    """``h = g(h_R) * h_G`` with ``g(r) = 1 - exp(-r)``, so a silent ReLU closes the gate exactly.
+
+    Example:
+        >>> layer = ReLUGatesGaussianLayer(1, 2)
+        >>> with torch.no_grad():
+        ...     _ = layer.relu.weight.fill_(1.0)
+        >>> layer(torch.tensor([[-1.0]])).abs().max().item()
+        0.0
+    """
+
+    def __init__(self, in_features: int, num_units: int, *, smoothing: str = "bump") -> None:
+        """Create both pathways."""
+        super().__init__()
+        self.gaussian = GaussianBlock(in_features, num_units, smoothing=smoothing)
+        self.relu = ReLUBlock(in_features, num_units)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[..., in_features]`` to ``[..., num_units]``."""
+        gate: Tensor = -torch.expm1(-self.relu(x))
+        return gate * self.gaussian(x)
+
+
+class GaussianStabilizesReLULayer(nn.Module):
+    """``h = relu(z) + E[relu(z + width * eps)]``, z = W x + b: a ReLU plus its own smoothing.
+
+    Example:
+        >>> GaussianStabilizesReLULayer(3, 5)(torch.zeros(7, 3)).shape
+        torch.Size([7, 5])
+    """
+
+    def __init__(self, in_features: int, num_units: int) -> None:
+        """Create the shared affine map and the widths of its smoothing."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(num_units, in_features) / math.sqrt(in_features))
+        self.bias = nn.Parameter(torch.zeros(num_units))
+        self.width = nn.Parameter(torch.ones(num_units))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[..., in_features]`` to ``[..., num_units]``."""
+        z = x @ self.weight.transpose(-1, -2) + self.bias
+        return torch.relu(z) + smooth(z, self.width, "relu")
+
+
+def _gaussian(in_features: int, num_units: int, smoothing: str) -> nn.Module:
+    return GaussianBlock(in_features, num_units, smoothing=smoothing)
+
+
+def _relu(in_features: int, num_units: int, smoothing: str) -> nn.Module:
+    del smoothing
+    return ReLUBlock(in_features, num_units)
+
+
+def _linear(in_features: int, num_units: int, smoothing: str) -> nn.Module:
+    return LinearMixLayer(in_features, num_units, smoothing=smoothing)
+
+
+def _relu_gates_gaussian(in_features: int, num_units: int, smoothing: str) -> nn.Module:
+    return ReLUGatesGaussianLayer(in_features, num_units, smoothing=smoothing)
+
+
+def _gaussian_stabilizes_relu(in_features: int, num_units: int, smoothing: str) -> nn.Module:
+    del smoothing  # its smoothing is that of its own ReLU
+    return GaussianStabilizesReLULayer(in_features, num_units)
+
+
+COMBINATIONS: Final[MappingProxyType[str, Callable[[int, int, str], nn.Module]]] = MappingProxyType(
+    {
+        "gaussian": _gaussian,
+        "relu": _relu,
+        "linear": _linear,
+        "relu_gates_gaussian": _relu_gates_gaussian,
+        "gaussian_stabilizes_relu": _gaussian_stabilizes_relu,
+    }
+)
+
+
+def stack(
+    kind: str, in_features: int, num_units: int, *, depth: int = 1, smoothing: str = "bump"
+) -> nn.Sequential:
+    """``depth`` layers of one kind, the first reading ``in_features``, each ``num_units`` wide.
+
+    Args:
+        kind: ``"gaussian"`` or ``"relu"`` (the controls), ``"linear"``,
+            ``"relu_gates_gaussian"`` or ``"gaussian_stabilizes_relu"``.
+        in_features: size of the last axis of the input.
+        num_units: units H of every layer.
+        depth: number of layers.
+        smoothing: base nonlinearity of the Gaussian pathway, see :func:`smooth`.
+
+    Returns:
+        A module mapping ``[..., in_features]`` to ``[..., num_units]``.
+
+    Raises:
+        OptionError: an unknown kind or smoothing, or a size below one.
+
+    Example:
+        >>> stack("linear", 3, 5, depth=2)(torch.zeros(7, 3)).shape
+        torch.Size([7, 5])
+    """
+    build = COMBINATIONS[checks.choice("kind", kind, tuple(COMBINATIONS))]
+    checks.positive_int("depth", depth)
+    sizes = [checks.positive_int("in_features", in_features)]
+    sizes += [checks.positive_int("num_units", num_units)] * (depth - 1)
+    return nn.Sequential(*(build(size, num_units, smoothing) for size in sizes))

@@ -1,0 +1,155 @@
+"""Data and predictive bands, coloured by regime."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bayes_hybrid import checks
+from bayes_hybrid.diagnostics.evaluation import spread_rows
+from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.plots.slices import Slice, slice_along
+from bayes_hybrid.plots.style import INK, RegimeStyle, blend, new_axes, regime_styles, tidy
+
+__all__ = ["plot_fit"]
+
+_INNER = 0.5
+"""Probability of the inner band."""
+
+_SHOWN = 0.05
+"""Below this probability of its regime an expert is not held to the data, and not drawn."""
+
+_MAX_POINTS = 2_000
+"""More points than that only hide the bands."""
+
+
+def plot_fit(
+    fit: FitLike,
+    *,
+    feature: int | str = 0,
+    prob: float = 0.9,
+    grid: int = 200,
+    ax: Axes | None = None,
+) -> Figure:
+    """Data, predictive mean and predictive bands along one feature, coloured by regime.
+
+    The bands are central intervals of the posterior predictive, of probability ``prob`` and 50%;
+    their colour mixes those of the regimes in the proportions ``p(z=k|x)``.  Each row has the
+    marker of its most probable regime, and a colour mixed by ``p(z=k|x, y)``.  A coloured line is
+    the mean of one expert; it fades out with ``p(z=k|x)``.
+
+    Args:
+        fit: the finished fit.
+        feature: position or name of the feature on the horizontal axis; the others are held at
+            their medians.
+        prob: probability of the outer band.
+        grid: number of points along the feature.
+        ax: where to draw; a new figure without it.
+
+    Returns:
+        The figure, which belongs to no window and can be saved with ``savefig``.
+
+    Raises:
+        OptionError: no such feature, ``prob`` not between 0 and 1, or ``grid`` below 2.
+    """
+    checks.fraction("prob", prob)
+    line = slice_along(fit, feature, grid)
+    figure, axes = new_axes(ax, (7.2, 4.0))
+    styles = regime_styles(fit.posterior.regime_names)
+    gate = fit.posterior.regime_probability_draws(line.points).mean(axis=(0, 1))
+    _bands(axes, fit, line, prob, blend(gate, styles))
+    _experts(axes, fit, line, gate, styles)
+    axes.plot(line.along, fit.posterior.mean(line.points), color=INK, linewidth=1.6, zorder=4)
+    _points(axes, fit, line.column, styles)
+    tidy(axes)
+    axes.set_xlim(line.along[0], line.along[-1])
+    axes.use_sticky_edges = False  # else the strips of colour end where the axes do
+    axes.autoscale(axis="y")
+    axes.set_xlabel(line.name + (f"  ({line.held})" if line.held else ""), color=INK)
+    axes.set_ylabel(fit.target_name, color=INK)
+    _legend(axes, prob, styles)
+    return figure
+
+
+def _bands(axes: Axes, fit: FitLike, line: Slice, prob: float, colors: FloatArray) -> None:
+    """Both bands, each a strip of colours seen through the shape of the interval."""
+    levels = np.array([0.5 - prob / 2.0, 0.5 - _INNER / 2.0, 0.5 + _INNER / 2.0, 0.5 + prob / 2.0])
+    quantiles = fit.posterior.quantile(line.points, levels)
+    for low, high, alpha in ((0, 3, 0.22), (1, 2, 0.38)):
+        bottom, top = quantiles[:, low], quantiles[:, high]
+        shape = axes.fill_between(line.along, bottom, top, color="none", linewidth=0.0)
+        strip = axes.imshow(
+            np.insert(colors, 3, alpha, axis=1)[None],
+            extent=(line.along[0], line.along[-1], float(bottom.min()), float(top.max())),
+            aspect="auto",
+            interpolation="bilinear",
+            zorder=2,
+        )
+        strip.set_clip_path(shape.get_paths()[0], transform=axes.transData)
+
+
+def _experts(
+    axes: Axes, fit: FitLike, line: Slice, gate: FloatArray, styles: Mapping[str, RegimeStyle]
+) -> None:
+    """Each expert's mean, fading out with the probability of its regime."""
+    means = fit.posterior.expert_mean_draws(line.points).mean(axis=(0, 1))
+    for regime, style in enumerate(styles.values()):
+        ends = np.column_stack([line.along, means[:, regime]])
+        alpha = np.where(gate[:, regime] > _SHOWN, gate[:, regime], 0.0)
+        axes.add_collection(
+            LineCollection(
+                list(np.stack([ends[:-1], ends[1:]], axis=1)),
+                colors=[(*to_rgb(style.color), strength) for strength in alpha[:-1]],
+                linewidths=1.6,
+                zorder=3.5,
+            ),
+            autolim=False,
+        )
+
+
+def _points(axes: Axes, fit: FitLike, column: int, styles: Mapping[str, RegimeStyle]) -> None:
+    rows = spread_rows(fit.x.shape[0], _MAX_POINTS)
+    x, y = fit.x[rows], fit.y[rows]
+    given_y = fit.posterior.regime_probability_draws(x, y).mean(axis=(0, 1))
+    colors, likeliest = blend(given_y, styles), given_y.argmax(axis=1)
+    for regime, style in enumerate(styles.values()):
+        mine = likeliest == regime
+        axes.scatter(
+            x[mine, column],
+            y[mine],
+            s=22,
+            marker=style.marker,
+            color=colors[mine],
+            edgecolors="white",
+            linewidths=0.5,
+            zorder=3,
+        )
+
+
+def _legend(axes: Axes, prob: float, styles: Mapping[str, RegimeStyle]) -> None:
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], color=style.color, marker=style.marker, linewidth=1.6, label=name)
+        for name, style in styles.items()
+    ]
+    handles += [
+        Line2D([], [], color=INK, linewidth=1.6, label="predictive mean"),
+        Patch(color="#777777", alpha=0.55, linewidth=0.0, label=f"{_INNER:.0%} band"),
+        Patch(color="#777777", alpha=0.25, linewidth=0.0, label=f"{prob:.0%} band"),
+    ]
+    axes.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=len(handles),
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        handletextpad=0.5,
+        columnspacing=1.4,
+        borderaxespad=0.2,
+    )

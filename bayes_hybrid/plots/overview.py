@@ -1,0 +1,34 @@
+"""The fit and its regime probabilities, one above the other."""
+
+from matplotlib.figure import Figure
+
+from bayes_hybrid.diagnostics.interface import FitLike
+from bayes_hybrid.plots.fit import plot_fit
+from bayes_hybrid.plots.regime import plot_regime
+
+__all__ = ["plot_overview"]
+
+
+def plot_overview(
+    fit: FitLike, *, feature: int | str = 0, prob: float = 0.9, grid: int = 200
+) -> Figure:
+    """:func:`plot_fit` above :func:`plot_regime`, with one horizontal axis for both.
+
+    Args:
+        fit: the finished fit.
+        feature: position or name of the feature on the horizontal axis.
+        prob: probability of the outer band and of the regimes' bands.
+        grid: number of points along the feature.
+
+    Raises:
+        OptionError: no such feature, ``prob`` not between 0 and 1, or ``grid`` below 2.
+    """
+    figure = Figure(figsize=(7.2, 5.6), dpi=150, layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 2))
+    plot_fit(fit, feature=feature, prob=prob, grid=grid, ax=upper)
+    plot_regime(fit, feature=feature, prob=prob, grid=grid, ax=lower)
+    upper.set_xlabel("")
+    legend = lower.get_legend()
+    if legend is not None:
+        legend.remove()  # the upper panel's colours say it
+    return figure

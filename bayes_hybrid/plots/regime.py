@@ -1,0 +1,82 @@
+"""Regime probabilities along one feature, with their uncertainty."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from bayes_hybrid import checks
+from bayes_hybrid.diagnostics.interface import FitLike
+from bayes_hybrid.plots.slices import slice_along
+from bayes_hybrid.plots.style import INK, new_axes, regime_styles, tidy
+
+__all__ = ["plot_regime"]
+
+
+def plot_regime(
+    fit: FitLike,
+    *,
+    feature: int | str = 0,
+    prob: float = 0.9,
+    grid: int = 200,
+    ax: Axes | None = None,
+) -> Figure:
+    """``p(z=k|x)`` along one feature: mean over the draws, and their central ``prob`` band.
+
+    The band says how sure the fit is of the probability itself: a wide band around 50% is a switch
+    whose place is not known, a narrow one is a row that is truly undecided.
+
+    Args:
+        fit: the finished fit.
+        feature: position or name of the feature on the horizontal axis; the others are held at
+            their medians.
+        prob: probability of the band.
+        grid: number of points along the feature.
+        ax: where to draw; a new figure without it.
+
+    Returns:
+        The figure, which belongs to no window and can be saved with ``savefig``.
+
+    Raises:
+        OptionError: no such feature, ``prob`` not between 0 and 1, or ``grid`` below 2.
+    """
+    checks.fraction("prob", prob)
+    line = slice_along(fit, feature, grid)
+    figure, axes = new_axes(ax, (7.2, 2.4))
+    draws = fit.posterior.regime_probability_draws(line.points)
+    low, high = np.quantile(draws, [0.5 - prob / 2.0, 0.5 + prob / 2.0], axis=(0, 1))
+    mean = draws.mean(axis=(0, 1))
+    for regime, (name, style) in enumerate(regime_styles(fit.posterior.regime_names).items()):
+        axes.fill_between(
+            line.along,
+            low[:, regime],
+            high[:, regime],
+            color=style.color,
+            alpha=0.22,
+            linewidth=0.0,
+        )
+        axes.plot(
+            line.along,
+            mean[:, regime],
+            color=style.color,
+            linestyle=style.linestyle,
+            linewidth=1.8,
+            label=name,
+        )
+    tidy(axes)
+    axes.set_xlim(line.along[0], line.along[-1])
+    axes.set_ylim(-0.02, 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0))
+    axes.set_xlabel(line.name + (f"  ({line.held})" if line.held else ""), color=INK)
+    axes.set_ylabel("regime probability", color=INK)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=6,
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        handlelength=2.6,
+        borderaxespad=0.2,
+    )
+    return figure

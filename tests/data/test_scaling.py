@@ -1,0 +1,157 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from bayes_hybrid.data import Standardizer
+from bayes_hybrid.errors import DataError
+
+# Differences of two such numbers stay finite.
+_ENTRIES = st.floats(min_value=-1e300, max_value=1e300, allow_nan=False)
+_TABLES = hnp.arrays(
+    np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=_ENTRIES
+)
+_EPS = np.finfo(np.float64).eps
+
+
+@given(_TABLES)
+def test_round_trip(table):
+    standardizer = Standardizer.fit(table)
+    back = standardizer.inverse_transform(standardizer.transform(table))
+    # Subtracting and adding the mean, and dividing by and multiplying with the scale, round once
+    # each: four half-ulps of the largest number in play; 1e-323 is two steps between subnormals.
+    size = np.abs(table).max(axis=0) + np.abs(standardizer.mean)
+    assert (np.abs(back - table) <= 4 * _EPS * size + 1e-323).all()
+
+
+@given(_TABLES)
+def test_fields_are_finite_and_positive(table):
+    standardizer = Standardizer.fit(table)
+    assert np.isfinite(standardizer.mean).all()
+    assert (standardizer.scale > 0).all()
+    assert np.isfinite(standardizer.transform(table)).all()
+
+
+@given(st.floats(-1e300, 1e300), st.integers(1, 20))
+def test_constant_column_becomes_exactly_zero(value, num_rows):
+    standardizer = Standardizer.fit(np.full((num_rows, 1), value))
+    assert standardizer.mean.tolist() == [value]
+    assert standardizer.scale.tolist() == [1.0]
+    assert not standardizer.transform(np.full((num_rows, 1), value)).any()
+    assert standardizer.inverse_transform([[0.0]]).tolist() == [[value]]
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-12, 1.0, 1e12, 1e300])
+@pytest.mark.parametrize("offset", [0.0, 3.0])
+def test_moments_at_every_size(size, offset):
+    table = size * (offset + np.random.default_rng(0).standard_normal((200, 3)))
+    standardizer = Standardizer.fit(table)
+    z = standardizer.transform(table)
+    # Sums of 200 rounded numbers of size 1 are off by less than 200 ulps.
+    np.testing.assert_allclose(z.mean(axis=0), 0.0, atol=200 * _EPS)
+    np.testing.assert_allclose(z.std(axis=0), 1.0, rtol=200 * _EPS)
+
+
+def test_scale_of_subnormal_differences_is_not_zero():
+    # The standard deviation, 5e-325, rounds to 0.
+    series = np.array([0.0] * 99 + [5e-324])
+    standardizer = Standardizer.fit(series)
+    assert standardizer.scale == np.finfo(np.float64).tiny
+    np.testing.assert_array_equal(
+        standardizer.inverse_transform(standardizer.transform(series)), series
+    )
+
+
+def test_same_as_numpy():
+    table = np.random.default_rng(1).uniform(-2, 5, (50, 2))
+    standardizer = Standardizer.fit(table)
+    np.testing.assert_allclose(standardizer.mean, table.mean(axis=0), rtol=50 * _EPS)
+    np.testing.assert_allclose(standardizer.scale, table.std(axis=0), rtol=50 * _EPS)
+
+
+def test_large_offset_keeps_its_scale():
+    # 1e8 and a spread of 1: the sum of squares minus the squared sum would lose all 16 digits.
+    table = 1e8 + np.random.default_rng(2).standard_normal(1000)
+    standardizer = Standardizer.fit(table)
+    np.testing.assert_allclose(standardizer.scale, (table - 1e8).std(), rtol=1e-12)
+
+
+@given(
+    hnp.arrays(np.float64, st.integers(2, 20), elements=st.floats(-1e3, 1e3), unique=True),
+    st.sampled_from([2.0**-40, 2.0**-3, 2.0**40]),
+)
+def test_scaling_by_a_power_of_two_changes_nothing(series, factor):
+    # A power of two scales without rounding, so z is the same to the last bit.  Subnormal
+    # numbers would round; differences of numbers above 1e-250 are far from them.
+    series = np.where(np.abs(series) < 1e-250, 0.0, series)
+    plain = Standardizer.fit(series).transform(series)
+    if series.min() < series.max():
+        np.testing.assert_array_equal(
+            Standardizer.fit(series * factor).transform(series * factor), plain
+        )
+
+
+def test_one_series():
+    standardizer = Standardizer.fit([1.0, 3.0])
+    assert standardizer.mean.shape == ()
+    assert standardizer.transform(np.full((2, 5), 3.0)).shape == (2, 5)
+    np.testing.assert_array_equal(standardizer.inverse_transform([-1.0, 1.0]), [1.0, 3.0])
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.float32, np.float64])
+def test_every_number_type_gives_float64(dtype):
+    standardizer = Standardizer.fit(np.array([[0], [1], [1]], dtype=dtype))
+    assert standardizer.mean.dtype == np.float64
+    assert standardizer.transform(np.array([[1]], dtype=dtype)).dtype == np.float64
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (), (2, 2, 2)])
+def test_fit_refuses_shapes(shape):
+    with pytest.raises(DataError, match="N >= 1; got shape"):
+        Standardizer.fit(np.zeros(shape))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_fit_refuses_non_finite(bad):
+    with pytest.raises(DataError, match="got 1 NaN or infinite entries"):
+        Standardizer.fit([[1.0, bad], [2.0, 3.0]])
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2,), (4, 2, 2), (4, 1)])
+def test_transform_refuses_other_columns(shape):
+    # [4, 1] would broadcast to two columns.
+    standardizer = Standardizer.fit(np.eye(2))
+    with pytest.raises(DataError, match=r"values must be \[N, 2\]"):
+        standardizer.transform(np.zeros(shape))
+    with pytest.raises(DataError, match=r"values must be \[N, 2\]"):
+        standardizer.inverse_transform(np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("mean", "scale"),
+    [
+        ([0.0], [0.0]),
+        ([0.0], [-1.0]),
+        ([np.nan], [1.0]),
+        ([0.0], [np.inf]),
+        ([0.0], [1.0, 1.0]),
+        ([[0.0]], [[1.0]]),
+    ],
+)
+def test_fields_are_checked(mean, scale):
+    with pytest.raises(DataError, match=r"scale must (be|have)"):
+        Standardizer(mean=np.array(mean), scale=np.array(scale))
+
+
+def test_it_is_immutable_and_owns_its_fields():
+    mean = np.zeros(1)
+    standardizer = Standardizer(mean=mean, scale=np.ones(1))
+    mean[0] = 5.0
+    assert standardizer.mean[0] == 0.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        standardizer.mean = mean  # type: ignore[misc]
+    with pytest.raises(ValueError, match="read-only"):
+        standardizer.scale[0] = 2.0

@@ -1,0 +1,172 @@
+"""A fit made of NumPy only: two linear experts and a logistic gate on the first feature.
+
+    z_n ~ Bernoulli(logistic(slope (x_n - switch)))
+    y_n | z_n = k ~ Normal(intercept_k + weight_k x_n1, scale_k)
+
+Draws scatter around the truth by ``jitter``; restarts differ by ``shift``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import optimize, special, stats
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FakePosterior:
+    sites: Mapping[str, np.ndarray]
+    regime_names: tuple[str, ...] = ("gaussian", "relu")
+    scale_floor: float | None = None
+
+    @property
+    def num_restarts(self) -> int:
+        return len(self.sites["scale"])
+
+    @property
+    def num_draws(self) -> int:
+        return len(self.sites["scale"][0])
+
+    @property
+    def num_regimes(self) -> int:
+        return len(self.regime_names)
+
+    def _log_joint(self, x, y):
+        """``log p(z, y | x, theta)``, or of z alone without ``y``: ``[R, S, N, K]``."""
+        logit = self.sites["slope"][..., None] * (x[:, 0] - self.sites["switch"][..., None])
+        gate = np.stack([special.log_expit(-logit), special.log_expit(logit)], axis=-1)
+        if y is None:
+            return gate
+        return gate + stats.norm.logpdf(
+            y[:, None], self.expert_mean_draws(x), self.expert_scale_draws(x)
+        )
+
+    def log_likelihood(self, x, y):
+        return special.logsumexp(self._log_joint(x, y), axis=-1)
+
+    def regime_probability_draws(self, x, y=None):
+        return special.softmax(self._log_joint(x, y), axis=-1)
+
+    def regime_probability(self, x, y=None):
+        return self.regime_probability_draws(x, y).mean(axis=(0, 1))
+
+    def expert_mean_draws(self, x):
+        return (
+            self.sites["intercept"][:, :, None, :] + self.sites["weight"][:, :, None, :] * x[:, :1]
+        )
+
+    def expert_scale_draws(self, x):
+        shape = (*self.sites["scale"].shape[:2], x.shape[0], self.num_regimes)
+        return np.broadcast_to(self.sites["scale"][:, :, None, :], shape)
+
+    def sample_per_draw(self, x, seed):
+        rng = np.random.default_rng(seed)
+        gate = self.regime_probability_draws(x)
+        second = rng.random(gate.shape[:-1]) < gate[..., 1]
+        mean, scale = self.expert_mean_draws(x), self.expert_scale_draws(x)
+        normal = rng.standard_normal(gate.shape[:-1])
+        return np.where(
+            second, mean[..., 1] + scale[..., 1] * normal, mean[..., 0] + scale[..., 0] * normal
+        )
+
+    def mean(self, x):
+        return (self.regime_probability_draws(x) * self.expert_mean_draws(x)).sum(-1).mean((0, 1))
+
+    def variance(self, x):
+        second = self.expert_mean_draws(x) ** 2 + self.expert_scale_draws(x) ** 2
+        moment = (self.regime_probability_draws(x) * second).sum(-1).mean((0, 1))
+        return moment - self.mean(x) ** 2
+
+    def cdf(self, x, y):
+        inside = stats.norm.cdf(y[:, None], self.expert_mean_draws(x), self.expert_scale_draws(x))
+        return (self.regime_probability_draws(x) * inside).sum(-1).mean((0, 1))
+
+    def quantile(self, x, probs):
+        spread = 10.0 * np.sqrt(self.variance(x).max())
+        low, high = self.mean(x).min() - spread, self.mean(x).max() + spread
+
+        def one(row, prob):
+            return optimize.brentq(lambda y: self.cdf(row, np.array([y]))[0] - prob, low, high)
+
+        return np.array([[one(x[n : n + 1], prob) for prob in probs] for n in range(x.shape[0])])
+
+    def log_density(self, x, y):
+        logs = self.log_likelihood(x, y)
+        return special.logsumexp(logs, axis=(0, 1)) - np.log(logs.shape[0] * logs.shape[1])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FakeFit:
+    posterior: FakePosterior
+    x: np.ndarray
+    y: np.ndarray
+    feature_names: tuple[str, ...] = ("dose",)
+    target_name: str = "response"
+    status: str = "The search for a better fit ended by its own rule after 900 steps."
+    converged: bool = True
+    seed: int = 0
+    method: str = "svi"
+    num_restarts_dropped: int = 0
+    sampler: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+TRUTH = {
+    "switch": np.array(0.3),
+    "slope": np.array(8.0),
+    "intercept": np.array([0.0, 2.0]),
+    "weight": np.array([0.5, -1.0]),
+    "scale": np.array([0.2, 0.3]),
+}
+
+
+def make_data(num_rows=120, num_features=1, seed=0):
+    """Rows of the model at its truth, sorted by the first feature."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-2.0, 2.0, (num_rows, num_features))
+    x = x[np.argsort(x[:, 0])]
+    z = (rng.random(num_rows) < special.expit(8.0 * (x[:, 0] - 0.3))).astype(int)
+    mean = TRUTH["intercept"][z] + TRUTH["weight"][z] * x[:, 0]
+    return x, mean + TRUTH["scale"][z] * rng.standard_normal(num_rows)
+
+
+def make_posterior(
+    *, restarts=4, draws=100, jitter=0.02, shift=0.0, seed=1, scale_floor=None, **centers
+):
+    """Draws around ``TRUTH``, or around those of ``centers`` that are given."""
+    rng = np.random.default_rng(seed)
+    sites = {}
+    for name, truth in TRUTH.items():
+        center = np.asarray(centers.get(name, truth), dtype=float)
+        size = (restarts, draws, *center.shape)
+        sites[name] = center + jitter * rng.standard_normal(size)
+        sites[name] += shift * rng.standard_normal((restarts, 1, *center.shape))
+    sites["scale"] = np.abs(sites["scale"]) + 0.01
+    return FakePosterior(sites=sites, scale_floor=scale_floor)
+
+
+def healthy(*, num_rows=120, num_features=1, **options):
+    """A posterior around the truth."""
+    x, y = make_data(num_rows, num_features)
+    names = ("dose", *(f"other {n}" for n in range(1, num_features)))
+    return FakeFit(posterior=make_posterior(**options), x=x, y=y, feature_names=names)
+
+
+def collapsed(**options):
+    """The first regime's expert is wide and carries every row; the gate never opens."""
+    x, y = make_data()
+    wide = {"switch": 50.0, "intercept": [0.5, 0.5], "weight": [0.3, 0.0], "scale": [0.7, 0.7]}
+    return FakeFit(posterior=make_posterior(**(wide | options)), x=x, y=y)
+
+
+def refined(*, rate=0.8, diverging=0.0, **options):
+    """As healthy, and with the statistics of a sampler."""
+    fit = healthy(**options)
+    shape = fit.posterior.num_restarts, fit.posterior.num_draws
+    rng = np.random.default_rng(3)
+    sampler = {
+        "acceptance_rate": np.full(shape, rate),
+        "diverging": (rng.random(shape) < diverging).astype(float),
+        "energy": rng.standard_normal(shape),
+        "step_size": np.full(shape, 0.1),
+    }
+    return FakeFit(posterior=fit.posterior, x=fit.x, y=fit.y, sampler=sampler, method="svi+hmc")

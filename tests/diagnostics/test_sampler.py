@@ -1,0 +1,68 @@
+"""Findings about Hamiltonian Monte Carlo."""
+
+import math
+
+import pytest
+
+from bayes_hybrid.diagnostics import diagnose
+from bayes_hybrid.diagnostics.evaluation import evaluate
+from bayes_hybrid.diagnostics.sampler import sampler_findings, worst_mixing
+from tests.diagnostics.fakes import healthy, refined
+
+NAMES = {"divergences", "acceptance_rate", "r_hat", "ess_bulk"}
+
+
+def findings_of(fit):
+    found = sampler_findings(fit.sampler, evaluate(fit, max_rows=None))
+    return {finding.name: finding for finding in found}
+
+
+def flagged(fit):
+    return {name for name, finding in findings_of(fit).items() if finding.severity != "ok"}
+
+
+def test_chains_that_agree_have_no_warning():
+    findings = findings_of(refined())
+    assert set(findings) == NAMES
+    assert flagged(refined()) == set()
+    # Independent draws: the ESS is their number, within a few of its standard errors.
+    assert findings["ess_bulk"].value > 150
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"diverging": 0.1}, {"divergences"}),
+        ({"rate": 0.2}, {"acceptance_rate"}),
+        ({"shift": 0.3}, {"r_hat", "ess_bulk"}),
+        ({"restarts": 1}, {"r_hat", "ess_bulk"}),
+    ],
+)
+def test_each_fault_is_seen_by_its_own_finding(options, expected):
+    assert flagged(refined(**options)) == expected
+
+
+def test_one_chain_is_not_judged():
+    r_hat, ess = worst_mixing(evaluate(refined(restarts=1), max_rows=None))
+    assert math.isnan(r_hat)
+    assert math.isnan(ess)
+
+
+def test_the_slowest_chain_is_named():
+    fit = refined()
+    rates = fit.sampler["acceptance_rate"].copy()
+    rates[2] = 0.1
+    found = sampler_findings({"acceptance_rate": rates}, evaluate(fit, max_rows=9))
+    assert found[0].value == pytest.approx(0.1)
+    assert "restart 2" in found[0].meaning
+
+
+def test_statistics_that_were_not_recorded_are_not_judged():
+    fit = refined()
+    found = sampler_findings({"energy": fit.sampler["energy"]}, evaluate(fit, max_rows=9))
+    assert {finding.name for finding in found} == {"r_hat", "ess_bulk"}
+
+
+def test_only_a_sampler_is_judged_as_one():
+    assert not NAMES & {finding.name for finding in diagnose(healthy())}
+    assert {finding.name for finding in diagnose(refined())} >= NAMES

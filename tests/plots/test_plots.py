@@ -1,0 +1,137 @@
+"""Figures: what is in them, and that nothing else changes."""
+
+import dataclasses
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from bayes_hybrid.errors import OptionError
+from bayes_hybrid.plots import plot_fit, plot_overview, plot_regime
+from bayes_hybrid.plots.style import PALETTE, blend, regime_styles
+from tests.diagnostics.fakes import collapsed, healthy
+
+PLOTS = [plot_fit, plot_regime, plot_overview]
+
+
+def small(**options):
+    return healthy(restarts=2, draws=20, **options)
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_a_figure_is_drawn_and_nothing_global_changes(plot, tmp_path):
+    before, open_figures = dict(mpl.rcParams), plt.get_fignums()
+    figure = plot(small(), grid=20)
+    figure.savefig(tmp_path / "figure.png")
+    figure.savefig(tmp_path / "figure.svg")
+    assert (tmp_path / "figure.png").stat().st_size > 5_000
+    assert dict(mpl.rcParams) == before
+    assert plt.get_fignums() == open_figures
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_labels_come_from_the_data(plot):
+    fit = dataclasses.replace(small(), feature_names=("time in ms",), target_name="force")
+    axes = plot(fit, grid=5).axes
+    assert axes[-1].get_xlabel() == "time in ms"
+    assert axes[0].get_ylabel() == ("regime probability" if plot is plot_regime else "force")
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_other_features_are_held_and_the_caption_says_so(plot):
+    fit = small(num_features=3)
+    by_position, by_name = plot(fit, feature=1, grid=5), plot(fit, feature="other 1", grid=5)
+    for figure in (by_position, by_name):
+        assert figure.axes[-1].get_xlabel() == "other 1  (other features at their medians)"
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"feature": 1}, r"0\.\.0"),
+        ({"feature": -1}, r"0\.\.0"),
+        ({"feature": "dosis"}, "did you mean 'dose'"),
+        ({"prob": 90}, "prob"),
+        ({"grid": 1}, "grid"),
+    ],
+)
+def test_bad_options_are_refused(plot, options, message):
+    with pytest.raises(OptionError, match=message):
+        plot(small(), **options)
+
+
+def test_bands_are_the_quantiles_and_the_line_is_the_mean():
+    fit = small()
+    axes = plot_fit(fit, prob=0.8, grid=7).axes[0]
+    x, mean = np.asarray(axes.lines[0].get_data())
+    grid = x[:, None]
+    np.testing.assert_allclose(mean, fit.posterior.mean(grid))
+    outer = np.asarray(axes.collections[0].get_paths()[0].vertices)
+    quantiles = fit.posterior.quantile(grid, [0.1, 0.9])
+    assert outer[:, 1].min() == pytest.approx(quantiles.min())
+    assert outer[:, 1].max() == pytest.approx(quantiles.max())
+
+
+def test_regime_lines_are_means_over_draws():
+    fit = small()
+    axes = plot_regime(fit, grid=9).axes[0]
+    for regime, line in enumerate(axes.lines):
+        x, mean = np.asarray(line.get_data())
+        draws = fit.posterior.regime_probability_draws(x[:, None])
+        np.testing.assert_allclose(mean, draws[..., regime].mean(axis=(0, 1)))
+    assert [line.get_label() for line in axes.lines] == ["gaussian", "relu"]
+
+
+def test_every_point_is_inside_and_the_legend_outside():
+    fit = small()
+    y = fit.y.copy()
+    y[3], y[7] = 40.0, -40.0
+    figure = plot_fit(dataclasses.replace(fit, y=y), grid=5)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    low, high = axes.get_ylim()
+    assert low < -40.0
+    assert high > 40.0
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().y0 >= axes.get_window_extent().y1
+
+
+def test_axes_that_are_given_are_used():
+    figure = Figure()
+    axes = figure.subfigures(1, 2)[0].add_subplot()
+    assert plot_fit(small(), grid=5, ax=axes) is figure
+    assert axes.get_ylabel() == "response"
+
+
+def test_a_collapsed_gate_and_a_constant_feature_can_be_drawn():
+    fit = collapsed(restarts=2, draws=20)
+    plot_overview(fit, grid=5)
+    plot_overview(dataclasses.replace(fit, x=np.ones_like(fit.x)), grid=5)
+
+
+def test_styles_differ_and_a_pathway_keeps_its_own():
+    names = ("relu", "gaussian", "a", "b", "c", "d")
+    styles = regime_styles(names)
+    assert len({style.color for style in styles.values()}) == 6
+    assert len({style.marker for style in styles.values()}) == 6
+    assert regime_styles(("relu",))["relu"] == styles["relu"]
+    assert regime_styles(("gaussian", "relu"))["gaussian"] == styles["gaussian"]
+    assert len(regime_styles(tuple("abcdefgh"))) == 8
+
+
+def test_the_first_two_colours_differ_in_grey():
+    # Rec. 601 luma, which printers use.
+    first, second = (np.dot(to_rgb(style.color), [0.299, 0.587, 0.114]) for style in PALETTE[:2])
+    assert abs(first - second) > 0.25
+
+
+def test_blend_mixes_in_proportion():
+    styles = regime_styles(("gaussian", "relu"))
+    pure = blend(np.eye(2), styles)
+    np.testing.assert_allclose(pure, [to_rgb(style.color) for style in styles.values()])
+    np.testing.assert_allclose(blend(np.array([0.5, 0.5]), styles), pure.mean(axis=0))
