@@ -1,8 +1,9 @@
 """Prior settings, in standardised units (features and target have mean 0 and sd 1).
 
-Every prior has a finite mean: a half-Cauchy scale gives NaN in autoguides.  Weights are non-centred,
-``weight = weight_scale / sqrt(fan_in) * weight_raw`` with ``weight_raw ~ Normal(0, 1)``: the centred
-form has no mode (the density grows without bound as the scale shrinks), so a MAP start would fail.
+Every prior has a finite mean: a half-Cauchy scale gives NaN in autoguides.  Weights are
+non-centred, ``weight = weight_scale / sqrt(fan_in) * weight_raw``, ``weight_raw ~ Normal(0, 1)``:
+the centred form has no mode (the density grows without bound as the scale shrinks), so a MAP start
+would fail.
 """
 
 from dataclasses import dataclass, field

@@ -18,6 +18,7 @@ class Adam:
         num_steps: length of the schedule.
         final: last step as a fraction of the largest.
         decay: decay of the second moment.
+        shares: fraction of the step that each tensor takes, one by default.
     """
 
     def __init__(
@@ -28,8 +29,10 @@ class Adam:
         num_steps: int,
         final: float,
         decay: float,
+        shares: Sequence[float] | None = None,
     ) -> None:
         """Start with empty moments."""
+        self._shares = list(shares or [1.0] * len(parameters))
         self._parameters = list(parameters)
         self._first = [torch.zeros_like(p) for p in parameters]
         self._second = [torch.zeros_like(p) for p in parameters]
@@ -43,10 +46,10 @@ class Adam:
         rate = self._learning_rate * (self._final + (1.0 - self._final) * phase)
         rate /= 1.0 - 0.9**self._step
         correction = 1.0 - self._decay**self._step
-        for parameter, gradient, first, second in zip(
-            self._parameters, gradients, self._first, self._second, strict=True
+        for parameter, gradient, first, second, share in zip(
+            self._parameters, gradients, self._first, self._second, self._shares, strict=True
         ):
             gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
             first.mul_(0.9).add_(gradient, alpha=0.1)
             second.mul_(self._decay).addcmul_(gradient, gradient, value=1.0 - self._decay)
-            parameter.addcdiv_(first, (second / correction).sqrt_().add_(1e-8), value=rate)
+            parameter.addcdiv_(first, (second / correction).sqrt_().add_(1e-8), value=rate * share)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError
 from bayes_hybrid.inference.graph import log_joint
-from bayes_hybrid.inference.guides import Guide, curvature_whitening
+from bayes_hybrid.inference.guides import FEATURE_SCALE, Guide, head_whitening
 from bayes_hybrid.inference.hmc import Chains, refine
+from bayes_hybrid.inference.labels import same_labelling
 from bayes_hybrid.inference.options import FitOptions
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
@@ -86,8 +87,9 @@ def fit(
     """Fit a hybrid model to a table.
 
     1. A warm start of all candidates, stopped by held-out density (:class:`WarmStart`).
-    2. SVI on all rows with features at the ELBO's maximum; the R candidates with the largest ELBO
-       go on.
+    2. SVI on all rows with features at the ELBO's maximum; of the candidates that mean the same by
+       a regime as the best does (:mod:`~bayes_hybrid.inference.labels`), the R with the largest
+       ELBO go on.
     3. The features' KL weight is chosen by held-out density, then SVI goes on with it.
     4. Where the budget allows, a short HMC from SVI's solution, one chain per restart.
 
@@ -121,11 +123,12 @@ def fit(
         joint, inputs, targets, options.rows_per_step(len(inputs)), torch_generator(fold_seed, device)
     )
     size = joint.table.num_parameters
+    num_candidates = options.candidates(len(inputs), size)
     refined = options.refinement.wanted(len(inputs), size, options.num_restarts)
     compiled = joint.prepare(
         inputs[: rows.batch_size],
         targets[: rows.batch_size],
-        num_calls=_expected_calls(options, refined),
+        num_calls=_expected_calls(options, num_candidates, refined),
         mode=options.compile,
     )
     log.add("recording", "compiled" if compiled else "recorded", 0)
@@ -133,7 +136,7 @@ def fit(
     started = warm_start(
         rows,
         options.warm_start,
-        num_restarts=options.num_candidates,
+        num_restarts=num_candidates,
         seed=start_seed,
         progress=progress,
     )
@@ -145,22 +148,23 @@ def fit(
     )
     elbo = trained.elbo
     chains: Chains | None = None
+    theta = sample(trained.guide, options.variational.num_draws, generator)
+    variational = Posterior(model=model, theta=theta, x_scaling=x_scaling, y_scaling=y_scaling)
     if refined:
         chains, moving = _refine(
             rows, trained.guide, options, torch_generator(hmc_seed, device), progress, log
         )
         theta, elbo = chains.draws, elbo[moving]
         dropped += int((~moving).sum())
-    else:
-        theta = sample(trained.guide, options.variational.num_draws, generator)
     return Fit(
-        posterior=Posterior(model=model, theta=theta, x_scaling=x_scaling, y_scaling=y_scaling),
+        posterior=replace(variational, theta=theta),
+        variational=variational,
         x=x,
         y=y,
-        feature_names=tuple(feature_names or (f"x{column}" for column in range(x.shape[1]))),
+        feature_names=_names(feature_names, x.shape[1]),
         target_name=target_name,
         status=_status(started, trained, chains, dropped),
-        converged=started.stopped_early and trained.settled,
+        converged=started.settled and trained.settled,
         method="svi+hmc" if refined else "svi",
         seed=seed,
         kl_weight=kl_weight,
@@ -174,9 +178,15 @@ def fit(
     )
 
 
-def _expected_calls(options: FitOptions, refined: bool) -> int:
+def _names(names: Sequence[str] | None, num_features: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"x{column}" for column in range(num_features))
+    return tuple(names)
+
+
+def _expected_calls(options: FitOptions, num_candidates: int, refined: bool) -> int:
     """Gradient calls of a whole fit, each of R restarts (the warm start taken at a quarter)."""
-    pieces = -(-options.num_candidates // options.num_restarts)
+    pieces = -(-num_candidates // options.num_restarts)
     variational = options.variational
     calls = pieces * (options.warm_start.max_steps // 4 + variational.screening_steps)
     calls += variational.num_steps + len(variational.kl_weights) * variational.selection_steps
@@ -197,14 +207,14 @@ def _variational(
     log: _Log,
 ) -> tuple[Trained, float, dict[float, float], int]:
     """Screen the candidates by their ELBO, choose the KL weight, and train the restarts kept."""
-    variational = options.variational
+    variational, num_candidates = options.variational, started.theta.shape[0]
     usable = torch.isfinite(started.theta).all(dim=-1)
     _require(usable, "the warm start")
-    whitening = curvature_whitening(rows, started.theta)
+    whitening = head_whitening(rows, started.theta)
     screened = train(
         rows,
-        Guide.start(whitening, 0.0),
-        rows.all_rows(options.num_candidates),
+        Guide.start(whitening, 0.0, full_rank=False),
+        rows.all_rows(num_candidates),
         num_steps=variational.screening_steps,
         learning_rate=variational.learning_rate,
         generator=generator,
@@ -213,11 +223,14 @@ def _variational(
     )
     usable &= torch.isfinite(screened.elbo) & torch.isfinite(screened.guide.mean).all(dim=-1)
     _require(usable, "SVI")
-    order = torch.where(usable, screened.elbo, -torch.inf).argsort(descending=True)
-    kept = order[: min(options.num_restarts, int(usable.sum()))]
+    score = torch.where(usable, screened.elbo, -torch.inf)
+    alike = usable & same_labelling(rows, screened.guide.center, int(score.argmax()))
+    order = torch.where(alike, score, -torch.inf).argsort(descending=True)
+    kept = order[: min(options.num_restarts, int(alike.sum()))]
     log.add(
         "SVI, all candidates",
-        f"{len(kept)} of {options.num_candidates} candidates kept by their ELBO",
+        f"the {len(kept)} candidates with the largest ELBO kept, of {int(alike.sum())} that label "
+        f"the regimes as the best of all {num_candidates} does",
         variational.screening_steps,
         _trace(screened.neg_elbo),
     )
@@ -233,9 +246,9 @@ def _variational(
     trials = len(kl_scores) * variational.selection_steps
     log.add("choice of the KL weight", f"{kl_weight:g} has the best held-out density", trials)
 
-    guide = screened.guide.select(kept)
+    guide = screened.guide.select(kept).freed()
     if kl_weight > 0:
-        guide = Guide.start(guide.as_whitening(), kl_weight)
+        guide = Guide.start(guide.as_whitening(FEATURE_SCALE), kl_weight)
     trained = train(
         rows,
         guide,
@@ -269,7 +282,7 @@ def _refine(
     """HMC from SVI's solution; chains that never moved are dropped."""
     chains = refine(
         rows,
-        guide.as_whitening(),
+        guide,
         options.refinement,
         num_draws=options.variational.num_draws,
         generator=generator,
@@ -306,13 +319,13 @@ def _trace(losses: Tensor) -> list[float]:
 
 
 def _warm_reason(started: Started) -> str:
-    if started.stopped_early:
+    if started.settled:
         return "held-out density stopped improving"
     return "the budget of steps is used up while held-out density was still improving"
 
 
 def _status(started: Started, trained: Trained, chains: Chains | None, dropped: int) -> str:
-    if not started.stopped_early:
+    if not started.settled:
         text = (
             "Budget used up: the warm start was still improving; the fit can be used, and "
             "a larger max_steps in WarmStart may make it better."

@@ -7,7 +7,7 @@ to no noise the block is a thousand times narrower, and a fixed step in theta wo
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -65,15 +65,13 @@ class Whitening:
         )
 
 
-def curvature_whitening(rows: Rows, theta: Tensor) -> Whitening:
-    """Whiten the block by the curvature of the log joint at ``theta [C, P]``.
+def curvature(rows: Rows, theta: Tensor, block: Tensor) -> Tensor:
+    """Absolute curvature of the log joint over the entries ``block``, ``[C, B, B]`` in float64.
 
-    The block's Hessian comes from central differences of the recorded gradient, two calls per
-    entry for all restarts at once, and enters with the absolute value of its eigenvalues (the
-    joint of a mixture is not concave), at least the priors' own curvature.
+    The Hessian comes from central differences of the recorded gradient, two calls per entry for
+    all restarts at once.  Its eigenvalues enter with their absolute value (the log joint of a
+    mixture is not concave; Betancourt 2013), at least the priors' own curvature.
     """
-    mask = rows.joint.table.feature_mask.to(theta.device)
-    block, features = (~mask).nonzero()[:, 0], mask.nonzero()[:, 0]
     hessian = theta.new_empty(theta.shape[0], len(block), len(block))
     # Balances rounding (about 1e-7 / step relative to the gradient) against the third derivative.
     step = 2e-3
@@ -86,17 +84,35 @@ def curvature_whitening(rows: Rows, theta: Tensor) -> Whitening:
     exact = torch.nan_to_num(hessian.double(), nan=0.0, posinf=0.0, neginf=0.0)
     eigenvalues, vectors = torch.linalg.eigh(0.5 * (exact + exact.mT))
     precision = eigenvalues.abs().clamp_min(_CURVATURE_FLOOR)
-    covariance = (vectors / precision[:, None, :]) @ vectors.mT
-    factor = torch.linalg.cholesky(covariance).to(theta.dtype)
-    scale = theta.new_full((theta.shape[0], len(features)), FEATURE_SCALE)
-    return Whitening(theta, block, features, factor, scale)
+    return (vectors * precision[:, None, :]) @ vectors.mT
+
+
+def whiten(center: Tensor, precision: Tensor, block: Tensor, feature_scale: float) -> Whitening:
+    """Coordinates about ``center [C, P]`` in which ``precision [C, B, B]`` of the block is one."""
+    others = torch.ones(center.shape[-1], dtype=torch.bool, device=center.device)
+    others[block] = False
+    features = others.nonzero()[:, 0]
+    # If precision = U U^T with U upper triangular, its inverse is L L^T with L = U^-T lower.
+    flipped = torch.linalg.cholesky(precision.flip(-1, -2)).flip(-1, -2)
+    identity = torch.eye(len(block), dtype=precision.dtype, device=precision.device)
+    factor = torch.linalg.solve_triangular(flipped.mT, identity.expand_as(flipped), upper=False)
+    scale = center.new_full((center.shape[0], len(features)), feature_scale)
+    return Whitening(center, block, features, factor.to(center.dtype), scale)
+
+
+def head_whitening(rows: Rows, theta: Tensor) -> Whitening:
+    """Whiten heads and scales by their curvature at ``theta [C, P]``; features by a constant."""
+    mask = rows.joint.table.feature_mask.to(theta.device)
+    block = (~mask).nonzero()[:, 0]
+    return whiten(theta, curvature(rows, theta, block), block, FEATURE_SCALE)
 
 
 @dataclass(frozen=True, eq=False)
 class Guide:
     """``q(theta)``: Normal(mean_B, L L^T) over the block, independent Normals over features.
 
-    All in whitened coordinates.  ``kl_weight`` 0 makes the features a point.
+    All in whitened coordinates.  ``kl_weight`` 0 makes the features a point; without ``full_rank``
+    L stays diagonal, which in theta is the curvature's own shape, rescaled.
 
     ================  =============  ===========================================
     field             shape          meaning
@@ -110,19 +126,23 @@ class Guide:
 
     whitening: Whitening
     kl_weight: float
+    full_rank: bool
     mean: Tensor
     lower: Tensor
     log_diagonal: Tensor
     log_spread: Tensor
 
     @classmethod
-    def start(cls, whitening: Whitening, kl_weight: float) -> "Guide":
+    def start(
+        cls, whitening: Whitening, kl_weight: float, *, full_rank: bool = True
+    ) -> "Guide":
         """The Laplace approximation that the whitening holds; features at a third of their unit."""
         count, size = whitening.block_factor.shape[:2]
         new = whitening.center.new_zeros
         return cls(
             whitening=whitening,
             kl_weight=kl_weight,
+            full_rank=full_rank,
             mean=new(whitening.center.shape),
             lower=new(count, size, size),
             log_diagonal=new(count, size),
@@ -130,9 +150,10 @@ class Guide:
         )
 
     @property
-    def parameters(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The tensors that SVI changes in place."""
-        return self.mean, self.lower, self.log_diagonal, self.log_spread
+    def parameters(self) -> tuple[Tensor, ...]:
+        """The tensors that SVI changes in place; the strictly lower part, if free, comes last."""
+        others = (self.mean, self.log_diagonal, self.log_spread)
+        return (*others, self.lower) if self.full_rank else others
 
     def factor(self) -> Tensor:
         """L, ``[C, B, B]``."""
@@ -145,7 +166,10 @@ class Guide:
     def _whitened(self, noise: Tensor) -> Tensor:
         q = self.mean.clone()
         block, features = self.whitening.block, self.whitening.features
-        q[:, block] += (self.factor() @ noise[:, block].unsqueeze(-1)).squeeze(-1)
+        q[:, block] += self.log_diagonal.exp() * noise[:, block]
+        if self.full_rank:
+            strict = torch.tril(self.lower, -1)
+            q[:, block] += (strict @ noise[:, block].unsqueeze(-1)).squeeze(-1)
         if self.kl_weight > 0:
             q[:, features] += self.log_spread.exp() * noise[:, features]
         return q
@@ -158,30 +182,41 @@ class Guide:
         spread = self.log_spread + self.whitening.feature_scale.log() + constant
         return block + self.kl_weight * spread.sum(-1)
 
-    def gradients(self, gradient: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Reparametrised gradients of the ELBO from that of the log joint, ``[C, P]``."""
+    def gradients(self, gradient: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        """Gradients of the ELBO in the order of :attr:`parameters`, from that of the log joint."""
         pulled = self.whitening.pull(gradient)
         block, features = self.whitening.block, self.whitening.features
-        lower = torch.tril(pulled[:, block, None] * noise[:, None, block], -1)
         diagonal = pulled[:, block] * noise[:, block] * self.log_diagonal.exp() + 1.0
-        if self.kl_weight == 0:
-            return pulled, lower, diagonal, torch.zeros_like(self.log_spread)
-        spread = pulled[:, features] * noise[:, features] * self.log_spread.exp()
-        return pulled, lower, diagonal, spread + self.kl_weight
+        spread = torch.zeros_like(self.log_spread)
+        if self.kl_weight > 0:
+            spread = pulled[:, features] * noise[:, features] * self.log_spread.exp()
+            spread = spread + self.kl_weight
+        if not self.full_rank:
+            return pulled, diagonal, spread
+        return pulled, diagonal, spread, pulled[:, block, None] * noise[:, None, block]
 
     def select(self, index: Tensor) -> "Guide":
-        """The restarts in ``index`` only."""
-        chosen = [parameter[index].clone() for parameter in self.parameters]
-        return Guide(self.whitening.select(index), self.kl_weight, *chosen)
+        """The restarts in ``index`` only, with a copy of their parameters."""
+        fields = (self.mean, self.lower, self.log_diagonal, self.log_spread)
+        chosen = [value[index].clone() for value in fields]
+        return Guide(self.whitening.select(index), self.kl_weight, self.full_rank, *chosen)
 
-    def as_whitening(self) -> Whitening:
-        """Coordinates in which this guide's block is standard normal about its mean."""
+    def freed(self) -> "Guide":
+        """The same guide with a full-rank block."""
+        return replace(self, full_rank=True)
+
+    @property
+    def center(self) -> Tensor:
+        """Mean in theta, ``[C, P]``."""
+        return self.whitening.color(self.mean)
+
+    def as_whitening(self, feature_scale: float) -> Whitening:
+        """Coordinates about the mean in which this guide's block is standard normal."""
         whitening = self.whitening
-        spread = self.log_spread.exp() if self.kl_weight > 0 else torch.ones_like(self.log_spread)
         return Whitening(
-            whitening.color(self.mean),
+            self.center,
             whitening.block,
             whitening.features,
             whitening.block_factor @ self.factor(),
-            whitening.feature_scale * spread,
+            torch.full_like(whitening.feature_scale, feature_scale),
         )

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayes_hybrid.inference.guides import Whitening
+from bayes_hybrid.inference.guides import Guide, Whitening, curvature, whiten
 from bayes_hybrid.inference.options import Refinement
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.rows import Rows
 
 # A trajectory whose energy error exceeds this has left the level set (Stan's threshold).
 _DIVERGENCE = 1_000.0
+# Steps of this size, in prior sds of the features, move a chain by a fiftieth in a trajectory.
+_SMALL_STEP = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,40 +78,55 @@ class StepSize:
 
 def refine(
     rows: Rows,
-    whitening: Whitening,
+    guide: Guide,
     options: Refinement,
     *,
     num_draws: int,
     generator: torch.Generator,
     progress: Progress,
 ) -> Chains:
-    """Run one chain per restart from the whitening's center.
+    """Run one chain per restart from SVI's solution.
+
+    Chains start preconditioned by SVI's covariance of heads and scales, and by the features' prior
+    sd of one.  Where that leaves the step below :data:`_SMALL_STEP` after a quarter of the warm-up,
+    the data pin the features down (next to no noise); then, up to ``options.max_dense`` parameters,
+    the curvature of the whole log joint takes its place, and is measured again half way through the
+    warm-up, averaged over two states, because curvature at a mode is not that of the typical set.
 
     Step sizes adapt per chain; each iteration jitters the step by a fifth and draws its number of
     leapfrog steps, so that no period of the target is resonant.
     """
-    count = whitening.center.shape[0]
-    step_size = StepSize(0.01, count, options.target_acceptance, whitening.center)
-    state = _evaluate(rows, whitening, torch.zeros_like(whitening.center))
-    total = options.num_warmup + options.num_iterations
+    small = guide.mean.shape[-1] <= options.max_dense
+    dense = False
+    run = _Run(rows, guide.as_whitening(1.0), options, generator)
     keep = _kept(options.num_iterations, num_draws)
+    total = options.num_warmup + options.num_iterations
+    earlier = guide.center
     kept: list[tuple[Tensor, ...]] = []
     for iteration in range(total):
-        warm = iteration < options.num_warmup
-        step = step_size.exploring if warm else step_size.final
-        state, acceptance, diverging, energy = _iterate(
-            rows, whitening, state, step, options.num_leapfrog, generator
-        )
-        if warm:
-            step_size.update(acceptance)
-        elif iteration - options.num_warmup in keep:
-            kept.append((whitening.color(state.q), acceptance, diverging, energy))
+        if iteration == options.num_warmup // 4:
+            dense = small and float(run.step_size.final.median()) < _SMALL_STEP
+            earlier = run.theta
+            if dense:
+                run.restart(_dense(rows, [earlier]))
+        if dense and iteration == options.num_warmup // 2:
+            run.restart(_dense(rows, [run.theta, earlier]))
+        info = run.iterate(adapting=iteration < options.num_warmup)
+        if iteration - options.num_warmup in keep:
+            kept.append((run.theta, *info))
         if iteration % 10 == 9:
             progress("refinement (HMC)", iteration + 1, total)
     draws, acceptance, diverging, energy = (
         torch.stack(column, dim=1) for column in zip(*kept, strict=True)
     )
-    return Chains(draws, acceptance, diverging, energy, step_size.final)
+    return Chains(draws, acceptance, diverging, energy, run.step_size.final)
+
+
+def _dense(rows: Rows, states: list[Tensor]) -> Whitening:
+    """Whiten every entry by the curvature averaged over ``states``, about the first."""
+    block = torch.arange(states[0].shape[-1], device=states[0].device)
+    precision = torch.stack([curvature(rows, state, block) for state in states]).mean(0)
+    return whiten(states[0], precision, block, 1.0)
 
 
 def _kept(num_iterations: int, num_draws: int) -> frozenset[int]:
@@ -118,45 +135,68 @@ def _kept(num_iterations: int, num_draws: int) -> frozenset[int]:
     return frozenset((i + 1) * num_iterations // count - 1 for i in range(count))
 
 
-def _evaluate(rows: Rows, whitening: Whitening, q: Tensor) -> _State:
-    value, gradient = rows.full_gradient(whitening.color(q))
-    return _State(q, value, whitening.pull(gradient))
+class _Run:
+    """The chains as they stand: position, coordinates, step sizes."""
 
+    def __init__(
+        self, rows: Rows, whitening: Whitening, options: Refinement, generator: torch.Generator
+    ) -> None:
+        self._rows, self._options, self._generator = rows, options, generator
+        self.restart(whitening)
 
-def _uniform(generator: torch.Generator, *shape: int) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device)
+    def restart(self, whitening: Whitening) -> None:
+        """Go on from the whitening's center in its coordinates, with step sizes adapted anew."""
+        self._whitening = whitening
+        self._state = self._evaluate(torch.zeros_like(whitening.center))
+        count = len(whitening.center)
+        self.step_size = StepSize(0.02, count, self._options.target_acceptance, whitening.center)
 
+    @property
+    def theta(self) -> Tensor:
+        """Where the chains are, ``[C, P]``."""
+        return self._whitening.color(self._state.q)
 
-def _iterate(
-    rows: Rows,
-    whitening: Whitening,
-    state: _State,
-    step: Tensor,
-    num_leapfrog: int,
-    generator: torch.Generator,
-) -> tuple[_State, Tensor, Tensor, Tensor]:
-    """One leapfrog trajectory and its accept step (Neal 2011, section 5.3)."""
-    momentum = torch.randn(
-        state.q.shape, generator=generator, device=generator.device, dtype=state.q.dtype
-    )
-    jitter, length = _uniform(generator, 2).tolist()
-    size = (step * (0.8 + 0.4 * jitter)).unsqueeze(-1)
-    num_steps = max(1, round(num_leapfrog * (0.5 + length)))
-    start_energy = 0.5 * momentum.square().sum(-1) - state.value
-    proposal = state
-    momentum = momentum + 0.5 * size * proposal.gradient
-    for number in range(num_steps):
-        proposal = _evaluate(rows, whitening, proposal.q + size * momentum)
-        last = number == num_steps - 1
-        momentum = momentum + (0.5 * size if last else size) * proposal.gradient
-    energy = 0.5 * momentum.square().sum(-1) - proposal.value
-    error = torch.nan_to_num(energy - start_energy, nan=math.inf, neginf=math.inf)
-    acceptance = torch.exp(-error.clamp_min(0.0))
-    accepted = _uniform(generator, len(acceptance)).to(acceptance) < acceptance
-    column = accepted.unsqueeze(-1)
-    chosen = _State(
-        torch.where(column, proposal.q, state.q),
-        torch.where(accepted, proposal.value, state.value),
-        torch.where(column, proposal.gradient, state.gradient),
-    )
-    return chosen, acceptance, error > _DIVERGENCE, torch.where(accepted, energy, start_energy)
+    def iterate(self, *, adapting: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """One trajectory and its accept step: acceptance probability, divergence and energy."""
+        step = self.step_size.exploring if adapting else self.step_size.final
+        momentum = torch.randn(
+            self._state.q.shape,
+            generator=self._generator,
+            device=self._generator.device,
+            dtype=self._state.q.dtype,
+        )
+        start = 0.5 * momentum.square().sum(-1) - self._state.value
+        proposal, momentum = self._trajectory(momentum, step)
+        energy = 0.5 * momentum.square().sum(-1) - proposal.value
+        error = torch.nan_to_num(energy - start, nan=math.inf, neginf=math.inf)
+        acceptance = torch.exp(-error.clamp_min(0.0))
+        accepted = self._uniform(len(acceptance)).to(acceptance) < acceptance
+        column = accepted.unsqueeze(-1)
+        self._state = _State(
+            torch.where(column, proposal.q, self._state.q),
+            torch.where(accepted, proposal.value, self._state.value),
+            torch.where(column, proposal.gradient, self._state.gradient),
+        )
+        if adapting:
+            self.step_size.update(acceptance)
+        return acceptance, error > _DIVERGENCE, torch.where(accepted, energy, start)
+
+    def _trajectory(self, momentum: Tensor, step: Tensor) -> tuple[_State, Tensor]:
+        """Leapfrog (Neal 2011, equations 5.18 to 5.20) with a jittered size and length."""
+        jitter, length = self._uniform(2).tolist()
+        size = (step * (0.8 + 0.4 * jitter)).unsqueeze(-1)
+        num_steps = max(1, round(self._options.num_leapfrog * (0.5 + length)))
+        proposal = self._state
+        momentum = momentum + 0.5 * size * proposal.gradient
+        for number in range(num_steps):
+            proposal = self._evaluate(proposal.q + size * momentum)
+            last = number == num_steps - 1
+            momentum = momentum + (0.5 * size if last else size) * proposal.gradient
+        return proposal, momentum
+
+    def _evaluate(self, q: Tensor) -> _State:
+        value, gradient = self._rows.full_gradient(self._whitening.color(q))
+        return _State(q, value, self._whitening.pull(gradient))
+
+    def _uniform(self, count: int) -> Tensor:
+        return torch.rand(count, generator=self._generator, device=self._generator.device)

@@ -7,6 +7,8 @@ from bayes_hybrid.errors import OptionError
 
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
+# Rows x parameters up to which a step's time is mostly overhead, whatever the number of restarts.
+_LIGHT = 200_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ class Refinement:
         num_leapfrog: mean number of leapfrog steps of an iteration; each iteration's number is
             drawn between half and one and a half of it.
         target_acceptance: what the step size is adapted to.
+        max_dense: most parameters for which the curvature of the whole log joint is measured.
         budget: largest product for ``"auto"``.  The default is about ten minutes on one core.
     """
 
@@ -91,12 +94,13 @@ class Refinement:
     num_iterations: int = 200
     num_leapfrog: int = 20
     target_acceptance: float = 0.8
+    max_dense: int = 600
     budget: float = 3e11
 
     def __post_init__(self) -> None:
         """Check the settings."""
         checks.choice("mode", self.mode, REFINE_CHOICES)
-        for name in ("num_warmup", "num_iterations", "num_leapfrog"):
+        for name in ("num_warmup", "num_iterations", "num_leapfrog", "max_dense"):
             checks.positive_int(name, getattr(self, name))
         checks.fraction("target_acceptance", self.target_acceptance)
         checks.positive_float("budget", self.budget)
@@ -114,7 +118,8 @@ class FitOptions:
 
     Args:
         num_restarts: R restarts that make up the posterior.
-        num_candidates: restarts that enter SVI; the R with the largest ELBO go on.
+        num_candidates: restarts that enter SVI; the R with the largest ELBO go on.  ``None`` takes
+            4 R, or 2 R where rows x parameters exceed 200,000 and a step's time grows with them.
         warm_start: see :class:`WarmStart`.
         variational: see :class:`Variational`.
         refinement: see :class:`Refinement`.
@@ -126,7 +131,7 @@ class FitOptions:
     """
 
     num_restarts: int = 8
-    num_candidates: int = 32
+    num_candidates: int | None = None
     warm_start: WarmStart = field(default_factory=WarmStart)
     variational: Variational = field(default_factory=Variational)
     refinement: Refinement = field(default_factory=Refinement)
@@ -137,10 +142,17 @@ class FitOptions:
     def __post_init__(self) -> None:
         """Check the settings."""
         checks.positive_int("num_restarts", self.num_restarts)
-        checks.positive_int("num_candidates", self.num_candidates, minimum=self.num_restarts)
+        if self.num_candidates is not None:
+            checks.positive_int("num_candidates", self.num_candidates, minimum=self.num_restarts)
         checks.choice("compile", self.compile, COMPILE_CHOICES)
         if self.batch_size is not None:
             checks.positive_int("batch_size", self.batch_size)
+
+    def candidates(self, num_rows: int, num_parameters: int) -> int:
+        """The number of candidates of a fit of this size."""
+        if self.num_candidates is not None:
+            return self.num_candidates
+        return (4 if num_rows * num_parameters <= _LIGHT else 2) * self.num_restarts
 
     def rows_per_step(self, num_rows: int) -> int:
         """B, the rows of one step."""

@@ -20,8 +20,6 @@ from bayes_hybrid.random import torch_generator
 FloatArray = NDArray[np.float64]
 # Tensors with an entry for each draw, row and regime hold at most this many numbers at once.
 _CHUNK_ENTRIES = 2_000_000
-# A quantile is looked for between the experts' own at this tail probability.
-_TAIL = 1e-9
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -269,13 +267,12 @@ def _quantiles(predictive: RegimeMixture, levels: list[float]) -> Tensor:
     def cdf(value: Tensor) -> Tensor:
         return predictive.cdf(value).mean(0)
 
-    example = predictive.log_weights[0, :, 0]
     columns = []
-    tails = [torch.full_like(example, level) for level in (_TAIL, 1.0 - _TAIL)]
-    lower = torch.stack([part.icdf(tails[0]) for part in predictive.components]).amin((0, 1))
-    upper = torch.stack([part.icdf(tails[1]) for part in predictive.components]).amax((0, 1))
     for level in levels:
-        columns.append(mixture_quantile(cdf, torch.full_like(example, level), lower, upper))
+        target = torch.full_like(predictive.log_weights[0, :, 0], level)
+        # The mixture's quantile lies between the smallest and the largest of its components'.
+        parts = torch.stack([part.icdf(target) for part in predictive.components])
+        columns.append(mixture_quantile(cdf, target, parts.amin((0, 1)), parts.amax((0, 1))))
     return torch.stack(columns, dim=-1)
 
 

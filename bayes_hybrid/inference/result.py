@@ -37,6 +37,7 @@ class Fit:
 
     Args:
         posterior: equally weighted draws of the restarts that were kept.
+        variational: SVI's own posterior, before any refinement, to compare with.
         x: training features ``[N, D]``, as they came.
         y: training targets ``[N]``, as they came.
         feature_names: names of the D columns.
@@ -56,6 +57,7 @@ class Fit:
     """
 
     posterior: Posterior
+    variational: Posterior
     x: FloatArray
     y: FloatArray
     feature_names: tuple[str, ...]

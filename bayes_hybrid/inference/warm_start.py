@@ -22,14 +22,14 @@ class Started:
         theta: starting points ``[C, P]``.
         row_weights: the fold masks ``[C, N]`` that were trained on.
         steps: step that was gone back to.
-        stopped_early: whether the held-out density had stopped improving.
+        settled: whether the held-out density had stopped improving.
         scores: held-out log density per row at each check (median over restarts).
     """
 
     theta: Tensor
     row_weights: Tensor
     steps: int
-    stopped_early: bool
+    settled: bool
     scores: tuple[float, ...]
 
 
@@ -85,4 +85,10 @@ def warm_start(
             free, since = torch.ones_like(free), 0
         if since >= options.patience:
             return Started(best, weights, best_step, True, tuple(scores))
-    return Started(best, weights, best_step, False, tuple(scores))
+    return Started(best, weights, best_step, _levelled_off(scores), tuple(scores))
+
+
+def _levelled_off(scores: list[float]) -> bool:
+    """Whether the last tenth of the checks brought less than a hundredth of a nat per row."""
+    tail = max(1, len(scores) // 10)
+    return len(scores) > tail and max(scores[-tail:]) - max(scores[:-tail]) < 0.01

@@ -1,6 +1,7 @@
 """The one abstract model through which ``models`` and ``inference`` meet."""
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,6 +9,7 @@ import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from bayes_hybrid.distributions import RegimeMixture
 from bayes_hybrid.likelihoods import Likelihood
@@ -144,16 +146,15 @@ class _Selected(dist.TorchDistribution):
     arg_constraints: dict[str, dist.constraints.Constraint] = {}  # noqa: RUF012 (torch's protocol)
     support = dist.constraints.real
 
-    def __init__(self, z: Tensor, parts: tuple[dist.TorchDistribution, ...]) -> None:
+    def __init__(self, z: Tensor, parts: tuple[Distribution, ...]) -> None:
         self.z = z
         self.parts = parts
         shape = torch.broadcast_shapes(z.shape, *(part.batch_shape for part in parts))
         super().__init__(shape, torch.Size(), validate_args=False)
 
-    def expand(self, batch_shape: torch.Size, _instance: None = None) -> "_Selected":
-        return _Selected(
-            self.z.expand(batch_shape), tuple(part.expand(batch_shape) for part in self.parts)
-        )
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "_Selected":
+        size = torch.Size(batch_shape)
+        return _Selected(self.z.expand(size), tuple(part.expand(size) for part in self.parts))
 
     def log_prob(self, value: Tensor) -> Tensor:
         stacked = torch.stack([part.log_prob(value) for part in self.parts], dim=-1)
@@ -161,8 +162,9 @@ class _Selected(dist.TorchDistribution):
         index = self.z.expand(shape).unsqueeze(-1)
         return stacked.expand(*shape, len(self.parts)).gather(-1, index).squeeze(-1)
 
-    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008
-        draws = [part.expand(self.batch_shape).sample(sample_shape) for part in self.parts]
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        shape = torch.Size(sample_shape)
+        draws = [part.expand(self.batch_shape).sample(shape) for part in self.parts]
         stacked = torch.stack(draws, dim=-1)
         index = self.z.expand(stacked.shape[:-1]).unsqueeze(-1)
         return stacked.gather(-1, index).squeeze(-1)

@@ -1,10 +1,12 @@
 """Turn a torch module's parameters into Pyro sample sites and run the module with them."""
 
 import math
+from typing import cast
 
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro.poutine.runtime import InferDict
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -12,10 +14,17 @@ from bayes_hybrid.models.base import SiteGroup
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
 
-def sample_normal(name: str, shape: tuple[int, ...], scale: float, group: SiteGroup, like: Tensor) -> Tensor:
+def _note(group: SiteGroup) -> InferDict:
+    # Pyro hands on keys that it does not know; its type lists only those that it does.
+    return cast(InferDict, {"group": group})
+
+
+def sample_normal(
+    name: str, shape: tuple[int, ...], scale: float, group: SiteGroup, like: Tensor
+) -> Tensor:
     """``name ~ Normal(0, scale)``, independent entries of ``shape``, on ``like``'s device."""
     prior = dist.Normal(like.new_zeros(shape), like.new_full(shape, scale)).to_event(len(shape))
-    value: Tensor = pyro.sample(name, prior, infer={"group": group})
+    value: Tensor = pyro.sample(name, prior, infer=_note(group))
     return value
 
 
@@ -25,7 +34,7 @@ def sample_positive(
     """``log name ~ Normal(log median, spread)``, independent entries of ``shape``."""
     location = like.new_full(shape, math.log(prior.median))
     site = dist.LogNormal(location, like.new_full(shape, prior.spread)).to_event(len(shape))
-    value: Tensor = pyro.sample(name, site, infer={"group": group})
+    value: Tensor = pyro.sample(name, site, infer=_note(group))
     return value
 
 

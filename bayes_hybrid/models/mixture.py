@@ -12,7 +12,13 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Gate, ReLUGate
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup
-from bayes_hybrid.models.lift import apply, sample_features, sample_head, sample_normal, sample_positive
+from bayes_hybrid.models.lift import (
+    apply,
+    sample_features,
+    sample_head,
+    sample_normal,
+    sample_positive,
+)
 from bayes_hybrid.models.pathway import Pathway, sample_expert
 from bayes_hybrid.priors import Priors
 
@@ -103,10 +109,11 @@ class HybridMixture(HybridModel):
 
     def _sample_gate(self, x: Tensor) -> Tensor:
         """Sites of the gate's hidden features and head, then ``log_weights [N, K]``."""
-        module, values = self._gate_module, {}
+        module = self._gate_module
+        values: dict[str, Tensor] = {}
         for path, child in module.named_children():
             if path == "head":
-                shape = tuple(child.weight.shape)
+                shape = child.get_parameter("weight").shape
                 head = sample_head(
                     "gate.head",
                     (shape[0], shape[1]),
@@ -122,7 +129,7 @@ class HybridMixture(HybridModel):
                 )
                 values |= {f"{path}.{leaf}": value for leaf, value in features.items()}
         if not values:
-            shape = tuple(module.bias.shape)
+            shape = module.get_parameter("bias").shape
             bias_scale = self.priors.gate_bias_scale
             values["bias"] = sample_normal("gate.bias", shape, bias_scale, SiteGroup.GATE_HEAD, x)
         return apply(module, values, x)

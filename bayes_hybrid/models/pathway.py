@@ -74,9 +74,7 @@ def sample_expert(
     features = sample_features(name, module, priors, SiteGroup.FEATURES, x)
     hidden = apply(module, features, x)
     shape = (1, pathway.num_units)
-    head = sample_head(
-        f"{name}.location", shape, priors.location_scale, 1.0, SiteGroup.HEADS, x
-    )
+    head = sample_head(f"{name}.location", shape, priors.location_scale, 1.0, SiteGroup.HEADS, x)
     location = hidden @ head["weight"][0] + head["bias"]
     noise = noise * sample_positive(
         f"{name}.noise_ratio", (), priors.noise_ratio, SiteGroup.SCALES, x

@@ -32,7 +32,7 @@ class LinearMixLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[..., in_features]`` to ``[..., num_units]``."""
-        gaussian = self.gaussian(x) @ self.mix_gaussian.transpose(-1, -2)
+        gaussian: Tensor = self.gaussian(x) @ self.mix_gaussian.transpose(-1, -2)
         relu: Tensor = self.relu(x) @ self.mix_relu.transpose(-1, -2)
         return gaussian + relu
 
@@ -57,7 +57,8 @@ class ReLUGatesGaussianLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[..., in_features]`` to ``[..., num_units]``."""
         gate: Tensor = -torch.expm1(-self.relu(x))
-        return gate * self.gaussian(x)
+        gaussian: Tensor = self.gaussian(x)
+        return gate * gaussian
 
 
 class GaussianStabilizesReLULayer(nn.Module):

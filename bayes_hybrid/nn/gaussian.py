@@ -18,13 +18,15 @@ def _bump(z: Tensor, width: Tensor) -> Tensor:
 
 
 def _step(z: Tensor, width: Tensor) -> Tensor:
-    return torch.special.ndtr(z / width)
+    result: Tensor = torch.special.ndtr(z / width)
+    return result
 
 
 def _relu(z: Tensor, width: Tensor) -> Tensor:
     u = z / width
     # z cdf(u) + width pdf(u); both terms are finite for every u, so no branch is needed.
-    return z * torch.special.ndtr(u) + width * torch.exp(-0.5 * u.square()) / _SQRT_2PI
+    below: Tensor = torch.special.ndtr(u)
+    return z * below + width * torch.exp(-0.5 * u.square()) / _SQRT_2PI
 
 
 def _identity(z: Tensor, width: Tensor) -> Tensor:

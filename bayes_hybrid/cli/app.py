@@ -1,0 +1,215 @@
+"""The commands and their options.
+
+A command imports what it needs when it runs, because torch and pandas take seconds to load and
+``--help`` should not.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from bayes_hybrid import __version__
+from bayes_hybrid.cli.exits import INTERRUPTED, clean_exit
+from bayes_hybrid.cli.settings import Settings
+
+__all__ = ["app", "main"]
+
+_HELP: Final = """Fit data that are mostly smooth except when they are not.
+
+A Bayesian mixture of a Gaussian and a ReLU pathway, with a gate that says which of them a row
+follows, and findings that say whether to believe it.  Start with: bayes-hybrid demo
+
+\b
+Exit codes:
+  0    done; for check: every finding is ok
+  1    check only: warnings; predictions hold, a reading needs care
+  2    nothing was done, and stderr says why; for check also: the fit cannot be used
+  130  interrupted by Ctrl-C
+"""
+
+app = typer.Typer(
+    name="bayes-hybrid",
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+# What several commands have in common.
+Seed = Annotated[int, typer.Option(help="Everything random is derived from it.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an output that stands already.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or another device of torch.")]
+SavedFit = Annotated[
+    Path, typer.Argument(metavar="FIT", help="Folder that fit or demo saved a fit in.")
+]
+# For the tests: the same steps with next to no training.
+Quick = Annotated[
+    bool, typer.Option("--quick", envvar="BAYES_HYBRID_QUICK", hidden=True, show_envvar=False)
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bayes-hybrid {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to make.")] = Path("demo-output"),
+    force: Force = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    quick: Quick = False,
+) -> None:
+    """Fit the built-in motorcycle data and write plots, tables and the fit.
+
+    The folder gets findings.md (read this first), overview.png, plot_fit.png, plot_regime.png,
+    predictions.csv, findings.csv and fit/, the saved fit with an ArviZ file.
+    """
+    with clean_exit():
+        from bayes_hybrid.cli.demo import run
+
+        run(out, Settings(seed=seed, device=device, quick=quick), force=force, quiet=quiet)
+
+
+@app.command()
+def fit(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
+    target: Annotated[str, typer.Option(help="Column to predict.")],
+    out: Annotated[Path, typer.Option(help="Folder to save the fit in.")],
+    features: Annotated[
+        str | None,
+        typer.Option(help="Columns to predict from, a,b,c; all but the target by default."),
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")
+    ] = None,
+    test_fraction: Annotated[
+        float, typer.Option(help="Share of the rows of DATA to hold out instead, at random.")
+    ] = 0.0,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="mixture, or a single pathway: gaussian, relu, linear, relu_gates_gaussian, "
+            "gaussian_stabilizes_relu."
+        ),
+    ] = Settings.model,
+    gate: Annotated[str, typer.Option(help="relu, linear or constant.")] = Settings.gate,
+    likelihood: Annotated[str, typer.Option(help="normal.")] = Settings.likelihood,
+    noise: Annotated[
+        str, typer.Option(help="input, a noise scale that depends on x, or constant.")
+    ] = Settings.noise,
+    num_units: Annotated[
+        str,
+        typer.Option(help="Hidden units of each pathway; auto is 32 up to 3 features, else 50."),
+    ] = Settings.num_units,
+    num_restarts: Annotated[
+        int, typer.Option(help="Independent restarts that make up the posterior.")
+    ] = Settings.num_restarts,
+    refine: Annotated[
+        str,
+        typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never."),
+    ] = Settings.refine,
+    seed: Seed = 0,
+    device: Device = "auto",
+    force: Force = False,
+    quiet: Quiet = False,
+    quick: Quick = False,
+) -> None:
+    """Fit a table, print the findings, and save the fit."""
+    with clean_exit():
+        from bayes_hybrid.cli.fitting import Rows, run
+
+        rows = Rows(
+            data=data, target=target, features=features, test=test, test_fraction=test_fraction
+        )
+        settings = Settings(
+            model=model,
+            gate=gate,
+            likelihood=likelihood,
+            noise=noise,
+            num_units=num_units,
+            num_restarts=num_restarts,
+            refine=refine,
+            seed=seed,
+            device=device,
+            quick=quick,
+        )
+        run(rows, settings, out, force=force, quiet=quiet)
+
+
+@app.command()
+def predict(
+    fit: SavedFit,
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows to predict.")],
+    out: Annotated[Path, typer.Option(help="Table to write: .csv, .csv.gz or .parquet.")],
+    prob: Annotated[float, typer.Option(help="Probability of the predictive interval.")] = 0.9,
+    regimes: Annotated[
+        bool, typer.Option("--regimes", help="Add p(z|x) of every regime, with its band.")
+    ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Column that holds the target, by default the one that was fitted."),
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Predict rows: mean, interval, and on request the regimes.
+
+    The output has the columns of DATA and then TARGET_mean and the ends of the interval, such as
+    TARGET_q5 and TARGET_q95.  Rows whose target is known also get TARGET_log_density, and with
+    --regimes p(z|x, y).
+    """
+    with clean_exit():
+        from bayes_hybrid.cli.predicting import Wanted, run
+
+        wanted = Wanted(prob=prob, regimes=regimes, target=target)
+        run(fit, data, out, wanted, force=force, quiet=quiet)
+
+
+@app.command()
+def check(
+    fit: SavedFit,
+    data: Annotated[
+        Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Column that holds the target, by default the one that was fitted."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Print the findings about a saved fit.
+
+    Exits with 0 when every finding is ok, 1 with warnings, 2 when the fit cannot be used.
+    """
+    with clean_exit():
+        from bayes_hybrid.cli.checking import run
+
+        code = run(fit, data, target, quiet=quiet)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Run the command line on the process's own arguments, and exit."""
+    try:
+        app(prog_name="bayes-hybrid")
+    except KeyboardInterrupt:
+        # Before a command has begun; inside one, clean_exit has seen to it.
+        sys.exit(INTERRUPTED)

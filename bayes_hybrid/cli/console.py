@@ -1,0 +1,72 @@
+"""What is printed: plain words and tables on stdout."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    # ArviZ takes seconds to import, which predict should not cost.
+    from bayes_hybrid.diagnostics import Finding
+
+__all__ = ["bound", "findings_table", "number", "say", "show"]
+
+_COLUMNS: Final[dict[str, Literal["left", "right"]]] = {
+    "check": "left",
+    "value": "right",
+    "90% interval": "right",
+    "wanted": "right",
+    "result": "left",
+}
+_STYLES: Final = {"ok": "green", "warning": "yellow", "error": "bold red"}
+
+
+def _console() -> Console:
+    # Column and regime names may hold square brackets or :words:, which are not markup here.
+    return Console(markup=False, emoji=False, highlight=False)
+
+
+def say(text: str = "") -> None:
+    """Print words on stdout; a terminal wraps them, a pipe gets whole lines."""
+    console = _console()
+    console.print(Text(text), soft_wrap=not console.is_terminal)
+
+
+def show(content: Table) -> None:
+    """Print a table on stdout."""
+    _console().print(content)
+
+
+def number(value: float) -> str:
+    """Three significant digits.
+
+    Example:
+        >>> number(0.123456), number(12345.0)
+        ('0.123', '1.23e+04')
+    """
+    return f"{value:.3g}"
+
+
+def bound(finding: "Finding") -> str:
+    """How a healthy value stands to its threshold, such as ``">= 0.7"``."""
+    return f"{finding.comparison} {number(finding.threshold)}"
+
+
+def findings_table(findings: "Sequence[Finding]") -> Table:
+    """One line per finding: what was measured, how it should be, and whether it is."""
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column, justify in _COLUMNS.items():
+        result.add_column(column, justify=justify, no_wrap=True)
+    for finding in findings:
+        low_high = finding.interval
+        result.add_row(
+            finding.name,
+            number(finding.value),
+            f"{number(low_high[0])} to {number(low_high[1])}" if low_high else "",
+            bound(finding),
+            Text(finding.severity, style=_STYLES[finding.severity]),
+        )
+    return result

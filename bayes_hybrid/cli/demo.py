@@ -1,0 +1,150 @@
+"""``demo``: the motorcycle data from their source to plots, tables and a saved fit."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from bayes_hybrid.cli.checking import print_findings
+from bayes_hybrid.cli.console import bound, number, say
+from bayes_hybrid.cli.folders import new_folder
+from bayes_hybrid.cli.predicting import Wanted, predictions
+from bayes_hybrid.cli.regimes import describe
+from bayes_hybrid.cli.regressor import regressor
+from bayes_hybrid.cli.settings import Settings
+from bayes_hybrid.data import load_motorcycle, write_table
+from bayes_hybrid.diagnostics import Finding, diagnose, findings_frame, verdict
+from bayes_hybrid.inference import Fit
+from bayes_hybrid.plots import plot_fit, plot_overview, plot_regime
+
+__all__ = ["FILES", "run"]
+
+FILES: Final = {
+    "findings.md": "this page",
+    "overview.png": "the fit above its regime probabilities",
+    "plot_fit.png": "data, predictive mean and bands, coloured by regime",
+    "plot_regime.png": "regime probabilities with their 90% band",
+    "predictions.csv": "mean, 90% interval and regime probabilities at 200 times",
+    "findings.csv": "every finding with value, threshold, severity and advice",
+    "fit": "the saved fit: `bayes-hybrid check` and `predict` read it, ArviZ reads its netCDF file",
+}
+"""What the folder holds."""
+
+_GRID = 200
+_TEXT = (
+    "Head acceleration (in g) by time after impact (milliseconds): flat, then violent, then calm, "
+    "with noise that changes along the way."
+)
+_MODEL = (
+    "A mixture of two pathways with 32 hidden units each: a Gaussian one (smooth bumps whose "
+    "widths are learned) and a ReLU one (straight pieces with kinks). A gate of ReLU features says "
+    "how probable each is at a given time; each has its own mean and its own noise, both "
+    "functions of time."
+)
+
+
+def run(out: Path, settings: Settings, *, force: bool, quiet: bool) -> None:
+    """Fit the motorcycle data and fill the folder ``out``.
+
+    Raises:
+        OutputExistsError: ``out`` stands already and may not be replaced.
+        OSError: ``out`` cannot be written.
+    """
+    table = load_motorcycle()
+    with new_folder(out, FILES, force=force) as folder:
+        if not quiet:
+            say(f"Data: {len(table)} rows. {_TEXT}")
+            say(f"Source: {table.attrs['source']}")
+            say(f"Model: {_MODEL}")
+            say("Fitting; this takes about a minute.")
+            say()
+        model = regressor(settings, quiet=quiet).fit(table[["times"]], table["accel"])
+        fit = model.fit_
+        findings = diagnose(fit)
+        model.save(folder / "fit")
+        _write(folder, fit, findings)
+        page = _page(fit, findings, table.attrs["source"])
+        (folder / "findings.md").write_text(page, encoding="utf-8")
+    if quiet:
+        return
+    say(f"{fit.status} ({fit.seconds:.0f} seconds, {fit.method})")
+    say()
+    for sentence in describe(fit):
+        say(sentence)
+    say()
+    print_findings(findings)
+    say()
+    say(f"Written to {out}: {', '.join(FILES)}")
+
+
+def _write(folder: Path, fit: Fit, findings: Sequence[Finding]) -> None:
+    """Pictures and tables."""
+    for name, draw in {
+        "plot_fit.png": plot_fit,
+        "plot_regime.png": plot_regime,
+        "overview.png": plot_overview,
+    }.items():
+        draw(fit).savefig(folder / name)
+    name = fit.feature_names[0]
+    grid = pd.DataFrame({name: np.linspace(fit.x.min(), fit.x.max(), _GRID)})
+    predicted = pd.DataFrame(predictions(fit, grid, Wanted(regimes=True)))
+    write_table(pd.concat([grid, predicted], axis=1), folder / "predictions.csv")
+    write_table(findings_frame(findings), folder / "findings.csv")
+
+
+def _page(fit: Fit, findings: Sequence[Finding], source: str) -> str:
+    """One page in Markdown, with the verdict first."""
+    headline, _, details = verdict(findings).partition("\n")
+    lines = [f"# {headline}", "", *details.splitlines(), ""] if details else [f"# {headline}", ""]
+    lines += [
+        fit.status,
+        "",
+        "![The fit above its regime probabilities](overview.png)",
+        "",
+        "## Where the regimes are",
+        "",
+        *(f"- {sentence}" for sentence in describe(fit)),
+        "",
+        "## All findings",
+        "",
+        "| check | value | wanted | result | meaning |",
+        "|---|---|---|---|---|",
+        *(
+            f"| `{finding.name}` | {number(finding.value)} | {bound(finding)} | {finding.severity} "
+            f"| {finding.meaning} |"
+            for finding in findings
+        ),
+        "",
+        "## What was done",
+        "",
+        f"{_TEXT} {len(fit.x)} rows. Source: {source}",
+        "",
+        f"{_MODEL} {_recipe(fit)}",
+        "",
+        "| stage | why it ended | steps | seconds |",
+        "|---|---|---|---|",
+        *(
+            f"| {stage.name} | {stage.reason} | {stage.steps} | {stage.seconds:.1f} |"
+            for stage in fit.stages
+        ),
+        "",
+        "## Files",
+        "",
+        *(f"- `{name}`: {meaning}" for name, meaning in FILES.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _recipe(fit: Fit) -> str:
+    """How the posterior was reached."""
+    posterior = fit.posterior
+    words = (
+        f"The posterior is {posterior.num_restarts} restarts with {posterior.num_draws} draws each "
+        f"({fit.method}, seed {fit.seed}); the weight of the features' KL term was chosen by "
+        f"held-out density: {fit.kl_weight:g}."
+    )
+    if fit.num_restarts_dropped:
+        words += f" {fit.num_restarts_dropped} restarts were dropped."
+    return words

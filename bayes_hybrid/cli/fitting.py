@@ -1,0 +1,131 @@
+"""``fit``: a table in, a saved fit and its findings out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayes_hybrid import checks
+from bayes_hybrid.cli.checking import held_out_rows, print_findings
+from bayes_hybrid.cli.console import say
+from bayes_hybrid.cli.folders import refuse_place
+from bayes_hybrid.cli.regimes import describe
+from bayes_hybrid.cli.regressor import regressor
+from bayes_hybrid.cli.settings import Settings
+from bayes_hybrid.data import read_table, split_target
+from bayes_hybrid.diagnostics import diagnose
+from bayes_hybrid.errors import DataError, OptionError, OutputExistsError
+from bayes_hybrid.inference.storage import MANIFEST
+from bayes_hybrid.random import spawn_seeds
+
+__all__ = ["Rows", "run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Which rows and columns to fit, and which rows to hold out.
+
+    Attributes:
+        data: the table.
+        target: the column to predict.
+        features: the columns to predict from, separated by commas; ``None`` for all others.
+        test: table of held-out rows, or ``None``.
+        test_fraction: share of the rows of ``data`` to hold out instead.
+    """
+
+    data: Path
+    target: str
+    features: str | None = None
+    test: Path | None = None
+    test_fraction: float = 0.0
+
+
+class _Split(NamedTuple):
+    X: pd.DataFrame
+    y: pd.Series
+    test: pd.DataFrame | None
+
+
+def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) -> None:
+    """Fit, save, and print the findings.
+
+    Raises:
+        BayesHybridError: data or options cannot be used, or ``out`` stands already.
+        OSError: ``out`` cannot be written.
+    """
+    # What takes a second is refused before what takes a minute begins.
+    refuse_place(out, force=force)
+    _refuse_foreign(out)
+    split = _split(rows, settings.seed)
+    model = regressor(settings, quiet=quiet).fit(split.X, split.y)
+    fit = model.fit_
+    x_test, y_test = (None, None) if split.test is None else held_out_rows(fit, split.test)
+    findings = diagnose(fit, x_test=x_test, y_test=y_test)
+    model.save(out, force=force)
+    if quiet:
+        return
+    held = 0 if split.test is None else len(split.test)
+    say(
+        f"{rows.target} from {', '.join(fit.feature_names)}: {len(fit.x)} rows, {held} held out, "
+        f"{fit.seconds:.0f} seconds, {fit.method}"
+    )
+    say(fit.status)
+    say()
+    for sentence in describe(fit):
+        say(sentence)
+    say()
+    print_findings(findings)
+    say()
+    say(f"Saved in {out}. Next: bayes-hybrid predict {out} {rows.data} --out predictions.csv")
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Refuse to replace what is no saved fit, as ``save`` does once the fit is done."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file()):
+        raise OutputExistsError(
+            f"{out} holds something other than a saved fit and is left as it is; choose another "
+            "folder"
+        )
+
+
+def _split(rows: Rows, seed: int) -> _Split:
+    """Training features and target, and the held-out rows."""
+    checks.fraction("test-fraction", rows.test_fraction, closed=True)
+    if rows.test is not None and rows.test_fraction > 0.0:
+        raise OptionError("give --test or --test-fraction, not both")
+    table = read_table(rows.data)
+    test = None if rows.test is None else read_table(rows.test)
+    if rows.test_fraction > 0.0:
+        table, test = _held_out(table, rows.test_fraction, seed)
+    X, y = split_target(table, rows.target, _names(rows.features))
+    if test is not None:
+        # A held-out table that cannot be used is found out now, not after the fit.
+        split_target(test, rows.target, list(X.columns))
+    return _Split(X, y, test)
+
+
+def _names(features: str | None) -> list[str] | None:
+    """The names in ``a,b,c``; those who type a space after a comma do not mean it."""
+    if features is None:
+        return None
+    names = [name.strip() for name in features.split(",")]
+    if "" in names:
+        raise OptionError(f"features must be column names separated by commas; got {features!r}")
+    return names
+
+
+def _held_out(table: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The table without a random share of its rows, and those rows, both in their old order."""
+    count = round(fraction * len(table))
+    if not 1 <= count < len(table):
+        raise DataError(
+            f"a share of {fraction:g} of {len(table)} rows holds out {count}; expected at least "
+            "one row on either side"
+        )
+    (split_seed,) = spawn_seeds(seed, 1)
+    chosen = np.random.default_rng(split_seed).choice(len(table), size=count, replace=False)
+    mask = np.zeros(len(table), dtype=bool)
+    mask[chosen] = True
+    return table[~mask].reset_index(drop=True), table[mask].reset_index(drop=True)

@@ -1,0 +1,73 @@
+"""From what was typed to an estimator."""
+
+from types import MappingProxyType
+from typing import Final
+
+from bayes_hybrid import checks
+from bayes_hybrid.cli.settings import Settings
+from bayes_hybrid.errors import OptionError
+from bayes_hybrid.estimator import HybridRegressor
+from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
+
+__all__ = ["REFINE", "regressor"]
+
+REFINE: Final = MappingProxyType({"auto": "auto", "always": True, "never": False})
+"""``--refine`` in the words of the estimator."""
+
+
+def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
+    """The estimator that the settings describe.
+
+    Args:
+        settings: what was typed.
+        quiet: no progress bar; else there is one on a terminal.
+
+    Raises:
+        OptionError: a value that the estimator would not name as it was typed; the estimator
+            refuses the others when it is fitted.
+    """
+    refine = REFINE[checks.choice("refine", settings.refine, tuple(REFINE))]
+    restarts = checks.positive_int("num-restarts", settings.num_restarts)
+    num_units = _num_units(settings.num_units)
+    # With options of its own, a quick fit must leave the estimator's shorthands alone.
+    shorthands = {"num_restarts": restarts, "refine": refine, "device": settings.device}
+    quick = {"fit_options": _quick_options(settings)}
+    return HybridRegressor(
+        model=settings.model,
+        gate=settings.gate,
+        likelihood=settings.likelihood,
+        noise=settings.noise,
+        num_units=4 if settings.quick and num_units == "auto" else num_units,
+        progress=False if quiet else "auto",
+        random_state=settings.seed,
+        **(quick if settings.quick else shorthands),
+    )
+
+
+def _num_units(text: str) -> int | str:
+    if text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise OptionError(f"num-units must be auto or a whole number >= 1; got {text!r}")
+    return int(text)
+
+
+def _quick_options(settings: Settings) -> FitOptions:
+    """Every stage of the recipe with next to no steps: a fit in seconds, and a bad one."""
+    return FitOptions(
+        num_restarts=2,
+        num_candidates=2,
+        warm_start=WarmStart(max_steps=50),
+        variational=Variational(
+            screening_steps=20, num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=10
+        ),
+        refinement=Refinement(
+            mode="always" if settings.refine == "always" else "never",
+            num_warmup=5,
+            num_iterations=10,
+            num_leapfrog=2,
+            max_dense=1,
+        ),
+        compile="never",
+        device=settings.device,
+    )

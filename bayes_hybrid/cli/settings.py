@@ -1,0 +1,37 @@
+"""What the command line passes on to the estimator."""
+
+from dataclasses import dataclass
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Options of a fit as they were typed; the estimator checks them.
+
+    The defaults are the estimator's own; they stand here too, because ``--help`` names them and
+    must not load torch.
+
+    Attributes:
+        model: ``"mixture"`` or the kind of a single pathway.
+        gate: name of the gate.
+        likelihood: name of the likelihood.
+        noise: ``"input"`` or ``"constant"``.
+        num_units: hidden units of each pathway, or ``"auto"``.
+        num_restarts: restarts that make up the posterior.
+        refine: ``"auto"``, ``"always"`` or ``"never"``.
+        seed: everything random is derived from it.
+        device: ``"auto"`` or a torch device.
+        quick: next to no training, for tests.
+    """
+
+    model: str = "mixture"
+    gate: str = "relu"
+    likelihood: str = "normal"
+    noise: str = "input"
+    num_units: str = "auto"
+    num_restarts: int = 8
+    refine: str = "auto"
+    seed: int = 0
+    device: str = "auto"
+    quick: bool = False

@@ -1,0 +1,635 @@
+"""The scikit-learn estimator: from a table to a posterior that predicts, explains, and is saved."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from bayes_hybrid import checks
+from bayes_hybrid.data import Standardizer, numeric_column
+from bayes_hybrid.errors import DataError, DataTypeError, FileFormatError, OptionError
+from bayes_hybrid.gates import GATES, Gate
+from bayes_hybrid.inference import (
+    FitOptions,
+    Posterior,
+    Progress,
+    Refinement,
+    Variational,
+    WarmStart,
+    fit,
+    silent,
+)
+from bayes_hybrid.inference.storage import decode, encode, load_fit, read_config, save_fit
+from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
+from bayes_hybrid.models import HybridMixture, HybridModel, Pathway, PathwayModel
+from bayes_hybrid.nn import COMBINATIONS
+from bayes_hybrid.priors import LogNormalPrior, Priors
+from bayes_hybrid.random import resolve_seed, spawn_seeds
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bayes_hybrid.diagnostics import Finding
+
+__all__ = ["HybridRegressor", "load"]
+
+FloatArray = NDArray[np.float64]
+Setting = TypeVar("Setting")
+RandomState = int | np.random.Generator | np.random.RandomState | None
+
+MODELS: Final = ("mixture", *COMBINATIONS)
+POSTERIOR_FILE: Final = "posterior.nc"
+
+_MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, Priors, LogNormalPrior)
+_FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement)
+# Every class whose objects may stand in a saved fit; nothing else is ever built from a file.
+_CLASSES: Final = MappingProxyType(
+    {
+        kind.__name__: kind
+        for kind in (*_MODEL_CLASSES, *_FIT_CLASSES, *GATES.values(), *LIKELIHOODS.values())
+    }
+)
+_REFINE: Final = MappingProxyType({"auto": "auto", True: "always", False: "never"})
+_KINDS: Final = MappingProxyType({"U": "text", "S": "text", "M": "dates", "m": "durations"})
+# Standard deviations; the square over the smallest noise variance, 1e-8, is still a float32.
+_FARTHEST: Final = 1e15
+# What a single pathway has no use for, and what fit_options says already.
+_OF_MIXTURES: Final = ("gate", "experts")
+_OF_FIT_OPTIONS: Final = ("num_restarts", "refine", "batch_size", "device", "compile")
+
+
+@final
+class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (ships no types)
+    """Bayesian regression for data that are mostly smooth, except when they are not.
+
+    By default a mixture of a Gaussian and a ReLU pathway under a ReLU gate
+    (:class:`~bayes_hybrid.models.HybridMixture`)::
+
+        z_n ~ Categorical(pi(x_n));   y_n | z_n = k ~ F_k(location_k(x_n), scale_k(x_n))
+
+    It is fitted by MAP restarts, SVI and, where the budget allows, a short HMC.  Data are
+    standardised inside; everything comes back in the units of ``X`` and ``y``.  Settings are
+    checked when :meth:`fit` is called, as scikit-learn wants it.
+
+    Args:
+        model: ``"mixture"``, or one pathway for all rows: ``"gaussian"``, ``"relu"``,
+            ``"linear"``, ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
+        gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, or one of
+            :mod:`bayes_hybrid.gates`.
+        likelihood: ``"normal"``, or one of :mod:`bayes_hybrid.likelihoods`.
+        noise: ``"input"``, a noise scale that depends on the features, or ``"constant"``, one per
+            regime.
+        experts: of a mixture: a pathway kind (as in ``model``) or a
+            :class:`~bayes_hybrid.models.Pathway` for each regime, two or more.
+        num_units: hidden units per layer; ``"auto"`` is 32 up to three features, else 50.
+        depth: hidden layers.
+        smoothing: base of the Gaussian units: ``"bump"``, ``"step"``, ``"relu"``, ``"identity"``.
+        num_restarts: restarts R that make up the posterior (ArviZ's chains).
+        refine: ``True`` runs HMC after SVI, ``False`` does not, ``"auto"`` where its budget allows.
+        fit_options: everything about fitting at once; then ``num_restarts``, ``refine``,
+            ``batch_size``, ``device`` and ``compile`` have to be left alone.
+        priors: :class:`~bayes_hybrid.priors.Priors`, in standardised units.
+        batch_size: rows per step; by default all up to 4,096, minibatches of 512 beyond.
+        device: ``"auto"`` is the GPU where there is one, else the name of a torch device.
+        compile: ``"auto"`` compiles where that should pay, ``"always"``, ``"never"``.
+        progress: ``"auto"`` shows a bar on a terminal, ``True`` always, ``False`` never; or a
+            function called with stage, steps done and steps at most.
+        random_state: integer, generator or ``None`` (a fresh seed, recorded in ``fit_.seed``).
+
+    Attributes:
+        fit_: the :class:`~bayes_hybrid.inference.Fit`: posterior, status, stages, seed.
+        regimes_: name of each regime, K of them.
+        n_features_in_: D.
+        feature_names_in_: column names ``[D]``, when ``X`` was a table with text for names.
+
+    Example:
+        >>> import numpy as np
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(-2, 2, size=(60, 1))
+        >>> y = np.sin(2 * X[:, 0]) + 1.5 * (X[:, 0] > 0.3) + 0.1 * rng.normal(size=60)
+        >>> tiny = FitOptions(  # seconds instead of a good fit
+        ...     num_restarts=2,
+        ...     num_candidates=2,
+        ...     warm_start=WarmStart(max_steps=300),
+        ...     variational=Variational(
+        ...         screening_steps=50, num_steps=50, kl_weights=(0.0,), num_draws=20
+        ...     ),
+        ...     refinement=Refinement(mode="never"),
+        ...     compile="never",
+        ... )
+        >>> reg = HybridRegressor(num_units=8, fit_options=tiny, random_state=0).fit(X, y)
+        >>> reg.regimes_
+        ('gaussian', 'relu')
+        >>> reg.predict(X).shape, reg.predict_interval(X, prob=0.9).shape
+        ((60,), (60, 2))
+        >>> bool(reg.score(X, y) > 0.5)
+        True
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str = "mixture",
+        gate: str | Gate = "relu",
+        likelihood: str | Likelihood = "normal",
+        noise: str = "input",
+        experts: Sequence[str | Pathway] = ("gaussian", "relu"),
+        num_units: int | str = "auto",
+        depth: int = 1,
+        smoothing: str = "bump",
+        num_restarts: int = 8,
+        refine: str | bool = "auto",
+        fit_options: FitOptions | None = None,
+        priors: Priors | None = None,
+        batch_size: int | None = None,
+        device: str = "auto",
+        compile: str = "auto",
+        progress: str | bool | Progress = "auto",
+        random_state: RandomState = None,
+    ) -> None:
+        self.model = model
+        self.gate = gate
+        self.likelihood = likelihood
+        self.noise = noise
+        self.experts = experts
+        self.num_units = num_units
+        self.depth = depth
+        self.smoothing = smoothing
+        self.num_restarts = num_restarts
+        self.refine = refine
+        self.fit_options = fit_options
+        self.priors = priors
+        self.batch_size = batch_size
+        self.device = device
+        self.compile = compile
+        self.progress = progress
+        self.random_state = random_state
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "fit_" in vars(self)
+
+    def fit(self, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series) -> Self:
+        """Fit the model; a fit that fails or is interrupted leaves the estimator as it was.
+
+        Args:
+            X: features ``[N, D]``: numbers or booleans, finite, ``N >= 2``.
+            y: targets ``[N]``, finite.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            OptionError: a setting cannot be what it is.
+            DataError: missing or infinite values in a column of a table (a ``ValueError``, as
+                scikit-learn raises for arrays), or columns of one name.
+            DataTypeError: text or dates where numbers belong.
+            FitError: every restart became non-finite.
+        """
+        before = dict(self.__dict__)
+        try:
+            features, target = _training_rows(self, X, y)
+            with _reporting(self.progress) as report:
+                fitted = fit(
+                    _build_model(self, features.shape[1]),
+                    features,
+                    target,
+                    seed=resolve_seed(self.random_state),
+                    options=_build_options(self),
+                    feature_names=_feature_names(self),
+                    target_name=_name_of(y),
+                    progress=report,
+                )
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        self.fit_ = fitted
+        self.regimes_ = fitted.posterior.regime_names
+        return self
+
+    def predict(self, X: ArrayLike | pd.DataFrame) -> FloatArray:
+        """Posterior predictive mean, ``E[y | x]``.
+
+        Args:
+            X: features ``[N, D]``, the columns of the fit.
+
+        Returns:
+            ``[N]``, in y's units.
+
+        Raises:
+            NotFittedError: before :meth:`fit`; this and the next hold for every method below.
+            ValueError: other columns than those of the fit, or values that are not finite.
+            DataError: values so far from the training data that float32 overflows.
+            DataTypeError: text or dates where numbers belong.
+        """
+        return self._posterior().mean(_features(self, X))
+
+    def predict_quantile(self, X: ArrayLike | pd.DataFrame, probs: ArrayLike) -> FloatArray:
+        """Quantiles of the posterior predictive, by inverting its mixture's cdf.
+
+        Args:
+            X: features ``[N, D]``.
+            probs: Q probabilities, each strictly between 0 and 1.
+
+        Returns:
+            ``[N, Q]``, in y's units.
+
+        Raises:
+            OptionError: a probability is not strictly between 0 and 1.
+        """
+        posterior = self._posterior()
+        levels = checks.probabilities(probs)
+        return posterior.quantile(_features(self, X), levels)
+
+    def predict_interval(self, X: ArrayLike | pd.DataFrame, prob: float = 0.9) -> FloatArray:
+        """Central predictive interval: the quantiles at ``(1 - prob) / 2`` and ``(1 + prob) / 2``.
+
+        Args:
+            X: features ``[N, D]``.
+            prob: probability inside, strictly between 0 and 1.
+
+        Returns:
+            Lower and upper end ``[N, 2]``, in y's units.
+
+        Raises:
+            OptionError: ``prob`` is not strictly between 0 and 1.
+        """
+        tail = (1.0 - checks.fraction("prob", prob)) / 2.0
+        return self.predict_quantile(X, [tail, 1.0 - tail])
+
+    def log_density(self, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series) -> FloatArray:
+        """Log posterior predictive density, ``log mean_s p(y_n | x_n, theta_s)``.
+
+        Args:
+            X: features ``[N, D]``.
+            y: targets ``[N]``.
+
+        Returns:
+            ``[N]`` in nats, of a density in 1 / y's units.
+        """
+        posterior = self._posterior()
+        return posterior.log_density(*_rows(self, X, y))
+
+    def predict_regime(
+        self, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series | None = None
+    ) -> FloatArray:
+        """Regime probabilities: ``p(z = k | x)``, or ``p(z = k | x, y)`` where y was observed.
+
+        Args:
+            X: features ``[N, D]``.
+            y: targets ``[N]``, for the rows' responsibilities.
+
+        Returns:
+            ``[N, K]``, in the order of ``regimes_``; rows sum to one.
+        """
+        posterior = self._posterior()
+        if y is None:
+            return posterior.regime_probability(_features(self, X))
+        return posterior.regime_probability(*_rows(self, X, y))
+
+    def sample_predictive(
+        self, X: ArrayLike | pd.DataFrame, num_draws: int = 1, random_state: RandomState = None
+    ) -> FloatArray:
+        """Draws from the posterior predictive.
+
+        Args:
+            X: features ``[N, D]``.
+            num_draws: draws per row.
+            random_state: integer, generator or ``None`` for a fresh seed.
+
+        Returns:
+            ``[num_draws, N]``, in y's units; a draw uses one set of parameters for all rows.
+
+        Raises:
+            OptionError: ``num_draws`` is below 1, or the random state is none.
+        """
+        posterior = self._posterior()
+        draws = checks.positive_int("num_draws", num_draws)
+        return posterior.sample(_features(self, X), draws, resolve_seed(random_state))
+
+    def to_datatree(
+        self,
+        X_test: ArrayLike | pd.DataFrame | None = None,
+        y_test: ArrayLike | pd.Series | None = None,
+    ) -> "xr.DataTree":
+        """The fit as an ArviZ object, see :func:`bayes_hybrid.diagnostics.to_datatree`.
+
+        Args:
+            X_test: held-out features ``[M, D]``.
+            y_test: held-out targets ``[M]``.
+
+        Returns:
+            Groups posterior, posterior_predictive, log_likelihood, sample_stats, observed_data and
+            constant_data; with held-out rows also predictions and predictions_constant_data.
+
+        Raises:
+            DataError: held-out targets without features.
+        """
+        # Here and below: ArviZ takes seconds to import, which predicting should not cost.
+        from bayes_hybrid.diagnostics import to_datatree
+
+        self._posterior()
+        x, y = _held_out(self, X_test, y_test)
+        # The fit itself uses the first four seeds that its own seed spawns.
+        seed = spawn_seeds(self.fit_.seed, 5)[-1]
+        return to_datatree(self.fit_, x_test=x, y_test=y, seed=seed)
+
+    def diagnose(
+        self,
+        X_test: ArrayLike | pd.DataFrame | None = None,
+        y_test: ArrayLike | pd.Series | None = None,
+    ) -> "list[Finding]":
+        """Findings about the fit, see :func:`bayes_hybrid.diagnostics.diagnose`.
+
+        Args:
+            X_test: held-out features ``[M, D]``.
+            y_test: held-out targets ``[M]``; with them, coverage is a finding.
+
+        Returns:
+            Findings with name, value, threshold, severity and advice.
+
+        Raises:
+            DataError: held-out targets without features.
+        """
+        from bayes_hybrid.diagnostics import diagnose
+
+        self._posterior()
+        x, y = _held_out(self, X_test, y_test)
+        return diagnose(self.fit_, x_test=x, y_test=y)
+
+    def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
+        """Write the fit to a folder: JSON, safetensors and, for ArviZ, ``posterior.nc``; no pickle.
+
+        Args:
+            path: the folder to be; it appears whole or not at all.
+            force: whether a saved fit may be replaced, with everything in its folder.
+
+        Raises:
+            OutputExistsError: the folder exists, and ``force`` is false or it holds no fit.
+            OptionError: a setting is an object that cannot be read back, such as your own gate.
+            OSError: the folder above is missing or not writable, or the disk is full.
+        """
+        model = self._posterior().model
+        params = self.get_params(deep=False)
+        if not isinstance(self.progress, str | bool):
+            params["progress"] = "auto"
+        if not isinstance(self.random_state, int | np.integer):
+            params["random_state"] = None
+        config = {
+            "model": encode(model, _CLASSES),
+            "params": {name: encode(value, _CLASSES) for name, value in params.items()},
+            "named_features": "feature_names_in_" in vars(self),
+        }
+        # Made in memory: HDF5 does not tell a full disk, it litters standard error.
+        tree = bytes(self.to_datatree().to_netcdf(engine="h5netcdf"))
+        save_fit(self.fit_, path, config=config, force=force, extras={POSTERIOR_FILE: tree})
+
+    def _posterior(self) -> Posterior:
+        check_is_fitted(self)
+        return self.fit_.posterior
+
+
+def load(path: str | os.PathLike[str]) -> HybridRegressor:
+    """The estimator that :meth:`HybridRegressor.save` wrote, on the CPU, ready to predict.
+
+    No code from the folder is run.  Predictions are those of the saved estimator.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        FileFormatError: no fit is there, or it is truncated, foreign, or of a newer format.
+
+    Example:
+        >>> load("no_such_folder")
+        Traceback (most recent call last):
+        bayes_hybrid.errors.FileFormatError: no_such_folder is no folder; expected a folder
+            written by save
+    """
+    config = read_config(path)
+    try:
+        model = decode(config["model"], _CLASSES)
+        params = {name: decode(value, _CLASSES) for name, value in config["params"].items()}
+        named = config["named_features"]
+        estimator = HybridRegressor(**params)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileFormatError(
+            f"{path} has settings that this version does not take: {error}; "
+            "load it with the version that wrote it"
+        ) from error
+    if not isinstance(model, HybridModel):
+        raise FileFormatError(f"{path} holds no model; expected one, got {type(model).__name__}")
+    estimator.fit_ = load_fit(path, model)
+    estimator.regimes_ = model.regime_names
+    estimator.n_features_in_ = model.num_features
+    if named:
+        estimator.feature_names_in_ = np.array(estimator.fit_.feature_names, dtype=object)
+    return estimator
+
+
+# From settings to objects
+
+
+def _build_model(settings: HybridRegressor, num_features: int) -> HybridModel:
+    """The model that the settings describe, for D features."""
+    kind = checks.choice("model", settings.model, MODELS)
+    priors = _instance("priors", settings.priors, Priors) or Priors()
+    if kind != "mixture":
+        _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
+        pathway = _pathway(settings, kind, num_features)
+        return PathwayModel(num_features=num_features, pathway=pathway, priors=priors)
+    if isinstance(settings.experts, str) or not isinstance(settings.experts, Sequence):
+        raise OptionError(
+            "experts: expected a pathway for each regime, such as ('gaussian', 'relu'); "
+            f"got {settings.experts!r}"
+        )
+    gate = settings.gate
+    if not isinstance(gate, Gate):
+        gate = GATES[checks.choice("gate", gate, tuple(GATES))]()
+    experts = tuple(_pathway(settings, expert, num_features) for expert in settings.experts)
+    return HybridMixture(num_features=num_features, experts=experts, gate=gate, priors=priors)
+
+
+def _pathway(settings: HybridRegressor, expert: str | Pathway, num_features: int) -> Pathway:
+    if isinstance(expert, Pathway):
+        return expert
+    num_units, likelihood = settings.num_units, settings.likelihood
+    if isinstance(num_units, str):
+        checks.choice("num_units", num_units, ("auto",))
+        num_units = 32 if num_features <= 3 else 50
+    if not isinstance(likelihood, Likelihood):
+        likelihood = LIKELIHOODS[checks.choice("likelihood", likelihood, tuple(LIKELIHOODS))]()
+    return Pathway(
+        kind=checks.choice("experts", expert, tuple(COMBINATIONS)),
+        num_units=checks.positive_int("num_units", num_units),
+        depth=settings.depth,
+        smoothing=settings.smoothing,
+        noise=settings.noise,
+        likelihood=likelihood,
+    )
+
+
+def _build_options(settings: HybridRegressor) -> FitOptions:
+    """The fit options that the settings describe."""
+    given = _instance("fit_options", settings.fit_options, FitOptions)
+    if given is not None:
+        _refuse_set(settings, _OF_FIT_OPTIONS, "fit_options is given: set it there")
+        return given
+    refine = settings.refine
+    if not isinstance(refine, bool | np.bool_):
+        refine = checks.choice("refine", refine, ("auto",))
+    return FitOptions(
+        num_restarts=checks.positive_int("num_restarts", settings.num_restarts),
+        refinement=Refinement(mode=_REFINE[refine]),
+        batch_size=settings.batch_size,
+        device=settings.device,
+        compile=settings.compile,
+    )
+
+
+def _instance(name: str, value: Setting | None, kind: type[Setting]) -> Setting | None:
+    if value is not None and not isinstance(value, kind):
+        raise OptionError(f"{name} must be None or {kind.__name__}(...); got {value!r}")
+    return value
+
+
+def _refuse_set(settings: HybridRegressor, names: Sequence[str], reason: str) -> None:
+    """Refuse settings that would be ignored."""
+    defaults = HybridRegressor().get_params(deep=False)
+    for name in names:
+        value = getattr(settings, name)
+        if value != defaults[name]:
+            raise OptionError(
+                f"{name}={value!r} would be ignored, because {reason}; "
+                f"leave {name} at {defaults[name]!r}"
+            )
+
+
+@contextmanager
+def _reporting(progress: str | bool | Progress) -> Iterator[Progress]:
+    """Where a fit reports to: a bar on standard error, a function, or nowhere."""
+    if callable(progress):
+        yield progress
+        return
+    if not isinstance(progress, bool | np.bool_):
+        checks.choice("progress", progress, ("auto",))
+        progress = sys.stderr.isatty()
+    if not progress:
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("fit", total=None)
+
+        def report(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        yield report
+
+
+# From tables and arrays to finite numbers
+
+
+def _training_rows(
+    estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
+) -> tuple[FloatArray, FloatArray]:
+    """Features and targets of a fit, as copies: the caller's arrays may change afterwards."""
+    x, target = validate_data(
+        estimator,
+        _numbers("X", X),
+        None if y is None else _numbers("y", y),
+        dtype=np.float64,
+        y_numeric=True,
+        # One row has no spread to learn a scale from.
+        ensure_min_samples=2,
+    )
+    return np.array(x, order="C"), np.array(target, dtype=np.float64)
+
+
+def _features(estimator: HybridRegressor, X: ArrayLike | pd.DataFrame) -> FloatArray:
+    x: FloatArray = validate_data(estimator, _numbers("X", X), dtype=np.float64, reset=False)
+    _refuse_far("X", x, estimator.fit_.posterior.x_scaling)
+    return x
+
+
+def _rows(
+    estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
+) -> tuple[FloatArray, FloatArray]:
+    x, target = validate_data(
+        estimator,
+        _numbers("X", X),
+        _numbers("y", y),
+        dtype=np.float64,
+        y_numeric=True,
+        reset=False,
+    )
+    target = np.asarray(target, dtype=np.float64)
+    _refuse_far("X", x, estimator.fit_.posterior.x_scaling)
+    _refuse_far("y", target, estimator.fit_.posterior.y_scaling)
+    return x, target
+
+
+def _refuse_far(name: str, values: FloatArray, scaling: Standardizer) -> None:
+    """Refuse values whose predictions would overflow float32, and say which is the first."""
+    with np.errstate(over="ignore"):
+        far = np.argwhere(np.abs(scaling.transform(values)) > _FARTHEST)
+    if far.size:
+        place = tuple(int(index) for index in far[0])
+        where = f"row {place[0] + 1}" + "".join(f", column {index + 1}" for index in place[1:])
+        raise DataError(
+            f"{name}, {where}: {values[place]:g} lies more than {_FARTHEST:g} standard deviations "
+            "from the training data; expected values of the same units"
+        )
+
+
+def _held_out(
+    estimator: HybridRegressor,
+    X: ArrayLike | pd.DataFrame | None,
+    y: ArrayLike | pd.Series | None,
+) -> tuple[FloatArray | None, FloatArray | None]:
+    if X is None:
+        if y is not None:
+            raise DataError("y_test came without X_test; give both, or X_test alone")
+        return None, None
+    return (_features(estimator, X), None) if y is None else _rows(estimator, X, y)
+
+
+def _numbers(name: str, values: ArrayLike | pd.DataFrame | pd.Series) -> Any:  # noqa: ANN401
+    """Tables with every column turned into numbers, or a message that names the bad one.
+
+    Everything else is left to scikit-learn, except that it would read text and dates as numbers.
+    """
+    if isinstance(values, pd.DataFrame):
+        repeated = values.columns[values.columns.duplicated()].tolist()
+        if repeated:
+            raise DataError(f"{name} names columns {repeated} twice; give each its own name")
+        columns = {column: numeric_column(values[column]) for column in values.columns}
+        return pd.DataFrame(columns, index=values.index, columns=values.columns)
+    if isinstance(values, pd.Series):
+        return numeric_column(values if values.name is not None else values.rename(name))
+    if isinstance(values, np.ndarray) and values.dtype.kind in _KINDS:
+        raise DataTypeError(
+            f"{name} holds {_KINDS[values.dtype.kind]} (dtype {values.dtype}); expected numbers"
+        )
+    return values
+
+
+def _feature_names(estimator: HybridRegressor) -> list[str] | None:
+    """The columns' names, once scikit-learn has read them."""
+    names = vars(estimator).get("feature_names_in_")
+    return None if names is None else [str(name) for name in names]
+
+
+def _name_of(y: ArrayLike | pd.Series) -> str:
+    return str(y.name) if isinstance(y, pd.Series) and y.name is not None else "y"

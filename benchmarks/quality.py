@@ -1,0 +1,401 @@
+"""How good are the fits?  ``python -m benchmarks.quality`` prints targets beside figures.
+
+Every cell (one data set, one model) is a fit with the estimator's defaults and a stated seed.
+Finished cells are kept in ``--cells`` (JSON lines), so a run that was stopped goes on where it was;
+``--out`` gets the figures.  ``--sections`` and ``--seeds`` run a part.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+from bayes_hybrid import FitOptions, HybridRegressor, Refinement, __version__
+from bayes_hybrid.data import load_motorcycle, simulate
+from bayes_hybrid.inference import Posterior
+from bayes_hybrid.random import spawn_seeds
+
+FAMILIES = ("smooth", "step", "kink", "two_branch")
+SIZES = (50, 200)
+TEST_ROWS = 2_000
+LOW_NOISE = 0.001
+PROBS = (0.05, 0.95)
+SECTIONS = ("families", "low_noise", "motorcycle", "boston", "concrete", "demo")
+# Twice the iterations of the default, each half as long again, from other starting points.
+REFERENCE = FitOptions(
+    refinement=Refinement(mode="always", num_warmup=300, num_iterations=500, num_leapfrog=30)
+)
+Cell = dict[str, Any]
+
+
+# -- one cell ---------------------------------------------------------------------------------------
+
+
+def scores(posterior: Posterior, x: np.ndarray, y: np.ndarray) -> Cell:
+    """Mean log density, RMSE of the mean and coverage of the central 90% interval."""
+    cdf = posterior.cdf(x, y)
+    return {
+        "log_density": float(posterior.log_density(x, y).mean()),
+        "rmse": float(np.sqrt(np.mean((posterior.mean(x) - y) ** 2))),
+        "coverage": float(np.mean((cdf > PROBS[0]) & (cdf < PROBS[1]))),
+        "rows": len(y),
+    }
+
+
+def fit_scores(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    seed: int,
+    **settings: Any,
+) -> tuple[Cell, HybridRegressor]:
+    """Fit with ``settings``; score the posterior, and SVI's own beside it."""
+    start = time.perf_counter()
+    reg = HybridRegressor(random_state=seed, progress=False, **settings).fit(*train)
+    fit = reg.fit_
+    cell = {
+        "seconds": time.perf_counter() - start,
+        "method": fit.method,
+        "kl_weight": fit.kl_weight,
+        "status": fit.status,
+        "default": scores(fit.posterior, *test),
+        "svi": scores(fit.variational, *test),
+    }
+    return cell, reg
+
+
+def simulated(family: str, size: int, noise: float, seed: int) -> tuple[Any, Any]:
+    """Training and test rows; the test rows have a seed of their own."""
+    train_seed, test_seed = spawn_seeds(seed, 2)
+    train = simulate(family, size, noise_scale=noise, seed=train_seed)
+    test = simulate(family, TEST_ROWS, noise_scale=noise, seed=test_seed)
+    return (train.x, train.y), (test.x, test.y)
+
+
+def family_cell(family: str, size: int, noise: float, seed: int, what: str) -> Cell:
+    """One simulated data set and one way to fit it."""
+    train, test = simulated(family, size, noise, seed)
+    if what == "gp":
+        return {"default": gp_scores(train, test)}
+    if what == "reference":
+        return fit_scores(train, test, seed + 1_000, fit_options=REFERENCE)[0]
+    if what != "mixture":
+        return fit_scores(train, test, seed, model=what)[0]
+    cell, reg = fit_scores(train, test, seed)
+    if family == "step":
+        cell["switch"] = switch_interval(reg.fit_.posterior)
+    return cell
+
+
+def gp_scores(train: Any, test: Any) -> Cell:
+    """scikit-learn's GP with an RBF and a white kernel, on standardised data."""
+    (x, y), (x_test, y_test) = train, test
+    kernel = ConstantKernel(1.0) * RBF(1.0) + WhiteKernel(0.1, (1e-8, 10.0))
+    gp = GaussianProcessRegressor(kernel, n_restarts_optimizer=3, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a kernel parameter at its bound is an answer too
+        gp.fit((x - x.mean(0)) / x.std(0), (y - y.mean()) / y.std())
+    mean, sd = gp.predict((x_test - x.mean(0)) / x.std(0), return_std=True)
+    error = (y_test - y.mean()) / y.std() - mean
+    density = -0.5 * (error / sd) ** 2 - np.log(sd * np.sqrt(2 * np.pi) * y.std())
+    return {"log_density": float(density.mean())}
+
+
+def switch_interval(posterior: Posterior) -> Cell:
+    """90% interval of where the gate switches: per draw, the crossing of 1/2 with the largest jump.
+
+    The jump is the distance between the experts' means there; draws whose gate never crosses 1/2
+    within the data are left out and counted.
+    """
+    grid = np.linspace(-2.0, 2.0, 801)[:, None]
+    gate = posterior.regime_probability_draws(grid)[..., 1]
+    means = posterior.expert_mean_draws(grid)
+    jump = np.abs(means[..., 1] - means[..., 0]).reshape(-1, len(grid))
+    above = gate.reshape(-1, len(grid)) > 0.5
+    crossing = above[:, 1:] != above[:, :-1]
+    found = crossing.any(-1)
+    best = np.argmax(np.where(crossing, jump[:, 1:], -1.0), axis=-1)[found]
+    points = 0.5 * (grid[best, 0] + grid[best + 1, 0])
+    low, high = np.quantile(points, PROBS) if len(points) else (np.nan, np.nan)
+    return {"low": float(low), "high": float(high), "crossing": float(found.mean())}
+
+
+def motorcycle_cell(fold: int, model: str) -> Cell:
+    """One fold of ten of the motorcycle data: row index modulo 10."""
+    table = load_motorcycle()
+    x, y = table.iloc[:, :1].to_numpy(float), table.iloc[:, 1].to_numpy(float)
+    test = np.arange(len(y)) % 10 == fold
+    return fit_scores((x[~test], y[~test]), (x[test], y[test]), fold, model=model)[0]
+
+
+def uci_cell(data: Path, name: str, split: int) -> Cell:
+    """One of the 20 standard splits of a UCI table."""
+    table = pd.read_csv(data / "uci" / f"{name}.csv").to_numpy(float)
+    index = pd.read_csv(data / "uci" / f"{name}_test_index.csv").iloc[:, split]
+    test = np.zeros(len(table), dtype=bool)
+    test[index.dropna().astype(int)] = True
+    x, y = table[:, :-1], table[:, -1]
+    return fit_scores((x[~test], y[~test]), (x[test], y[test]), split)[0]
+
+
+_DEMO = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run([sys.executable, "-m", "bayes_hybrid", "demo", "--out", sys.argv[1], "--force"],
+               check=True, stdout=subprocess.DEVNULL)
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(time.perf_counter() - start, usage.ru_maxrss / 2**20)
+"""
+
+
+def demo_cell(cache: str) -> Cell:
+    """The demo as a process of its own: seconds and the largest process's peak memory in GB."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = dict(os.environ)
+        if cache == "cold":
+            environment["TORCHINDUCTOR_CACHE_DIR"] = str(Path(folder, "compiled"))
+        command = [sys.executable, "-c", _DEMO, str(Path(folder, "demo"))]
+        result = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=environment
+        )
+    seconds, memory = map(float, result.stdout.split())
+    return {"seconds": seconds, "gigabytes": memory}
+
+
+# -- all cells --------------------------------------------------------------------------------------
+
+
+def cells(
+    sections: list[str], seeds: range, splits: range, data: Path
+) -> Iterator[tuple[str, Callable[..., Cell], tuple[Any, ...]]]:
+    """Name, function and arguments of every cell."""
+    if "families" in sections:
+        for family in FAMILIES:
+            for size in SIZES:
+                for seed in seeds:
+                    for what in ("mixture", "reference", "gaussian", "relu", "gp"):
+                        name = f"families/{family}/{size}/{seed}/{what}"
+                        yield name, family_cell, (family, size, 0.1, seed, what)
+    if "low_noise" in sections:
+        for family in FAMILIES[:3]:
+            for seed in seeds:
+                for what in ("mixture", "reference"):
+                    name = f"low_noise/{family}/{seed}/{what}"
+                    yield name, family_cell, (family, 200, LOW_NOISE, seed, what)
+    if "motorcycle" in sections:
+        for fold in range(10):
+            for model in ("mixture", "gaussian", "relu"):
+                yield f"motorcycle/{fold}/{model}", motorcycle_cell, (fold, model)
+    for name in ("boston", "concrete"):
+        if name in sections and (data / "uci" / f"{name}.csv").exists():
+            for split in splits:
+                yield f"{name}/{split}", uci_cell, (data, name, split)
+
+
+def run_cell(name: str, function: Callable[..., Cell], arguments: tuple[Any, ...]) -> Cell:
+    """One cell on one thread."""
+    torch.set_num_threads(1)
+    return {"name": name, **function(*arguments)}
+
+
+def run(args: argparse.Namespace) -> dict[str, Cell]:
+    """Every cell that is not in the cache yet, then all of them."""
+    done: dict[str, Cell] = {}
+    if args.cells.exists():
+        for line in args.cells.read_text().splitlines():
+            cell = json.loads(line)
+            done[cell["name"]] = cell
+    todo = [
+        job
+        for job in cells(args.sections, range(args.seeds), range(args.splits), args.data)
+        if job[0] not in done
+    ]
+    args.cells.parent.mkdir(parents=True, exist_ok=True)
+    results = Parallel(n_jobs=args.jobs, return_as="generator_unordered")(
+        delayed(run_cell)(*job) for job in todo
+    )
+    with args.cells.open("a") as cache:
+        for count, cell in enumerate(results, start=1):
+            done[cell["name"]] = cell
+            print(json.dumps(cell), file=cache, flush=True)
+            print(f"{count}/{len(todo)} {cell['name']}", file=sys.stderr, flush=True)
+        if "demo" in args.sections:
+            for name in ("cold", "warm"):
+                if f"demo/{name}" not in done:
+                    done[f"demo/{name}"] = cell = {"name": f"demo/{name}", **demo_cell(name)}
+                    print(json.dumps(cell), file=cache, flush=True)
+    return done
+
+
+# -- figures beside targets -------------------------------------------------------------------------
+
+
+class Figures:
+    """Means over cells, and the table of figures beside targets."""
+
+    def __init__(self, done: dict[str, Cell]) -> None:
+        self.done = done
+        self.rows: list[dict[str, Any]] = []
+
+    def values(self, prefix: str, suffix: str, kind: str, field: str) -> np.ndarray:
+        """One field of every cell ``prefix*suffix``, in the order of their names."""
+        names = sorted(n for n in self.done if n.startswith(prefix) and n.endswith(suffix))
+        return np.array([self.done[n][kind][field] for n in names])
+
+    def add(self, what: str, figure: float, low: float, high: float, error: float = 0.0) -> None:
+        """A figure whose target is the interval from ``low`` to ``high``."""
+        if np.isfinite(figure):
+            met = bool(low <= figure <= high)
+            row = {"what": what, "figure": figure, "se": error, "low": low, "high": high}
+            self.rows.append({**row, "met": met})
+
+    def gap(self, what: str, values: np.ndarray, reference: np.ndarray, bound: float) -> None:
+        """Mean of ``values - reference``, cell by cell; at least ``bound`` is the target."""
+        if len(values) and len(values) == len(reference):
+            difference = values - reference
+            error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(values) > 1 else 0.0
+            self.add(what, float(difference.mean()), bound, np.inf, float(error))
+
+    def table(self) -> str:
+        """One line per figure."""
+        lines = ["| what | target | figure | met |", "|---|---|---|---|"]
+        for row in self.rows:
+            low, high = row["low"], row["high"]
+            target = f"{low:g} to {high:g}"
+            if not np.isfinite(high):
+                target = f"≥ {low:g}"
+            elif not np.isfinite(low):
+                target = f"≤ {high:g}"
+            error = f" ± {row['se']:.3f}" if row["se"] else ""
+            met = "yes" if row["met"] else "**no**"
+            lines.append(f"| {row['what']} | {target} | {row['figure']:.3f}{error} | {met} |")
+        return "\n".join(lines)
+
+
+def summarise(done: dict[str, Cell]) -> Figures:
+    """Every figure of the issue beside its target."""
+    out = Figures(done)
+    density = "log_density"
+    for family in FAMILIES:
+        for size in SIZES:
+            prefix, label = f"families/{family}/{size}/", f"{family}, N={size}"
+            mixture = out.values(prefix, "/mixture", "default", density)
+            svi = out.values(prefix, "/mixture", "svi", density)
+            reference = out.values(prefix, "/reference", "default", density)
+            out.gap(f"{label}: refine=False minus long HMC, nats/row", svi, reference, -0.05)
+            out.gap(f"{label}: default minus long HMC, nats/row", mixture, reference, -0.02)
+            coverage = out.values(prefix, "/mixture", "default", "coverage")
+            low, high = (0.82, 0.96) if size == 50 else (0.86, 0.94)
+            if len(coverage):
+                out.add(f"{label}: 90% interval coverage", float(coverage.mean()), low, high)
+            single = [out.values(prefix, f"/{k}", "default", density) for k in ("gaussian", "relu")]
+            if len(single[0]) and len(single[0]) == len(mixture):
+                better = max(single, key=np.mean)
+                bound = {"step": 0.3 if size == 200 else -0.02, "two_branch": 1.0}
+                what = f"{label}: mixture minus better single pathway"
+                out.gap(what, mixture, better, bound.get(family, -0.02))
+    gp = out.values("families/smooth/50/", "/gp", "default", density)
+    mixture = out.values("families/smooth/50/", "/mixture", "default", density)
+    out.gap("smooth, N=50: mixture minus GP (RBF + white)", mixture, gp, -0.03)
+    _switch(out)
+    for family in FAMILIES[:3]:
+        prefix = f"low_noise/{family}/"
+        reference = out.values(prefix, "/reference", "default", density)
+        for kind, label in (("svi", "refine=False"), ("default", "default")):
+            values = out.values(prefix, "/mixture", kind, density)
+            out.gap(f"{family}, noise sd 0.001: {label} minus long HMC", values, reference, -0.1)
+    _motorcycle(out)
+    for name, rmse, bar in (("boston", 2.68, -2.35), ("concrete", 4.83, -2.83)):
+        for kind, label in (("default", "default"), ("svi", "refine=False")):
+            values = out.values(f"{name}/", "", kind, density)
+            if len(values):
+                error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+                what = f"{name}, {len(values)} splits, {label}"
+                out.add(f"{what}: log density", float(values.mean()), bar, np.inf, float(error))
+                errors = out.values(f"{name}/", "", kind, "rmse")
+                error = errors.std(ddof=1) / np.sqrt(len(errors)) if len(values) > 1 else 0.0
+                out.add(f"{what}: RMSE", float(errors.mean()), -np.inf, rmse, float(error))
+    for name in ("cold", "warm"):
+        if f"demo/{name}" in done:
+            cell = done[f"demo/{name}"]
+            label = f"motorcycle demo process, {name} compiler cache"
+            out.add(f"{label}: seconds", cell["seconds"], -np.inf, 30.0)
+            out.add(f"{label}: peak memory, GB", cell["gigabytes"], -np.inf, 1.2)
+    return out
+
+
+def _switch(out: Figures) -> None:
+    names = [n for n in out.done if n.startswith("families/step/200/") and "switch" in out.done[n]]
+    intervals = [out.done[n]["switch"] for n in names]
+    if intervals:
+        covers = np.mean([i["low"] <= 0.3 <= i["high"] for i in intervals])
+        width = np.mean([i["high"] - i["low"] for i in intervals])
+        out.add("step, N=200: switch intervals that cover 0.3", float(covers), 0.8, 1.0)
+        out.add("step, N=200: mean width of the switch interval", float(width), -np.inf, 0.15)
+
+
+def _motorcycle(out: Figures) -> None:
+    best: dict[str, float] = {}
+    for model in ("mixture", "gaussian", "relu"):
+        for kind in ("default", "svi"):
+            density = out.values("motorcycle/", f"/{model}", kind, "log_density")
+            if not len(density):
+                return
+            rows = out.values("motorcycle/", f"/{model}", kind, "rows")
+            rmse = out.values("motorcycle/", f"/{model}", kind, "rmse")
+            best[f"{model}/{kind}"] = float(np.average(density, weights=rows))
+            if model == "mixture":
+                label = f"motorcycle, 10 folds, {'refine=False' if kind == 'svi' else kind}"
+                pooled = float(np.sqrt(np.average(rmse**2, weights=rows)))
+                out.add(f"{label}: log density", best["mixture/" + kind], -4.28, np.inf)
+                out.add(f"{label}: RMSE", pooled, -np.inf, 23.1)
+    single = max(best["gaussian/default"], best["relu/default"])
+    difference = best["mixture/default"] - single
+    out.add("motorcycle: mixture minus better single pathway, log density", difference, 0.0, np.inf)
+
+
+def main() -> None:
+    """Run what is left, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--seeds", type=int, default=5, help="simulated data sets per family")
+    parser.add_argument("--splits", type=int, default=20, help="splits of each UCI table")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--cells", type=Path, default=Path("benchmark-output/quality-cells.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/quality.json"))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    args = parser.parse_args()
+    figures = summarise(run(args))
+    print(figures.table())
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "bayes_hybrid": __version__,
+    }
+    # Infinite bounds are no JSON.
+    rows = [
+        {key: None if value in (np.inf, -np.inf) else value for key, value in row.items()}
+        for row in figures.rows
+    ]
+    args.out.write_text(json.dumps({"machine": machine, "figures": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

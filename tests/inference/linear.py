@@ -1,0 +1,81 @@
+"""A hybrid model with a known posterior: Bayesian linear regression with known noise."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+from bayes_hybrid.inference.graph import LogJoint
+from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.likelihoods import Likelihood, Normal
+from bayes_hybrid.models import HybridModel, Regimes, SiteGroup
+
+NUM_FEATURES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearRegression(HybridModel):
+    """``y ~ Normal(x a + b, noise)``, ``a ~ Normal(0, 1)``, ``b ~ Normal(0, 2)``, noise known.
+
+    The features are ``x`` itself.  With ``slopes_are_features`` the slopes count as what shapes the
+    features, so that they fall into the guide's mean-field block.
+    """
+
+    noise: float = 0.5
+    slopes_are_features: bool = False
+
+    @property
+    def num_features(self) -> int:
+        return NUM_FEATURES
+
+    @property
+    def regime_names(self) -> tuple[str, ...]:
+        return ("line",)
+
+    @property
+    def likelihoods(self) -> tuple[Likelihood, ...]:
+        return (Normal(),)
+
+    @property
+    def noise_floor(self) -> float:
+        return self.noise
+
+    def regimes(self, x: Tensor) -> Regimes:
+        group = SiteGroup.FEATURES if self.slopes_are_features else SiteGroup.HEADS
+        slope_prior = dist.Normal(x.new_zeros(NUM_FEATURES), 1.0).to_event(1)
+        slope = pyro.sample("slope", slope_prior, infer={"group": group})  # type: ignore[arg-type]
+        intercept = pyro.sample("intercept", dist.Normal(x.new_zeros(()), 2.0))
+        location = (x @ slope + intercept).unsqueeze(-1)
+        return Regimes(torch.zeros_like(location), location, torch.full_like(location, self.noise))
+
+
+def closed_form(model: LinearRegression, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Posterior mean ``[4]`` and covariance ``[4, 4]`` of slopes and intercept, in float64."""
+    design = torch.cat([x.double(), torch.ones(len(x), 1, dtype=torch.float64)], dim=-1)
+    prior = torch.diag(torch.tensor([1.0, 1.0, 1.0, 0.25], dtype=torch.float64))
+    covariance = torch.linalg.inv(prior + design.T @ design / model.noise**2)
+    return covariance @ design.T @ y.double() / model.noise**2, covariance
+
+
+def log_evidence(model: LinearRegression, x: Tensor, y: Tensor) -> float:
+    """``log p(y | x)``: y is jointly normal with covariance ``X prior X^T + noise^2``."""
+    design = torch.cat([x.double(), 2.0 * torch.ones(len(x), 1, dtype=torch.float64)], dim=-1)
+    covariance = design @ design.T + model.noise**2 * torch.eye(len(x), dtype=torch.float64)
+    joint = torch.distributions.MultivariateNormal(torch.zeros_like(y.double()), covariance)
+    return float(joint.log_prob(y.double()))
+
+
+def problem(
+    size: int = 30, *, batch: int = 4, dtype: torch.dtype = torch.float32, **settings: Any
+) -> tuple[LinearRegression, Rows]:
+    """Correlated features, so that the posterior is correlated too, and the rows' engine."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(size, NUM_FEATURES, generator=generator, dtype=dtype)
+    x[:, 1] = 0.8 * x[:, 0] + 0.6 * x[:, 1] + 0.5
+    y = x[:, 0] - 0.5 * x[:, 2] + 0.5 * torch.randn(size, generator=generator, dtype=dtype)
+    model = LinearRegression(**settings)
+    joint = LogJoint(model, x[:1], batch)
+    return model, Rows(joint, x, y, size, torch.Generator().manual_seed(2))

@@ -1,0 +1,309 @@
+"""The recorded graph is the Pyro program."""
+
+import itertools
+import warnings
+
+import pyro
+import pytest
+import torch
+from pyro import poutine
+
+from bayes_hybrid.inference import graph
+from bayes_hybrid.inference.graph import (
+    LogJoint,
+    SiteTable,
+    evaluate_regimes,
+    log_joint,
+    quiet_pyro,
+)
+from bayes_hybrid.models import SiteGroup
+from tests.inference.linear import LinearRegression
+from tests.models import zoo
+
+_TINY = zoo.MODELS["mixture of 2, constant, constant"]
+_LINE = LinearRegression()  # recorded in no time
+# Two orders of summation in float64, of terms up to a few hundred.
+_EXACT = {"rtol": 1e-10, "atol": 1e-9}
+_FLAGS = (
+    "validate_distributions_pyro",
+    "validate_distributions_torch",
+    "validate_infer",
+    "validate_poutine",
+)
+
+
+def _plain(joint, theta, x, y, row_weights, feature_weight):
+    """Log joint and gradient of one theta by a plain trace and autograd."""
+    theta = theta.clone().requires_grad_()
+    values = joint.table.constrain(theta)
+    trace = poutine.trace(poutine.condition(joint.model.marginal, data=values)).get_trace(x, y)
+    total = (row_weights * trace.nodes["y"]["fn"].log_prob(y)).sum()
+    for site in joint.table.sites:
+        free = theta[site.start : site.stop].reshape(site.free_shape)
+        jacobian = site.transform.log_abs_det_jacobian(free, values[site.name]).sum()
+        prior = trace.nodes[site.name]["fn"].log_prob(values[site.name]).sum() + jacobian
+        total = total + (feature_weight if site.group.is_feature else 1.0) * prior
+    (gradient,) = torch.autograd.grad(total, theta)
+    return total.detach(), gradient
+
+
+def _line_rows():
+    x, y = zoo.rows()
+    return torch.cat([x, x[:, :1].square()], dim=-1), y
+
+
+@pytest.fixture
+def unrecorded(monkeypatch):
+    """Runs what would be recorded: the same sums, without the seconds that recording takes."""
+    monkeypatch.setattr(graph, "make_fx", lambda function: lambda *_: function)
+
+
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_batched_log_joint_equals_plain_pyro(name, unrecorded):
+    _assert_equals_plain_pyro(zoo.MODELS[name])
+
+
+# Every kind of expert, every gate, both noises, repeated kinds, depth.
+_RECORDED = (
+    *(f"{kind}, constant" for kind in zoo.KINDS),
+    "relu, deep",
+    "mixture of 2, constant, constant",
+    "mixture of 3, linear, constant",
+    pytest.param("mixture of 2, relu, input", marks=pytest.mark.slow),
+)
+
+
+@pytest.mark.parametrize("name", _RECORDED)
+def test_recorded_equals_plain_pyro(name):
+    _assert_equals_plain_pyro(zoo.MODELS[name])
+
+
+def _assert_equals_plain_pyro(model):
+    x, y = zoo.rows()
+    joint = LogJoint(model, x, batch=2)
+    count = 3  # one and a half pieces
+    theta = 0.5 * torch.randn(count, joint.table.num_parameters, dtype=torch.float64)
+    row_weights = torch.rand(count, len(x), dtype=torch.float64)
+    row_weights[0, :4] = 0.0  # a fold left out
+    feature_weight = torch.tensor([1.0, 0.1, 0.0], dtype=torch.float64)
+    value, gradient = joint.value_and_grad(theta, x, y, row_weights, feature_weight)
+    assert value.shape == (count,)
+    assert gradient.shape == theta.shape
+    assert not value.requires_grad
+    for c in range(count):
+        expected = _plain(joint, theta[c], x, y, row_weights[c], feature_weight[c])
+        torch.testing.assert_close(value[c], expected[0], **_EXACT)
+        torch.testing.assert_close(gradient[c], expected[1], **_EXACT)
+
+
+@pytest.mark.parametrize("num_rows", [None, 40])
+def test_weights_of_one_give_pyros_own_log_joint(num_rows, unrecorded):
+    x, y = zoo.rows()
+    joint = LogJoint(_TINY, x, batch=1)
+    theta = torch.randn(1, joint.table.num_parameters, dtype=torch.float64)
+    scale = 1.0 if num_rows is None else num_rows / len(x)
+    weights = torch.full((1, len(x)), scale, dtype=torch.float64)
+    value, _ = joint.value_and_grad(theta, x, y, weights, theta.new_ones(1))
+    values = joint.table.constrain(theta[0])
+    program = poutine.condition(_TINY.marginal, data=values)
+    expected = poutine.trace(program).get_trace(x, y, num_rows).log_prob_sum()
+    for site in joint.table.sites:
+        free = theta[0, site.start : site.stop].reshape(site.free_shape)
+        expected = expected + site.transform.log_abs_det_jacobian(free, values[site.name]).sum()
+    torch.testing.assert_close(value[0], expected, **_EXACT)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_pieces_do_not_show(count, unrecorded):
+    x, y = zoo.rows()
+    joint, alone = LogJoint(_TINY, x, batch=2), LogJoint(_TINY, x, batch=1)
+    theta = torch.randn(count, joint.table.num_parameters, dtype=torch.float64)
+    weights = torch.rand(count, len(x), dtype=torch.float64)
+    ones = theta.new_ones(count)
+    for ours, theirs in zip(
+        joint.value_and_grad(theta, x, y, weights, ones),
+        alone.value_and_grad(theta, x, y, weights, ones),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, **_EXACT)
+    rows = joint.log_likelihood(theta, x, y)
+    assert rows.shape == (count, len(x))
+    torch.testing.assert_close(rows, alone.log_likelihood(theta, x, y), **_EXACT)
+
+
+def test_log_likelihood_is_the_gradient_with_respect_to_row_weights(unrecorded):
+    x, y = zoo.rows()
+    joint = LogJoint(_TINY, x, batch=2)
+    theta = torch.randn(1, joint.table.num_parameters, dtype=torch.float64).expand(len(x) + 1, -1)
+    weights = torch.cat([torch.zeros(1, len(x)), torch.eye(len(x))]).double()
+    value, _ = joint.value_and_grad(theta, x, y, weights, theta.new_ones(len(x) + 1))
+    rows = joint.log_likelihood(theta[:1], x, y)[0]
+    torch.testing.assert_close(value[1:] - value[0], rows, **_EXACT)
+
+
+def test_nothing_is_frozen_into_the_graph():
+    joint = LogJoint(_TINY, zoo.rows()[0], batch=2)
+    for seed in range(3):
+        x, y = zoo.rows(seed=seed)
+        theta = torch.randn(2, joint.table.num_parameters, dtype=torch.float64)
+        weights = torch.rand(2, len(x), dtype=torch.float64)
+        feature_weight = torch.rand(2, dtype=torch.float64)
+        value, _ = joint.value_and_grad(theta, x, y, weights, feature_weight)
+        for c in range(2):
+            expected, _ = _plain(joint, theta[c], x, y, weights[c], feature_weight[c])
+            torch.testing.assert_close(value[c], expected, **_EXACT)
+
+
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_table_is_invertible(name):
+    model = zoo.MODELS[name]
+    table = SiteTable.of(model, zoo.rows()[0])
+    theta = torch.randn(2, 3, table.num_parameters, dtype=torch.float64)
+    values = table.constrain(theta)
+    # exp and log round once each.
+    torch.testing.assert_close(table.flatten(values, batch_dims=2), theta, rtol=0, atol=1e-14)
+    single = table.constrain(theta[0, 0])
+    torch.testing.assert_close(table.flatten(single), theta[0, 0], rtol=0, atol=1e-14)
+    stops = [site.stop for site in table.sites]
+    assert [site.start for site in table.sites] == [0, *stops[:-1]]
+    trace = poutine.trace(model.regimes).get_trace(zoo.rows()[0])
+    for site in table.sites:
+        assert values[site.name].shape == (2, 3, *site.shape)
+        assert trace.nodes[site.name]["value"].shape == site.shape
+        assert site.group == trace.nodes[site.name]["infer"]["group"]
+        positive = trace.nodes[site.name]["fn"].support.event_dim >= 0 and bool(
+            (values[site.name] > 0).all()
+        )
+        if site.name.endswith(("scale", "width", "noise", "ratio")):
+            assert positive, site.name
+    assert {site.name for site in table.sites} == set(trace.stochastic_nodes)
+
+
+def test_masks_split_the_flat_vector():
+    table = SiteTable.of(zoo.MODELS["mixture of 2, relu, input"], zoo.rows()[0])
+    masks = torch.stack([table.mask(group) for group in SiteGroup])
+    assert bool((masks.sum(0) == 1).all())
+    features = table.mask(SiteGroup.FEATURES, SiteGroup.GATE_FEATURES)
+    assert torch.equal(table.feature_mask, features)
+    # Gaussian: scale, 3 x 2 weights, 3 biases, 3 widths; ReLU and the gate: the same, no widths.
+    assert int(features.sum()) == 13 + 10 + 10
+
+
+def test_a_site_without_a_note_counts_as_a_head():
+    table = SiteTable.of(LinearRegression(), torch.zeros(1, 3))
+    assert {site.name: site.group for site in table.sites}["intercept"] == SiteGroup.HEADS
+
+
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_evaluate_regimes_is_the_loop_over_draws(name):
+    model = zoo.MODELS[name]
+    x, _ = zoo.rows()
+    table = SiteTable.of(model, x)
+    theta = torch.randn(3, table.num_parameters, dtype=torch.float64)
+    batched = evaluate_regimes(model, table, theta, x)
+    for s in range(3):
+        single = poutine.condition(model.regimes, data=table.constrain(theta[s]))(x)
+        for field in ("log_weights", "locations", "scales"):
+            torch.testing.assert_close(
+                getattr(batched, field)[s], getattr(single, field), rtol=1e-12, atol=1e-12
+            )
+
+
+def test_engines_are_shared_by_equal_models():
+    twin = eval(repr(LinearRegression()), {"LinearRegression": LinearRegression})
+    arguments = (2, torch.float32, torch.device("cpu"))
+    assert log_joint(twin, *arguments) is log_joint(LinearRegression(), *arguments)
+    assert log_joint(LinearRegression(noise=0.1), *arguments) is not log_joint(twin, *arguments)
+
+
+@pytest.fixture(params=list(itertools.product([False, True], repeat=2)))
+def flags(request):
+    """Every setting of torch's and Pyro's own validation switches."""
+    before = {name: pyro.settings.get(name) for name in _FLAGS}
+    torch_on, pyro_on = request.param
+    chosen = dict.fromkeys(_FLAGS, pyro_on) | {"validate_distributions_torch": torch_on}
+    pyro.settings.set(**chosen)
+    yield chosen
+    pyro.settings.set(**before)
+
+
+def _state():
+    flag = torch.distributions.Distribution._validate_args
+    return {name: pyro.settings.get(name) for name in _FLAGS}, flag
+
+
+def test_recording_leaves_validation_as_it_was(flags):
+    before = _state()
+    assert before[0] == flags
+    x, y = _line_rows()
+    joint = LogJoint(_LINE, x, batch=1)
+    joint.prepare(x, y, num_calls=1, mode="never")
+    theta = torch.zeros(1, joint.table.num_parameters, dtype=torch.float64)
+    joint.log_likelihood(theta, x, y)
+    evaluate_regimes(_LINE, joint.table, theta, x)
+    assert _state() == before
+
+
+def test_validation_comes_back_after_an_error(flags):
+    before = _state()
+    with pytest.raises(ZeroDivisionError), quiet_pyro():
+        assert torch.distributions.Distribution._validate_args is False
+        raise ZeroDivisionError
+    assert _state() == before
+
+
+def test_building_a_table_draws_nothing_from_the_global_generator():
+    state = torch.random.get_rng_state()
+    SiteTable.of(_LINE, _line_rows()[0])
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def _evaluations(joint, x, y):
+    generator = torch.Generator().manual_seed(0)
+    theta = torch.randn(3, joint.table.num_parameters, generator=generator, dtype=x.dtype)
+    return joint.value_and_grad(theta, x, y, theta.new_ones(3, len(x)), theta.new_ones(3))
+
+
+@pytest.mark.parametrize("stage", ["building", "running"])
+def test_failed_compilation_is_one_warning_and_the_same_numbers(monkeypatch, stage):
+    def fail(*_arguments, **_settings):
+        raise RuntimeError("no compiler\nlong trace")
+
+    monkeypatch.setattr(torch, "compile", fail if stage == "building" else lambda *_, **__: fail)
+    x, y = _line_rows()
+    joint, other = LogJoint(_LINE, x, batch=2), LogJoint(_LINE, x, batch=2)
+    before = _state()
+    with pytest.warns(RuntimeWarning, match="RuntimeError: no compiler$") as caught:
+        assert joint.prepare(x, y, num_calls=10**9, mode="always") is False
+    assert len(caught) == 1
+    assert _state() == before
+    assert other.prepare(x, y, num_calls=10**9, mode="never") is False
+    for ours, theirs in zip(_evaluations(joint, x, y), _evaluations(other, x, y), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_auto_compiles_only_where_it_pays(monkeypatch):
+    built = []
+    monkeypatch.setattr(torch, "compile", lambda graph, **_: built.append(graph) or graph)
+    x, y = _line_rows()
+    joint = LogJoint(_LINE, x, batch=1)
+    assert joint.prepare(x, y, num_calls=1, mode="auto") is False
+    assert not built
+    assert joint.prepare(x, y, num_calls=10**9, mode="auto") is True
+    assert joint.prepare(x, y, num_calls=10**9, mode="auto") is True
+    assert len(built) == 1
+
+
+@pytest.mark.slow
+def test_compiled_equals_recorded():
+    x, y = _line_rows()
+    joint, plain = LogJoint(_LINE, x, batch=2), LogJoint(_LINE, x, batch=2)
+    before = _state()
+    with warnings.catch_warnings():
+        # Imports of the compiler's own dependencies.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        assert joint.prepare(x, y, num_calls=1, mode="always") is True
+    assert _state() == before
+    for ours, theirs in zip(_evaluations(joint, x, y), _evaluations(plain, x, y), strict=True):
+        # The compiler fuses and reorders sums in float64.
+        torch.testing.assert_close(ours, theirs, **_EXACT)

@@ -1,0 +1,242 @@
+"""The guide's formulas, and what SVI makes of a target whose answer is known."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch.distributions import MultivariateNormal, Normal
+
+from bayes_hybrid.inference.guides import Guide, Whitening, head_whitening
+from bayes_hybrid.inference.progress import silent
+from bayes_hybrid.inference.svi import sample, train
+from tests.inference.linear import closed_form, log_evidence, problem
+
+_COUNT = 3
+# Two orders of summation in float64.
+_EXACT = {"rtol": 1e-10, "atol": 1e-9}
+_PRIOR_SCALE = torch.tensor([1.0, 1.0, 1.0, 2.0], dtype=torch.float64)
+
+
+def _whitening(*, features, like, scale=0.3):
+    """Arbitrary coordinates, with the first ``features`` of four entries in the diagonal block."""
+    size = 4 - features
+    factor = torch.randn(_COUNT, size, size, dtype=like).tril(-1) * 0.2
+    return Whitening(
+        torch.randn(_COUNT, 4, dtype=like),
+        torch.arange(features, 4),
+        torch.arange(features),
+        factor + torch.diag_embed(0.2 + torch.rand(_COUNT, size, dtype=like)),
+        scale + torch.rand(_COUNT, features, dtype=like),
+    )
+
+
+def _guide(kl_weight, *, features):
+    whitening = _whitening(features=features, like=torch.float64)
+    guide = Guide.start(whitening, kl_weight)
+    for parameter in guide.parameters:
+        parameter += 0.3 * torch.randn(parameter.shape, dtype=torch.float64)
+    return guide
+
+
+@pytest.mark.parametrize("features", [0, 1, 3])
+def test_color_and_pull_are_adjoint(features):
+    whitening = _whitening(features=features, like=torch.float64)
+    q, g = torch.randn(2, _COUNT, 4, dtype=torch.float64)
+    moved = whitening.color(q) - whitening.center
+    torch.testing.assert_close((moved * g).sum(-1), (q * whitening.pull(g)).sum(-1), **_EXACT)
+    torch.testing.assert_close(whitening.color(torch.zeros_like(q)), whitening.center)
+    index = torch.tensor([2, 0])
+    torch.testing.assert_close(whitening.select(index).color(q[index]), whitening.color(q)[index])
+
+
+def _reference(guide, parameters):
+    """The block's and the features' distributions in theta, by torch."""
+    mean, lower, log_diagonal, log_spread = parameters
+    whitening = guide.whitening
+    factor = torch.tril(lower, -1) + torch.diag_embed(log_diagonal.exp())
+    block, features = whitening.block, whitening.features
+    shift = (whitening.block_factor @ mean[:, block].unsqueeze(-1)).squeeze(-1)
+    joint = MultivariateNormal(
+        whitening.center[:, block] + shift, scale_tril=whitening.block_factor @ factor
+    )
+    center = whitening.center[:, features] + whitening.feature_scale * mean[:, features]
+    return joint, center, whitening.feature_scale * log_spread.exp()
+
+
+@pytest.mark.parametrize("features", [1, 3])
+@pytest.mark.parametrize("kl_weight", [0.0, 0.3, 1.0])
+def test_entropy(kl_weight, features):
+    guide = _guide(kl_weight, features=features)
+    joint, center, spread = _reference(guide, guide.parameters)
+    expected = joint.entropy()
+    if kl_weight > 0:
+        expected = expected + kl_weight * Normal(center, spread).entropy().sum(-1)
+    torch.testing.assert_close(guide.entropy(), expected, **_EXACT)
+
+
+@pytest.mark.parametrize("features", [1, 3])
+@pytest.mark.parametrize("kl_weight", [0.0, 1.0])
+def test_draws_have_the_guides_moments(kl_weight, features):
+    guide = _guide(kl_weight, features=features)
+    joint, center, spread = _reference(guide, guide.parameters)
+    draws = sample(guide, 20_000, torch.Generator().manual_seed(0))
+    assert draws.shape == (_COUNT, 20_000, 4)
+    block = draws[..., guide.whitening.block]
+    # 20,000 draws of sd below one: five standard errors of a mean and of a covariance.
+    torch.testing.assert_close(block.mean(1), joint.mean, rtol=0, atol=0.06)
+    for c in range(_COUNT):
+        expected = joint.covariance_matrix[c]
+        torch.testing.assert_close(
+            torch.cov(block[c].T).reshape(expected.shape), expected, rtol=0.05, atol=0.05
+        )
+    rest = draws[..., guide.whitening.features]
+    torch.testing.assert_close(rest.mean(1), center, rtol=0, atol=0.1)
+    if kl_weight == 0:
+        assert bool((rest == rest[:, :1]).all())
+    else:
+        torch.testing.assert_close(rest.std(1), spread, rtol=0.04, atol=0)
+    # In its own coordinates the guide's block is standard normal.
+    own = guide.as_whitening(0.7)
+    torch.testing.assert_close(own.center, guide.center)
+    torch.testing.assert_close(
+        own.block_factor @ own.block_factor.mT, joint.covariance_matrix, **_EXACT
+    )
+    assert bool((own.feature_scale == 0.7).all())
+
+
+@pytest.mark.parametrize("kl_weight", [0.0, 0.3, 1.0])
+def test_gradients_are_those_of_the_elbo(kl_weight):
+    model, rows = problem(dtype=torch.float64, slopes_are_features=True)
+    guide = _guide(kl_weight, features=3)
+    prior_weight = kl_weight or 1.0  # a point sits at the maximum of the ELBO, prior included
+    noise = torch.randn(_COUNT, 4, dtype=torch.float64)
+    parameters = [parameter.clone().requires_grad_() for parameter in guide.parameters]
+    joint, center, spread = _reference(guide, parameters)
+    block = joint.mean + (joint.scale_tril @ noise[:, 3:].unsqueeze(-1)).squeeze(-1)
+    features = center if kl_weight == 0 else center + spread * noise[:, :3]
+    theta = torch.cat([features, block], dim=-1)
+    log_prior = Normal(0.0, _PRIOR_SCALE).log_prob(theta)
+    location = theta[:, :3] @ rows.x.T + theta[:, 3:]
+    elbo = (
+        Normal(location, model.noise).log_prob(rows.y).sum(-1)
+        + prior_weight * log_prior[:, :3].sum(-1)
+        + log_prior[:, 3:].sum(-1)
+        + joint.entropy()
+    )
+    if kl_weight > 0:
+        elbo = elbo + kl_weight * Normal(center, spread).entropy().sum(-1)
+    expected = torch.autograd.grad(elbo.sum(), parameters, materialize_grads=True)
+
+    weights = theta.new_full((_COUNT,), prior_weight)
+    value, gradient = rows.gradient(guide.draw(noise), rows.all_rows(_COUNT), weights)
+    torch.testing.assert_close(value + guide.entropy(), elbo.detach(), **_EXACT)
+    for ours, theirs in zip(guide.gradients(gradient, noise), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, **_EXACT)
+
+
+def test_select_is_a_copy():
+    guide = _guide(0.3, features=2)
+    chosen = guide.select(torch.tensor([1]))
+    before = guide.mean.clone()
+    chosen.mean += 1.0
+    assert torch.equal(guide.mean, before)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-3), (torch.float64, 1e-8)])
+def test_whitening_inverts_the_curvature(dtype, tolerance):
+    # The log joint is quadratic, so central differences are exact but for rounding, which at
+    # a step of 2e-3 is worth a relative 1e-4 in float32 and 1e-12 in float64.
+    model, rows = problem(dtype=dtype)
+    whitening = head_whitening(rows, torch.randn(_COUNT, 4, dtype=dtype))
+    _, covariance = closed_form(model, rows.x, rows.y)
+    found = (whitening.block_factor @ whitening.block_factor.mT).double()
+    scale = covariance.diagonal().sqrt()
+    for c in range(_COUNT):
+        torch.testing.assert_close(
+            found[c] / scale.outer(scale), covariance / scale.outer(scale), rtol=0, atol=tolerance
+        )
+
+
+def test_whitening_survives_a_restart_that_is_not_finite():
+    _, rows = problem()
+    theta = torch.zeros(2, 4)
+    theta[0] = math.nan
+    whitening = head_whitening(rows, theta)
+    alone = head_whitening(rows, theta[1:])
+    assert torch.equal(whitening.block_factor[1], alone.block_factor[0])
+
+
+def _train(rows, guide, **settings: Any):
+    count = guide.mean.shape[0]
+    defaults: dict[str, Any] = {"num_steps": 3_000, "learning_rate": 0.03}
+    return train(
+        rows,
+        guide,
+        rows.all_rows(count),
+        generator=torch.Generator().manual_seed(0),
+        stage="SVI",
+        progress=silent,
+        **defaults | settings,
+    )
+
+
+# The gradient of one draw per step keeps the guide moving by about the square root of the last
+# step sizes: a few hundredths of a posterior sd, here doubled.
+_SVI_ERROR = 0.1
+
+
+@pytest.mark.parametrize("start", ["laplace", "elsewhere"])
+def test_full_rank_svi_finds_the_closed_form(start):
+    model, rows = problem()
+    mean, covariance = closed_form(model, rows.x, rows.y)
+    sd = covariance.diagonal().sqrt()
+    if start == "laplace":
+        whitening = head_whitening(rows, torch.zeros(_COUNT, 4))
+    else:
+        identity = 0.3 * torch.eye(4).expand(_COUNT, 4, 4)
+        entries = torch.arange(4)
+        center = torch.zeros(_COUNT, 4)
+        whitening = Whitening(center, entries, entries[:0], identity, center[:, :0])
+    trained = _train(rows, Guide.start(whitening, 0.0))
+    found = trained.guide.as_whitening(1.0)
+    for c in range(_COUNT):
+        assert float(((found.center[c] - mean) / sd).abs().max()) < _SVI_ERROR
+        guide_covariance = (found.block_factor[c] @ found.block_factor[c].mT).double()
+        error = (guide_covariance - covariance) / sd.outer(sd)
+        assert float(error.abs().max()) < 2 * _SVI_ERROR  # a variance, not an sd
+    # The ELBO of the exact posterior is the evidence, and its one-draw estimate has variance 4/2;
+    # the tail averages 300 of them: five standard errors are 0.4.
+    assert trained.elbo.tolist() == pytest.approx(
+        [log_evidence(model, rows.x, rows.y)] * 3, abs=0.4
+    )
+    assert trained.settled is True
+    assert trained.neg_elbo.shape == (3_000, _COUNT)
+
+
+@pytest.mark.parametrize("kl_weight", [0.0, 1.0])
+def test_feature_block_finds_its_own_optimum(kl_weight):
+    model, rows = problem(slopes_are_features=True)
+    mean, covariance = closed_form(model, rows.x, rows.y)
+    precision = torch.linalg.inv(covariance).diagonal()
+    guide = Guide.start(head_whitening(rows, torch.zeros(_COUNT, 4)), kl_weight)
+    trained = _train(rows, guide, num_steps=4_000, learning_rate=0.05)
+    guide = trained.guide
+    # A factorised Gaussian has the exact mean, and the precisions of the conditionals.
+    error = (guide.center.double() - mean) * precision.sqrt()
+    assert float(error.abs().max()) < 2 * _SVI_ERROR
+    block = guide.as_whitening(1.0).block_factor[:, 0, 0].double() * precision[3].sqrt()
+    assert float((block - 1).abs().max()) < _SVI_ERROR
+    if kl_weight > 0:
+        spread = guide.whitening.feature_scale * guide.log_spread.exp()
+        assert float((spread.double() * precision[:3].sqrt() - 1).abs().max()) < _SVI_ERROR
+
+
+def test_unfinished_svi_is_not_settled():
+    _, rows = problem()
+    entries, center = torch.arange(4), torch.full((_COUNT, 4), 5.0)
+    whitening = Whitening(
+        center, entries, entries[:0], 0.01 * torch.eye(4).expand(_COUNT, 4, 4), center[:, :0]
+    )
+    trained = _train(rows, Guide.start(whitening, 0.0), num_steps=100)
+    assert trained.settled is False

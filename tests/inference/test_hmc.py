@@ -1,0 +1,138 @@
+"""Hamiltonian Monte Carlo against a posterior known in closed form."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bayes_hybrid.inference import Refinement
+from bayes_hybrid.inference.guides import Guide, Whitening, head_whitening
+from bayes_hybrid.inference.hmc import StepSize, _kept, refine
+from bayes_hybrid.inference.progress import silent
+from tests.inference.linear import closed_form, problem
+
+_CHAINS = 8
+
+
+def _wrong_guide(scale, count=_CHAINS):
+    """About zero and round: neither where the posterior is nor of its shape."""
+    entries, center = torch.arange(4), torch.zeros(count, 4)
+    factor = scale * torch.eye(4).expand(count, 4, 4)
+    return Guide.start(Whitening(center, entries, entries[:0], factor, center[:, :0]), 0.0)
+
+
+def _refine(rows, guide, options, num_draws, seed=0, progress=silent):
+    return refine(
+        rows,
+        guide,
+        options,
+        num_draws=num_draws,
+        generator=torch.Generator().manual_seed(seed),
+        progress=progress,
+    )
+
+
+# Preconditioned by the whole curvature, or by the guide.
+@pytest.mark.parametrize("max_dense", [600, 1])
+@pytest.mark.parametrize("start", ["laplace", "elsewhere"])
+def test_finds_the_closed_form(max_dense, start):
+    model, rows = problem(batch=_CHAINS)
+    mean, covariance = closed_form(model, rows.x, rows.y)
+    laplace = Guide.start(head_whitening(rows, torch.zeros(_CHAINS, 4)), 0.0)
+    options = Refinement(num_warmup=150, num_iterations=250, num_leapfrog=8, max_dense=max_dense)
+    guide = laplace if start == "laplace" else _wrong_guide(0.1)
+    chains = _refine(rows, guide, options, 250)
+    assert chains.draws.shape == (_CHAINS, 250, 4)
+    draws = chains.draws.double().reshape(-1, 4)
+    sd = covariance.diagonal().sqrt()
+    # 2,000 draws; were a third of them worth an independent one, four standard errors are 4/26 of
+    # an sd for a mean, and the square root of two times that for a variance.
+    assert float(((draws.mean(0) - mean) / sd).abs().max()) < 0.16
+    error = (torch.cov(draws.T) - covariance) / sd.outer(sd)
+    assert float(error.abs().max()) < 0.22
+    # Chains agree: the mean of each is off by less than five of its own standard errors.
+    apart = (chains.draws.double().mean(1) - mean) / sd
+    assert float(apart.abs().max()) < 5 / (250 / 3) ** 0.5
+    acceptance = float(chains.acceptance.mean())
+    assert abs(acceptance - options.target_acceptance) < 0.12
+    assert not bool(chains.diverging.any())
+    assert chains.step_size.shape == (_CHAINS,)
+    for column in (chains.acceptance, chains.diverging, chains.energy):
+        assert column.shape == (_CHAINS, 250)
+
+
+def test_energy_is_that_of_the_target():
+    model, rows = problem(batch=_CHAINS)
+    guide = Guide.start(head_whitening(rows, torch.zeros(_CHAINS, 4)), 0.0)
+    options = Refinement(num_warmup=100, num_iterations=200, num_leapfrog=6)
+    chains = _refine(rows, guide, options, 200)
+    value = torch.stack([rows.full_gradient(chains.draws[:, s])[0] for s in range(200)], dim=1)
+    kinetic = chains.energy + value
+    # Half a chi-squared of four: mean 2; 1,600 draws with some autocorrelation, and energies are
+    # those of accepted trajectories, which favours smaller kinetic terms a little.
+    assert bool((kinetic > -1e-3).all())
+    assert float(kinetic.mean()) == pytest.approx(2.0, abs=0.3)
+    assert model.num_regimes == 1
+
+
+def test_is_repeatable_and_seeded():
+    _, rows = problem(batch=2)
+    options = Refinement(num_warmup=4, num_iterations=6, num_leapfrog=3)
+    first, again, other = (
+        _refine(rows, _wrong_guide(0.1, 2), options, 3, seed=seed).draws for seed in (0, 0, 1)
+    )
+    assert first.shape == (2, 3, 4)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_divergence_is_flagged_and_refused():
+    # A posterior 100,000 times narrower than the guide, and no time to adapt.
+    _, rows = problem(batch=2, noise=1e-5)
+    options = Refinement(num_warmup=1, num_iterations=3, num_leapfrog=4, max_dense=1)
+    chains = _refine(rows, _wrong_guide(1.0, 2), options, 3)
+    assert bool(chains.diverging.all())
+    assert bool((chains.acceptance == 0).all())
+    assert bool((chains.draws == 0).all())  # where it started
+
+
+def test_one_broken_chain_does_not_touch_the_others():
+    _, rows = problem(batch=2)
+    options = Refinement(num_warmup=20, num_iterations=5, num_leapfrog=3)
+    guide = _wrong_guide(0.1, 2)
+    guide.mean[0] = torch.nan
+    broken = _refine(rows, guide, options, 5)
+    whole = _refine(rows, _wrong_guide(0.1, 2), options, 5)
+    assert torch.equal(broken.draws[1], whole.draws[1])
+    assert bool((broken.acceptance[0] == 0).all())
+
+
+def test_progress_counts_to_the_end():
+    _, rows = problem(batch=1)
+    options = Refinement(num_warmup=10, num_iterations=10, num_leapfrog=1)
+    calls = []
+    _refine(rows, _wrong_guide(0.1, 1), options, 5, progress=lambda *call: calls.append(call))
+    assert [call[1:] for call in calls] == [(10, 20), (20, 20)]
+
+
+@given(num_iterations=st.integers(1, 500), num_draws=st.integers(1, 500))
+def test_kept_iterations_are_evenly_spaced_and_end_at_the_last(num_iterations, num_draws):
+    kept = sorted(_kept(num_iterations, num_draws))
+    assert len(kept) == min(num_iterations, num_draws)
+    assert kept[-1] == num_iterations - 1
+    assert kept[0] >= 0
+    gaps = {after - before for before, after in zip(kept, kept[1:], strict=False)}
+    assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+@pytest.mark.parametrize("target", [0.65, 0.8, 0.9])
+def test_step_size_approaches_its_target(target):
+    sharpness = torch.tensor([0.3, 3.0, 30.0])  # a tenth, one and ten times the same problem
+    step_size = StepSize(0.02, 3, target, sharpness)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(1_000):
+        jitter = 0.8 + 0.4 * torch.rand(3, generator=generator)
+        step_size.update(torch.exp(-sharpness * step_size.exploring * jitter))
+    # Jitter moves an acceptance by up to a fifth of its logarithm; its average by a hundredth.
+    found = torch.exp(-sharpness * step_size.final)
+    assert found.tolist() == pytest.approx([target] * 3, abs=0.02)

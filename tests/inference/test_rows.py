@@ -1,0 +1,72 @@
+"""Folds, minibatches and chunks."""
+
+import pytest
+import torch
+
+from bayes_hybrid.inference import rows as rows_module
+from bayes_hybrid.inference.rows import Rows, held_out_score
+from tests.inference.linear import problem
+
+# Two orders of summation in float64.
+_EXACT = {"rtol": 1e-10, "atol": 1e-9}
+
+
+@pytest.mark.parametrize(("size", "num_folds"), [(4, 5), (7, 5), (30, 5), (30, 2)])
+def test_folds_leave_each_row_out_once(size, num_folds):
+    _, rows = problem(size)
+    count = min(num_folds, size)
+    weights = rows.folds(2 * count, num_folds)
+    assert set(weights.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(weights[:count], weights[count:])
+    left_out = (weights[:count] == 0).sum(0)
+    assert bool((left_out == 1).all())
+    sizes = (weights[:count] == 0).sum(1)
+    assert int(sizes.max() - sizes.min()) <= 1
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_too_few_rows_are_all_trained_on(size):
+    _, rows = problem(size)
+    assert bool((rows.folds(4, 5) == 1).all())
+
+
+def test_minibatch_gradient_is_unbiased():
+    _, whole = problem(6, batch=1, dtype=torch.float64)
+    part = Rows(whole.joint, whole.x, whole.y, 2, torch.Generator().manual_seed(0))
+    theta = torch.randn(1, 4, dtype=torch.float64)
+    weights = torch.rand(1, 6, dtype=torch.float64)
+    ones = theta.new_ones(1)
+    value, gradient = whole.gradient(theta, weights, ones)
+    drawn = [part.gradient(theta, weights, ones) for _ in range(3_000)]
+    values = torch.stack([pair[0] for pair in drawn])
+    gradients = torch.stack([pair[1] for pair in drawn])
+    # Five standard errors of the Monte Carlo mean, on five numbers: a false alarm in 300,000.
+    for sampled, expected in ((values, value), (gradients, gradient)):
+        error = sampled.std(0) / len(drawn) ** 0.5
+        assert bool(((sampled.mean(0) - expected).abs() < 5 * error).all())
+
+
+@pytest.mark.parametrize("size", [4, 9, 12])
+def test_chunks_do_not_show(monkeypatch, size):
+    _, rows = problem(size, batch=2, dtype=torch.float64)
+    theta = torch.randn(3, 4, dtype=torch.float64)
+    whole = (*rows.full_gradient(theta), rows.log_likelihood(theta))
+    monkeypatch.setattr(rows_module, "_CHUNK", 4)
+    chunked = (*rows.full_gradient(theta), rows.log_likelihood(theta))
+    for ours, theirs in zip(chunked, whole, strict=True):
+        torch.testing.assert_close(ours, theirs, **_EXACT)
+
+
+def test_full_gradient_ignores_the_batch_size():
+    _, rows = problem(9, batch=2, dtype=torch.float64)
+    theta = torch.randn(2, 4, dtype=torch.float64)
+    small = Rows(rows.joint, rows.x, rows.y, 2, torch.Generator().manual_seed(0))
+    for ours, theirs in zip(small.full_gradient(theta), rows.full_gradient(theta), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_held_out_score():
+    log_likelihood = torch.tensor([[1.0, 2.0, 6.0], [1.0, 2.0, 6.0]])
+    weights = torch.tensor([[0.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
+    # Of the rows left out; of all rows where none is.
+    assert held_out_score(log_likelihood, weights).tolist() == [1.5, 3.0]

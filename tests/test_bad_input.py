@@ -1,0 +1,407 @@
+"""Bad, odd and extreme input to the estimator: a clear error, or an answer that makes sense.
+
+One row is an error: there is no spread to learn a scale from.  Everything else that has two finite
+rows is fitted.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyro
+import pytest
+import torch
+from sklearn.exceptions import DataConversionWarning
+
+from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart, load
+from bayes_hybrid.errors import DataError, DataTypeError, FileFormatError, OptionError
+from bayes_hybrid.models import Pathway
+
+TINY = FitOptions(
+    num_restarts=3,
+    num_candidates=3,
+    warm_start=WarmStart(max_steps=40, check_every=20),
+    variational=Variational(
+        screening_steps=5, num_steps=50, selection_steps=5, kl_weights=(0.0,), num_draws=6
+    ),
+    refinement=Refinement(mode="never"),
+    compile="never",
+)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(20, 2))
+Y = np.sin(2 * X[:, 0]) + 0.1 * RNG.normal(size=20)
+DATES = pd.date_range("2020-01-01", periods=20)
+
+
+def make(**changes):
+    """One pathway and constant noise: what is bad about data does not depend on the model."""
+    settings = {"model": "relu", "num_units": 3, "noise": "constant"}
+    settings |= {"fit_options": TINY, "random_state": 0}
+    return HybridRegressor().set_params(**(settings | changes))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return make(model="mixture").fit(pd.DataFrame(X, columns=["a", "b"]), Y)
+
+
+def with_value(values, value, place):
+    changed = values.copy()
+    changed[place] = value
+    return changed
+
+
+# Refused, by name
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (with_value(X, np.nan, (3, 1)), Y, "Input X contains NaN"),
+        (with_value(X, np.inf, (3, 1)), Y, "Input X contains infinity"),
+        (X, with_value(Y, np.nan, 4), "Input y contains NaN"),
+        (X, with_value(Y, -np.inf, 4), "Input y contains infinity"),
+        (X[:, 0], Y, "Expected 2D array, got 1D array"),
+        (X[:, :, None], Y, "dim 3"),
+        (X, Y[:-1], "inconsistent numbers of samples"),
+        (X, np.c_[Y, Y], "y should be a 1d array"),
+        (X[:0], Y[:0], "0 sample"),
+        (X[:, :0], Y, "0 feature"),
+        (X[:1], Y[:1], "1 sample.* minimum of 2 is required"),
+        (X, None, "target y is None"),
+        ([["a", "b"]] * 20, Y, "could not convert string to float"),
+    ],
+)
+def test_arrays_that_cannot_be_used(x, y, message):
+    reg = make()
+    with pytest.raises(ValueError, match=message):
+        reg.fit(x, y)
+    assert vars(reg) == vars(make())
+
+
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_text_arrays_are_refused_even_when_they_spell_numbers(kind):
+    with pytest.raises(DataTypeError, match="X holds text"):
+        make().fit(X.astype(kind), Y)
+    with pytest.raises(DataTypeError, match="y holds text"):
+        make().fit(X, Y.astype(kind))
+
+
+def test_date_arrays_are_refused():
+    with pytest.raises(DataTypeError, match="X holds dates"):
+        make().fit(DATES.to_numpy()[:, None], Y)
+    with pytest.raises(DataTypeError, match="X holds durations"):
+        make().fit((DATES - DATES[0]).to_numpy()[:, None], Y)
+
+
+@pytest.mark.parametrize(
+    ("column", "error", "message"),
+    [
+        (["low"] * 20, DataTypeError, "column 'odd' holds text, first in row 1: 'low'"),
+        (["1.5"] * 20, DataTypeError, "column 'odd' holds numbers written as text"),
+        (DATES, DataTypeError, "column 'odd' holds dates or times"),
+        (pd.Categorical(["u", "v"] * 10), DataTypeError, "column 'odd' holds categories"),
+        ([1.0, None] * 10, DataError, "column 'odd' has 10 missing values .* first in row 2"),
+        ([1.0] * 19 + [np.inf], DataError, "column 'odd' has 1 infinite value, first in row 20"),
+    ],
+)
+def test_a_bad_column_is_named(column, error, message):
+    table = pd.DataFrame({"fine": X[:, 0], "odd": column})
+    with pytest.raises(error, match=message):
+        make().fit(table, Y)
+    with pytest.raises(error, match=message):
+        make().fit(X, table["odd"])
+
+
+def test_columns_of_one_name_are_refused():
+    with pytest.raises(DataError, match=r"names columns \['a'\] twice"):
+        make().fit(pd.DataFrame(X, columns=["a", "a"]), Y)
+
+
+def test_features_that_changed_are_refused(fitted):
+    table = pd.DataFrame(X, columns=["a", "b"])
+    with pytest.raises(ValueError, match="unseen at fit time:\n- c\n"):
+        fitted.predict(table.rename(columns={"b": "c"}))
+    with pytest.raises(ValueError, match="same order"):
+        fitted.predict(table[["b", "a"]])
+    with pytest.raises(ValueError, match="missing:\n- b\n"):
+        fitted.predict(table[["a"]])
+    with pytest.raises(ValueError, match="column 'b' has 20 missing"):
+        fitted.predict(table.assign(b=np.nan))
+    assert make().fit(X, Y).predict(X).shape == (20,)
+    with pytest.raises(ValueError, match=r"has 3 features, but .* is expecting 2 features"):
+        make().fit(X, Y).predict(np.c_[X, X[:, 0]])
+
+
+def test_values_beyond_float32_are_refused():
+    reg = make().fit(X, Y)
+    far = with_value(X, 1e300, (2, 1))
+    with pytest.raises(DataError, match="X, row 3, column 2: 1e\\+300 lies more than 1e\\+15"):
+        reg.predict(far)
+    with pytest.raises(DataError, match="y, row 5: -1e\\+300 lies"):
+        reg.predict_regime(X, with_value(Y, -1e300, 4))
+    # Far outside, but not beyond: a number comes back.
+    edge = with_value(X, 1e14, (2, 1))
+    assert np.isfinite(reg.predict_interval(edge)).all()
+    assert np.isfinite(reg.log_density(edge, with_value(Y, 1e14, 2))).all()
+    assert np.isfinite(reg.predict_regime(edge, with_value(Y, 1e14, 2))).all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"model": "mixtrue"}, "model must be one of .* did you mean 'mixture'"),
+        ({"model": "mixture", "gate": "rellu"}, "gate must be one of .* did you mean 'relu'"),
+        ({"model": "mixture", "gate": None}, "gate must be one of"),
+        ({"likelihood": "norml"}, "likelihood must be one of .* did you mean 'normal'"),
+        ({"noise": "imput"}, "noise must be one of .* did you mean 'input'"),
+        (
+            {"model": "mixture", "experts": ("gaussian", "rleu")},
+            "experts must be one of .* did you mean 'relu'",
+        ),
+        (
+            {"model": "mixture", "experts": "gaussian"},
+            r"experts: .* such as \('gaussian', 'relu'\)",
+        ),
+        ({"model": "mixture", "experts": ("gaussian",)}, "experts: expected two or more"),
+        ({"num_units": "atuo"}, "num_units must be .* did you mean 'auto'"),
+        ({"num_units": 0}, "num_units must be an integer >= 1"),
+        ({"num_units": 2.5}, "num_units must be an integer >= 1"),
+        ({"depth": 0}, "depth must be an integer >= 1"),
+        ({"smoothing": "bumb"}, "smoothing must be one of .* did you mean 'bump'"),
+        ({"priors": "flat"}, r"priors must be None or Priors\(...\)"),
+        ({"fit_options": {"num_restarts": 2}}, r"fit_options must be None or FitOptions\(...\)"),
+        ({"progress": "atuo"}, "progress must be .* did you mean 'auto'"),
+        ({"random_state": "zero"}, "random_state must be an integer"),
+        ({"random_state": -1}, "random_state must be an integer"),
+        ({"fit_options": None, "num_restarts": 0}, "num_restarts must be an integer >= 1"),
+        ({"fit_options": None, "refine": "atuo"}, "refine must be .* did you mean 'auto'"),
+        ({"fit_options": None, "compile": "alwyas"}, "compile must be .* did you mean 'always'"),
+        ({"fit_options": None, "batch_size": 0}, "batch_size must be an integer >= 1"),
+        ({"fit_options": None, "device": "tpux"}, "device: expected 'auto', 'cpu'"),
+        # Settings that would have no effect are refused too.
+        ({"model": "relu", "gate": "linear"}, "gate='linear' would be ignored"),
+        ({"model": "relu", "experts": (Pathway(), Pathway())}, "experts=.* would be ignored"),
+        ({"num_restarts": 4}, "num_restarts=4 would be ignored, because fit_options is given"),
+        ({"refine": False}, "refine=False would be ignored"),
+    ],
+    ids=str,
+)
+def test_a_mistyped_setting_is_named(setting, message):
+    reg = make(**setting)
+    with pytest.raises(OptionError, match=message):
+        reg.fit(X, Y)
+    assert "fit_" not in vars(reg)
+    assert "n_features_in_" not in vars(reg)
+
+
+@pytest.mark.parametrize("prob", [0, 1, 90, -0.1, "0.9", None, True])
+def test_a_probability_lies_between_zero_and_one(fitted, prob):
+    with pytest.raises(OptionError, match="prob must lie strictly between 0 and 1"):
+        fitted.predict_interval(pd.DataFrame(X, columns=["a", "b"]), prob=prob)
+
+
+@pytest.mark.parametrize("probs", [0.5, [], [0.5, 1.0], [[0.5]], ["half"]])
+def test_probabilities_are_a_flat_list(fitted, probs):
+    with pytest.raises(OptionError, match="probs"):
+        fitted.predict_quantile(pd.DataFrame(X, columns=["a", "b"]), probs)
+
+
+@pytest.mark.parametrize("num_draws", [0, 2.5, "3"])
+def test_draws_are_counted_in_whole_numbers(fitted, num_draws):
+    with pytest.raises(OptionError, match="num_draws must be an integer >= 1"):
+        fitted.sample_predictive(pd.DataFrame(X, columns=["a", "b"]), num_draws)
+
+
+# Odd, but an answer exists
+
+
+def answers(reg, x):
+    predicted = reg.predict(x)
+    interval = reg.predict_interval(x)
+    assert np.isfinite(predicted).all()
+    assert np.isfinite(interval).all()
+    assert (interval[:, 0] < interval[:, 1]).all()
+    return predicted
+
+
+def test_a_column_vector_is_ravelled_with_a_warning():
+    with pytest.warns(DataConversionWarning, match="column-vector y was passed"):
+        reg = make().fit(X, Y[:, None])
+    np.testing.assert_array_equal(reg.predict(X), make().fit(X, Y).predict(X))
+    with pytest.warns(DataConversionWarning):
+        assert reg.log_density(X, Y[:, None]).shape == (20,)
+    with pytest.warns(DataConversionWarning):
+        make().fit(X, pd.DataFrame({"y": Y}))
+
+
+def test_fewer_rows_than_restarts():
+    reg = make().fit(X[:2], Y[:2])
+    assert reg.fit_.posterior.num_restarts == 3
+    answers(reg, X)
+
+
+def test_constant_and_repeated_columns():
+    x = np.c_[np.full(20, 7.0), X[:, 0]]
+    answers(make().fit(x, Y), x)
+    answers(make().fit(X[:, [0, 0]], Y), X[:, [0, 0]])
+    constant = np.ones((20, 2))
+    predicted = answers(make().fit(constant, Y), constant)
+    # Nothing tells the rows apart.
+    np.testing.assert_array_equal(predicted, predicted[0])
+
+
+@pytest.mark.parametrize("value", [0.0, -3.5, 1e12, 1e-12])
+def test_a_constant_target(value):
+    reg = make().fit(X, np.full(20, value))
+    # A constant has no scale, so the unit is 1 and predictions lie around the value.
+    assert np.abs(answers(reg, X) - value).max() < 2.0
+    assert np.isfinite(reg.log_density(X, np.full(20, value))).all()
+
+
+@pytest.mark.parametrize("y_scale", [1.0, 1e12, 1e-12])
+@pytest.mark.parametrize("x_scale", [1e12, 1e-12])
+def test_scaled_data_give_scaled_predictions(x_scale, y_scale):
+    plain, reg = make().fit(X, Y), make().fit(x_scale * X, y_scale * Y)
+    predicted = reg.predict(x_scale * X)
+    # Standardised data agree to float32's rounding (1e-7), which 90 Adam steps may enlarge.
+    np.testing.assert_allclose(predicted / y_scale, plain.predict(X), atol=1e-3)
+    interval = reg.predict_interval(x_scale * X) / y_scale
+    np.testing.assert_allclose(interval, plain.predict_interval(X), atol=1e-2)
+    shifted = reg.log_density(x_scale * X, y_scale * Y) + np.log(y_scale)
+    np.testing.assert_allclose(shifted, plain.log_density(X, Y), atol=1e-2)
+
+
+def test_a_large_offset_keeps_its_digits():
+    predicted = make().fit(X, Y + 1e9).predict(X)
+    # float64 keeps 1e-7 at 1e9; float32 would have lost everything below 64.
+    np.testing.assert_allclose(predicted - 1e9, make().fit(X, Y).predict(X), atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int8", "bool", "object"])
+def test_number_types_give_one_answer(dtype):
+    x, y = (X > 0) * 1.0, (Y > 0) * 1.0
+    expected = make().fit(x, y).predict(x)
+    for reg in (make().fit(x.astype(dtype), y), make().fit(x, y.astype(dtype))):
+        np.testing.assert_array_equal(reg.predict(x), expected)
+        np.testing.assert_array_equal(reg.predict(x.astype(dtype)), expected)
+
+
+def test_mixed_and_nullable_columns():
+    table = pd.DataFrame({"on": X[:, 0] > 0, "count": np.arange(20)})
+    nullable = table.astype({"on": "boolean", "count": "Int64"})
+    expected = make().fit(table.to_numpy(dtype=float), Y).predict(table.to_numpy(dtype=float))
+    np.testing.assert_array_equal(make().fit(table, Y).predict(nullable), expected)
+    np.testing.assert_array_equal(make().fit(nullable, pd.Series(Y)).predict(table), expected)
+    assert make().fit(X.tolist(), Y.tolist()).predict(X.tolist()).shape == (20,)
+
+
+# Interrupted
+
+
+class Interrupt:
+    """Presses Ctrl-C when a stage reports."""
+
+    def __init__(self, stage):
+        self.stage = stage
+
+    def __call__(self, stage, done, total):
+        if stage == self.stage:
+            raise KeyboardInterrupt
+
+
+def surroundings():
+    return {
+        "torch seed": torch.random.get_rng_state().tolist(),
+        "numpy seed": str(np.random.get_state(legacy=False)),  # noqa: NPY002 (watched, not used)
+        "validation": torch.distributions.Distribution._validate_args,
+        "settings": pyro.settings.get(),
+        "dtype": torch.get_default_dtype(),
+        "threads": torch.get_num_threads(),
+        "gradients": torch.is_grad_enabled(),
+        "parameters": {name: id(p) for name, p in pyro.get_param_store().named_parameters()},
+    }
+
+
+@pytest.mark.parametrize("stage", ["warm start", "SVI"])
+def test_an_interrupted_fit_leaves_no_trace(stage):
+    pyro.param("of the user", torch.ones(2))
+    try:
+        before = surroundings()
+        reg = make(progress=Interrupt(stage))
+        settings = dict(vars(reg))
+        with pytest.raises(KeyboardInterrupt):
+            reg.fit(pd.DataFrame(X, columns=["a", "b"]), Y)
+        assert vars(reg) == settings
+        assert surroundings() == before
+        reg.set_params(progress="auto").fit(X, Y)
+        assert surroundings() == before
+        np.testing.assert_array_equal(reg.predict(X), make().fit(X, Y).predict(X))
+    finally:
+        del pyro.get_param_store()["of the user"]
+
+
+def test_an_interrupted_refit_keeps_the_old_fit():
+    reg = make().fit(pd.DataFrame(X, columns=["a", "b"]), Y)
+    before = dict(vars(reg))
+    with pytest.raises(KeyboardInterrupt):
+        reg.set_params(progress=Interrupt("SVI")).fit(X[:, :1], -Y)
+    assert vars(reg) == before | {"progress": reg.progress}
+
+
+# Nowhere to write, nothing to read
+
+
+def test_an_unwritable_folder(fitted, tmp_path, monkeypatch):
+    if os.name == "posix" and os.geteuid() != 0:  # nothing is unwritable for root
+        tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    else:
+
+        def refuse(path, *arguments, **options):
+            if path.is_relative_to(tmp_path):
+                raise PermissionError(13, os.strerror(13), str(path))
+            return mkdir(path, *arguments, **options)
+
+        mkdir = Path.mkdir
+        monkeypatch.setattr(Path, "mkdir", refuse)
+    try:
+        with pytest.raises(PermissionError, match="not saved to fit: Permission denied"):
+            fitted.save(tmp_path / "fit")
+    finally:
+        tmp_path.chmod(stat.S_IRWXU)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [100, 5_000])
+def test_a_full_disk(fitted, tmp_path, limit, capfd):
+    resource = pytest.importorskip("resource")
+    fitted.to_datatree()  # what is imported for it may write caches of its own
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(OSError, match="the fit was not saved to fit"):
+            fitted.save(tmp_path / "fit")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+    # HDF5 would complain on standard error for every object that it cannot flush.
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("file", ["fit.json", "draws.safetensors"])
+def test_a_truncated_file_does_not_load(fitted, tmp_path, file):
+    fitted.save(tmp_path / "fit")
+    path = tmp_path / "fit" / file
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(FileFormatError, match="damaged or cut off"):
+        load(tmp_path / "fit")
+
+
+def test_a_folder_of_something_else_does_not_load(tmp_path):
+    with pytest.raises(FileFormatError, match=r"has no fit\.json"):
+        load(tmp_path)
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(FileFormatError, match="is no folder"):
+        load(tmp_path / "table.csv")

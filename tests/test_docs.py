@@ -1,0 +1,113 @@
+"""What the documentation shows runs, what it links to exists, and what it lists is public."""
+
+import importlib
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import bayes_hybrid
+import bayes_hybrid.inference
+from bayes_hybrid import FitOptions, Refinement, Variational, WarmStart
+from bayes_hybrid.models import HybridMixture
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+QUICK: Final = FitOptions(
+    num_restarts=2,
+    num_candidates=2,
+    warm_start=WarmStart(max_steps=50),
+    variational=Variational(
+        screening_steps=10, num_steps=10, selection_steps=5, kl_weights=(0.0,), num_draws=10
+    ),
+    refinement=Refinement(mode="never"),
+    compile="never",
+)
+
+
+def blocks(page: Path) -> list[tuple[int, str]]:
+    """The Python blocks of a page, each with the number of its first line."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        (text.count("\n", 0, match.start(1)) + 1, match.group(1))
+        for match in re.finditer(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    ]
+
+
+def links(page: Path) -> list[str]:
+    """The relative targets of links and pictures, without their anchors."""
+    found = re.findall(r"\]\(([^)\s#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    return [target for target in found if "://" not in target]
+
+
+def public_names() -> dict[str, list[str]]:
+    """The names that docs/api.md lists, by module."""
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    modules: dict[str, list[str]] = {}
+    for section in text.split("\n## From `")[1:]:
+        module, _, body = section.partition("`")
+        cells = re.findall(r"^\| (`.*?) \|", body, flags=re.MULTILINE)
+        modules[module] = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    return modules
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Fits of small models with next to no training, whatever the options say."""
+    fit = bayes_hybrid.inference.fit
+
+    def quick_fit(model, x, y, **options):
+        if isinstance(model, HybridMixture):
+            experts = tuple(replace(expert, num_units=4) for expert in model.experts)
+            model = replace(model, experts=experts)
+        else:
+            model = replace(model, pathway=replace(model.pathway, num_units=4))
+        return fit(model, x, y, **(options | {"options": QUICK}))
+
+    monkeypatch.setattr("bayes_hybrid.estimator.fit", quick_fit)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem
+)
+def test_python_blocks_run(page, quick, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # The blocks of a page are one program.
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for line, source in blocks(page):
+        short = re.sub(r"^num_steps = [\d_]+$", "num_steps = 3", source, flags=re.MULTILINE)
+        exec(compile("\n" * (line - 1) + short, str(page), "exec"), namespace)
+
+
+def test_the_pages_that_show_code_are_found():
+    shown = {page.stem for page in PAGES if blocks(page)}
+    assert shown >= {"README", "did-my-gate-collapse", "how-do-i-use-the-raw-pyro-model"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_relative_links_lead_somewhere(page):
+    assert [target for target in links(page) if not (page.parent / target).exists()] == []
+
+
+def test_the_readme_shows_the_essentials_first():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first_screen = text.partition("## ")[0]
+    for part in ("docs/images/motorcycle.png", "make demo", "make test", "```python"):
+        assert part in first_screen
+    (_, source), *_ = blocks(ROOT / "README.md")
+    assert source.count("\n") <= 11
+
+
+def test_all_is_what_the_documentation_lists():
+    names = public_names()
+    assert sorted(names["bayes_hybrid"]) == sorted(bayes_hybrid.__all__)
+
+
+def test_every_listed_name_exists():
+    for module, names in public_names().items():
+        assert names
+        assert set(names) <= set(importlib.import_module(module).__all__)

@@ -1,0 +1,390 @@
+"""The estimator: scikit-learn's own contract, then ours."""
+
+import json
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import bayes_hybrid
+from bayes_hybrid import (
+    FitOptions,
+    HybridRegressor,
+    LinearGate,
+    Pathway,
+    Priors,
+    Refinement,
+    Variational,
+    WarmStart,
+    load,
+)
+from bayes_hybrid.errors import FileFormatError, OptionError, OutputExistsError
+from bayes_hybrid.estimator import MODELS, POSTERIOR_FILE, _build_model, _build_options
+from bayes_hybrid.gates import Gate
+from bayes_hybrid.models import HybridMixture, PathwayModel
+
+
+def tiny(max_steps=10):
+    """Options for a fit that runs through every stage and is good for nothing."""
+    return FitOptions(
+        num_restarts=2,
+        num_candidates=2,
+        warm_start=WarmStart(max_steps=max_steps, check_every=50, learning_rate=0.1),
+        variational=Variational(
+            screening_steps=5, num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=6
+        ),
+        refinement=Refinement(mode="never"),
+        compile="never",
+    )
+
+
+# One pathway and constant noise, because recording the graph of each check's shape costs most.
+CHECKED = HybridRegressor(model="relu", num_units=4, noise="constant", fit_options=tiny(150))
+
+
+@pytest.mark.slow
+@parametrize_with_checks([CHECKED])
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"hour": rng.uniform(0, 24, 30), "load": rng.uniform(-1, 1, 30)})
+    y = pd.Series(100 + 20 * (X["hour"] > 12) + X["load"] + rng.normal(size=30), name="power")
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def fitted(table):
+    return HybridRegressor(num_units=3, fit_options=tiny(), random_state=0).fit(*table)
+
+
+# What it returns
+
+
+def test_shapes_and_ranges(fitted, table):
+    X, y = table
+    assert fitted.regimes_ == ("gaussian", "relu")
+    assert fitted.predict(X).shape == (30,)
+    interval = fitted.predict_interval(X, prob=0.5)
+    assert interval.shape == (30, 2)
+    assert (interval[:, 0] < interval[:, 1]).all()
+    quantiles = fitted.predict_quantile(X, [0.25, 0.5, 0.75])
+    assert quantiles.shape == (30, 3)
+    np.testing.assert_array_equal(quantiles[:, [0, 2]], interval)
+    for given in (None, y):
+        regimes = fitted.predict_regime(X, given)
+        assert regimes.shape == (30, 2)
+        np.testing.assert_allclose(regimes.sum(axis=1), 1.0)
+    assert fitted.score(X, y) == r2_score(y, fitted.predict(X))
+
+
+def test_log_density_is_that_of_the_quantiles(fitted, table):
+    # The derivative of the cdf, by a difference of two quantiles that lie close together.
+    X = table[0].iloc[:3]
+    low, high = fitted.predict_quantile(X, [0.5, 0.5005]).T
+    density = fitted.log_density(X, (low + high) / 2)
+    # The error of a central difference over 5e-4 of probability is far below a percent.
+    np.testing.assert_allclose(density, np.log(5e-4 / (high - low)), atol=0.01)
+
+
+def test_samples_follow_their_seed(fitted, table):
+    X = table[0]
+    draws = fitted.sample_predictive(X, num_draws=20, random_state=3)
+    assert draws.shape == (20, 30)
+    np.testing.assert_array_equal(draws, fitted.sample_predictive(X, 20, 3))
+    assert (draws != fitted.sample_predictive(X, 20, 4)).all()
+    assert fitted.sample_predictive(X).shape == (1, 30)
+
+
+def test_the_fit_keeps_names_seed_and_data(fitted, table):
+    fit = fitted.fit_
+    assert fit.feature_names == ("hour", "load")
+    assert fit.target_name == "power"
+    assert fit.seed == 0
+    np.testing.assert_array_equal(fit.x, table[0].to_numpy())
+    assert not np.shares_memory(fit.x, table[0].to_numpy())
+
+
+def test_one_seed_one_fit(fitted, table):
+    again = clone(fitted).fit(*table)
+    np.testing.assert_array_equal(again.predict(table[0]), fitted.predict(table[0]))
+
+
+def test_datatree_and_findings(fitted, table):
+    X, y = table
+    tree = fitted.to_datatree(X, y)
+    groups = {"posterior", "posterior_predictive", "log_likelihood", "sample_stats"}
+    assert groups | {"observed_data", "constant_data", "predictions"} <= set(tree.children)
+    assert list(tree["constant_data"]["x"].coords["feature"].values) == ["hour", "load"]
+    names = [finding.name for finding in fitted.diagnose(X, y)]
+    assert "coverage_90" in names
+    assert "coverage_90" not in [finding.name for finding in fitted.diagnose()]
+    with pytest.raises(ValueError, match="y_test came without X_test"):
+        fitted.diagnose(y_test=y)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda reg: reg.predict([[0.0]]),
+        lambda reg: reg.predict_interval([[0.0]]),
+        lambda reg: reg.predict_regime([[0.0]]),
+        lambda reg: reg.log_density([[0.0]], [0.0]),
+        lambda reg: reg.sample_predictive([[0.0]]),
+        lambda reg: reg.to_datatree(),
+        lambda reg: reg.diagnose(),
+        lambda reg: reg.save("never"),
+    ],
+    ids=range(8),
+)
+def test_nothing_works_before_fit(call):
+    with pytest.raises(NotFittedError):
+        call(HybridRegressor())
+
+
+# In scikit-learn's company
+
+
+def test_pipeline_cross_validation_and_grid_search(table):
+    X, y = table
+    reg = clone(CHECKED).set_params(fit_options=tiny())
+    pipe = make_pipeline(StandardScaler(), reg)
+    assert np.isfinite(cross_val_score(pipe, X, y, cv=2)).all()
+    search = GridSearchCV(reg, {"random_state": [0, 1]}, cv=2, error_score="raise")
+    search.fit(X, y)
+    assert search.best_params_["random_state"] in (0, 1)
+    assert search.best_estimator_.predict(X).shape == (30,)
+
+
+def test_repr_shows_what_was_set():
+    assert repr(HybridRegressor(gate="linear")) == "HybridRegressor(gate='linear')"
+
+
+# Save and load
+
+
+@pytest.fixture(scope="module")
+def saved(fitted, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "fit"
+    fitted.save(folder)
+    return folder
+
+
+def test_predictions_after_a_round_trip_are_the_same(fitted, saved, table):
+    X, y = table
+    again = load(saved)
+    assert again.get_params() == fitted.get_params()
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+    np.testing.assert_array_equal(again.predict_interval(X), fitted.predict_interval(X))
+    np.testing.assert_array_equal(again.log_density(X, y), fitted.log_density(X, y))
+    np.testing.assert_array_equal(again.predict_regime(X, y), fitted.predict_regime(X, y))
+    assert again.regimes_ == fitted.regimes_
+    assert list(again.feature_names_in_) == ["hour", "load"]
+    with pytest.raises(ValueError, match="feature names"):
+        again.predict(X.rename(columns={"hour": "day"}))
+
+
+def test_a_loaded_estimator_saves_and_fits_again(saved, tmp_path, table):
+    load(saved).save(tmp_path / "copy")
+    again = load(tmp_path / "copy")
+    before = again.predict(table[0])
+    np.testing.assert_array_equal(again.fit(*table).predict(table[0]), before)
+
+
+def test_the_netcdf_file_is_the_datatree(fitted, saved):
+    with xr.open_datatree(saved / POSTERIOR_FILE, engine="h5netcdf") as tree:
+        expected = fitted.to_datatree()
+        assert set(tree.children) == set(expected.children)
+        xr.testing.assert_equal(
+            tree["log_likelihood"].to_dataset(), expected["log_likelihood"].to_dataset()
+        )
+
+
+def test_an_array_fit_loads_without_names(tmp_path, table):
+    reg = HybridRegressor(model="relu", num_units=3, fit_options=tiny(), random_state=0)
+    reg.fit(table[0].to_numpy(), table[1].to_numpy()).save(tmp_path / "fit")
+    again = load(tmp_path / "fit")
+    assert "feature_names_in_" not in vars(again)
+    assert again.n_features_in_ == 2
+    assert again.regimes_ == ("relu",)
+
+
+def test_settings_come_back(tmp_path, fitted, table):
+    reg = clone(fitted).set_params(
+        gate=LinearGate(),
+        experts=[Pathway(num_units=3), "relu"],
+        priors=Priors(noise_floor=1e-3),
+        progress=lambda stage, done, total: None,
+        random_state=np.random.RandomState(0),
+        num_units=np.int64(3),
+    )
+    reg.fit(*table).save(tmp_path / "fit")
+    params = load(tmp_path / "fit").get_params()
+    assert params["experts"] == (Pathway(num_units=3), "relu")
+    assert (params["gate"], params["priors"]) == (LinearGate(), Priors(noise_floor=1e-3))
+    # A function and a generator cannot be written; the fit records the seed that was used.
+    assert (params["progress"], params["random_state"]) == ("auto", None)
+
+
+def test_a_gate_of_ones_own_is_not_saved(fitted, tmp_path, table):
+    class Own(LinearGate):
+        """Stands for a gate that this package has never heard of."""
+
+    reg = clone(fitted).set_params(gate=Own()).fit(*table)
+    with pytest.raises(OptionError, match="cannot be saved"):
+        reg.save(tmp_path / "fit")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_saving_twice_needs_force(fitted, tmp_path):
+    fitted.save(tmp_path / "fit")
+    with pytest.raises(OutputExistsError, match="force=True"):
+        fitted.save(tmp_path / "fit")
+    fitted.save(tmp_path / "fit", force=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda config: config.pop("model"),
+        lambda config: config.update(model={"type": "Pathway"}),
+        lambda config: config.update(model={"type": "Nonsense"}),
+        lambda config: config.update(params=[]),
+        lambda config: config["params"].update(surprise=1),
+        lambda config: config["model"].update(num_features=-1),
+    ],
+    ids=range(6),
+)
+def test_a_configuration_of_another_version_is_refused(saved, tmp_path, change):
+    manifest = json.loads((saved / "fit.json").read_text())
+    change(manifest["config"])
+    (tmp_path / "fit.json").write_text(json.dumps(manifest))
+    (tmp_path / "draws.safetensors").write_bytes((saved / "draws.safetensors").read_bytes())
+    with pytest.raises(FileFormatError):
+        load(tmp_path)
+
+
+# From settings to the model and the recipe
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_model_is_built(kind):
+    model = _build_model(HybridRegressor(model=kind), 4)
+    assert model.num_features == 4
+    if kind == "mixture":
+        assert isinstance(model, HybridMixture)
+        assert model.regime_names == ("gaussian", "relu")
+    else:
+        assert isinstance(model, PathwayModel)
+        assert model.regime_names == (kind,)
+
+
+def test_settings_reach_every_expert():
+    given = Pathway(kind="relu", num_units=7)
+    settings = HybridRegressor(
+        experts=["gaussian", given, "linear"], depth=2, smoothing="step", noise="constant"
+    )
+    model = _build_model(settings, 4)
+    assert isinstance(model, HybridMixture)
+    first, second, third = model.experts
+    assert first == Pathway(
+        kind="gaussian", num_units=50, depth=2, smoothing="step", noise="constant"
+    )
+    assert second is given
+    assert third.kind == "linear"
+
+
+@pytest.mark.parametrize(("num_features", "num_units"), [(1, 32), (3, 32), (4, 50), (20, 50)])
+def test_automatic_width(num_features, num_units):
+    model = _build_model(HybridRegressor(), num_features)
+    assert isinstance(model, HybridMixture)
+    assert [expert.num_units for expert in model.experts] == [num_units, num_units]
+
+
+def test_default_options_are_the_defaults_of_the_recipe():
+    assert _build_options(HybridRegressor()) == FitOptions()
+
+
+def test_options_follow_the_settings():
+    settings = HybridRegressor(num_restarts=2, refine=True, batch_size=64, compile="never")
+    options = _build_options(settings)
+    assert (options.num_restarts, options.refinement.mode) == (2, "always")
+    assert (options.batch_size, options.compile) == (64, "never")
+    assert _build_options(HybridRegressor(refine=False)).refinement.mode == "never"
+    assert _build_options(HybridRegressor(fit_options=tiny())) == tiny()
+
+
+# Progress
+
+
+def test_a_function_hears_of_the_stages(table):
+    heard = []
+    reg = HybridRegressor(
+        num_units=3, fit_options=tiny(), progress=lambda *stage: heard.append(stage)
+    )
+    reg.fit(*table)
+    assert ("warm start", 10, 10) in heard
+
+
+@pytest.mark.parametrize(("progress", "shown"), [("auto", False), (False, False), (True, True)])
+def test_a_pipe_sees_no_bar(table, capsys, progress, shown):
+    HybridRegressor(num_units=3, fit_options=tiny(), progress=progress).fit(*table)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert bool(captured.err) == shown
+
+
+# The package's door
+
+
+def test_every_public_name_is_there():
+    for name in bayes_hybrid.__all__:
+        assert getattr(bayes_hybrid, name).__name__ == name
+    assert set(bayes_hybrid.__all__) <= set(dir(bayes_hybrid))
+    with pytest.raises(AttributeError, match="no attribute 'HybridRegresor'"):
+        _ = bayes_hybrid.HybridRegresor
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, bayes_hybrid; print(sorted({'torch', 'pyro', 'pandas'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_predicting_does_not_load_arviz(saved):
+    code = (
+        "import sys, bayes_hybrid; reg = bayes_hybrid.load(sys.argv[1]);"
+        "reg.fit_.posterior.mean([[1.0, 2.0]]);"
+        "print(sorted({'arviz_base', 'xarray', 'matplotlib'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(saved)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_no_gate_is_forgotten_when_saving():
+    from bayes_hybrid.estimator import _CLASSES
+
+    assert set(Gate.__subclasses__()) & set(_CLASSES.values()) >= {LinearGate}
+
+
+def test_a_fit_warns_of_nothing(table):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        HybridRegressor(num_units=3, fit_options=tiny(), random_state=0).fit(*table)
+    assert torch.distributions.Distribution._validate_args
