@@ -119,7 +119,7 @@ class FitOptions:
     Args:
         num_restarts: R restarts that make up the posterior.
         num_candidates: restarts that enter SVI; the R with the largest ELBO go on.  ``None`` takes
-            4 R, or 2 R where rows x parameters exceed 200,000 and a step's time grows with them.
+            6 R, or 2 R where rows x parameters exceed 200,000 and a step's time grows with them.
         warm_start: see :class:`WarmStart`.
         variational: see :class:`Variational`.
         refinement: see :class:`Refinement`.
@@ -152,7 +152,7 @@ class FitOptions:
         """The number of candidates of a fit of this size."""
         if self.num_candidates is not None:
             return self.num_candidates
-        return (4 if num_rows * num_parameters <= _LIGHT else 2) * self.num_restarts
+        return (6 if num_rows * num_parameters <= _LIGHT else 2) * self.num_restarts
 
     def rows_per_step(self, num_rows: int) -> int:
         """B, the rows of one step."""
