@@ -41,9 +41,10 @@ REFERENCE = FitOptions(
     refinement=Refinement(mode="always", num_warmup=300, num_iterations=500, num_leapfrog=30)
 )
 Cell = dict[str, Any]
+Rows = tuple[np.ndarray, np.ndarray]
 
 
-# -- one cell ---------------------------------------------------------------------------------------
+# -- one cell
 
 
 def scores(posterior: Posterior, x: np.ndarray, y: np.ndarray) -> Cell:
@@ -58,8 +59,8 @@ def scores(posterior: Posterior, x: np.ndarray, y: np.ndarray) -> Cell:
 
 
 def fit_scores(
-    train: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
+    train: Rows,
+    test: Rows,
     seed: int,
     **settings: Any,
 ) -> tuple[Cell, HybridRegressor]:
@@ -78,7 +79,7 @@ def fit_scores(
     return cell, reg
 
 
-def simulated(family: str, size: int, noise: float, seed: int) -> tuple[Any, Any]:
+def simulated(family: str, size: int, noise: float, seed: int) -> tuple[Rows, Rows]:
     """Training and test rows; the test rows have a seed of their own."""
     train_seed, test_seed = spawn_seeds(seed, 2)
     train = simulate(family, size, noise_scale=noise, seed=train_seed)
@@ -101,7 +102,7 @@ def family_cell(family: str, size: int, noise: float, seed: int, what: str) -> C
     return cell
 
 
-def gp_scores(train: Any, test: Any) -> Cell:
+def gp_scores(train: Rows, test: Rows) -> Cell:
     """scikit-learn's GP with an RBF and a white kernel, on standardised data."""
     (x, y), (x_test, y_test) = train, test
     kernel = ConstantKernel(1.0) * RBF(1.0) + WhiteKernel(0.1, (1e-8, 10.0))
@@ -176,7 +177,7 @@ def demo_cell(cache: str) -> Cell:
     return {"seconds": seconds, "gigabytes": memory}
 
 
-# -- all cells --------------------------------------------------------------------------------------
+# -- all cells
 
 
 def cells(
@@ -241,7 +242,7 @@ def run(args: argparse.Namespace) -> dict[str, Cell]:
     return done
 
 
-# -- figures beside targets -------------------------------------------------------------------------
+# -- figures beside targets
 
 
 class Figures:

@@ -29,6 +29,9 @@ FloatArray = NDArray[np.float64]
 # A chain that accepts less than this has not moved: its draws are copies of one point.
 _STUCK = 0.05
 _TRACE_LENGTH = 200
+# Finalists per restart of the posterior: the screening's ELBO is that of a coarser guide, and
+# ranks restarts that are a few nats apart as it likes.
+_FINALISTS = 2
 
 
 def resolve_device(name: str) -> torch.device:
@@ -88,9 +91,10 @@ def fit(
 
     1. A warm start of all candidates, stopped by held-out density (:class:`WarmStart`).
     2. SVI on all rows with features at the ELBO's maximum; of the candidates that mean the same by
-       a regime as the best does (:mod:`~bayes_hybrid.inference.labels`), the R with the largest
+       a regime as the best does (:mod:`~bayes_hybrid.inference.labels`), the 2 R with the largest
        ELBO go on.
-    3. The features' KL weight is chosen by held-out density, then SVI goes on with it.
+    3. The features' KL weight is chosen by held-out density, SVI goes on with it and a full-rank
+       block, and the R restarts with the largest ELBO are the posterior.
     4. Where the budget allows, a short HMC from SVI's solution, one chain per restart.
 
     Args:
@@ -120,7 +124,11 @@ def fit(
     log = _Log()
     joint = log_joint(model, options.num_restarts, inputs.dtype, device)
     rows = Rows(
-        joint, inputs, targets, options.rows_per_step(len(inputs)), torch_generator(fold_seed, device)
+        joint,
+        inputs,
+        targets,
+        options.rows_per_step(len(inputs)),
+        torch_generator(fold_seed, device),
     )
     size = joint.table.num_parameters
     num_candidates = options.candidates(len(inputs), size)
@@ -225,8 +233,7 @@ def _variational(
     _require(usable, "SVI")
     score = torch.where(usable, screened.elbo, -torch.inf)
     alike = usable & same_labelling(rows, screened.guide.center, int(score.argmax()))
-    order = torch.where(alike, score, -torch.inf).argsort(descending=True)
-    kept = order[: min(options.num_restarts, int(alike.sum()))]
+    kept = _best(score, alike, _FINALISTS * options.num_restarts)
     log.add(
         "SVI, all candidates",
         f"the {len(kept)} candidates with the largest ELBO kept, of {int(alike.sum())} that label "
@@ -237,8 +244,8 @@ def _variational(
 
     kl_weight, kl_scores = choose_kl_weight(
         rows,
-        whitening.select(kept),
-        started.row_weights[kept],
+        whitening.select(kept[: options.num_restarts]),
+        started.row_weights[kept[: options.num_restarts]],
         variational,
         generator=generator,
         progress=progress,
@@ -261,14 +268,20 @@ def _variational(
     )
     finite = torch.isfinite(trained.elbo) & torch.isfinite(trained.guide.mean).all(dim=-1)
     _require(finite, "SVI")
+    best = _best(trained.elbo, finite, options.num_restarts)
     reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
+    reason += f"; the {len(best)} of {len(kept)} with the largest ELBO kept"
     log.add("SVI", reason, variational.num_steps, _trace(trained.neg_elbo))
-    if not bool(finite.all()):
-        index = finite.nonzero()[:, 0]
-        trained = Trained(
-            trained.guide.select(index), trained.neg_elbo, trained.elbo[index], trained.settled
-        )
+    trained = Trained(
+        trained.guide.select(best), trained.neg_elbo, trained.elbo[best], trained.settled
+    )
     return trained, kl_weight, kl_scores, int((~usable).sum() + (~finite).sum())
+
+
+def _best(score: Tensor, allowed: Tensor, count: int) -> Tensor:
+    """Indices of the ``count`` largest scores among those allowed, best first."""
+    order = torch.where(allowed, score, -torch.inf).argsort(descending=True)
+    return order[: min(count, int(allowed.sum()))]
 
 
 def _refine(

@@ -84,7 +84,8 @@ def curvature(rows: Rows, theta: Tensor, block: Tensor) -> Tensor:
     exact = torch.nan_to_num(hessian.double(), nan=0.0, posinf=0.0, neginf=0.0)
     eigenvalues, vectors = torch.linalg.eigh(0.5 * (exact + exact.mT))
     precision = eigenvalues.abs().clamp_min(_CURVATURE_FLOOR)
-    return (vectors * precision[:, None, :]) @ vectors.mT
+    result: Tensor = (vectors * precision[:, None, :]) @ vectors.mT
+    return result
 
 
 def whiten(center: Tensor, precision: Tensor, block: Tensor, feature_scale: float) -> Whitening:
@@ -133,9 +134,7 @@ class Guide:
     log_spread: Tensor
 
     @classmethod
-    def start(
-        cls, whitening: Whitening, kl_weight: float, *, full_rank: bool = True
-    ) -> "Guide":
+    def start(cls, whitening: Whitening, kl_weight: float, *, full_rank: bool = True) -> "Guide":
         """The Laplace approximation that the whitening holds; features at a third of their unit."""
         count, size = whitening.block_factor.shape[:2]
         new = whitening.center.new_zeros

@@ -1,4 +1,4 @@
-"""Short Hamiltonian Monte Carlo of all restarts side by side, preconditioned by SVI's covariance."""
+"""Short Hamiltonian Monte Carlo of all restarts side by side, preconditioned by SVI."""
 
 import math
 from dataclasses import dataclass

@@ -81,7 +81,7 @@ class Posterior:
     def _y_scale(self) -> float:
         return float(self.y_scaling.scale)
 
-    # -- per draw ---------------------------------------------------------------------------------
+    # -- per draw
 
     def log_likelihood(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """``log p(y_n | x_n, theta)`` with z summed out, ``[R, S, N]``."""
@@ -92,7 +92,7 @@ class Posterior:
         return self._by_restart(torch.cat(parts, dim=-1)) - math.log(self._y_scale)
 
     def regime_probability_draws(self, x: ArrayLike, y: ArrayLike | None = None) -> FloatArray:
-        """``p(z = k | x, theta)``, or ``p(z = k | x, y, theta)`` when y is given, ``[R, S, N, K]``."""
+        """``p(z = k | x, theta)``, or ``p(z = k | x, y, theta)`` given y, ``[R, S, N, K]``."""
         target = None if y is None else self._target(y)
         parts = []
         for rows, regimes in self._chunks(x):
@@ -119,7 +119,7 @@ class Posterior:
                 parts.append(self._predictive(regimes).sample())
         return self._by_restart(self._y_units(torch.cat(parts, dim=-1)))
 
-    # -- averaged over draws ----------------------------------------------------------------------
+    # -- averaged over draws
 
     def mean(self, x: ArrayLike) -> FloatArray:
         """Posterior predictive mean, ``[N]``."""
@@ -191,17 +191,19 @@ class Posterior:
         total = self.num_restarts * self.num_draws
         generator = torch_generator(seed, self.theta.device)
         rounds = -(-num_draws // total)
-        order = torch.cat([
-            torch.randperm(total, generator=generator, device=self.theta.device)
-            for _ in range(rounds)
-        ])[:num_draws]
+        order = torch.cat(
+            [
+                torch.randperm(total, generator=generator, device=self.theta.device)
+                for _ in range(rounds)
+            ]
+        )[:num_draws]
         parts = []
         with self._seeded(seed):
             for _, regimes in self._chunks(x, order):
                 parts.append(self._predictive(regimes).sample())
         return _numpy(self._y_units(torch.cat(parts, dim=-1)))
 
-    # -- helpers ----------------------------------------------------------------------------------
+    # -- helpers
 
     def _predictive(self, regimes: Regimes) -> RegimeMixture:
         return self.model.predictive(regimes)
@@ -215,9 +217,7 @@ class Posterior:
         ]
         return self._by_restart(torch.cat(parts, dim=1))
 
-    def _chunks(
-        self, x: ArrayLike, order: Tensor | None = None
-    ) -> Iterator[tuple[slice, Regimes]]:
+    def _chunks(self, x: ArrayLike, order: Tensor | None = None) -> Iterator[tuple[slice, Regimes]]:
         """Gate and experts of every draw, ``[S', rows, K]``, a chunk of rows at a time."""
         scaled = self.x_scaling.transform(np.asarray(x, dtype=np.float64))
         inputs = torch.as_tensor(scaled).to(self.theta)
@@ -246,7 +246,7 @@ class Posterior:
 
 
 class _Seeded:
-    """Torch's global generator at ``seed`` inside, as it was outside: distributions take no other."""
+    """Torch's global generator, which its samplers use, at ``seed`` inside, as before outside."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         devices = [device] if device.type == "cuda" else []

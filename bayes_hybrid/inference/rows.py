@@ -1,4 +1,4 @@
-"""Training rows on the device: fold masks, minibatches, and the log joint of a batch of restarts."""
+"""Training rows on the device: fold masks, minibatches, and the log joint on them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,9 +89,7 @@ class Rows:
         value, gradient = prior
         for rows, kept in self._chunks():
             chunk_weights = kept.to(theta.dtype).expand(theta.shape[0], -1)
-            part = self.joint.value_and_grad(
-                theta, self.x[rows], self.y[rows], chunk_weights, ones
-            )
+            part = self.joint.value_and_grad(theta, self.x[rows], self.y[rows], chunk_weights, ones)
             value = value + part[0] - prior[0]
             gradient = gradient + part[1] - prior[1]
         return value, gradient

@@ -84,7 +84,7 @@ def train(
 
 
 def _settled(losses: Tensor) -> bool:
-    """Whether the median loss fell by less than two se, or a thousandth, between the last tenths."""
+    """Whether the median loss fell by less than two se, or a thousandth, in the last tenth."""
     size = max(2, losses.shape[0] // 10)
     if losses.shape[0] < 2 * size:
         return False

@@ -1,6 +1,8 @@
 """Maximum a posteriori warm start of all restarts, stopped by held-out density."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from pyro import poutine
@@ -40,8 +42,8 @@ def prior_draws(joint: LogJoint, x: Tensor, count: int, seed: int) -> Tensor:
     with torch.random.fork_rng(devices=devices), quiet_pyro(), torch.no_grad():
         torch.manual_seed(seed)
         for _ in range(count):
-            trace = poutine.trace(joint.model.marginal).get_trace(x[:1])
-            values = {site.name: trace.nodes[site.name]["value"] for site in joint.table.sites}
+            nodes: Mapping[str, Any] = poutine.trace(joint.model.marginal).get_trace(x[:1]).nodes
+            values = {site.name: nodes[site.name]["value"] for site in joint.table.sites}
             draws.append(joint.table.flatten(values))
     return torch.stack(draws)
 

@@ -2,13 +2,14 @@
 
 import itertools
 import warnings
+from dataclasses import dataclass
 
 import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from pyro import poutine
 
-from bayes_hybrid.inference import graph
 from bayes_hybrid.inference.graph import (
     LogJoint,
     SiteTable,
@@ -16,7 +17,8 @@ from bayes_hybrid.inference.graph import (
     log_joint,
     quiet_pyro,
 )
-from bayes_hybrid.models import SiteGroup
+from bayes_hybrid.likelihoods import Normal
+from bayes_hybrid.models import HybridModel, Regimes, SiteGroup
 from tests.inference.linear import LinearRegression
 from tests.models import zoo
 
@@ -55,7 +57,12 @@ def _line_rows():
 @pytest.fixture
 def unrecorded(monkeypatch):
     """Runs what would be recorded: the same sums, without the seconds that recording takes."""
-    monkeypatch.setattr(graph, "make_fx", lambda function: lambda *_: function)
+
+    def run(self, name, arguments):
+        with quiet_pyro():
+            return getattr(self, name)(*arguments)
+
+    monkeypatch.setattr(LogJoint, "_run", run)
 
 
 @pytest.mark.parametrize("name", zoo.MODELS)
@@ -94,6 +101,33 @@ def _assert_equals_plain_pyro(model):
         expected = _plain(joint, theta[c], x, y, row_weights[c], feature_weight[c])
         torch.testing.assert_close(value[c], expected[0], **_EXACT)
         torch.testing.assert_close(gradient[c], expected[1], **_EXACT)
+
+
+@dataclass(frozen=True)
+class _Hierarchical(HybridModel):
+    """``s ~ LogNormal(0, 1)``, ``m ~ Normal(0, s)``, ``v ~ Normal(2, 0.5)``, ``u ~ Gamma(2, 3)``.
+
+    Every kind of prior: one that depends on another latent, a fixed Normal and a fixed LogNormal,
+    and one of another family.
+    """
+
+    num_features = 2
+    regime_names = ("only",)
+    likelihoods = (Normal(),)
+    noise_floor = 0.0
+
+    def regimes(self, x):
+        new = x.new_tensor
+        scale = pyro.sample("s", dist.LogNormal(new(0.0), 1.0))
+        mean = pyro.sample("m", dist.Normal(new(0.0), scale).expand([2]).to_event(1))
+        shift = pyro.sample("v", dist.Normal(new(2.0), 0.5))
+        noise = pyro.sample("u", dist.Gamma(new(2.0), 3.0))
+        location = (x @ mean + shift).unsqueeze(-1)
+        return Regimes(torch.zeros_like(location), location, noise.expand(location.shape))
+
+
+def test_priors_of_every_kind():
+    _assert_equals_plain_pyro(_Hierarchical())
 
 
 @pytest.mark.parametrize("num_rows", [None, 40])
