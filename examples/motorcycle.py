@@ -19,7 +19,7 @@ options = QUICK if os.environ.get("BAYES_HYBRID_QUICK") == "1" else None
 
 table = load_motorcycle()
 X, y = table[["times"]], table["accel"]
-reg = HybridRegressor(random_state=0, fit_options=options).fit(X, y)
+reg = HybridRegressor(noise="constant", random_state=0, fit_options=options).fit(X, y)
 
 low, high = reg.predict_interval(X, prob=0.9).T
 print(f"90% intervals hold {((low <= y) & (y <= high)).mean():.0%} of the training rows")

@@ -105,6 +105,6 @@ def test_bad_options():
     with pytest.raises(OptionError, match="num_units"):
         ReLUGate(num_units=0)
     with pytest.raises(TypeError):
-        Gate()
+        Gate()  # type: ignore[abstract]
     with pytest.raises(TypeError):
-        LinearGate(num_units=3)
+        LinearGate(num_units=3)  # type: ignore[call-arg]

@@ -78,4 +78,4 @@ def test_scale_is_a_standard_deviation():
 
 def test_abstract_class_cannot_be_built():
     with pytest.raises(TypeError):
-        Likelihood()
+        Likelihood()  # type: ignore[abstract]

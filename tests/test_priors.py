@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from typing import Any
 
 import pyro
 import pytest
@@ -87,7 +88,8 @@ def _column(priors, name):
 )
 def test_each_setting_reaches_its_site(field, site):
     prior = LogNormalPrior(median=0.37, spread=0.21)
-    built = _column(Priors(**{field: prior}), site)
+    settings: Any = {field: prior}
+    built = _column(Priors(**settings), site)
     # The mean of a LogNormal; float32.
     expected = prior.median * math.exp(prior.spread**2 / 2)
     assert built.mean.flatten().tolist() == pytest.approx([expected] * built.mean.numel(), rel=1e-5)
@@ -141,7 +143,7 @@ def test_floors_bind():
     values = {"noise": torch.tensor(1e-30), "gaussian.0.width": torch.full((2,), 1e-30)}
     pyro.set_rng_seed(0)
     x = torch.linspace(-1, 1, 200).unsqueeze(-1)
-    trace = poutine.trace(poutine.condition(model.regimes, data=values)).get_trace(x)
+    trace: Any = poutine.trace(poutine.condition(model.regimes, data=values)).get_trace(x)
     regimes = trace.nodes["_RETURN"]["value"]
     assert regimes.scales.unique().tolist() == [0.25]
     # A bump of width 0.5 has slopes up to exp(-1/2) / 0.5 of its own argument.

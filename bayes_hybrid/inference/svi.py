@@ -107,7 +107,8 @@ def choose_kl_weight(
     """The features' KL weight with the best held-out log density, and every candidate's score.
 
     Each candidate is trained for ``selection_steps`` on the folds' training rows and scored by the
-    log mean density over draws on the rows left out, averaged over rows and restarts.
+    log mean density over draws on the rows left out: its mean over rows, and of those the median
+    over restarts, because a restart that fails alone is outweighed in the posterior.
     """
     if len(options.kl_weights) == 1:
         return options.kl_weights[0], {}
@@ -126,7 +127,7 @@ def choose_kl_weight(
         draws = sample(trained.guide, _SCORE_DRAWS, generator)
         terms = torch.stack([rows.log_likelihood(draws[:, s]) for s in range(_SCORE_DRAWS)])
         density = torch.logsumexp(terms, dim=0) - math.log(_SCORE_DRAWS)
-        scores[kl_weight] = float(held_out_score(density, row_weights).nanmean())
+        scores[kl_weight] = float(held_out_score(density, row_weights).nanmedian())
     finite = {weight: score for weight, score in scores.items() if math.isfinite(score)}
     best = max(finite, key=finite.__getitem__) if finite else options.kl_weights[0]
     return best, scores

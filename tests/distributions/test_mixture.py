@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -49,7 +50,7 @@ def _integral(mixture, function):
     edges = [-60.0, -10.0, -8.0, -3.0, -1.0, 0.0, 0.5, 1.5, 2.0, 3.0, 6.0, 15.0, 60.0]
     return sum(
         integrate.quad(integrand, low, high, epsabs=1e-10, limit=200)[0]
-        for low, high in zip(edges, edges[1:], strict=False)
+        for low, high in itertools.pairwise(edges)
     )
 
 

@@ -3,6 +3,7 @@
 import itertools
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import pyro
 import pyro.distributions as dist
@@ -25,7 +26,7 @@ from tests.models import zoo
 _TINY = zoo.MODELS["mixture of 2, constant, constant"]
 _LINE = LinearRegression()  # recorded in no time
 # Two orders of summation in float64, of terms up to a few hundred.
-_EXACT = {"rtol": 1e-10, "atol": 1e-9}
+_EXACT: Any = {"rtol": 1e-10, "atol": 1e-9}
 _FLAGS = (
     "validate_distributions_pyro",
     "validate_distributions_torch",
@@ -38,7 +39,8 @@ def _plain(joint, theta, x, y, row_weights, feature_weight):
     """Log joint and gradient of one theta by a plain trace and autograd."""
     theta = theta.clone().requires_grad_()
     values = joint.table.constrain(theta)
-    trace = poutine.trace(poutine.condition(joint.model.marginal, data=values)).get_trace(x, y)
+    program = poutine.condition(joint.model.marginal, data=values)
+    trace: Any = poutine.trace(program).get_trace(x, y)
     total = (row_weights * trace.nodes["y"]["fn"].log_prob(y)).sum()
     for site in joint.table.sites:
         free = theta[site.start : site.stop].reshape(site.free_shape)
@@ -200,7 +202,7 @@ def test_table_is_invertible(name):
     torch.testing.assert_close(table.flatten(single), theta[0, 0], rtol=0, atol=1e-14)
     stops = [site.stop for site in table.sites]
     assert [site.start for site in table.sites] == [0, *stops[:-1]]
-    trace = poutine.trace(model.regimes).get_trace(zoo.rows()[0])
+    trace: Any = poutine.trace(model.regimes).get_trace(zoo.rows()[0])
     for site in table.sites:
         assert values[site.name].shape == (2, 3, *site.shape)
         assert trace.nodes[site.name]["value"].shape == site.shape
@@ -280,9 +282,15 @@ def test_recording_leaves_validation_as_it_was(flags):
 
 def test_validation_comes_back_after_an_error(flags):
     before = _state()
-    with pytest.raises(ZeroDivisionError), quiet_pyro():
-        assert torch.distributions.Distribution._validate_args is False
+    seen = []
+
+    def fail():
+        seen.append(torch.distributions.Distribution._validate_args)
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), quiet_pyro():
+        fail()
+    assert seen == [False]
     assert _state() == before
 
 
@@ -318,7 +326,12 @@ def test_failed_compilation_is_one_warning_and_the_same_numbers(monkeypatch, sta
 
 def test_auto_compiles_only_where_it_pays(monkeypatch):
     built = []
-    monkeypatch.setattr(torch, "compile", lambda graph, **_: built.append(graph) or graph)
+
+    def compile_(graph, **_settings):
+        built.append(graph)
+        return graph
+
+    monkeypatch.setattr(torch, "compile", compile_)
     x, y = _line_rows()
     joint = LogJoint(_LINE, x, batch=1)
     assert joint.prepare(x, y, num_calls=1, mode="auto") is False

@@ -1,5 +1,7 @@
 """Folds, minibatches and chunks."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from bayes_hybrid.inference.rows import Rows, held_out_score
 from tests.inference.linear import problem
 
 # Two orders of summation in float64.
-_EXACT = {"rtol": 1e-10, "atol": 1e-9}
+_EXACT: Any = {"rtol": 1e-10, "atol": 1e-9}
 
 
 @pytest.mark.parametrize(("size", "num_folds"), [(4, 5), (7, 5), (30, 5), (30, 2)])

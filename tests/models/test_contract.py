@@ -1,6 +1,7 @@
 """What every model must do, whatever it is made of."""
 
 import math
+from typing import Any
 
 import pyro
 import pytest
@@ -17,6 +18,7 @@ from pyro.infer import (
     infer_discrete,
 )
 from pyro.infer.autoguide import AutoNormal
+from pyro.optim import Adam  # type: ignore[attr-defined]
 
 import bayes_hybrid.models
 from bayes_hybrid.gates import GATES
@@ -109,7 +111,7 @@ def test_every_site_is_moved_by_the_data(model):
     x, y = zoo.rows(size=40)
     values = {name: value.requires_grad_() for name, value in _values(model, x, seed=3).items()}
     conditioned = poutine.condition(model.marginal, data=values)
-    node = poutine.trace(conditioned).get_trace(x, y).nodes["y"]
+    node: Any = poutine.trace(conditioned).get_trace(x, y).nodes["y"]
     gradients = torch.autograd.grad(
         node["fn"].log_prob(y).sum(), list(values.values()), materialize_grads=True
     )
@@ -130,7 +132,7 @@ def test_is_a_value(model):
         poutine.trace(poutine.condition(m.marginal, data=values)).get_trace(x, y).log_prob_sum()
         for m in (model, twin)
     )
-    assert torch.equal(ours, theirs)
+    assert ours == theirs
 
 
 def _option_classes():
@@ -146,7 +148,8 @@ def test_runs_under_plain_svi(model, reading):
     x, y = (part.float() for part in zoo.rows(size=12))
     guide = AutoNormal(_without_z(model, reading), init_scale=0.05)
     elbo = Trace_ELBO() if reading == "marginal" else TraceEnum_ELBO(max_plate_nesting=1)
-    svi = SVI(getattr(model, reading), guide, pyro.optim.Adam({"lr": 0.01}), loss=elbo)
+    svi = SVI(getattr(model, reading), guide, Adam({"lr": 0.01}), loss=elbo)
+    capture: Any
     with poutine.trace(param_only=True) as capture:
         loss = elbo.loss_and_grads(getattr(model, reading), guide, x, y)
     assert math.isfinite(loss)

@@ -1,0 +1,464 @@
+"""The whole recipe, on budgets of a few steps: how it runs, not how well."""
+
+import dataclasses
+import importlib
+import math
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+import pyro
+import pytest
+import torch
+
+from bayes_hybrid.errors import FitError, OptionError
+from bayes_hybrid.inference import (
+    FitOptions,
+    Refinement,
+    Variational,
+    WarmStart,
+    fit,
+    resolve_device,
+)
+from bayes_hybrid.inference.graph import log_joint
+from tests.inference.linear import LinearRegression, closed_form
+from tests.models import zoo
+
+# The package's attribute of that name is the function.
+_fit_module = importlib.import_module("bayes_hybrid.inference.fit")
+_LINE = LinearRegression()
+_MIXTURE = zoo.MODELS["mixture of 2, constant, constant"]
+_RESTARTS = 2
+
+
+def _options(**settings):
+    defaults: dict[str, Any] = {
+        "num_restarts": _RESTARTS,
+        "num_candidates": 3,
+        "warm_start": WarmStart(max_steps=40, check_every=20),
+        "variational": Variational(
+            screening_steps=12,
+            num_steps=30,
+            selection_steps=6,
+            kl_weights=(0.0, 1.0),
+            num_draws=5,
+        ),
+        "refinement": Refinement(mode="never"),
+        "compile": "never",
+    }
+    return FitOptions(**defaults | settings)
+
+
+_HMC = Refinement(mode="always", num_warmup=8, num_iterations=10, num_leapfrog=3)
+
+
+def _table(num_rows=25, seed=0, num_features=3):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((num_rows, num_features)) * 3.0 + 1.0
+    return x, 20.0 * x[:, 0] + 5.0 * rng.standard_normal(num_rows) - 40.0
+
+
+def _fit(model=_LINE, table=None, *, seed=0, options=None, **settings):
+    x, y = _table(num_features=model.num_features) if table is None else table
+    return fit(model, x, y, seed=seed, options=options or _options(), **settings)
+
+
+def _equal(one, other):
+    same = torch.equal(one.posterior.theta, other.posterior.theta)
+    return same and bool((one.elbo == other.elbo).all()) and one.kl_scores == other.kl_scores
+
+
+@pytest.mark.parametrize("refinement", [Refinement(mode="never"), _HMC], ids=["svi", "hmc"])
+@pytest.mark.parametrize("model", [_LINE, _MIXTURE], ids=["line", "mixture"])
+def test_contract(model, refinement):
+    x, y = _table(num_features=model.num_features)
+    done = fit(model, x, y, seed=3, options=_options(refinement=refinement), target_name="yield")
+    refined = refinement.mode == "always"
+    assert done.method == ("svi+hmc" if refined else "svi")
+    size = log_joint(model, _RESTARTS, torch.float32, torch.device("cpu")).table.num_parameters
+    assert done.posterior.theta.shape[1:] == (5, size)
+    restarts = done.posterior.num_restarts
+    assert 1 <= restarts <= _RESTARTS
+    assert done.posterior.theta.dtype == torch.float32
+    assert bool(torch.isfinite(done.posterior.theta).all())
+    assert done.elbo.shape == (restarts,)
+    assert np.isfinite(done.elbo).all()
+    assert (done.x is x, done.y is y, done.seed, done.device) == (True, True, 3, "cpu")
+    assert done.feature_names == tuple(f"x{column}" for column in range(x.shape[1]))
+    assert done.target_name == "yield"
+    assert done.num_restarts_dropped == 0
+    assert done.compiled is False
+    assert set(done.kl_scores) == {0.0, 1.0}
+    assert done.kl_weight == max(done.kl_scores, key=done.kl_scores.__getitem__)
+    fields = {"acceptance_rate", "diverging", "energy", "step_size"} if refined else set()
+    assert set(done.sampler) == fields
+    assert all(values.shape == (restarts, 5) for values in done.sampler.values())
+    assert done.posterior.mean(x).shape == y.shape
+    assert np.isfinite(done.posterior.log_density(x, y)).all()
+    # SVI's own draws stay at hand beside HMC's.
+    assert torch.equal(done.variational.theta, done.posterior.theta) is not refined
+
+
+@pytest.mark.parametrize("refinement", [Refinement(mode="never"), _HMC], ids=["svi", "hmc"])
+def test_stages_and_status(refinement):
+    done = _fit(options=_options(refinement=refinement))
+    names = ["recording", "warm start", "SVI, all candidates", "choice of the KL weight", "SVI"]
+    if refinement.mode == "always":
+        names.append("refinement (HMC)")
+    assert [stage.name for stage in done.stages] == names
+    assert all(stage.reason and stage.seconds >= 0 and stage.steps >= 0 for stage in done.stages)
+    steps = {stage.name: stage.steps for stage in done.stages}
+    assert (steps["SVI, all candidates"], steps["SVI"]) == (12, 30)
+    assert steps["choice of the KL weight"] == 2 * 6
+    assert len(done.stages[1].trace) == 2  # 40 steps, a check every 20
+    assert len(done.stages[4].trace) == 30
+    assert done.seconds == pytest.approx(sum(stage.seconds for stage in done.stages))
+    assert re.fullmatch(r"[A-Z].*\.", done.status)
+    assert done.converged == done.status.startswith("Converged")
+    assert ("Refined by HMC" in done.status) == (refinement.mode == "always")
+
+
+def test_an_unfinished_warm_start_says_what_to_do():
+    # 20 steps of at most 0.03 from prior draws: slopes of order one are still far away.
+    options = _options(warm_start=WarmStart(max_steps=20, check_every=5, learning_rate=0.03))
+    done = _fit(options=options)
+    assert done.converged is False
+    assert "max_steps" in done.status
+
+
+def test_traces_are_thinned():
+    variational = Variational(
+        screening_steps=5, num_steps=1_000, selection_steps=5, kl_weights=(0.0,), num_draws=2
+    )
+    done = _fit(options=_options(variational=variational))
+    assert 100 <= len(done.stages[-1].trace) <= 400
+    # A single candidate weight needs no trial.
+    assert (done.kl_weight, done.kl_scores) == (0.0, {})
+
+
+@pytest.mark.parametrize("model", [_LINE, _MIXTURE], ids=["line", "mixture"])
+def test_a_seed_fixes_every_bit(model):
+    options = _options(refinement=_HMC)
+    first = _fit(model, seed=0, options=options)
+    # Other fits and other users of the generators in between leave no trace.
+    other = _fit(model, seed=1, options=options)
+    _fit(model, _table(25, seed=9, num_features=model.num_features), options=_options())
+    torch.randn(3)
+    np.random.default_rng()
+    assert _equal(_fit(model, seed=0, options=options), first)
+    assert not torch.equal(other.posterior.theta, first.posterior.theta)
+
+
+def test_global_state_is_left_alone():
+    pyro.get_param_store()["mine"] = torch.tensor(3.0)
+    pyro.get_param_store()["noise"] = torch.tensor(1.0)  # the name of a site
+    settings = pyro.settings.get()
+    legacy: Any = np.random.get_state()  # noqa: NPY002
+    state = torch.random.get_rng_state()
+    dtype = torch.get_default_dtype()
+    _fit(_MIXTURE, options=_options(refinement=_HMC))
+    assert set(pyro.get_param_store().keys()) == {"mine", "noise"}
+    assert torch.equal(pyro.get_param_store()["mine"], torch.tensor(3.0))
+    assert pyro.settings.get() == settings
+    assert torch.equal(torch.random.get_rng_state(), state)
+    now: Any = np.random.get_state()  # noqa: NPY002
+    assert now[2:] == legacy[2:]
+    assert (now[1] == legacy[1]).all()
+    assert torch.get_default_dtype() == dtype
+
+
+@pytest.mark.parametrize("refinement", [Refinement(mode="never"), _HMC], ids=["svi", "hmc"])
+def test_minibatches(refinement):
+    options = _options(batch_size=10, refinement=refinement)
+    done = _fit(options=options)
+    assert np.isfinite(done.elbo).all()
+    assert _equal(done, _fit(options=options))
+    assert not torch.equal(done.posterior.theta, _fit(options=_options()).posterior.theta)
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 3, 5])
+def test_few_rows(num_rows):
+    # Fewer rows than restarts, than folds, than features; of a single row the scale is 1.
+    options = _options(num_restarts=4, num_candidates=6, refinement=_HMC)
+    done = _fit(table=_table(num_rows), options=options)
+    assert np.isfinite(done.posterior.mean(done.x)).all()
+    assert np.isfinite(done.posterior.log_density(done.x, done.y)).all()
+
+
+def test_constant_columns():
+    x, y = _table()
+    x[:, 1] = 7.0
+    for target in (y, np.full_like(y, 3.0)):
+        done = _fit(table=(x, target))
+        assert np.isfinite(done.posterior.mean(x)).all()
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e12])
+def test_units_do_not_matter(size):
+    x, y = _table()
+    plain, scaled = _fit(table=(x, y)), _fit(table=(x * size, y * size))
+    # Powers of ten round the standardised table in its last float64 digit, if at all.
+    np.testing.assert_allclose(
+        scaled.posterior.mean(x * size) / size, plain.posterior.mean(x), rtol=1e-3
+    )
+
+
+def test_names_are_kept():
+    done = _fit(feature_names=["dose", "age", "day"])
+    assert done.feature_names == ("dose", "age", "day")
+
+
+def test_progress_reports_every_stage():
+    calls = []
+    _fit(
+        options=_options(
+            variational=Variational(
+                screening_steps=50,
+                num_steps=100,
+                selection_steps=50,
+                kl_weights=(0.0, 1.0),
+                num_draws=2,
+            ),
+            refinement=_HMC,
+        ),
+        progress=lambda *call: calls.append(call),
+    )
+    stages = list(dict.fromkeys(stage for stage, _, _ in calls))
+    assert stages == [
+        "warm start",
+        "SVI, all candidates",
+        "KL weight 0",
+        "KL weight 1",
+        "SVI",
+        "refinement (HMC)",
+    ]
+    for stage in stages:
+        done = [step for name, step, _ in calls if name == stage]
+        totals = {total for name, _, total in calls if name == stage}
+        assert done == sorted(done)
+        assert len(totals) == 1
+        assert 0 < done[-1] <= totals.pop()
+    assert ("SVI", 100, 100) in calls
+
+
+def test_progress_may_interrupt():
+    def stop(*_call):
+        raise KeyboardInterrupt
+
+    settings = pyro.settings.get()
+    with pytest.raises(KeyboardInterrupt):
+        _fit(progress=stop)
+    assert pyro.settings.get() == settings
+
+
+def _spoil(monkeypatch, name, change):
+    """Let a stage of the recipe return a changed result."""
+    stage = getattr(_fit_module, name)
+    monkeypatch.setattr(_fit_module, name, lambda *a, **k: change(stage(*a, **k)))
+
+
+def _lose(rows):
+    """A warm start that lost these candidates."""
+
+    def change(started):
+        theta = started.theta.clone()
+        theta[rows] = math.nan
+        return dataclasses.replace(started, theta=theta)
+
+    return change
+
+
+# Known fault, strict so that its repair is noticed: same_labelling builds distributions of the
+# lost candidates' NaN locations with validation on.
+_LABELS_OF_LOST = pytest.mark.xfail(
+    raises=ValueError, strict=True, reason="same_labelling refuses candidates that were lost"
+)
+
+
+@_LABELS_OF_LOST
+@pytest.mark.parametrize("model", [_LINE, _MIXTURE], ids=["line", "mixture"])
+def test_lost_candidates_are_dropped_and_reported(monkeypatch, model):
+    _spoil(monkeypatch, "warm_start", _lose([0, 2]))
+    done = _fit(model)
+    assert done.posterior.num_restarts == len(done.elbo) == 1
+    assert done.num_restarts_dropped == 2
+    assert re.search(r"\b2 restarts .* dropped", done.status)
+    assert bool(torch.isfinite(done.posterior.theta).all())
+
+
+def test_all_lost_is_a_clear_error(monkeypatch):
+    _spoil(monkeypatch, "warm_start", _lose([0, 1, 2]))
+    with pytest.raises(FitError, match=r"Every one of the 3 restarts .* warm start.*learning rate"):
+        _fit()
+
+
+def test_lost_in_svi(monkeypatch):
+    def change(trained):
+        elbo = trained.elbo.clone()
+        elbo[0] = math.nan
+        return dataclasses.replace(trained, elbo=elbo)
+
+    _spoil(monkeypatch, "train", change)
+    done = _fit()
+    assert done.num_restarts_dropped >= 1
+    assert "dropped" in done.status
+    assert np.isfinite(done.elbo).all()
+
+    def lose_all(trained):
+        return dataclasses.replace(trained, elbo=torch.full_like(trained.elbo, math.nan))
+
+    _spoil(monkeypatch, "train", lose_all)
+    with pytest.raises(FitError, match="Every one"):
+        _fit()
+
+
+def test_a_stuck_chain_is_dropped(monkeypatch):
+    options = _options(num_restarts=3, refinement=_HMC)
+    whole = _fit(options=options)
+
+    def change(chains):
+        acceptance = chains.acceptance.clone()
+        acceptance[1] = 0.0
+        return dataclasses.replace(chains, acceptance=acceptance)
+
+    _spoil(monkeypatch, "refine", change)
+    done = _fit(options=options)
+    assert torch.equal(done.posterior.theta, whole.posterior.theta[[0, 2]])
+    assert (done.elbo == whole.elbo[[0, 2]]).all()
+    assert all(values.shape == (2, 5) for values in done.sampler.values())
+    assert done.num_restarts_dropped == 1
+    assert re.search(r"\b1 restarts? .* dropped", done.status)
+
+    def stick(chains):
+        return dataclasses.replace(chains, acceptance=torch.zeros_like(chains.acceptance))
+
+    _spoil(monkeypatch, "refine", stick)
+    with pytest.raises(FitError, match="HMC"):
+        _fit(options=options)
+
+
+def test_divergences_are_counted(monkeypatch):
+    def change(chains):
+        diverging = torch.zeros_like(chains.diverging)
+        diverging[:, :2] = True
+        return dataclasses.replace(chains, diverging=diverging)
+
+    _spoil(monkeypatch, "refine", change)
+    done = _fit(options=_options(refinement=_HMC))
+    assert done.sampler["diverging"].sum() == 2 * done.posterior.num_restarts
+    assert f"{2 * done.posterior.num_restarts} divergent" in done.status
+
+
+def test_failed_compilation_is_one_warning_and_the_same_numbers(monkeypatch):
+    whole = _fit(options=_options())
+
+    def fail(*_arguments, **_settings):
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", fail)
+    with pytest.warns(RuntimeWarning, match=r"torch.compile failed.*same numbers") as caught:
+        done = _fit(options=_options(compile="always"))
+    assert len(caught) == 1
+    assert done.compiled is False
+    assert _equal(done, whole)
+
+
+def test_devices():
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device("auto").type in ("cpu", "cuda")
+    with pytest.raises(OptionError, match="'abacus'"):
+        resolve_device("abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(OptionError, match="cuda"):
+            _fit(options=_options(device="cuda"))
+
+
+def test_auto_refines_within_its_budget():
+    options = Refinement(num_warmup=10, num_iterations=10, num_leapfrog=5, budget=1e6)
+    assert options.wanted(10, 100, 10)  # 10 x 100 x 10 x 20 x 5 is the budget
+    assert not options.wanted(11, 100, 10)
+    assert dataclasses.replace(options, mode="always").wanted(10**9, 100, 10)
+    assert not dataclasses.replace(options, mode="never").wanted(1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "bad"),
+    [
+        (FitOptions, "num_restarts", 0),
+        (FitOptions, "num_candidates", 3),  # fewer than restarts
+        (FitOptions, "batch_size", 0),
+        (FitOptions, "compile", "maybe"),
+        (WarmStart, "learning_rate", 0.0),
+        (WarmStart, "num_folds", 1),
+        (Variational, "kl_weights", ()),
+        (Variational, "kl_weights", (2.0,)),
+        (Variational, "num_draws", 0),
+        (Refinement, "mode", "sometimes"),
+        (Refinement, "target_acceptance", 1.0),
+        (Refinement, "budget", -1.0),
+    ],
+)
+def test_bad_settings_are_named(kind, name, bad):
+    others = {"num_restarts": 4} if name == "num_candidates" else {}
+    with pytest.raises(OptionError, match=name):
+        kind(**{name: bad}, **others)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["never", "always"])
+def test_finds_the_closed_form(mode):
+    x, y = _table(40)
+    options = FitOptions(
+        num_restarts=4,
+        num_candidates=4,
+        warm_start=WarmStart(max_steps=500),
+        variational=Variational(
+            screening_steps=500, num_steps=2_000, kl_weights=(0.0,), num_draws=300
+        ),
+        refinement=Refinement(mode=mode, num_warmup=150, num_iterations=300, num_leapfrog=8),
+        compile="never",
+    )
+    done = fit(_LINE, x, y, seed=0, options=options)
+    scaled = torch.as_tensor(done.posterior.x_scaling.transform(x))
+    mean, covariance = closed_form(
+        _LINE, scaled, torch.as_tensor(done.posterior.y_scaling.transform(y))
+    )
+    sd = covariance.diagonal().sqrt()
+    draws = done.posterior.theta.double().reshape(-1, 4)
+    # SVI stops 0.15 of an sd off at most; HMC's 1,200 draws, were a third of them independent,
+    # have standard errors of 0.05: four of them.  Variances are twice as uncertain.
+    assert float(((draws.mean(0) - mean) / sd).abs().max()) < 0.2
+    error = (torch.cov(draws.T) - covariance) / sd.outer(sd)
+    assert float(error.abs().max()) < 0.4
+
+
+@pytest.mark.slow
+def test_compiled_fit():
+    flag = torch.distributions.Distribution._validate_args
+    table = _table(26)  # a number of rows that no other test has recorded
+    whole = _fit(table=table)
+    with warnings.catch_warnings():
+        # Imports of the compiler's own dependencies.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        done = _fit(table=table, options=_options(compile="always"))
+    assert done.compiled is True
+    assert torch.distributions.Distribution._validate_args is flag
+    # Another order of float32 sums, over a hundred steps.
+    np.testing.assert_allclose(
+        done.posterior.mean(done.x), whole.posterior.mean(done.x), rtol=1e-2, atol=1e-1
+    )
+
+
+# Known fault, strict so that its repair is noticed: shared engines keep what they compiled.
+@pytest.mark.xfail(raises=AssertionError, strict=True, reason="compilation outlives its fit")
+@pytest.mark.slow
+def test_an_earlier_compiled_fit_does_not_change_a_later_one():
+    table = _table(27)
+    before = _fit(table=table)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        _fit(table=table, options=_options(compile="always"))
+    after = _fit(table=table)
+    assert after.compiled is False
+    assert _equal(before, after)

@@ -1,0 +1,63 @@
+"""Restarts that call the regimes by other names."""
+
+import torch
+
+from bayes_hybrid.inference.graph import LogJoint
+from bayes_hybrid.inference.labels import same_labelling
+from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.models import HybridMixture
+from tests.models import zoo
+
+_MODEL = HybridMixture(
+    num_features=zoo.NUM_FEATURES,
+    experts=(zoo.pathway("relu", noise="constant"), zoo.pathway("relu", noise="constant")),
+    gate=zoo.GATES["constant"],
+)
+
+
+def _rows(num_rows=60):
+    """Two flat branches, at plus and minus one."""
+    x, _ = zoo.rows(num_rows)
+    y = torch.where(torch.arange(num_rows) % 3 == 0, 1.0, -1.0).double()
+    return Rows(LogJoint(_MODEL, x[:1], 2), x, y, num_rows, torch.Generator())
+
+
+def _point(rows, first, second, share=0.0):
+    """Experts that are constants, at ``first`` and ``second``."""
+    table = rows.joint.table
+    values = table.constrain(torch.zeros(table.num_parameters, dtype=torch.float64))
+    values["relu_1.location.bias"] = torch.tensor([first], dtype=torch.float64)
+    values["relu_2.location.bias"] = torch.tensor([second], dtype=torch.float64)
+    values["gate.bias"] = torch.tensor([share], dtype=torch.float64)
+    values["noise"] = torch.tensor(0.1, dtype=torch.float64)
+    return table.flatten(values)
+
+
+def test_swapped_labels_are_told_apart():
+    rows = _rows()
+    theta = torch.stack(
+        [
+            _point(rows, 1.0, -1.0),
+            _point(rows, 0.9, -1.1, share=0.3),
+            _point(rows, -1.0, 1.0),
+            _point(rows, -1.0, 1.0, share=-2.0),
+        ]
+    )
+    assert same_labelling(rows, theta, 0).tolist() == [True, True, False, False]
+    assert same_labelling(rows, theta, 3).tolist() == [False, False, True, True]
+
+
+def test_a_collapsed_point_is_labelled_by_its_larger_part():
+    rows = _rows()
+    # Two thirds of the rows lie at -1, which the reference calls the second regime.
+    used = _point(rows, 1.0, -1.0)
+    all_second = _point(rows, 50.0, 0.0, share=50.0)
+    all_first = _point(rows, 0.0, 50.0, share=-50.0)
+    theta = torch.stack([used, all_second, all_first])
+    assert same_labelling(rows, theta, 0).tolist() == [True, True, False]
+
+
+def test_many_rows_are_thinned():
+    rows = _rows(4_001)
+    theta = torch.stack([_point(rows, 1.0, -1.0), _point(rows, -1.0, 1.0)])
+    assert same_labelling(rows, theta, 0).tolist() == [True, False]
