@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError
-from bayes_hybrid.inference.graph import log_joint
+from bayes_hybrid.inference.graph import SiteTable, log_joint
 from bayes_hybrid.inference.guides import FEATURE_SCALE, Guide, head_whitening
 from bayes_hybrid.inference.hmc import Chains, refine
 from bayes_hybrid.inference.labels import same_labelling
@@ -122,23 +122,19 @@ def fit(
     start_seed, fold_seed, svi_seed, hmc_seed = spawn_seeds(seed, 4)
 
     log = _Log()
-    joint = log_joint(model, options.num_restarts, inputs.dtype, device)
-    rows = Rows(
-        joint,
-        inputs,
-        targets,
-        options.rows_per_step(len(inputs)),
-        torch_generator(fold_seed, device),
-    )
-    size = joint.table.num_parameters
+    size = SiteTable.of(model, inputs[:1]).num_parameters
     num_candidates = options.candidates(len(inputs), size)
     refined = options.refinement.wanted(len(inputs), size, options.num_restarts)
-    compiled = joint.prepare(
-        inputs[: rows.batch_size],
-        targets[: rows.batch_size],
-        num_calls=_expected_calls(options, num_candidates, refined),
-        mode=options.compile,
+    joint = log_joint(
+        model,
+        options.num_restarts,
+        inputs.dtype,
+        device,
+        compiled=options.compiles(_expected_calls(options, num_candidates, refined)),
     )
+    batch_size = options.rows_per_step(len(inputs))
+    rows = Rows(joint, inputs, targets, batch_size, torch_generator(fold_seed, device))
+    compiled = joint.prepare(inputs[:batch_size], targets[:batch_size])
     log.add("recording", "compiled" if compiled else "recorded", 0)
 
     started = warm_start(

@@ -8,7 +8,6 @@ of the graph: a closed-over value would be frozen into it.
 """
 
 import math
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,8 +24,6 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup
 
-COMPILE_REPAYS_AFTER: Final = 30.0
-"""Seconds of uncompiled work that compiling is worth: it takes 5 to 25 itself."""
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 _VALUE_AND_GRAD: Final = "_value_and_grad"
 _LOG_LIKELIHOOD: Final = "_log_likelihood"
@@ -217,13 +214,17 @@ class LogJoint:
         x: example features ``[N, D]``, for device and dtype; a graph is recorded per shape.
         batch: restarts evaluated side by side.  Other numbers are evaluated in pieces of this
             size, so that one graph, recorded and compiled once, serves them all.
+        compiled: whether :meth:`prepare` compiles.
     """
 
-    def __init__(self, model: HybridModel, x: Tensor, batch: int) -> None:
+    def __init__(
+        self, model: HybridModel, x: Tensor, batch: int, *, compiled: bool = False
+    ) -> None:
         """Lay out the sites; recording happens at the first call."""
         self.model = model
         self.table = SiteTable.of(model, x)
         self.batch = batch
+        self.compiled = compiled
         self._records: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._compiled: set[tuple[Any, ...]] = set()
 
@@ -244,15 +245,8 @@ class LogJoint:
         parts = [self._run(_LOG_LIKELIHOOD, (theta[i], x, y)) for i in self._pieces(theta)]
         return torch.cat(parts)[: theta.shape[0]]
 
-    def prepare(self, x: Tensor, y: Tensor, *, num_calls: int, mode: str) -> bool:
-        """Record the gradient for rows of this shape, and compile it if that should pay.
-
-        Args:
-            x: features of one call ``[N, D]``.
-            y: targets of one call ``[N]``.
-            num_calls: calls to come.
-            mode: ``"never"``, ``"always"``, or ``"auto"``: compile when the calls to come would
-                take longer than :data:`COMPILE_REPAYS_AFTER` seconds uncompiled.
+    def prepare(self, x: Tensor, y: Tensor) -> bool:
+        """Record the gradient for rows of this shape, and compile it if asked to.
 
         Returns:
             Whether the graph is compiled.  Where ``torch.compile`` fails, most often for lack of a
@@ -263,13 +257,8 @@ class LogJoint:
         arguments = (theta, x, y, weights, x.new_ones(self.batch))
         key = _key(_VALUE_AND_GRAD, arguments)
         self._run(_VALUE_AND_GRAD, arguments)
-        if key in self._compiled or mode == "never":
-            return key in self._compiled
-        if mode == "auto":
-            start = time.perf_counter()
-            self._run(_VALUE_AND_GRAD, arguments)
-            if num_calls * (time.perf_counter() - start) < COMPILE_REPAYS_AFTER:
-                return False
+        if not self.compiled or key in self._compiled:
+            return self.compiled
         compiled = _compile(self._records[key], arguments)
         if compiled is None:
             return False
@@ -350,10 +339,15 @@ def _compile_options() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def log_joint(model: HybridModel, batch: int, dtype: torch.dtype, device: torch.device) -> LogJoint:
-    """The engine of a model; fits of equal models share it, and so what was recorded."""
+def log_joint(
+    model: HybridModel, batch: int, dtype: torch.dtype, device: torch.device, *, compiled: bool
+) -> LogJoint:
+    """The engine of a model; fits of equal models share it, and so what was recorded.
+
+    Compiled engines are apart, so that what one fit compiled does not change another's rounding.
+    """
     example = torch.zeros(1, model.num_features, dtype=dtype, device=device)
-    return LogJoint(model, example, batch)
+    return LogJoint(model, example, batch, compiled=compiled)
 
 
 def evaluate_regimes(model: HybridModel, table: SiteTable, theta: Tensor, x: Tensor) -> Regimes:

@@ -26,12 +26,14 @@ def same_labelling(rows: Rows, theta: Tensor, reference: int) -> Tensor:
 
     Args:
         rows: training rows.
-        theta: points ``[C, P]``.
+        theta: points ``[C, P]``; of one that is not finite the answer means nothing.
         reference: index of the point to compare with.
     """
     model, stride = rows.joint.model, max(1, rows.num_rows // _MAX_ROWS)
     x, y = rows.x[::stride], rows.y[::stride]
-    regimes = evaluate_regimes(model, rows.joint.table, theta, x)
+    # A lost point labels nothing; any finite stand-in will do, and its answer is not used.
+    finite = torch.where(torch.isfinite(theta).all(-1, keepdim=True), theta, theta[reference])
+    regimes = evaluate_regimes(model, rows.joint.table, finite, x)
     responsibilities = model.predictive(regimes).log_responsibilities(y).exp()
     agreement = torch.einsum("nk,cnj->ckj", responsibilities[reference], responsibilities)
     best = []

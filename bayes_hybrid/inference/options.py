@@ -1,12 +1,18 @@
 """Settings of the recipe: small frozen objects, checked when built."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
 
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
+COMPILE_REPAYS_AFTER: Final = 6_000
+"""Gradient calls that compiling is worth: uncompiled they take some 30 seconds, compiling 5 to 25.
+
+A count and not a measured time: compiled code rounds differently, and the same seed must not give
+another answer on a busier machine."""
 # Rows x parameters up to which a step's time is mostly overhead, whatever the number of restarts.
 _LIGHT = 200_000
 
@@ -125,8 +131,8 @@ class FitOptions:
         refinement: see :class:`Refinement`.
         batch_size: rows per step of warm start and SVI; ``None`` takes all rows up to 4,096 and
             minibatches of 512 beyond.
-        compile: ``"auto"`` compiles when the steps to come should repay it, ``"always"``,
-            ``"never"``.
+        compile: ``"auto"`` compiles when the gradient calls to come should repay it,
+            ``"always"``, ``"never"``.
         device: ``"auto"`` takes a GPU where there is one, else any torch device name.
     """
 
@@ -147,6 +153,11 @@ class FitOptions:
         checks.choice("compile", self.compile, COMPILE_CHOICES)
         if self.batch_size is not None:
             checks.positive_int("batch_size", self.batch_size)
+
+    def compiles(self, num_calls: int) -> bool:
+        """Whether to compile for this many gradient calls."""
+        worth = self.compile == "auto" and num_calls >= COMPILE_REPAYS_AFTER
+        return worth or self.compile == "always"
 
     def candidates(self, num_rows: int, num_parameters: int) -> int:
         """The number of candidates of a fit of this size."""

@@ -21,7 +21,7 @@ from bayes_hybrid.inference import (
     fit,
     resolve_device,
 )
-from bayes_hybrid.inference.graph import log_joint
+from bayes_hybrid.inference.graph import SiteTable
 from tests.inference.linear import LinearRegression, closed_form
 from tests.models import zoo
 
@@ -76,7 +76,7 @@ def test_contract(model, refinement):
     done = fit(model, x, y, seed=3, options=_options(refinement=refinement), target_name="yield")
     refined = refinement.mode == "always"
     assert done.method == ("svi+hmc" if refined else "svi")
-    size = log_joint(model, _RESTARTS, torch.float32, torch.device("cpu")).table.num_parameters
+    size = SiteTable.of(model, torch.zeros(1, model.num_features)).num_parameters
     assert done.posterior.theta.shape[1:] == (5, size)
     restarts = done.posterior.num_restarts
     assert 1 <= restarts <= _RESTARTS
@@ -269,14 +269,6 @@ def _lose(rows):
     return change
 
 
-# Known fault, strict so that its repair is noticed: same_labelling builds distributions of the
-# lost candidates' NaN locations with validation on.
-_LABELS_OF_LOST = pytest.mark.xfail(
-    raises=ValueError, strict=True, reason="same_labelling refuses candidates that were lost"
-)
-
-
-@_LABELS_OF_LOST
 @pytest.mark.parametrize("model", [_LINE, _MIXTURE], ids=["line", "mixture"])
 def test_lost_candidates_are_dropped_and_reported(monkeypatch, model):
     _spoil(monkeypatch, "warm_start", _lose([0, 2]))
@@ -450,8 +442,6 @@ def test_compiled_fit():
     )
 
 
-# Known fault, strict so that its repair is noticed: shared engines keep what they compiled.
-@pytest.mark.xfail(raises=AssertionError, strict=True, reason="compilation outlives its fit")
 @pytest.mark.slow
 def test_an_earlier_compiled_fit_does_not_change_a_later_one():
     table = _table(27)

@@ -248,8 +248,10 @@ def test_evaluate_regimes_is_the_loop_over_draws(name):
 def test_engines_are_shared_by_equal_models():
     twin = eval(repr(LinearRegression()), {"LinearRegression": LinearRegression})
     arguments = (2, torch.float32, torch.device("cpu"))
-    assert log_joint(twin, *arguments) is log_joint(LinearRegression(), *arguments)
-    assert log_joint(LinearRegression(noise=0.1), *arguments) is not log_joint(twin, *arguments)
+    engine = log_joint(twin, *arguments, compiled=False)
+    assert engine is log_joint(LinearRegression(), *arguments, compiled=False)
+    assert engine is not log_joint(LinearRegression(noise=0.1), *arguments, compiled=False)
+    assert engine is not log_joint(twin, *arguments, compiled=True)
 
 
 @pytest.fixture(params=list(itertools.product([False, True], repeat=2)))
@@ -273,7 +275,7 @@ def test_recording_leaves_validation_as_it_was(flags):
     assert before[0] == flags
     x, y = _line_rows()
     joint = LogJoint(_LINE, x, batch=1)
-    joint.prepare(x, y, num_calls=1, mode="never")
+    joint.prepare(x, y)
     theta = torch.zeros(1, joint.table.num_parameters, dtype=torch.float64)
     joint.log_likelihood(theta, x, y)
     evaluate_regimes(_LINE, joint.table, theta, x)
@@ -313,18 +315,18 @@ def test_failed_compilation_is_one_warning_and_the_same_numbers(monkeypatch, sta
 
     monkeypatch.setattr(torch, "compile", fail if stage == "building" else lambda *_, **__: fail)
     x, y = _line_rows()
-    joint, other = LogJoint(_LINE, x, batch=2), LogJoint(_LINE, x, batch=2)
+    joint, other = LogJoint(_LINE, x, batch=2, compiled=True), LogJoint(_LINE, x, batch=2)
     before = _state()
     with pytest.warns(RuntimeWarning, match="RuntimeError: no compiler$") as caught:
-        assert joint.prepare(x, y, num_calls=10**9, mode="always") is False
+        assert joint.prepare(x, y) is False
     assert len(caught) == 1
     assert _state() == before
-    assert other.prepare(x, y, num_calls=10**9, mode="never") is False
+    assert other.prepare(x, y) is False
     for ours, theirs in zip(_evaluations(joint, x, y), _evaluations(other, x, y), strict=True):
         assert torch.equal(ours, theirs)
 
 
-def test_auto_compiles_only_where_it_pays(monkeypatch):
+def test_a_shape_is_compiled_once(monkeypatch):
     built = []
 
     def compile_(graph, **_settings):
@@ -333,23 +335,21 @@ def test_auto_compiles_only_where_it_pays(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", compile_)
     x, y = _line_rows()
-    joint = LogJoint(_LINE, x, batch=1)
-    assert joint.prepare(x, y, num_calls=1, mode="auto") is False
-    assert not built
-    assert joint.prepare(x, y, num_calls=10**9, mode="auto") is True
-    assert joint.prepare(x, y, num_calls=10**9, mode="auto") is True
+    joint = LogJoint(_LINE, x, batch=1, compiled=True)
+    assert joint.prepare(x, y) is True
+    assert joint.prepare(x, y) is True
     assert len(built) == 1
 
 
 @pytest.mark.slow
 def test_compiled_equals_recorded():
     x, y = _line_rows()
-    joint, plain = LogJoint(_LINE, x, batch=2), LogJoint(_LINE, x, batch=2)
+    joint, plain = LogJoint(_LINE, x, batch=2, compiled=True), LogJoint(_LINE, x, batch=2)
     before = _state()
     with warnings.catch_warnings():
         # Imports of the compiler's own dependencies.
         warnings.simplefilter("ignore", DeprecationWarning)
-        assert joint.prepare(x, y, num_calls=1, mode="always") is True
+        assert joint.prepare(x, y) is True
     assert _state() == before
     for ours, theirs in zip(_evaluations(joint, x, y), _evaluations(plain, x, y), strict=True):
         # The compiler fuses and reorders sums in float64.

@@ -1,0 +1,46 @@
+"""What the options decide about a fit of a given size."""
+
+import pytest
+
+from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference import FitOptions, Refinement, Variational
+from bayes_hybrid.inference.options import COMPILE_REPAYS_AFTER
+
+
+@pytest.mark.parametrize(
+    ("mode", "few", "many"),
+    [("auto", False, True), ("always", True, True), ("never", False, False)],
+)
+def test_compile_goes_by_the_number_of_calls(mode, few, many):
+    options = FitOptions(compile=mode)
+    assert options.compiles(COMPILE_REPAYS_AFTER - 1) is few
+    assert options.compiles(COMPILE_REPAYS_AFTER) is many
+
+
+@pytest.mark.parametrize(
+    ("mode", "small", "large"),
+    [("auto", True, False), ("always", True, True), ("never", False, False)],
+)
+def test_refinement_goes_by_its_budget(mode, small, large):
+    refinement = Refinement(mode=mode)
+    assert refinement.wanted(100, 100, 8) is small
+    assert refinement.wanted(1_000_000, 1_000, 8) is large
+
+
+def test_candidates_are_fewer_where_steps_are_dear():
+    options = FitOptions(num_restarts=4)
+    assert options.candidates(100, 100) > options.candidates(10_000, 1_000) >= 4
+    assert FitOptions(num_restarts=4, num_candidates=5).candidates(100, 100) == 5
+
+
+@pytest.mark.parametrize(("num_rows", "rows"), [(3, 3), (4_096, 4_096), (4_097, 512)])
+def test_minibatches_begin_where_full_batches_are_dear(num_rows, rows):
+    assert FitOptions().rows_per_step(num_rows) == rows
+    assert FitOptions(batch_size=7).rows_per_step(num_rows) == min(7, num_rows)
+
+
+def test_candidates_cannot_be_fewer_than_restarts():
+    with pytest.raises(OptionError, match="num_candidates"):
+        FitOptions(num_restarts=4, num_candidates=3)
+    with pytest.raises(OptionError, match="kl_weights"):
+        Variational(kl_weights=())
