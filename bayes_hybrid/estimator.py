@@ -121,7 +121,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         ...     num_candidates=2,
         ...     warm_start=WarmStart(max_steps=300),
         ...     variational=Variational(
-        ...         screening_steps=50, num_steps=50, kl_weights=(0.0,), num_draws=20
+        ...         num_steps=50, kl_weights=(0.0,), num_draws=20
         ...     ),
         ...     refinement=Refinement(mode="never"),
         ...     compile="never",
@@ -146,7 +146,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         num_units: int | str = "auto",
         depth: int = 1,
         smoothing: str = "bump",
-        num_restarts: int = 8,
+        num_restarts: int = 16,
         refine: str | bool = "auto",
         fit_options: FitOptions | None = None,
         priors: Priors | None = None,

@@ -11,7 +11,7 @@ QUICK = FitOptions(
     num_restarts=1,
     num_candidates=1,
     warm_start=WarmStart(max_steps=50),
-    variational=Variational(screening_steps=20, num_steps=20, kl_weights=(0.0,), num_draws=10),
+    variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=10),
     refinement=Refinement(mode="never"),
     compile="never",
 )

@@ -20,9 +20,7 @@ QUICK: Final = FitOptions(
     num_restarts=2,
     num_candidates=2,
     warm_start=WarmStart(max_steps=50),
-    variational=Variational(
-        screening_steps=10, num_steps=10, selection_steps=5, kl_weights=(0.0,), num_draws=10
-    ),
+    variational=Variational(num_steps=10, selection_steps=5, kl_weights=(0.0,), num_draws=10),
     refinement=Refinement(mode="never"),
     compile="never",
 )

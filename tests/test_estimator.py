@@ -42,9 +42,7 @@ def tiny(max_steps=10):
         num_restarts=2,
         num_candidates=2,
         warm_start=WarmStart(max_steps=max_steps, check_every=50, learning_rate=0.1),
-        variational=Variational(
-            screening_steps=5, num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=6
-        ),
+        variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=6),
         refinement=Refinement(mode="never"),
         compile="never",
     )
@@ -338,7 +336,7 @@ def test_a_function_hears_of_the_stages(table):
         num_units=3, fit_options=tiny(), progress=lambda *stage: heard.append(stage)
     )
     reg.fit(*table)
-    assert ("warm start", 10, 10) in heard
+    assert ("warm start", 20, 20) in heard
 
 
 @pytest.mark.parametrize(("progress", "shown"), [("auto", False), (False, False), (True, True)])

@@ -58,9 +58,7 @@ def _quick_options(settings: Settings) -> FitOptions:
         num_restarts=2,
         num_candidates=2,
         warm_start=WarmStart(max_steps=50),
-        variational=Variational(
-            screening_steps=20, num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=10
-        ),
+        variational=Variational(num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=10),
         refinement=Refinement(
             mode="always" if settings.refine == "always" else "never",
             num_warmup=5,

@@ -1,5 +1,6 @@
 """The recipe: warm start, SVI, choice of restarts, and a short HMC where the budget allows."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from torch import Tensor
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError
 from bayes_hybrid.inference.graph import SiteTable, log_joint
-from bayes_hybrid.inference.guides import FEATURE_SCALE, Guide, head_whitening
+from bayes_hybrid.inference.guides import Guide, head_whitening
 from bayes_hybrid.inference.hmc import Chains, refine
 from bayes_hybrid.inference.labels import same_labelling
 from bayes_hybrid.inference.options import FitOptions
@@ -29,9 +30,8 @@ FloatArray = NDArray[np.float64]
 # A chain that accepts less than this has not moved: its draws are copies of one point.
 _STUCK = 0.05
 _TRACE_LENGTH = 200
-# Finalists per restart of the posterior: the screening's ELBO is that of a coarser guide, and
-# ranks restarts that are a few nats apart as it likes.
-_FINALISTS = 2
+# Restarts evaluated side by side on a CPU: more do not fit its cache, and cost more than in turn.
+_BATCH = 8
 
 
 def resolve_device(name: str) -> torch.device:
@@ -90,11 +90,9 @@ def fit(
     """Fit a hybrid model to a table.
 
     1. A warm start of all candidates, stopped by held-out density (:class:`WarmStart`).
-    2. SVI on all rows with features at the ELBO's maximum; of the candidates that mean the same by
-       a regime as the best does (:mod:`~bayes_hybrid.inference.labels`), the 2 R with the largest
-       ELBO go on.
-    3. The features' KL weight is chosen by held-out density, SVI goes on with it and a full-rank
-       block, and the R restarts with the largest ELBO are the posterior.
+    2. The features' KL weight is chosen by held-out density (:class:`Variational`).
+    3. SVI with it on all rows; of the candidates that mean the same by a regime as the best does
+       (:mod:`~bayes_hybrid.inference.labels`), the R with the largest ELBO are the posterior.
     4. Where the budget allows, a short HMC from SVI's solution, one chain per restart.
 
     Args:
@@ -123,15 +121,12 @@ def fit(
 
     log = _Log()
     size = SiteTable.of(model, inputs[:1]).num_parameters
-    num_candidates = options.candidates(len(inputs), size)
     refined = options.refinement.wanted(len(inputs), size, options.num_restarts)
-    joint = log_joint(
-        model,
-        options.num_restarts,
-        inputs.dtype,
-        device,
-        compiled=options.compiles(_expected_calls(options, num_candidates, refined)),
-    )
+    batch = options.candidates
+    if device.type == "cpu":
+        batch = min(_BATCH, options.num_restarts)
+    calls = _expected_calls(options, batch, refined)
+    joint = log_joint(model, batch, inputs.dtype, device, compiled=options.compiles(calls))
     batch_size = options.rows_per_step(len(inputs))
     rows = Rows(joint, inputs, targets, batch_size, torch_generator(fold_seed, device))
     compiled = joint.prepare(inputs[:batch_size], targets[:batch_size])
@@ -140,7 +135,7 @@ def fit(
     started = warm_start(
         rows,
         options.warm_start,
-        num_restarts=num_candidates,
+        num_restarts=options.candidates,
         seed=start_seed,
         progress=progress,
     )
@@ -188,17 +183,16 @@ def _names(names: Sequence[str] | None, num_features: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _expected_calls(options: FitOptions, num_candidates: int, refined: bool) -> int:
-    """Gradient calls of a whole fit, each of R restarts (the warm start taken at a quarter)."""
-    pieces = -(-num_candidates // options.num_restarts)
-    variational = options.variational
-    calls = pieces * (options.warm_start.max_steps // 4 + variational.screening_steps)
-    calls += variational.num_steps + len(variational.kl_weights) * variational.selection_steps
+def _expected_calls(options: FitOptions, batch: int, refined: bool) -> int:
+    """Gradient calls of a whole fit (the warm start taken at a quarter of its budget)."""
+    variational, refinement = options.variational, options.refinement
+    every = options.warm_start.max_steps // 4 + variational.num_steps
+    kept = len(variational.kl_weights) * variational.selection_steps
     if refined:
-        refinement = options.refinement
         iterations = refinement.num_warmup + refinement.num_iterations
-        calls += iterations * refinement.num_leapfrog
-    return calls
+        kept += iterations * refinement.num_leapfrog
+    pieces = math.ceil(options.candidates / batch), math.ceil(options.num_restarts / batch)
+    return pieces[0] * every + pieces[1] * kept
 
 
 def _variational(
@@ -210,38 +204,17 @@ def _variational(
     progress: Progress,
     log: _Log,
 ) -> tuple[Trained, float, dict[float, float], int]:
-    """Screen the candidates by their ELBO, choose the KL weight, and train the restarts kept."""
-    variational, num_candidates = options.variational, started.theta.shape[0]
+    """Choose the KL weight, train every candidate with it, and keep the best that label alike."""
+    variational = options.variational
     usable = torch.isfinite(started.theta).all(dim=-1)
     _require(usable, "the warm start")
-    whitening = head_whitening(rows, started.theta)
-    screened = train(
-        rows,
-        Guide.start(whitening, 0.0, full_rank=False),
-        rows.all_rows(num_candidates),
-        num_steps=variational.screening_steps,
-        learning_rate=variational.learning_rate,
-        generator=generator,
-        stage="SVI, all candidates",
-        progress=progress,
-    )
-    usable &= torch.isfinite(screened.elbo) & torch.isfinite(screened.guide.mean).all(dim=-1)
-    _require(usable, "SVI")
-    score = torch.where(usable, screened.elbo, -torch.inf)
-    alike = usable & same_labelling(rows, screened.guide.center, int(score.argmax()))
-    kept = _best(score, alike, _FINALISTS * options.num_restarts)
-    log.add(
-        "SVI, all candidates",
-        f"the {len(kept)} candidates with the largest ELBO kept, of {int(alike.sum())} that label "
-        f"the regimes as the best of all {num_candidates} does",
-        variational.screening_steps,
-        _trace(screened.neg_elbo),
-    )
-
+    index = usable.nonzero()[:, 0]
+    whitening = head_whitening(rows, started.theta[index], generator)
+    some = torch.arange(min(len(index), options.num_restarts), device=index.device)
     kl_weight, kl_scores = choose_kl_weight(
         rows,
-        whitening.select(kept[: options.num_restarts]),
-        started.row_weights[kept[: options.num_restarts]],
+        whitening.select(some),
+        started.row_weights[index[some]],
         variational,
         generator=generator,
         progress=progress,
@@ -249,13 +222,10 @@ def _variational(
     trials = len(kl_scores) * variational.selection_steps
     log.add("choice of the KL weight", f"{kl_weight:g} has the best held-out density", trials)
 
-    guide = screened.guide.select(kept).freed()
-    if kl_weight > 0:
-        guide = Guide.start(guide.as_whitening(FEATURE_SCALE), kl_weight)
     trained = train(
         rows,
-        guide,
-        rows.all_rows(len(kept)),
+        Guide.start(whitening, kl_weight),
+        rows.all_rows(len(index)),
         num_steps=variational.num_steps,
         learning_rate=variational.learning_rate,
         generator=generator,
@@ -264,9 +234,14 @@ def _variational(
     )
     finite = torch.isfinite(trained.elbo) & torch.isfinite(trained.guide.mean).all(dim=-1)
     _require(finite, "SVI")
-    best = _best(trained.elbo, finite, options.num_restarts)
+    score = torch.where(finite, trained.elbo, -torch.inf)
+    alike = finite & same_labelling(rows, trained.guide.center, int(score.argmax()))
+    best = _best(score, alike, options.num_restarts)
     reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
-    reason += f"; the {len(best)} of {len(kept)} with the largest ELBO kept"
+    reason += (
+        f"; kept the {len(best)} restarts with the largest ELBO of the {int(alike.sum())} that "
+        f"label the regimes as the best of all {len(usable)} does"
+    )
     log.add("SVI", reason, variational.num_steps, _trace(trained.neg_elbo))
     trained = Trained(
         trained.guide.select(best), trained.neg_elbo, trained.elbo[best], trained.settled

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.distributions import Independent, LogNormal, Normal, biject_to
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from bayes_hybrid.inference.simplify import simplify
 from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup
 
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
@@ -56,6 +57,32 @@ class Site:
     def stop(self) -> int:
         """One past the last index in the flat vector."""
         return self.start + torch.Size(self.free_shape).numel()
+
+
+@dataclass(frozen=True, eq=False)
+class FixedNormals:
+    """Independent Normal priors of a flat vector, for the entries that have one.
+
+    Args:
+        location: ``[P]``, 0 for other entries.
+        scale: ``[P]``, 1 for other entries.
+        feature: 1 for entries that shape hidden features, else 0.
+        rest: 1 for the remaining entries with such a prior, else 0.
+    """
+
+    location: Tensor
+    scale: Tensor
+    feature: Tensor
+    rest: Tensor
+
+    def log_prob(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Summed log densities of the features' entries and of the rest."""
+        square = -0.5 * ((theta - self.location) / self.scale).square()
+        constant = -self.scale.log() - _HALF_LOG_2PI
+        feature, rest = (
+            (square * share).sum() + (constant * share).sum() for share in (self.feature, self.rest)
+        )
+        return feature, rest
 
 
 class SiteTable:
@@ -102,32 +129,51 @@ class SiteTable:
         """Boolean ``[P]``: entries that shape hidden features."""
         return self.mask(*(group for group in SiteGroup if group.is_feature))
 
-    @cached_property
-    def is_normal(self) -> Tensor:
-        """Boolean ``[P]``: entries whose prior is a fixed Normal in unconstrained space."""
-        return torch.cat(
-            [torch.full((site.stop - site.start,), site.normal is not None) for site in self.sites]
-        )
-
-    def normal_priors(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Location and scale of the fixed Normal priors (0 and 1 elsewhere), and 1 for features."""
-        locations, scales = [], []
+    def fixed_normals(self, like: Tensor) -> FixedNormals:
+        """The priors that are a fixed Normal in unconstrained space, on ``like``'s device."""
+        size = self.num_parameters
+        location, is_normal = torch.zeros(2, size, dtype=torch.float64)
+        scale = torch.ones_like(location)
         for site in self.sites:
-            size = site.stop - site.start
-            location, scale = site.normal or (torch.zeros(size), torch.ones(size))
-            locations.append(location.to(like))
-            scales.append(scale.to(like))
-        return torch.cat(locations), torch.cat(scales), self.feature_mask.to(like)
+            if site.normal is not None:
+                entries = slice(site.start, site.stop)
+                location[entries], scale[entries] = site.normal[0].cpu(), site.normal[1].cpu()
+                is_normal[entries] = 1.0
+        feature = is_normal * self.feature_mask
+        values = (location, scale, feature, is_normal - feature)
+        return FixedNormals(*(value.to(like) for value in values))
 
     def constrain(self, theta: Tensor) -> dict[str, Tensor]:
         """Named constrained values ``[..., *shape]`` from flat vectors ``[..., P]``."""
         batch = theta.shape[:-1]
-        return {
-            site.name: site.transform(
-                theta[..., site.start : site.stop].reshape((*batch, *site.free_shape))
-            )
-            for site in self.sites
-        }
+        # One split, whose gradient is one concatenation; a slice's is a whole vector of zeros.
+        parts = list(theta.split([site.stop - site.start for site in self.sites], dim=-1))
+        for transform, members in self._elementwise:
+            joined = transform(torch.cat([parts[i] for i in members], dim=-1))
+            pieces = joined.split([parts[i].shape[-1] for i in members], dim=-1)
+            for i, piece in zip(members, pieces, strict=True):
+                parts[i] = piece
+        elementwise = {i for _, members in self._elementwise for i in members}
+        values = {}
+        for i, (site, part) in enumerate(zip(self.sites, parts, strict=True)):
+            value = part.reshape((*batch, *site.free_shape))
+            values[site.name] = value if i in elementwise else site.transform(value)
+        return values
+
+    @cached_property
+    def _elementwise(self) -> list[tuple[torch.distributions.Transform, list[int]]]:
+        """Sites that share a transform of single numbers, applied to all of them at once."""
+        groups: list[tuple[torch.distributions.Transform, list[int]]] = []
+        for i, site in enumerate(self.sites):
+            if site.transform.domain.event_dim or site.transform.codomain.event_dim:
+                continue
+            for transform, members in groups:
+                if transform == site.transform:
+                    members.append(i)
+                    break
+            else:
+                groups.append((site.transform, [i]))
+        return groups
 
     def flatten(self, values: Mapping[str, Tensor], batch_dims: int = 0) -> Tensor:
         """The inverse of :meth:`constrain`."""
@@ -174,7 +220,12 @@ def quiet_pyro() -> Iterator[None]:
 
 
 def _terms(
-    model: HybridModel, table: SiteTable, theta: Tensor, x: Tensor, y: Tensor
+    model: HybridModel,
+    table: SiteTable,
+    normals: FixedNormals,
+    theta: Tensor,
+    x: Tensor,
+    y: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Log prior of features, log prior of the rest, row log likelihoods, for one ``theta [P]``.
 
@@ -183,12 +234,8 @@ def _terms(
     values = table.constrain(theta)
     conditioned = poutine.condition(model.marginal, data=values)
     nodes: Mapping[str, Any] = poutine.trace(conditioned).get_trace(x, y).nodes
-    location, scale, feature_share = table.normal_priors(theta)
     # One expression for all fixed Normal priors: site by site they were most of the graph.
-    normal = -0.5 * ((theta - location) / scale).square() - scale.log() - _HALF_LOG_2PI
-    normal = torch.where(table.is_normal.to(theta.device), normal, 0.0)
-    feature = (normal * feature_share).sum()
-    rest = (normal * (1.0 - feature_share)).sum()
+    feature, rest = normals.log_prob(theta)
     for site in table.sites:
         if site.normal is not None:
             continue
@@ -223,6 +270,7 @@ class LogJoint:
         """Lay out the sites; recording happens at the first call."""
         self.model = model
         self.table = SiteTable.of(model, x)
+        self._normals = self.table.fixed_normals(x)
         self.batch = batch
         self.compiled = compiled
         self._records: dict[tuple[Any, ...], Callable[..., Any]] = {}
@@ -232,6 +280,11 @@ class LogJoint:
         self, theta: Tensor, x: Tensor, y: Tensor, row_weights: Tensor, feature_weight: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and its gradient ``[C, P]``."""
+        if theta.shape[0] == self.batch:
+            result: tuple[Tensor, Tensor] = self._run(
+                _VALUE_AND_GRAD, (theta, x, y, row_weights, feature_weight)
+            )
+            return result
         parts = [
             self._run(_VALUE_AND_GRAD, (theta[i], x, y, row_weights[i], feature_weight[i]))
             for i in self._pieces(theta)
@@ -279,7 +332,7 @@ class LogJoint:
         theta = theta.detach().requires_grad_()
 
         def one(flat: Tensor, weights: Tensor, scale: Tensor) -> Tensor:
-            feature, rest, rows = _terms(self.model, self.table, flat, x, y)
+            feature, rest, rows = _terms(self.model, self.table, self._normals, flat, x, y)
             return rest + scale * feature + (weights * rows).sum()
 
         value = torch.func.vmap(one)(theta, row_weights, feature_weight)
@@ -287,7 +340,9 @@ class LogJoint:
         return value.detach(), gradient
 
     def _log_likelihood(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        return torch.func.vmap(lambda flat: _terms(self.model, self.table, flat, x, y)[2])(theta)
+        return torch.func.vmap(
+            lambda flat: _terms(self.model, self.table, self._normals, flat, x, y)[2]
+        )(theta)
 
     def _run(self, name: str, arguments: tuple[Tensor, ...]) -> Any:  # noqa: ANN401
         key = _key(name, arguments)
@@ -296,10 +351,7 @@ class LogJoint:
             # A plain function: make_fx counts a bound method's self as an input.
             with quiet_pyro():
                 record = make_fx(lambda *inputs: function(*inputs))(*arguments)
-            # The program also builds the priors that are evaluated apart.
-            record.graph.eliminate_dead_code()
-            record.recompile()
-            self._records[key] = record
+            self._records[key] = simplify(record)
         return self._records[key](*arguments)
 
 

@@ -126,7 +126,7 @@ def _dense(rows: Rows, states: list[Tensor]) -> Whitening:
     """Whiten every entry by the curvature averaged over ``states``, about the first."""
     block = torch.arange(states[0].shape[-1], device=states[0].device)
     precision = torch.stack([curvature(rows, state, block) for state in states]).mean(0)
-    return whiten(states[0], precision, block, 1.0)
+    return whiten(states[0], precision, block, states[0].new_ones(len(states[0])))
 
 
 def _kept(num_iterations: int, num_draws: int) -> frozenset[int]:

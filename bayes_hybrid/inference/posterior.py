@@ -139,7 +139,7 @@ class Posterior:
         target = self._target(y)
         parts = []
         for rows, regimes in self._chunks(x):
-            terms = self._predictive(regimes).log_prob(target[rows]).double()
+            terms = self._predictive(regimes).log_prob(target[rows])
             parts.append(torch.logsumexp(terms, dim=0) - math.log(terms.shape[0]))
         return _numpy(torch.cat(parts)) - math.log(self._y_scale)
 
@@ -160,10 +160,7 @@ class Posterior:
         levels = checks.probabilities(probs)
         parts = []
         for _, regimes in self._chunks(x):
-            double = Regimes(
-                regimes.log_weights.double(), regimes.locations.double(), regimes.scales.double()
-            )
-            parts.append(_quantiles(self._predictive(double), levels.tolist()))
+            parts.append(_quantiles(self._predictive(regimes), levels.tolist()))
         return _numpy(self._y_units(torch.cat(parts)))
 
     def regime_probability(self, x: ArrayLike, y: ArrayLike | None = None) -> FloatArray:
@@ -176,7 +173,7 @@ class Posterior:
         target = None if y is None else self._target(y)
         parts = []
         for rows, regimes in self._chunks(x):
-            terms = regimes.log_weights.double()
+            terms = regimes.log_weights
             if target is not None:
                 terms = terms + self._predictive(regimes).log_likelihoods(target[rows])
             parts.append(torch.softmax(torch.logsumexp(terms, dim=0), dim=-1))
@@ -220,8 +217,9 @@ class Posterior:
     def _chunks(self, x: ArrayLike, order: Tensor | None = None) -> Iterator[tuple[slice, Regimes]]:
         """Gate and experts of every draw, ``[S', rows, K]``, a chunk of rows at a time."""
         scaled = self.x_scaling.transform(np.asarray(x, dtype=np.float64))
-        inputs = torch.as_tensor(scaled).to(self.theta)
-        flat = self.theta.reshape(-1, self.theta.shape[-1])
+        # Draws are float32, sums over them are not: a prediction must not depend on its neighbours.
+        inputs = torch.as_tensor(scaled, device=self.theta.device)
+        flat = self.theta.double().reshape(-1, self.theta.shape[-1])
         flat = flat if order is None else flat[order]
         # The widest hidden layer counts, not only the K outputs.
         width = max(self.num_regimes, flat.shape[-1] // max(1, self.model.num_features) // 4)
@@ -233,10 +231,10 @@ class Posterior:
 
     def _target(self, y: ArrayLike) -> Tensor:
         scaled = self.y_scaling.transform(np.asarray(y, dtype=np.float64))
-        return torch.as_tensor(scaled).to(self.theta)
+        return torch.as_tensor(scaled, device=self.theta.device)
 
     def _y_units(self, value: Tensor) -> Tensor:
-        return value.double() * self._y_scale + float(self.y_scaling.mean)
+        return value * self._y_scale + float(self.y_scaling.mean)
 
     def _by_restart(self, value: Tensor) -> FloatArray:
         return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))

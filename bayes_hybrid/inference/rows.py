@@ -59,7 +59,17 @@ class Rows:
     def gradient(
         self, theta: Tensor, row_weights: Tensor, feature_weight: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Log joint ``[C]`` and gradient ``[C, P]``, on a minibatch scaled by N / B if B < N."""
+        """Log joint ``[C]`` and gradient ``[C, P]``, on a minibatch scaled by N / B if B < N.
+
+        For an optimiser: entries of the gradient that are not finite are zero.  Their restart is
+        judged by its value, and the others go on.
+        """
+        value, gradient = self._stochastic(theta, row_weights, feature_weight)
+        return value, torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
+
+    def _stochastic(
+        self, theta: Tensor, row_weights: Tensor, feature_weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
         if self.batch_size >= self.num_rows:
             return self.joint.value_and_grad(theta, self.x, self.y, row_weights, feature_weight)
         index = torch.randint(
@@ -117,3 +127,21 @@ def held_out_score(log_likelihood: Tensor, row_weights: Tensor) -> Tensor:
     left_out = (row_weights == 0).to(log_likelihood.dtype)
     left_out = torch.where(left_out.sum(-1, keepdim=True) > 0, left_out, 1.0)
     return (log_likelihood * left_out).sum(-1) / left_out.sum(-1)
+
+
+def pooled_score(log_likelihood: Tensor, row_weights: Tensor) -> float:
+    """Mean log density of the rows, each under the mixture of the restarts that left it out.
+
+    ::
+
+        mean_n log mean_{c: w_cn = 0} p_c(y_n | x_n)
+
+    Restarts that are not finite are left aside; where no restart left a row out, all count.
+    """
+    left_out = row_weights == 0
+    left_out = left_out | ~left_out.any()
+    usable = left_out & torch.isfinite(log_likelihood).all(-1, keepdim=True)
+    terms = torch.where(usable, log_likelihood.double(), -torch.inf)
+    count = usable.sum(0)
+    density = torch.logsumexp(terms, dim=0) - count.log()
+    return float(density[count > 0].mean())

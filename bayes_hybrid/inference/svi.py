@@ -10,7 +10,7 @@ from bayes_hybrid.inference.adam import Adam
 from bayes_hybrid.inference.guides import Guide, Whitening
 from bayes_hybrid.inference.options import Variational
 from bayes_hybrid.inference.progress import Progress
-from bayes_hybrid.inference.rows import Rows, held_out_score
+from bayes_hybrid.inference.rows import Rows, pooled_score
 
 # The ELBO of a restart is its mean over this last part of the run, where the step is small.
 _TAIL = 0.1
@@ -67,7 +67,7 @@ def train(
         num_steps=num_steps,
         final=0.02,
         decay=0.999,
-        shares=(1.0, 1.0, 1.0, _OFF_DIAGONAL_SHARE)[: len(guide.parameters)],
+        shares=(1.0, 1.0, 1.0, _OFF_DIAGONAL_SHARE),
     )
     losses = guide.mean.new_empty(num_steps, count)
     for step in range(num_steps):
@@ -106,9 +106,10 @@ def choose_kl_weight(
 ) -> tuple[float, dict[float, float]]:
     """The features' KL weight with the best held-out log density, and every candidate's score.
 
-    Each candidate is trained for ``selection_steps`` on the folds' training rows and scored by the
-    log mean density over draws on the rows left out: its mean over rows, and of those the median
-    over restarts, because a restart that fails alone is outweighed in the posterior.
+    Each candidate is trained for ``selection_steps`` on the folds' training rows and scored as it
+    will be used, as one posterior: a row's density is the mean over the draws of all the restarts
+    that did not see it (:func:`pooled_score`).  Restarts judged one by one ask for more
+    regularisation than their mixture needs.
     """
     if len(options.kl_weights) == 1:
         return options.kl_weights[0], {}
@@ -127,7 +128,7 @@ def choose_kl_weight(
         draws = sample(trained.guide, _SCORE_DRAWS, generator)
         terms = torch.stack([rows.log_likelihood(draws[:, s]) for s in range(_SCORE_DRAWS)])
         density = torch.logsumexp(terms, dim=0) - math.log(_SCORE_DRAWS)
-        scores[kl_weight] = float(held_out_score(density, row_weights).nanmedian())
+        scores[kl_weight] = pooled_score(density, row_weights)
     finite = {weight: score for weight, score in scores.items() if math.isfinite(score)}
     best = max(finite, key=finite.__getitem__) if finite else options.kl_weights[0]
     return best, scores

@@ -15,6 +15,9 @@ from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.rows import Rows, held_out_score
 from bayes_hybrid.models.base import SiteGroup
 
+# What a cut leaves of the step.
+_CUT = 0.1
+
 
 @dataclass(frozen=True, eq=False)
 class Started:
@@ -57,37 +60,62 @@ def warm_start(
     on the features, because a noise scale that is free from the start explains the hard rows away.
     """
     theta = prior_draws(rows.joint, rows.x, num_restarts, seed)
-    weights = rows.folds(num_restarts, options.num_folds)
-    ones = theta.new_ones(num_restarts)
-    slopes = rows.joint.table.mask(SiteGroup.SCALE_SLOPES).to(theta.device)
-    theta[:, slopes] *= 1e-3
-    free = torch.where(slopes, 0.0, 1.0).to(theta.dtype)
-    adam = Adam(
-        [theta],
-        learning_rate=options.learning_rate,
-        num_steps=options.max_steps,
-        final=0.05,
-        decay=0.99,
-    )
-    best, best_step, best_score = theta.clone(), 0, float("-inf")
-    scores: list[float] = []
-    since = 0
-    for step in range(1, options.max_steps + 1):
-        _, gradient = rows.gradient(theta, weights, ones)
-        adam.ascend([gradient * free])
-        if step % options.check_every and step < options.max_steps:
-            continue
-        progress("warm start", step, options.max_steps)
-        score = float(held_out_score(rows.log_likelihood(theta), weights).nanmedian())
-        scores.append(score)
-        since += 1
-        if score > best_score:
-            best, best_step, best_score, since = theta.clone(), step, score, 0
-        elif bool((free == 0).any()):
-            free, since = torch.ones_like(free), 0
-        if since >= options.patience:
-            return Started(best, weights, best_step, True, tuple(scores))
-    return Started(best, weights, best_step, _levelled_off(scores), tuple(scores))
+    climb = _Climb(rows, theta, rows.folds(num_restarts, options.num_folds), options, progress)
+    settled = climb.run(options.learning_rate)
+    for cut in range(1, options.num_cuts + 1):
+        settled &= climb.run(options.learning_rate * _CUT**cut)
+    return Started(climb.best, climb.weights, climb.best_step, settled, tuple(climb.scores))
+
+
+class _Climb:
+    """The best point so far, and what was tried on the way."""
+
+    def __init__(
+        self, rows: Rows, theta: Tensor, weights: Tensor, options: WarmStart, progress: Progress
+    ) -> None:
+        self.weights, self.scores, self.best_step = weights, list[float](), 0
+        self._rows, self._options, self._progress = rows, options, progress
+        slopes = rows.joint.table.mask(SiteGroup.SCALE_SLOPES).to(theta.device)
+        theta[:, slopes] *= 1e-3
+        self.best, self._best_score, self._step = theta, float("-inf"), 0
+        self._free = torch.where(slopes, 0.0, 1.0).to(theta.dtype)
+
+    def run(self, learning_rate: float) -> bool:
+        """Climb on from the best point; whether held-out density stopped improving in time."""
+        options, theta, since = self._options, self.best.clone(), 0
+        ones = theta.new_ones(len(theta))
+        adam = Adam(
+            [theta],
+            learning_rate=learning_rate,
+            num_steps=options.max_steps,
+            final=0.05,
+            decay=0.99,
+        )
+        first = len(self.scores)
+        for step in range(1, options.max_steps + 1):
+            gradient = self._rows.gradient(theta, self.weights, ones)[1]
+            adam.ascend([gradient * self._free])
+            self._step += 1
+            if step % options.check_every and step < options.max_steps:
+                continue
+            total = options.max_steps * (1 + options.num_cuts)
+            self._progress("warm start", self._step, total)
+            since = 0 if self._check(theta) else since + 1
+            if since and bool((self._free == 0).any()):
+                self._free, since = torch.ones_like(self._free), 0
+            if since >= options.patience:
+                return True
+        return _levelled_off(self.scores[first:])
+
+    def _check(self, theta: Tensor) -> bool:
+        """Record the held-out score, and the point if it is the best so far."""
+        score = held_out_score(self._rows.log_likelihood(theta), self.weights).nanmedian()
+        self.scores.append(float(score))
+        better = self.scores[-1] > self._best_score
+        if better:
+            self.best, self.best_step = theta.clone(), self._step
+            self._best_score = self.scores[-1]
+        return better
 
 
 def _levelled_off(scores: list[float]) -> bool:

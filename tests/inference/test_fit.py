@@ -38,7 +38,6 @@ def _options(**settings):
         "num_candidates": 3,
         "warm_start": WarmStart(max_steps=40, check_every=20),
         "variational": Variational(
-            screening_steps=12,
             num_steps=30,
             selection_steps=6,
             kl_weights=(0.0, 1.0),
@@ -103,16 +102,16 @@ def test_contract(model, refinement):
 @pytest.mark.parametrize("refinement", [Refinement(mode="never"), _HMC], ids=["svi", "hmc"])
 def test_stages_and_status(refinement):
     done = _fit(options=_options(refinement=refinement))
-    names = ["recording", "warm start", "SVI, all candidates", "choice of the KL weight", "SVI"]
+    names = ["recording", "warm start", "choice of the KL weight", "SVI"]
     if refinement.mode == "always":
         names.append("refinement (HMC)")
     assert [stage.name for stage in done.stages] == names
     assert all(stage.reason and stage.seconds >= 0 and stage.steps >= 0 for stage in done.stages)
     steps = {stage.name: stage.steps for stage in done.stages}
-    assert (steps["SVI, all candidates"], steps["SVI"]) == (12, 30)
+    assert steps["SVI"] == 30
     assert steps["choice of the KL weight"] == 2 * 6
-    assert len(done.stages[1].trace) == 2  # 40 steps, a check every 20
-    assert len(done.stages[4].trace) == 30
+    assert len(done.stages[1].trace) == 2 * 2  # 40 steps, a check every 20, and again after the cut
+    assert len(done.stages[3].trace) == 30
     assert done.seconds == pytest.approx(sum(stage.seconds for stage in done.stages))
     assert re.fullmatch(r"[A-Z].*\.", done.status)
     assert done.converged == done.status.startswith("Converged")
@@ -128,9 +127,7 @@ def test_an_unfinished_warm_start_says_what_to_do():
 
 
 def test_traces_are_thinned():
-    variational = Variational(
-        screening_steps=5, num_steps=1_000, selection_steps=5, kl_weights=(0.0,), num_draws=2
-    )
+    variational = Variational(num_steps=1_000, selection_steps=5, kl_weights=(0.0,), num_draws=2)
     done = _fit(options=_options(variational=variational))
     assert 100 <= len(done.stages[-1].trace) <= 400
     # A single candidate weight needs no trial.
@@ -214,7 +211,6 @@ def test_progress_reports_every_stage():
     _fit(
         options=_options(
             variational=Variational(
-                screening_steps=50,
                 num_steps=100,
                 selection_steps=50,
                 kl_weights=(0.0, 1.0),
@@ -227,7 +223,6 @@ def test_progress_reports_every_stage():
     stages = list(dict.fromkeys(stage for stage, _, _ in calls))
     assert stages == [
         "warm start",
-        "SVI, all candidates",
         "KL weight 0",
         "KL weight 1",
         "SVI",
@@ -405,9 +400,7 @@ def test_finds_the_closed_form(mode):
         num_restarts=4,
         num_candidates=4,
         warm_start=WarmStart(max_steps=500),
-        variational=Variational(
-            screening_steps=500, num_steps=2_000, kl_weights=(0.0,), num_draws=300
-        ),
+        variational=Variational(num_steps=2_000, kl_weights=(0.0,), num_draws=300),
         refinement=Refinement(mode=mode, num_warmup=150, num_iterations=300, num_leapfrog=8),
         compile="never",
     )

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal
 
-from bayes_hybrid.inference.guides import Guide, Whitening, head_whitening
+from bayes_hybrid.inference.guides import Guide, Whitening, feature_scale, head_whitening
 from bayes_hybrid.inference.progress import silent
 from bayes_hybrid.inference.svi import _settled, sample, train
 from tests.inference.linear import closed_form, log_evidence, problem
@@ -16,6 +16,10 @@ _COUNT = 3
 # Two orders of summation in float64.
 _EXACT: Any = {"rtol": 1e-10, "atol": 1e-9}
 _PRIOR_SCALE = torch.tensor([1.0, 1.0, 1.0, 2.0], dtype=torch.float64)
+
+
+def _generator():
+    return torch.Generator().manual_seed(0)
 
 
 def _whitening(*, features, like, scale=0.3):
@@ -31,9 +35,9 @@ def _whitening(*, features, like, scale=0.3):
     )
 
 
-def _guide(kl_weight, *, features, full_rank=True):
+def _guide(kl_weight, *, features):
     whitening = _whitening(features=features, like=torch.float64)
-    guide = Guide.start(whitening, kl_weight, full_rank=full_rank)
+    guide = Guide.start(whitening, kl_weight)
     for parameter in guide.parameters:
         parameter += 0.3 * torch.randn(parameter.shape, dtype=torch.float64)
     return guide
@@ -42,7 +46,7 @@ def _guide(kl_weight, *, features, full_rank=True):
 def _free(guide):
     """Copies of the parameters by name, to differentiate with respect to."""
     names = ("mean", "log_diagonal", "log_spread", "lower")
-    assert len(guide.parameters) == (4 if guide.full_rank else 3)
+    assert len(guide.parameters) == len(names)
     return {name: getattr(guide, name).clone().requires_grad_() for name in names}
 
 
@@ -70,11 +74,10 @@ def _reference(guide, free):
     return joint, center, whitening.feature_scale * log_spread.exp()
 
 
-@pytest.mark.parametrize("full_rank", [True, False])
 @pytest.mark.parametrize("features", [1, 3])
 @pytest.mark.parametrize("kl_weight", [0.0, 0.3, 1.0])
-def test_entropy(kl_weight, features, full_rank):
-    guide = _guide(kl_weight, features=features, full_rank=full_rank)
+def test_entropy(kl_weight, features):
+    guide = _guide(kl_weight, features=features)
     joint, center, spread = _reference(guide, vars(guide))
     expected = joint.entropy()
     if kl_weight > 0:
@@ -82,11 +85,10 @@ def test_entropy(kl_weight, features, full_rank):
     torch.testing.assert_close(guide.entropy(), expected, **_EXACT)
 
 
-@pytest.mark.parametrize("full_rank", [True, False])
 @pytest.mark.parametrize("features", [1, 3])
 @pytest.mark.parametrize("kl_weight", [0.0, 1.0])
-def test_draws_have_the_guides_moments(kl_weight, features, full_rank):
-    guide = _guide(kl_weight, features=features, full_rank=full_rank)
+def test_draws_have_the_guides_moments(kl_weight, features):
+    guide = _guide(kl_weight, features=features)
     joint, center, spread = _reference(guide, vars(guide))
     draws = sample(guide, 20_000, torch.Generator().manual_seed(0))
     assert draws.shape == (_COUNT, 20_000, 4)
@@ -113,13 +115,12 @@ def test_draws_have_the_guides_moments(kl_weight, features, full_rank):
     assert bool((own.feature_scale == 0.7).all())
 
 
-@pytest.mark.parametrize("full_rank", [True, False])
 @pytest.mark.parametrize("slopes_are_features", [True, False])
 @pytest.mark.parametrize("kl_weight", [0.0, 0.3, 1.0])
-def test_gradients_are_those_of_the_elbo(kl_weight, slopes_are_features, full_rank):
+def test_gradients_are_those_of_the_elbo(kl_weight, slopes_are_features):
     model, rows = problem(dtype=torch.float64, slopes_are_features=slopes_are_features)
     count = 3 if slopes_are_features else 0
-    guide = _guide(kl_weight, features=count, full_rank=full_rank)
+    guide = _guide(kl_weight, features=count)
     prior_weight = kl_weight or 1.0  # a point sits at the maximum of the ELBO, prior included
     noise = torch.randn(_COUNT, 4, dtype=torch.float64)
     free = _free(guide)
@@ -165,7 +166,7 @@ def test_whitening_inverts_the_curvature(dtype, tolerance):
     # The log joint is quadratic, so central differences are exact but for rounding, which at
     # a step of 2e-3 is worth a relative 1e-4 in float32 and 1e-12 in float64.
     model, rows = problem(dtype=dtype)
-    whitening = head_whitening(rows, torch.randn(_COUNT, 4, dtype=dtype))
+    whitening = head_whitening(rows, torch.randn(_COUNT, 4, dtype=dtype), _generator())
     _, covariance = closed_form(model, rows.x, rows.y)
     found = (whitening.block_factor @ whitening.block_factor.mT).double()
     scale = covariance.diagonal().sqrt()
@@ -179,9 +180,24 @@ def test_whitening_survives_a_restart_that_is_not_finite():
     _, rows = problem()
     theta = torch.zeros(2, 4)
     theta[0] = math.nan
-    whitening = head_whitening(rows, theta)
-    alone = head_whitening(rows, theta[1:])
+    whitening = head_whitening(rows, theta, _generator())
+    alone = head_whitening(rows, theta[1:], _generator())
     assert torch.equal(whitening.block_factor[1], alone.block_factor[0])
+
+
+@pytest.mark.parametrize(("noise", "expected"), [(2.0, 0.1), (0.02, None), (1e-5, 0.003)])
+def test_features_step_by_their_own_curvature(noise, expected):
+    model, rows = problem(slopes_are_features=True, dtype=torch.float64, noise=noise)
+    theta = torch.zeros(_COUNT, 4, dtype=torch.float64)
+    features = torch.arange(3)
+    unit = feature_scale(rows, theta, features, _generator())
+    if expected is None:
+        _, covariance = closed_form(model, rows.x, rows.y)
+        mean = float(torch.linalg.inv(covariance).diagonal()[:3].mean())
+        # Eight probes know the trace of a 3 x 3 matrix up to its off-diagonal entries.
+        assert unit.tolist() == pytest.approx([10.0 / mean**0.5] * _COUNT, rel=0.3)
+    else:
+        assert unit.tolist() == pytest.approx([expected] * _COUNT)
 
 
 def _round(scale, center):
@@ -189,18 +205,6 @@ def _round(scale, center):
     entries, centers = torch.arange(4), torch.full((_COUNT, 4), center)
     factor = scale * torch.eye(4).expand(_COUNT, 4, 4)
     return Whitening(centers, entries, entries[:0], factor, centers[:, :0])
-
-
-def test_diagonal_guide_keeps_the_whitenings_shape():
-    _, rows = problem()
-    whitening = head_whitening(rows, torch.zeros(_COUNT, 4))
-    trained = _train(rows, Guide.start(whitening, 0.0, full_rank=False))
-    # The whitening's shape is the exact one, so its scale is left: one.
-    assert float(trained.guide.log_diagonal.abs().max()) < _SVI_ERROR
-    assert not bool(trained.guide.lower.any())
-    freed = trained.guide.freed()
-    assert len(freed.parameters) == 4
-    assert torch.equal(freed.draw(torch.ones(_COUNT, 4)), trained.guide.draw(torch.ones(_COUNT, 4)))
 
 
 def _train(rows, guide, **settings: Any):
@@ -228,7 +232,7 @@ def test_full_rank_svi_finds_the_closed_form(start):
     mean, covariance = closed_form(model, rows.x, rows.y)
     sd = covariance.diagonal().sqrt()
     if start == "laplace":
-        whitening = head_whitening(rows, torch.zeros(_COUNT, 4))
+        whitening = head_whitening(rows, torch.zeros(_COUNT, 4), _generator())
     else:
         whitening = _round(0.3, 0.0)
     # From a wrong shape the off-diagonal entries have some way to go.
@@ -254,7 +258,7 @@ def test_feature_block_finds_its_own_optimum(kl_weight):
     model, rows = problem(slopes_are_features=True)
     mean, covariance = closed_form(model, rows.x, rows.y)
     precision = torch.linalg.inv(covariance).diagonal()
-    guide = Guide.start(head_whitening(rows, torch.zeros(_COUNT, 4)), kl_weight)
+    guide = Guide.start(head_whitening(rows, torch.zeros(_COUNT, 4), _generator()), kl_weight)
     trained = _train(rows, guide, num_steps=4_000, learning_rate=0.05)
     guide = trained.guide
     # A factorised Gaussian has the exact mean, and the precisions of the conditionals.

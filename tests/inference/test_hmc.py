@@ -40,7 +40,7 @@ def _refine(rows, guide, options, num_draws, seed=0, progress=silent):
 def test_finds_the_closed_form(max_dense, start):
     model, rows = problem(batch=_CHAINS)
     mean, covariance = closed_form(model, rows.x, rows.y)
-    laplace = Guide.start(head_whitening(rows, torch.zeros(_CHAINS, 4)), 0.0)
+    laplace = Guide.start(head_whitening(rows, torch.zeros(_CHAINS, 4), torch.Generator()), 0.0)
     options = Refinement(num_warmup=150, num_iterations=250, num_leapfrog=8, max_dense=max_dense)
     guide = laplace if start == "laplace" else _wrong_guide(0.1)
     chains = _refine(rows, guide, options, 250)
@@ -81,7 +81,7 @@ def test_finds_a_needle():
 
 def test_energy_is_that_of_the_target():
     model, rows = problem(batch=_CHAINS)
-    guide = Guide.start(head_whitening(rows, torch.zeros(_CHAINS, 4)), 0.0)
+    guide = Guide.start(head_whitening(rows, torch.zeros(_CHAINS, 4), torch.Generator()), 0.0)
     options = Refinement(num_warmup=100, num_iterations=200, num_leapfrog=6)
     chains = _refine(rows, guide, options, 200)
     value = torch.stack([rows.full_gradient(chains.draws[:, s])[0] for s in range(200)], dim=1)

@@ -27,10 +27,9 @@ def test_refinement_goes_by_its_budget(mode, small, large):
     assert refinement.wanted(1_000_000, 1_000, 8) is large
 
 
-def test_candidates_are_fewer_where_steps_are_dear():
-    options = FitOptions(num_restarts=4)
-    assert options.candidates(100, 100) > options.candidates(10_000, 1_000) >= 4
-    assert FitOptions(num_restarts=4, num_candidates=5).candidates(100, 100) == 5
+def test_half_as_many_candidates_again_as_restarts():
+    assert [FitOptions(num_restarts=count).candidates for count in (1, 2, 16)] == [1, 3, 24]
+    assert FitOptions(num_restarts=4, num_candidates=5).candidates == 5
 
 
 @pytest.mark.parametrize(("num_rows", "rows"), [(3, 3), (4_096, 4_096), (4_097, 512)])

@@ -1,12 +1,13 @@
 """Folds, minibatches and chunks."""
 
+import math
 from typing import Any
 
 import pytest
 import torch
 
 from bayes_hybrid.inference import rows as rows_module
-from bayes_hybrid.inference.rows import Rows, held_out_score
+from bayes_hybrid.inference.rows import Rows, held_out_score, pooled_score
 from tests.inference.linear import problem
 
 # Two orders of summation in float64.
@@ -72,3 +73,26 @@ def test_held_out_score():
     weights = torch.tensor([[0.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
     # Of the rows left out; of all rows where none is.
     assert held_out_score(log_likelihood, weights).tolist() == [1.5, 3.0]
+
+
+def test_pooled_score():
+    density = torch.tensor([[0.1, 0.2, 0.4], [0.3, 0.6, 0.5], [0.5, math.nan, 0.5]])
+    weights = torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    # Row 1 was left out by the first two, row 2 by the first; the third restart is lost, and with
+    # it row 3, which only it left out.
+    expected = 0.5 * (math.log((0.1 + 0.3) / 2) + math.log(0.2))
+    assert pooled_score(density.log(), weights) == pytest.approx(expected, rel=1e-6)
+    # Where nothing was left out, every row counts, under all restarts.
+    expected = sum(math.log((a + b) / 2) for a, b in density[:2].T.tolist()) / 3
+    assert pooled_score(density[:2].log(), torch.ones(2, 3)) == pytest.approx(expected, rel=1e-6)
+    assert math.isnan(pooled_score(torch.full((2, 3), math.nan), weights[:2]))
+
+
+def test_optimisers_get_finite_gradients():
+    _, rows = problem(5, batch=2)
+    theta = torch.zeros(2, 4)
+    theta[0] = math.nan
+    value, gradient = rows.gradient(theta, rows.all_rows(2), torch.ones(2))
+    assert torch.isnan(value).tolist() == [True, False]
+    assert bool(torch.isfinite(gradient).all())
+    assert bool(gradient[1].any())
