@@ -17,15 +17,18 @@ def _start(noise, **settings):
 
 
 def test_restarts_climb_to_the_mode_of_their_own_rows():
-    model, rows, started = _start(0.05)
+    model, rows, started = _start(0.5)
     assert started.settled
     assert started.steps <= 6_000
+    errors = []
     for theta, weights in zip(started.theta, started.row_weights, strict=True):
         kept = weights > 0
         mean, covariance = closed_form(model, rows.x[kept], rows.y[kept])
-        # Prior draws are a hundred posterior sds away; the end is where the density of the rows
-        # left out is best, which is some two sds from the mode, and not the mode itself.
-        assert float(((theta - mean) / covariance.diagonal().sqrt()).abs().max()) < 4.0
+        errors.append(float(((theta - mean) / covariance.diagonal().sqrt()).abs().max()))
+    # Prior draws are some ten posterior sds away.  The climb ends for all when the median restart's
+    # held-out density no longer improves, which is near the mode, and one may lag behind.
+    assert sorted(errors)[len(errors) // 2] < 1.0
+    assert max(errors) < 5.0
 
 
 def test_a_cut_step_goes_on_from_the_best_point():
