@@ -63,7 +63,14 @@ _KINDS: Final = MappingProxyType({"U": "text", "S": "text", "M": "dates", "m": "
 _FARTHEST: Final = 1e15
 # What a single pathway has no use for, and what fit_options says already.
 _OF_MIXTURES: Final = ("gate", "experts")
-_OF_FIT_OPTIONS: Final = ("num_restarts", "refine", "batch_size", "device", "compile")
+_OF_FIT_OPTIONS: Final = (
+    "num_restarts",
+    "num_candidates",
+    "refine",
+    "batch_size",
+    "device",
+    "compile",
+)
 
 
 @final
@@ -93,9 +100,12 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         depth: hidden layers.
         smoothing: base of the Gaussian units: ``"bump"``, ``"step"``, ``"relu"``, ``"identity"``.
         num_restarts: restarts R that make up the posterior (ArviZ's chains).
+        num_candidates: restarts that are trained, of which the R with the largest ELBO are kept;
+            half as many again as R by default.  Many candidates for few restarts make the regimes
+            those of the best mode; many restarts average over modes, which predicts better.
         refine: ``True`` runs HMC after SVI, ``False`` does not, ``"auto"`` where its budget allows.
         fit_options: everything about fitting at once; then ``num_restarts``, ``refine``,
-            ``batch_size``, ``device`` and ``compile`` have to be left alone.
+            ``num_candidates``, ``batch_size``, ``device`` and ``compile`` have to be left alone.
         priors: :class:`~bayes_hybrid.priors.Priors`, in standardised units.
         batch_size: rows per step; by default all up to 4,096, minibatches of 512 beyond.
         device: ``"auto"`` is the GPU where there is one, else the name of a torch device.
@@ -147,6 +157,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         depth: int = 1,
         smoothing: str = "bump",
         num_restarts: int = 16,
+        num_candidates: int | None = None,
         refine: str | bool = "auto",
         fit_options: FitOptions | None = None,
         priors: Priors | None = None,
@@ -165,6 +176,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self.depth = depth
         self.smoothing = smoothing
         self.num_restarts = num_restarts
+        self.num_candidates = num_candidates
         self.refine = refine
         self.fit_options = fit_options
         self.priors = priors
@@ -489,6 +501,7 @@ def _build_options(settings: HybridRegressor) -> FitOptions:
         refine = checks.choice("refine", refine, ("auto",))
     return FitOptions(
         num_restarts=checks.positive_int("num_restarts", settings.num_restarts),
+        num_candidates=settings.num_candidates,
         refinement=Refinement(mode=_REFINE[refine]),
         batch_size=settings.batch_size,
         device=settings.device,

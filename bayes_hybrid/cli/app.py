@@ -122,6 +122,13 @@ def fit(
     num_restarts: Annotated[
         int, typer.Option(help="Independent restarts that make up the posterior.")
     ] = Settings.num_restarts,
+    num_candidates: Annotated[
+        int | None,
+        typer.Option(
+            help="Restarts that are trained, the best of which are kept; half as many again by "
+            "default."
+        ),
+    ] = Settings.num_candidates,
     refine: Annotated[
         str,
         typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never."),
@@ -146,6 +153,7 @@ def fit(
             noise=noise,
             num_units=num_units,
             num_restarts=num_restarts,
+            num_candidates=num_candidates,
             refine=refine,
             seed=seed,
             device=device,

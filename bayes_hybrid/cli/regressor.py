@@ -30,7 +30,12 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     restarts = checks.positive_int("num-restarts", settings.num_restarts)
     num_units = _num_units(settings.num_units)
     # With options of its own, a quick fit must leave the estimator's shorthands alone.
-    shorthands = {"num_restarts": restarts, "refine": refine, "device": settings.device}
+    shorthands = {
+        "num_restarts": restarts,
+        "num_candidates": settings.num_candidates,
+        "refine": refine,
+        "device": settings.device,
+    }
     quick = {"fit_options": _quick_options(settings)}
     return HybridRegressor(
         model=settings.model,

@@ -19,6 +19,7 @@ class Settings:
         noise: ``"input"`` or ``"constant"``.
         num_units: hidden units of each pathway, or ``"auto"``.
         num_restarts: restarts that make up the posterior.
+        num_candidates: restarts that are trained; half as many again by default.
         refine: ``"auto"``, ``"always"`` or ``"never"``.
         seed: everything random is derived from it.
         device: ``"auto"`` or a torch device.
@@ -30,7 +31,8 @@ class Settings:
     likelihood: str = "normal"
     noise: str = "input"
     num_units: str = "auto"
-    num_restarts: int = 8
+    num_restarts: int = 16
+    num_candidates: int | None = None
     refine: str = "auto"
     seed: int = 0
     device: str = "auto"

@@ -124,7 +124,7 @@ def fit(
     refined = options.refinement.wanted(len(inputs), size, options.num_restarts)
     batch = options.candidates
     if device.type == "cpu":
-        batch = min(_BATCH, options.num_restarts)
+        batch = min(_BATCH, options.candidates)
     calls = _expected_calls(options, batch, refined)
     joint = log_joint(model, batch, inputs.dtype, device, compiled=options.compiles(calls))
     batch_size = options.rows_per_step(len(inputs))

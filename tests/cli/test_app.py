@@ -66,7 +66,8 @@ def test_help_names_every_choice():
 
 def test_the_defaults_are_those_of_the_estimator():
     estimator, settings = HybridRegressor().get_params(), Settings()
-    for name in ("model", "gate", "likelihood", "noise", "num_units", "num_restarts", "device"):
+    shared = ("model", "gate", "likelihood", "noise", "num_units", "device")
+    for name in (*shared, "num_restarts", "num_candidates"):
         assert getattr(settings, name) == estimator[name]
     assert REFINE[settings.refine] == estimator["refine"]
 
