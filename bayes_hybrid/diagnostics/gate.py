@@ -186,7 +186,7 @@ def _disagreement(distance: FloatArray) -> Finding:
         _DISTANT,
         meaning=f"Two restarts give {value:.1%} of the rows to different regimes, on average over "
         f"pairs; restart {odd_one} differs most from the others.",
-        advice="The regimes are not the same in all restarts: plot p(z|x) of single restarts. Fewer "
+        advice="The regimes are not the same in all restarts: plot p(z|x) of each. Fewer "
         "restarts of more candidates (num_restarts=4, num_candidates=24) keep to the best mode and "
         "so to one reading; a simpler gate helps too.",
     )
