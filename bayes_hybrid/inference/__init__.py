@@ -3,6 +3,7 @@
 from bayes_hybrid.inference.fit import fit, resolve_device
 from bayes_hybrid.inference.options import FitOptions, Refinement, Variational, WarmStart
 from bayes_hybrid.inference.posterior import Posterior
+from bayes_hybrid.inference.program import ProgramDensity
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.result import Fit, Stage
 
@@ -10,6 +11,7 @@ __all__ = [
     "Fit",
     "FitOptions",
     "Posterior",
+    "ProgramDensity",
     "Progress",
     "Refinement",
     "Stage",

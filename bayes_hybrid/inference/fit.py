@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError
-from bayes_hybrid.inference.graph import SiteTable, log_joint
+from bayes_hybrid.inference.graph import log_joint
 from bayes_hybrid.inference.guides import Guide, head_whitening
 from bayes_hybrid.inference.hmc import Chains, refine
 from bayes_hybrid.inference.labels import same_labelling
@@ -21,6 +21,7 @@ from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.result import Fit, Stage
 from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import Trained, choose_kl_weight, sample, train
 from bayes_hybrid.inference.warm_start import Started, warm_start
 from bayes_hybrid.models.base import HybridModel

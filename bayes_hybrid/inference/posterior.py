@@ -13,7 +13,8 @@ from torch import Tensor
 from bayes_hybrid import checks
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.distributions import RegimeMixture, mixture_quantile
-from bayes_hybrid.inference.graph import SiteTable, evaluate_regimes
+from bayes_hybrid.inference.graph import evaluate_regimes
+from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel, Regimes
 from bayes_hybrid.random import torch_generator
 

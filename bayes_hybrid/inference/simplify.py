@@ -39,7 +39,8 @@ def simplify(record: GraphModule) -> GraphModule:
        it does not pass through a general matrix product (ten times slower there).
     4. Of equal nodes one stays; nodes without users go.
 
-    A record that changes a value in place only loses the nodes without users.
+    Random draws stay as they are.  A record that changes a value in place only loses the nodes
+    without users.
     """
     graph = record.graph
     if any(_mutates(node) for node in graph.nodes):
@@ -67,6 +68,11 @@ def simplify(record: GraphModule) -> GraphModule:
 def _mutates(node: Node) -> bool:
     schema = getattr(node.target, "_schema", None)
     return schema is not None and bool(schema.is_mutable)
+
+
+def _draws(node: Node) -> bool:
+    """Whether a node gives something else each time."""
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
 def _replace(node: Node, value: Any) -> None:  # noqa: ANN401 (a node or a number)
@@ -106,6 +112,8 @@ def _fold(record: GraphModule) -> None:
     for node in record.graph.nodes:
         if node.op == "get_attr":
             values[node] = getattr(record, node.target)
+        elif _draws(node):
+            continue
         elif node.op == "call_function" and all(i in values for i in node.all_input_nodes):
             args = torch.fx.map_arg(node.args, values.__getitem__)
             kwargs = torch.fx.map_arg(node.kwargs, values.__getitem__)
@@ -146,7 +154,7 @@ def _merge(graph: Graph) -> None:
     """Keep one of several nodes that apply the same function to the same arguments."""
     seen: dict[Hashable, Node] = {}
     for node in list(graph.nodes):
-        if node.op not in ("call_function", "get_attr"):
+        if node.op not in ("call_function", "get_attr") or _draws(node):
             continue
         # Types too: 1 == 1.0 == True, but they promote differently.
         key = (node.op, node.target, _key(node.args), _key(node.kwargs))

@@ -9,9 +9,10 @@ from pyro import poutine
 from torch import Tensor
 
 from bayes_hybrid.inference.adam import Adam
-from bayes_hybrid.inference.graph import LogJoint, quiet_pyro
+from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.inference.options import WarmStart
 from bayes_hybrid.inference.progress import Progress
+from bayes_hybrid.inference.recorder import quiet_pyro
 from bayes_hybrid.inference.rows import Rows, held_out_score
 from bayes_hybrid.models.base import SiteGroup
 

@@ -21,7 +21,7 @@ from bayes_hybrid.inference import (
     fit,
     resolve_device,
 )
-from bayes_hybrid.inference.graph import SiteTable
+from bayes_hybrid.inference.sites import SiteTable
 from tests.inference.linear import LinearRegression, closed_form
 from tests.models import zoo
 

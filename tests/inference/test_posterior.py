@@ -11,7 +11,7 @@ from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference import Posterior
 from bayes_hybrid.inference import posterior as posterior_module
-from bayes_hybrid.inference.graph import SiteTable
+from bayes_hybrid.inference.sites import SiteTable
 from tests.models import zoo
 
 _R, _S, _N = 2, 4, 9

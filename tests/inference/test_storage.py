@@ -14,7 +14,7 @@ from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FileFormatError, OptionError, OutputExistsError
 from bayes_hybrid.gates import ConstantGate, LinearGate, ReLUGate
 from bayes_hybrid.inference import Fit, Posterior, Stage
-from bayes_hybrid.inference.graph import SiteTable
+from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.storage import (
     DRAWS,
     MANIFEST,
