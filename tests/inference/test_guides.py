@@ -182,7 +182,8 @@ def test_whitening_survives_a_restart_that_is_not_finite():
     theta[0] = math.nan
     whitening = head_whitening(rows, theta, _generator())
     alone = head_whitening(rows, theta[1:], _generator())
-    assert torch.equal(whitening.block_factor[1], alone.block_factor[0])
+    # Kernels may order the sums of two restarts and of one differently.
+    torch.testing.assert_close(whitening.block_factor[1], alone.block_factor[0])
 
 
 @pytest.mark.parametrize(("noise", "expected"), [(2.0, 0.1), (0.02, None), (1e-5, 0.003)])
