@@ -59,7 +59,7 @@ def run(out: Path, settings: Settings, *, force: bool, quiet: bool) -> None:
             say(f"Data: {len(table)} rows. {_TEXT}")
             say(f"Source: {table.attrs['source']}")
             say(f"Model: {_MODEL}")
-            say("Fitting; this takes about a minute.")
+            say("Fitting; this takes about half a minute.")
             say()
         # A noise scale that follows time would explain the change of noise without any regime; and
         # the demo is about the regimes, so it keeps to the best of the modes.
