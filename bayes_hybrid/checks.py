@@ -8,14 +8,24 @@ import math
 import operator
 from collections.abc import Collection, Sequence
 from numbers import Real
-from typing import SupportsIndex
+from typing import SupportsIndex, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayes_hybrid.errors import OptionError
 
-__all__ = ["choice", "fraction", "positive_float", "positive_int", "probabilities", "suggestion"]
+__all__ = [
+    "choice",
+    "fraction",
+    "instance",
+    "positive_float",
+    "positive_int",
+    "probabilities",
+    "suggestion",
+]
+
+_T = TypeVar("_T")
 
 
 def suggestion(value: object, options: Collection[str]) -> str:
@@ -62,6 +72,25 @@ def choice(name: str, value: str, options: Sequence[str]) -> str:
         return value
     listed = ", ".join(repr(option) for option in options)
     raise OptionError(f"{name} must be one of {listed}; got {value!r}{suggestion(value, options)}")
+
+
+def instance(name: str, value: _T, *kinds: type) -> _T:
+    """``value``, which has to be an instance of one of ``kinds``.
+
+    Raises:
+        OptionError: of another type.
+
+    Example:
+        >>> instance("noise", 0.2, dict)
+        Traceback (most recent call last):
+        bayes_hybrid.errors.OptionError: noise must be a dict; got 0.2, of type float
+    """
+    if not isinstance(value, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise OptionError(
+            f"{name} must be a {wanted}; got {value!r}, of type {type(value).__name__}"
+        )
+    return value
 
 
 def positive_int(name: str, value: SupportsIndex, *, minimum: int = 1) -> int:

@@ -29,6 +29,17 @@ class LogNormalPrior:
         checks.positive_float("spread", self.spread)
 
 
+_LOG_NORMAL = (
+    "feature_scale",
+    "width",
+    "location_scale",
+    "gate_scale",
+    "noise",
+    "noise_ratio",
+    "noise_slope",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Priors:
     """Priors of the hybrid models.
@@ -69,7 +80,9 @@ class Priors:
     noise_floor: float = 1e-4
 
     def __post_init__(self) -> None:
-        """Check the plain numbers."""
+        """Check every field."""
+        for name in _LOG_NORMAL:
+            checks.instance(name, getattr(self, name), LogNormalPrior)
         checks.positive_float("gate_bias_scale", self.gate_bias_scale)
         checks.positive_float("width_floor", self.width_floor)
         checks.positive_float("noise_floor", self.noise_floor)

@@ -1,5 +1,7 @@
 """Randomness enters as an explicit seed: one integer from which every other seed is derived."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
@@ -8,7 +10,7 @@ import torch
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
 
-__all__ = ["SEED_LIMIT", "resolve_seed", "spawn_seeds", "torch_generator"]
+__all__ = ["SEED_LIMIT", "resolve_seed", "seeded", "spawn_seeds", "torch_generator"]
 
 SEED_LIMIT: Final = 2**32
 """Seeds lie in ``[0, SEED_LIMIT)``: what NumPy's ``RandomState`` takes is the narrowest, and such
@@ -59,6 +61,36 @@ def torch_generator(seed: int, device: torch.device | str) -> torch.Generator:
         torch.Size([2])
     """
     return torch.Generator(device=device).manual_seed(_seed("seed", seed))
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's global generator of ``device`` at ``seed`` inside, and as it was before outside.
+
+    Torch's own samplers use no other.  ``torch.manual_seed`` would seed every other device's too.
+
+    Args:
+        seed: integer in ``[0, 2**32)``.
+        device: where the draws will be made.
+
+    Example:
+        >>> with seeded(0, torch.device("cpu")):
+        ...     first = torch.rand(1)
+        >>> with seeded(0, torch.device("cpu")):
+        ...     bool(torch.rand(1) == first)
+        True
+    """
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        _global_generator(device).manual_seed(_seed("seed", seed))
+        yield
+
+
+def _global_generator(device: torch.device) -> torch.Generator:
+    if device.type != "cuda":
+        return torch.default_generator
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return torch.cuda.default_generators[index]
 
 
 def resolve_seed(random_state: int | np.random.Generator | np.random.RandomState | None) -> int:

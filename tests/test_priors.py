@@ -153,3 +153,8 @@ def test_floors_bind():
     bound = (slope.abs().T @ head.abs().T / math.sqrt(2)).squeeze() * math.exp(-0.5) / 0.5
     steepest = (regimes.locations.diff(dim=0).abs() / x.diff(dim=0)).max()
     assert float(steepest) <= float(bound) * 1.001  # float32 differences
+
+
+def test_a_number_is_no_prior():
+    with pytest.raises(OptionError, match=r"noise must be a LogNormalPrior; got 0\.2"):
+        Priors(noise=0.2)

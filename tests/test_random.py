@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.random import SEED_LIMIT, resolve_seed, spawn_seeds, torch_generator
+from bayes_hybrid.random import SEED_LIMIT, resolve_seed, seeded, spawn_seeds, torch_generator
 
 
 def test_spawned_seeds_repeat_and_differ():
@@ -98,3 +98,16 @@ def test_other_random_states_are_refused(state):
 def test_random_states_out_of_range_are_refused(state):
     with pytest.raises(OptionError, match="random_state must be an integer"):
         resolve_seed(state)
+
+
+def test_seeded_touches_one_device_only(monkeypatch):
+    def fail(*_):
+        raise AssertionError("seeded another device")
+
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", fail)
+    before = torch.get_rng_state()
+    with seeded(3, torch.device("cpu")):
+        first = torch.rand(2)
+    assert torch.equal(before, torch.get_rng_state())
+    with seeded(3, torch.device("cpu")):
+        assert torch.equal(first, torch.rand(2))

@@ -29,6 +29,7 @@ _SPREAD: Final = 1.0 / 3.0
 """Restarts that differ by a third of the predictive standard deviation add (1/3)**2 = 11% to its
 variance: the intervals of any one restart would be visibly too narrow."""
 
+_MISSING: Final = 0.5
 _DROPPED: Final = 0.25
 """More than one restart in four failing is no bad luck, but the data's or the settings' doing."""
 
@@ -94,7 +95,7 @@ def optimiser_findings(fit: FitLike) -> list[Finding]:
     Args:
         fit: the finished fit.
     """
-    return [_converged(fit), _dropped(fit)]
+    return [_converged(fit), _dropped(fit), _missing(fit)]
 
 
 def approximation_findings(evaluation: Evaluation) -> list[Finding]:
@@ -136,6 +137,20 @@ def _dropped(fit: FitLike) -> Finding:
     )
 
 
+def _missing(fit: FitLike) -> Finding:
+    kept, missing = fit.posterior.num_restarts, fit.num_restarts_missing
+    return judge(
+        "restarts_missing",
+        missing / (kept + missing) if kept + missing else 1.0,
+        "<=",
+        _MISSING,
+        meaning=f"{kept} of the {kept + missing} restarts asked for make up the posterior; the "
+        "other candidates failed, or mean something else by a regime than the best one does.",
+        advice="Raise num_candidates; if the candidates split evenly, the data do not say which "
+        "pathway explains which rows.",
+    )
+
+
 def _spread(value: float) -> Finding:
     return judge(
         "mean_disagreement",
@@ -173,7 +188,8 @@ def _floor(value: float) -> Finding:
         value,
         "<=",
         _FLOOR_SHARE,
-        meaning=f"For {value:.1%} of the rows the expert's scale is at the smallest value allowed.",
+        meaning=f"For {value:.1%} of the rows the expert's scale is at the smallest value allowed, "
+        "or within five times of it.",
         advice="Targets are repeated, rounded or nearly free of noise, so densities are set by "
         "the floor: do not compare log densities, and lower the floor if the noise really is "
         "that small.",

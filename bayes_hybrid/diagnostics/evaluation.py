@@ -130,10 +130,14 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
     )
 
 
+# A scale is the floor plus something with a LogNormal prior, which charges for coming ever nearer:
+# twenty nats for a hundredth of the floor.  Repeated or rounded targets stop at a few times it.
+_NEAR_FLOOR = 5.0
+
+
 def _floor_hits(posterior: PosteriorLike, x: FloatArray, given_y: FloatArray) -> float:
-    """Rows, weighted by responsibility, whose expert's scale is at its floor, mean over draws."""
+    """Rows, weighted by responsibility, whose expert's scale is near its floor, mean over draws."""
     if posterior.scale_floor is None:
         return 0.0
-    # A scale is a floor plus something positive; within 1% of the floor the something is nothing.
-    at_floor = posterior.expert_scale_draws(x) <= 1.01 * posterior.scale_floor
+    at_floor = posterior.expert_scale_draws(x) <= _NEAR_FLOOR * posterior.scale_floor
     return float((given_y * at_floor).sum(axis=(2, 3)).mean())

@@ -118,5 +118,9 @@ class FitLike(Protocol):
         """Restarts that were left out because they failed."""
 
     @property
+    def num_restarts_missing(self) -> int:
+        """Restarts that were asked for and are not part of the posterior."""
+
+    @property
     def sampler(self) -> Mapping[str, NDArray[np.generic]]:
         """Statistics of Hamiltonian Monte Carlo, each ``[R, S]``; empty where it was not run."""

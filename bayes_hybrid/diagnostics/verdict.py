@@ -36,7 +36,8 @@ def diagnose(
     ``effective_regimes``                       everything?
     ``gate_entropy``                            can the regimes be told apart?
     ``regime_disagreement``                     do restarts say the same of the regimes?
-    ``converged``, ``restarts_dropped``         did the optimiser end well?
+    ``converged``, ``restarts_dropped``,        did the optimiser end well?
+    ``restarts_missing``
     ``mean_disagreement``                       do restarts say the same of the mean?
     ``pareto_k``, ``scale_floor``               can LOO and log densities be trusted?
     ``divergences``, ``acceptance_rate``,       after refinement by Hamiltonian Monte Carlo: did

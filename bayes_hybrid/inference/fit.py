@@ -15,12 +15,12 @@ from bayes_hybrid.errors import FitError, OptionError
 from bayes_hybrid.inference.graph import log_joint
 from bayes_hybrid.inference.guides import Guide, head_whitening
 from bayes_hybrid.inference.hmc import Chains, refine
-from bayes_hybrid.inference.labels import same_labelling
+from bayes_hybrid.inference.labels import relabel, same_labelling
 from bayes_hybrid.inference.options import FitOptions
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.result import Fit, Stage
-from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.rows import Rows, held_out_score
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import Trained, choose_kl_weight, sample, train
 from bayes_hybrid.inference.warm_start import Started, warm_start
@@ -156,6 +156,7 @@ def fit(
         )
         theta, elbo = chains.draws, elbo[moving]
         dropped += int((~moving).sum())
+    missing = options.num_restarts - len(theta)
     return Fit(
         posterior=replace(variational, theta=theta),
         variational=variational,
@@ -163,7 +164,7 @@ def fit(
         y=y,
         feature_names=_names(feature_names, x.shape[1]),
         target_name=target_name,
-        status=_status(started, trained, chains, dropped),
+        status=_status(started, trained, chains, dropped, missing),
         converged=started.settled and trained.settled,
         method="svi+hmc" if refined else "svi",
         seed=seed,
@@ -171,6 +172,7 @@ def fit(
         kl_scores=kl_scores,
         elbo=elbo.detach().cpu().double().numpy(),
         num_restarts_dropped=dropped,
+        num_restarts_missing=missing,
         sampler=_sampler(chains),
         stages=tuple(log.stages),
         device=str(device),
@@ -210,7 +212,10 @@ def _variational(
     usable = torch.isfinite(started.theta).all(dim=-1)
     _require(usable, "the warm start")
     index = usable.nonzero()[:, 0]
-    whitening = head_whitening(rows, started.theta[index], generator)
+    theta = started.theta[index]
+    score = held_out_score(rows.log_likelihood(theta), started.row_weights[index])
+    theta = relabel(rows, theta, int(score.argmax()))
+    whitening = head_whitening(rows, theta, generator)
     some = torch.arange(min(len(index), options.num_restarts), device=index.device)
     kl_weight, kl_scores = choose_kl_weight(
         rows,
@@ -309,7 +314,9 @@ def _warm_reason(started: Started) -> str:
     return "the budget of steps is used up while held-out density was still improving"
 
 
-def _status(started: Started, trained: Trained, chains: Chains | None, dropped: int) -> str:
+def _status(
+    started: Started, trained: Trained, chains: Chains | None, dropped: int, missing: int
+) -> str:
     if not started.settled:
         text = (
             "Budget used up: the warm start was still improving; the fit can be used, and "
@@ -325,9 +332,12 @@ def _status(started: Started, trained: Trained, chains: Chains | None, dropped: 
     if chains is not None:
         share = float(chains.acceptance.mean())
         text += f" Refined by HMC with acceptance {share:.2f}"
-        text += f" and {int(chains.diverging.sum())} divergent iterations."
+        text += f" and divergent iterations before {int(chains.diverging.sum())} of the "
+        text += f"{chains.diverging.numel()} draws."
     if dropped:
         text += f" {dropped} restarts became non-finite or did not move and were dropped."
+    if missing > 0:
+        text += f" {missing} of the restarts asked for could not be filled."
     return text
 
 

@@ -23,8 +23,8 @@ class Chains:
 
     Args:
         draws: ``[C, S, P]``.
-        acceptance: acceptance probability of each kept iteration, ``[C, S]``.
-        diverging: whether the energy error exceeded 1,000, ``[C, S]``.
+        acceptance: mean acceptance probability of the iterations since the draw before, ``[C, S]``.
+        diverging: whether the energy error exceeded 1,000 in one of them, ``[C, S]``.
         energy: negative log joint plus kinetic energy, ``[C, S]``.
         step_size: final step size of each chain, ``[C]``.
     """
@@ -103,6 +103,7 @@ def refine(
     total = options.num_warmup + options.num_iterations
     earlier = guide.center
     kept: list[tuple[Tensor, ...]] = []
+    since: list[tuple[Tensor, Tensor]] = []
     for iteration in range(total):
         if iteration == options.num_warmup // 4:
             dense = small and float(run.step_size.final.median()) < _SMALL_STEP
@@ -111,9 +112,15 @@ def refine(
                 run.restart(_dense(rows, [earlier]))
         if dense and iteration == options.num_warmup // 2:
             run.restart(_dense(rows, [run.theta, earlier]))
-        info = run.iterate(adapting=iteration < options.num_warmup)
+        adapting = iteration < options.num_warmup
+        acceptance, diverging, energy = run.iterate(adapting=adapting)
+        if not adapting:
+            since.append((acceptance, diverging))
         if iteration - options.num_warmup in keep:
-            kept.append((run.theta, *info))
+            # Iterations that are thinned away count too: their divergences bias the draws as much.
+            rates, flags = (torch.stack(column) for column in zip(*since, strict=True))
+            kept.append((run.theta, rates.mean(0), flags.any(0), energy))
+            since.clear()
         if iteration % 10 == 9:
             progress("refinement (HMC)", iteration + 1, total)
     draws, acceptance, diverging, energy = (

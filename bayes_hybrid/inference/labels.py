@@ -2,11 +2,13 @@
 
 Experts of different kinds can trade places: one restart explains the calm rows with its Gaussian
 expert, another with its ReLU expert, and both fit.  Predictions do not care, but a regime
-probability averaged over both says 50% where every restart is certain.  As an order constraint
-does for experts of one kind, keeping to one labelling makes the regimes mean something.
+probability averaged over both says 50% where every restart is certain.  Experts made alike are
+relabelled; of others, only the restarts with one labelling are kept.
 """
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
@@ -17,17 +19,50 @@ from bayes_hybrid.inference.rows import Rows
 _MAX_ROWS = 1_000
 
 
+def relabel(rows: Rows, theta: Tensor, reference: int) -> Tensor:
+    """The points ``[C, P]`` with regimes in the reference's order, as far as they may trade places.
+
+    Experts made alike are exchangeable: a restart may have found the reference's solution under
+    other names.  Its regimes are permuted among exchangeable ones so that they agree best with the
+    reference's.  (An order constraint on one number, a slope or a level, would do the same where
+    the regimes differ in that number, and cut through the posterior where they do not.)
+    """
+    model, table = rows.joint.model, rows.joint.table
+    size = range(model.num_regimes)
+    allowed = np.array([[model.exchangeable(k, j) for j in size] for k in size])
+    if (allowed == np.eye(len(size), dtype=bool)).all():
+        return theta
+    result = theta.clone()
+    for c, matrix in enumerate(_agreement(rows, theta, reference)):
+        _, order = linear_sum_assignment(np.where(allowed, matrix, -1.0), maximize=True)
+        if bool(torch.isfinite(theta[c]).all()):
+            result[c] = table.flatten(model.relabelled(table.constrain(theta[c]), order.tolist()))
+    return result
+
+
 def same_labelling(rows: Rows, theta: Tensor, reference: int) -> Tensor:
     """Which of C points label the rows as the reference does, boolean ``[C]``.
 
-    With responsibilities ``r_c [N, K]`` of each point, the agreement of label k of the reference
-    and label j of c is ``mean_n r_ref[n, k] r_c[n, j]``.  A point has the same labelling when no
-    permutation of its labels agrees better than leaving them as they are.
+    A point has the same labelling when no permutation of its labels agrees better than leaving
+    them as they are.
 
     Args:
         rows: training rows.
         theta: points ``[C, P]``; of one that is not finite the answer means nothing.
         reference: index of the point to compare with.
+    """
+    best = []
+    for matrix in _agreement(rows, theta, reference):
+        labels, permuted = linear_sum_assignment(matrix, maximize=True)
+        # A regime that is not used agrees with any: only a strict gain counts as another label.
+        best.append(matrix[labels, permuted].sum() <= matrix.trace() * (1.0 + 1e-6))
+    return torch.tensor(best, device=theta.device)
+
+
+def _agreement(rows: Rows, theta: Tensor, reference: int) -> NDArray[np.float64]:
+    """How label k of the reference and label j of point c agree, ``[C, K, K]``.
+
+    With responsibilities ``r_c [N, K]`` of each point it is ``mean_n r_ref[n, k] r_c[n, j]``.
     """
     model, stride = rows.joint.model, max(1, rows.num_rows // _MAX_ROWS)
     x, y = rows.x[::stride], rows.y[::stride]
@@ -36,9 +71,5 @@ def same_labelling(rows: Rows, theta: Tensor, reference: int) -> Tensor:
     regimes = evaluate_regimes(model, rows.joint.table, finite, x)
     responsibilities = model.predictive(regimes).log_responsibilities(y).exp()
     agreement = torch.einsum("nk,cnj->ckj", responsibilities[reference], responsibilities)
-    best = []
-    for matrix in torch.nan_to_num(agreement).cpu().double().numpy():
-        labels, permuted = linear_sum_assignment(matrix, maximize=True)
-        # A regime that is not used agrees with any: only a strict gain counts as another label.
-        best.append(matrix[labels, permuted].sum() <= matrix.trace() * (1.0 + 1e-6))
-    return torch.tensor(best, device=theta.device)
+    result: NDArray[np.float64] = torch.nan_to_num(agreement).cpu().double().numpy() / len(x)
+    return result

@@ -73,15 +73,18 @@ class Variational:
         for name in ("num_steps", "selection_steps", "num_draws"):
             checks.positive_int(name, getattr(self, name))
         checks.positive_float("learning_rate", self.learning_rate)
-        if not self.kl_weights:
-            raise OptionError("kl_weights: expected at least one weight, got none.")
+        checks.instance("kl_weights", self.kl_weights, tuple, list)
+        if not self.kl_weights or len(set(self.kl_weights)) < len(self.kl_weights):
+            raise OptionError(
+                f"kl_weights: expected one or more different weights, got {self.kl_weights!r}."
+            )
         for weight in self.kl_weights:
             checks.fraction("kl_weights", weight, closed=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refinement:
-    """Short Hamiltonian Monte Carlo from SVI's draws, all restarts side by side.
+    """Short Hamiltonian Monte Carlo from the means of SVI's guide, all restarts side by side.
 
     Args:
         mode: ``"auto"`` refines when rows x parameters x restarts x gradient evaluations fit
@@ -150,6 +153,18 @@ class FitOptions:
         checks.positive_int("num_restarts", self.num_restarts)
         if self.num_candidates is not None:
             checks.positive_int("num_candidates", self.num_candidates, minimum=self.num_restarts)
+        for name, kind in (
+            ("warm_start", WarmStart),
+            ("variational", Variational),
+            ("refinement", Refinement),
+        ):
+            checks.instance(name, getattr(self, name), kind)
+        draws, iterations = self.variational.num_draws, self.refinement.num_iterations
+        if self.refinement.mode != "never" and draws > iterations:
+            raise OptionError(
+                f"num_draws: expected at most num_iterations={iterations} of Refinement, of which "
+                f"HMC's draws are picked, got {draws}; raise num_iterations, or set mode='never'."
+            )
         checks.choice("compile", self.compile, COMPILE_CHOICES)
         if self.batch_size is not None:
             checks.positive_int("batch_size", self.batch_size)

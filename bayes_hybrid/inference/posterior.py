@@ -16,7 +16,7 @@ from bayes_hybrid.distributions import RegimeMixture, mixture_quantile
 from bayes_hybrid.inference.graph import evaluate_regimes
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel, Regimes
-from bayes_hybrid.random import torch_generator
+from bayes_hybrid.random import seeded, torch_generator
 
 FloatArray = NDArray[np.float64]
 # Tensors with an entry for each draw, row and regime hold at most this many numbers at once.
@@ -115,7 +115,7 @@ class Posterior:
     def sample_per_draw(self, x: ArrayLike, seed: int) -> FloatArray:
         """One predictive draw of y for each posterior draw and row, ``[R, S, N]``."""
         parts = []
-        with self._seeded(seed):
+        with seeded(seed, self.theta.device):
             for _, regimes in self._chunks(x):
                 parts.append(self._predictive(regimes).sample())
         return self._by_restart(self._y_units(torch.cat(parts, dim=-1)))
@@ -188,18 +188,15 @@ class Posterior:
         checks.positive_int("num_draws", num_draws)
         total = self.num_restarts * self.num_draws
         generator = torch_generator(seed, self.theta.device)
-        rounds = -(-num_draws // total)
-        order = torch.cat(
-            [
-                torch.randperm(total, generator=generator, device=self.theta.device)
-                for _ in range(rounds)
-            ]
-        )[:num_draws]
-        parts = []
-        with self._seeded(seed):
-            for _, regimes in self._chunks(x, order):
-                parts.append(self._predictive(regimes).sample())
-        return _numpy(self._y_units(torch.cat(parts, dim=-1)))
+        rounds = []
+        with seeded(seed, self.theta.device):
+            # One round after another, so that memory does not grow with num_draws x P.
+            for first in range(0, num_draws, total):
+                order = torch.randperm(total, generator=generator, device=self.theta.device)
+                chunks = self._chunks(x, order[: num_draws - first])
+                parts = [self._predictive(regimes).sample() for _, regimes in chunks]
+                rounds.append(torch.cat(parts, dim=-1))
+        return _numpy(self._y_units(torch.cat(rounds)))
 
     # -- helpers
 
@@ -239,25 +236,6 @@ class Posterior:
 
     def _by_restart(self, value: Tensor) -> FloatArray:
         return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))
-
-    def _seeded(self, seed: int) -> "_Seeded":
-        return _Seeded(seed, self.theta.device)
-
-
-class _Seeded:
-    """Torch's global generator, which its samplers use, at ``seed`` inside, as before outside."""
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        devices = [device] if device.type == "cuda" else []
-        self._fork = torch.random.fork_rng(devices=devices)
-        self._seed = seed
-
-    def __enter__(self) -> None:
-        self._fork.__enter__()
-        torch.manual_seed(self._seed)
-
-    def __exit__(self, *exception: object) -> None:
-        self._fork.__exit__(None, None, None)
 
 
 def _quantiles(predictive: RegimeMixture, levels: list[float]) -> Tensor:

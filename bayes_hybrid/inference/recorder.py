@@ -5,9 +5,10 @@ Whatever changes between calls has to be an argument: a closed-over value is fro
 """
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import pyro
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from bayes_hybrid.inference.simplify import simplify
+
+# A fit needs at most three: its rows, a minibatch and a chunk.
+_MAX_RECORDS: Final = 4
 
 
 @contextmanager
@@ -35,6 +39,9 @@ def quiet_pyro() -> Iterator[None]:
 class Recorder:
     """A function of tensors that is recorded at its first call for each shape of its arguments.
 
+    The records of the last few shapes are kept: a window that grows by a row a day must not fill
+    the memory.
+
     Args:
         function: from tensors to tensors; what it does may depend on their shapes, dtypes and
             devices, but not on their values.
@@ -43,14 +50,18 @@ class Recorder:
     def __init__(self, function: Callable[..., Any]) -> None:
         """Nothing is recorded yet."""
         self._function = function
-        self._records: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._records: OrderedDict[tuple[Any, ...], Callable[..., Any]] = OrderedDict()
         self._compiled: set[tuple[Any, ...]] = set()
 
     def __call__(self, *arguments: Tensor) -> Any:  # noqa: ANN401
         """What the function gives."""
         key = _key(arguments)
-        if key not in self._records:
+        if key in self._records:
+            self._records.move_to_end(key)
+        else:
             self._records[key] = self._record(arguments)
+            if len(self._records) > _MAX_RECORDS:
+                self._compiled.discard(self._records.popitem(last=False)[0])
         return self._records[key](*arguments)
 
     def compile(self, *arguments: Tensor) -> bool:
@@ -93,7 +104,8 @@ def _compile(graph: Callable[..., Any], arguments: tuple[Tensor, ...]) -> Callab
     except Exception as error:  # a missing compiler surfaces as many types
         first_line = (str(error).splitlines() or [""])[0]
         warnings.warn(
-            "torch.compile failed, so fits run the recorded graph as it is: slower, same numbers. "
+            "torch.compile failed, so fits run the recorded graph as it is: slower, and the same "
+            "up to rounding. "
             f"It needs a C++ compiler. {type(error).__name__}: {first_line}",
             RuntimeWarning,
             stacklevel=2,

@@ -21,7 +21,7 @@ class Stage:
         steps: optimiser steps or iterations.
         seconds: wall time.
         trace: its objective over time (thinned): held-out log density per row for the warm start,
-            median negative ELBO in nats for SVI, median log joint for HMC.
+            median negative ELBO in nats for SVI; empty for the others.
     """
 
     name: str
@@ -50,6 +50,8 @@ class Fit:
         kl_scores: held-out log density per row (standardised) of every candidate weight.
         elbo: ELBO of each kept restart in nats, ``[R]``.
         num_restarts_dropped: restarts that became non-finite or stuck, and were left out.
+        num_restarts_missing: restarts asked for that are not in the posterior, because they failed
+            or because what they mean by a regime is not what the best restart means.
         sampler: per-draw statistics of HMC, each ``[R, S]``; empty for pure SVI.
         stages: the stages in order.
         device: where it ran.
@@ -70,6 +72,7 @@ class Fit:
     kl_scores: Mapping[float, float]
     elbo: FloatArray
     num_restarts_dropped: int
+    num_restarts_missing: int = 0
     sampler: Mapping[str, FloatArray] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
     device: str = "cpu"

@@ -92,8 +92,8 @@ class SiteTable:
         """Run a Pyro program twice and lay out its continuous latent sites in their order.
 
         Raises:
-            OptionError: a site comes and goes from run to run, or changes its shape; or a latent
-                site is discrete and not marked for parallel enumeration.
+            OptionError: a site comes and goes from run to run, or changes its shape; a latent site
+                is discrete and not marked for parallel enumeration; or nothing is latent.
         """
         devices = sorted({a.device.index for a in arguments if a.device.type == "cuda"})
         with quiet_pyro(), torch.random.fork_rng(devices=devices):
@@ -112,6 +112,8 @@ class SiteTable:
             site = Site(name, shape, free, start, group, transform, normal)
             sites.append(site)
             start = site.stop
+        if not sites:
+            raise OptionError("the program has no continuous latent site; expected at least one")
         return cls(tuple(sites))
 
     def mask(self, *groups: SiteGroup) -> Tensor:

@@ -15,6 +15,7 @@ from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.recorder import quiet_pyro
 from bayes_hybrid.inference.rows import Rows, held_out_score
 from bayes_hybrid.models.base import SiteGroup
+from bayes_hybrid.random import seeded
 
 # What a cut leaves of the step.
 _CUT = 0.1
@@ -42,9 +43,7 @@ class Started:
 def prior_draws(joint: LogJoint, x: Tensor, count: int, seed: int) -> Tensor:
     """``[count, P]`` draws of the unconstrained latents from the prior."""
     draws = []
-    devices = [x.device] if x.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), quiet_pyro(), torch.no_grad():
-        torch.manual_seed(seed)
+    with seeded(seed, x.device), quiet_pyro(), torch.no_grad():
         for _ in range(count):
             nodes: Mapping[str, Any] = poutine.trace(joint.model.marginal).get_trace(x[:1]).nodes
             values = {site.name: nodes[site.name]["value"] for site in joint.table.sites}

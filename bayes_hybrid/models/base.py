@@ -1,7 +1,7 @@
 """The one abstract model through which ``models`` and ``inference`` meet."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -88,6 +88,20 @@ class HybridModel(abc.ABC):
     @abc.abstractmethod
     def regimes(self, x: Tensor) -> Regimes:
         """Sample every latent parameter (Pyro sites) and apply gate and experts to ``x [N, D]``."""
+
+    def exchangeable(self, first: int, second: int) -> bool:
+        """Whether two regimes are alike but for their names, so that they may trade places."""
+        return first == second
+
+    def relabelled(self, values: Mapping[str, Tensor], order: Sequence[int]) -> dict[str, Tensor]:
+        """Site values with which regime k does what regime ``order[k]`` did.
+
+        Args:
+            values: constrained values of all sites, by name.
+            order: a permutation of the regimes among exchangeable ones.
+        """
+        del order  # no two regimes are exchangeable
+        return dict(values)
 
     @property
     def num_regimes(self) -> int:

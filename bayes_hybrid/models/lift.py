@@ -5,7 +5,6 @@ from typing import cast
 
 import pyro
 import pyro.distributions as dist
-import torch
 from pyro.poutine.runtime import InferDict
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -87,8 +86,3 @@ def apply(module: nn.Module, values: dict[str, Tensor], x: Tensor) -> Tensor:
     """Run ``module`` on ``x`` with ``values`` in place of its own parameters."""
     result: Tensor = functional_call(module, values, (x,)) if values else module(x)
     return result
-
-
-def broadcast_column(value: Tensor, like: Tensor) -> Tensor:
-    """A scalar as a column over the rows of ``like``."""
-    return value.expand(like.shape) + torch.zeros_like(like)

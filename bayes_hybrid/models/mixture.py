@@ -1,6 +1,7 @@
 """The hybrid mixture: K experts and a gate that says which one a row follows."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -57,8 +58,13 @@ class HybridMixture(HybridModel):
     priors: Priors = field(default_factory=Priors)
 
     def __post_init__(self) -> None:
-        """Check sizes and the number of experts."""
+        """Check the settings and the number of experts."""
         checks.positive_int("num_features", self.num_features)
+        checks.instance("experts", self.experts, tuple)
+        for expert in self.experts:
+            checks.instance("experts", expert, Pathway)
+        checks.instance("gate", self.gate, Gate)
+        checks.instance("priors", self.priors, Priors)
         if len(self.experts) < 2:
             raise OptionError(
                 f"experts: expected two or more pathways, got {len(self.experts)}; "
@@ -93,6 +99,26 @@ class HybridMixture(HybridModel):
     @cached_property
     def _gate_module(self) -> nn.Module:
         return self.gate.build(self.num_features, self.num_regimes)
+
+    def exchangeable(self, first: int, second: int) -> bool:
+        """See :meth:`HybridModel.exchangeable`: experts made alike."""
+        return self.experts[first] == self.experts[second]
+
+    def relabelled(self, values: Mapping[str, Tensor], order: Sequence[int]) -> dict[str, Tensor]:
+        """See :meth:`HybridModel.relabelled`."""
+        result = dict(values)
+        for name, source in zip(self.regime_names, order, strict=True):
+            old = f"{self.regime_names[source]}."
+            for site in values:
+                if site.startswith(old):
+                    result[f"{name}.{site.removeprefix(old)}"] = values[site]
+        for site in ("gate.head.weight_raw", "gate.head.bias", "gate.bias"):
+            if site in values:
+                # The first regime's logit is zero by definition, whichever regime that is.
+                rest = values[site]
+                logits = torch.cat([torch.zeros_like(rest[:1]), rest])[list(order)]
+                result[site] = logits[1:] - logits[:1]
+        return result
 
     def regimes(self, x: Tensor) -> Regimes:
         """See :meth:`HybridModel.regimes`."""

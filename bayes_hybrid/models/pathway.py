@@ -48,6 +48,7 @@ class Pathway:
         checks.positive_int("depth", self.depth)
         checks.choice("smoothing", self.smoothing, tuple(SMOOTHINGS))
         checks.choice("noise", self.noise, NOISE_KINDS)
+        checks.instance("likelihood", self.likelihood, Likelihood)
 
     def build(self, num_features: int) -> nn.Sequential:
         """The hidden layers as a torch module ``[..., D] -> [..., H]``."""
@@ -107,8 +108,10 @@ class PathwayModel(HybridModel):
     priors: Priors = field(default_factory=Priors)
 
     def __post_init__(self) -> None:
-        """Check the sizes."""
+        """Check the settings."""
         checks.positive_int("num_features", self.num_features)
+        checks.instance("pathway", self.pathway, Pathway)
+        checks.instance("priors", self.priors, Priors)
 
     @property
     def regime_names(self) -> tuple[str, ...]:

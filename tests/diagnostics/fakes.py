@@ -107,6 +107,7 @@ class FakeFit:
     seed: int = 0
     method: str = "svi"
     num_restarts_dropped: int = 0
+    num_restarts_missing: int = 0
     sampler: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 

@@ -28,7 +28,13 @@ def flagged(findings):
 def test_a_healthy_fit_has_no_warning():
     findings = findings_of(healthy())
     assert flagged(findings) == {}
-    assert set(findings) == {"converged", "restarts_dropped", "mean_disagreement", "pareto_k"}
+    assert set(findings) == {
+        "converged",
+        "restarts_dropped",
+        "restarts_missing",
+        "mean_disagreement",
+        "pareto_k",
+    }
 
 
 def test_a_fit_that_ran_out_of_budget_is_flagged_in_its_own_words():
@@ -46,10 +52,23 @@ def test_dropped_restarts(dropped, severity):
     assert finding.value == pytest.approx(dropped / (4 + dropped))
 
 
+@pytest.mark.parametrize(("missing", "severity"), [(4, "ok"), (5, "warning")])
+def test_missing_restarts(missing, severity):
+    fit = dataclasses.replace(healthy(restarts=4), num_restarts_missing=missing)
+    finding = findings_of(fit)["restarts_missing"]
+    assert finding.severity == severity
+    assert f"4 of the {4 + missing} restarts" in finding.meaning
+
+
 def test_no_restart_left_is_an_error():
     empty = FakePosterior(sites={"scale": np.empty((0, 0, 2))})
-    fit = dataclasses.replace(healthy(), posterior=empty, num_restarts_dropped=8)
-    assert flagged({f.name: f for f in optimiser_findings(fit)}) == {"restarts_dropped": "error"}
+    fit = dataclasses.replace(
+        healthy(), posterior=empty, num_restarts_dropped=8, num_restarts_missing=8
+    )
+    assert flagged({f.name: f for f in optimiser_findings(fit)}) == {
+        "restarts_dropped": "error",
+        "restarts_missing": "warning",
+    }
 
 
 def test_restarts_that_predict_different_means_are_flagged():
@@ -112,11 +131,12 @@ def test_too_few_draws_for_k_is_a_warning_that_says_so():
 
 def test_a_floor_that_binds_is_flagged():
     assert findings_of(healthy(scale_floor=0.01))["scale_floor"].severity == "ok"
-    fit = healthy(scale_floor=0.15)
+    fit = healthy(scale_floor=0.01)
     sites = dict(fit.posterior.sites)
     sites["scale"] = sites["scale"].copy()
-    sites["scale"][..., 0] = 0.15
-    bound = dataclasses.replace(fit, posterior=FakePosterior(sites=sites, scale_floor=0.15))
+    # The prior keeps a scale from the floor itself.
+    sites["scale"][..., 0] = 0.03
+    bound = dataclasses.replace(fit, posterior=FakePosterior(sites=sites, scale_floor=0.01))
     finding = findings_of(bound)["scale_floor"]
     assert finding.severity == "warning"
     # The first regime carries about half of the rows.

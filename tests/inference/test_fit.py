@@ -325,6 +325,14 @@ def test_a_stuck_chain_is_dropped(monkeypatch):
         _fit(options=options)
 
 
+def test_restarts_that_label_otherwise_are_missed_aloud(monkeypatch):
+    _spoil(monkeypatch, "same_labelling", lambda alike: torch.arange(len(alike)) < 2)
+    done = _fit(options=_options(num_restarts=3))
+    assert (done.posterior.num_restarts, done.num_restarts_missing) == (2, 1)
+    assert done.num_restarts_dropped == 0
+    assert "1 of the restarts asked for could not be filled" in done.status
+
+
 def test_divergences_are_counted(monkeypatch):
     def change(chains):
         diverging = torch.zeros_like(chains.diverging)
@@ -334,17 +342,18 @@ def test_divergences_are_counted(monkeypatch):
     _spoil(monkeypatch, "refine", change)
     done = _fit(options=_options(refinement=_HMC))
     assert done.sampler["diverging"].sum() == 2 * done.posterior.num_restarts
-    assert f"{2 * done.posterior.num_restarts} divergent" in done.status
+    count = done.posterior.num_restarts
+    assert f"divergent iterations before {2 * count} of the {5 * count} draws" in done.status
 
 
-def test_failed_compilation_is_one_warning_and_the_same_numbers(monkeypatch):
+def test_failed_compilation_is_one_warning_and_the_recorded_graph(monkeypatch):
     whole = _fit(options=_options())
 
     def fail(*_arguments, **_settings):
         raise RuntimeError("no compiler")
 
     monkeypatch.setattr(torch, "compile", fail)
-    with pytest.warns(RuntimeWarning, match=r"torch.compile failed.*same numbers") as caught:
+    with pytest.warns(RuntimeWarning, match=r"torch.compile failed.*up to rounding") as caught:
         done = _fit(options=_options(compile="always"))
     assert len(caught) == 1
     assert done.compiled is False

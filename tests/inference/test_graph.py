@@ -11,6 +11,7 @@ import pytest
 import torch
 from pyro import poutine
 
+import bayes_hybrid.inference.recorder as recorder_module
 from bayes_hybrid.inference.graph import LogJoint, evaluate_regimes, log_joint
 from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
 from bayes_hybrid.inference.sites import SiteTable
@@ -335,6 +336,19 @@ def test_a_shape_is_compiled_once(monkeypatch):
     assert joint.prepare(x, y) is True
     assert joint.prepare(x, y) is True
     assert len(built) == 1
+
+
+def test_only_the_last_few_shapes_are_kept(monkeypatch):
+    recorded = []
+    monkeypatch.setattr(
+        recorder_module, "make_fx", lambda run: lambda *a: recorded.append(a) or run
+    )
+    monkeypatch.setattr(recorder_module, "simplify", lambda graph: graph)
+    double = Recorder(lambda x: 2.0 * x)
+    sizes = [1, 2, 3, 4, 5, 2, 1]
+    for size in sizes:
+        assert double(torch.ones(size)).sum() == 2 * size
+    assert [len(arguments[0]) for arguments in recorded] == [1, 2, 3, 4, 5, 1]
 
 
 @pytest.mark.slow

@@ -43,3 +43,25 @@ def test_candidates_cannot_be_fewer_than_restarts():
         FitOptions(num_restarts=4, num_candidates=3)
     with pytest.raises(OptionError, match="kl_weights"):
         Variational(kl_weights=())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("refinement", "never"), ("warm_start", 300), ("variational", None)]
+)
+def test_settings_of_another_type_are_refused_when_built(name, value):
+    with pytest.raises(OptionError, match=f"{name} must be a .*; got {value!r}"):
+        FitOptions(**{name: value})
+
+
+def test_repeated_kl_weights_are_refused():
+    with pytest.raises(OptionError, match="different weights"):
+        Variational(kl_weights=(0.1, 0.1))
+    with pytest.raises(OptionError, match="kl_weights must be a tuple"):
+        Variational(kl_weights=0.1)
+
+
+def test_more_draws_than_iterations_are_refused_where_hmc_may_run():
+    many = Variational(num_draws=200)
+    with pytest.raises(OptionError, match=r"at most num_iterations=100.*got 200"):
+        FitOptions(variational=many)
+    assert FitOptions(variational=many, refinement=Refinement(mode="never")).candidates == 24

@@ -58,3 +58,18 @@ def test_abstract_model_cannot_be_built():
 def test_regimes_have_distinct_names(kinds, names):
     model = HybridMixture(experts=tuple(zoo.pathway(kind) for kind in kinds))
     assert model.regime_names == names
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: Pathway(likelihood="normal"), "likelihood"),
+        (lambda: HybridMixture(gate="relu"), "gate"),
+        (lambda: HybridMixture(experts=("gaussian", "relu")), "experts"),
+        (lambda: HybridMixture(priors=2.0), "priors"),
+        (lambda: PathwayModel(pathway="relu"), "pathway"),
+    ],
+)
+def test_settings_of_another_type_are_refused_when_built(make, name):
+    with pytest.raises(OptionError, match=f"{name} must be a .*, of type"):
+        make()
