@@ -2,10 +2,12 @@
 
 Every cell (one data set, one model) is a fit with the estimator's defaults and a stated seed.
 Finished cells are kept in ``--cells`` (JSON lines), so a run that was stopped goes on where it was;
-``--out`` gets the figures.  ``--sections`` and ``--seeds`` run a part.
+each says by a hash which source of the package made it, and ``--out`` gets the figures and the
+hashes.  ``--sections`` and ``--seeds`` run a part.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -14,6 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
+import bayes_hybrid
 from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, __version__
 from bayes_hybrid.data import FAMILIES, load_motorcycle, simulate
 from bayes_hybrid.inference import Posterior
@@ -201,7 +205,7 @@ def demo_cell(cache: str) -> Cell:
 
 
 def cells(
-    sections: list[str], seeds: range, splits: range, data: Path
+    sections: list[str], seeds: range, splits: range, data: Path | None
 ) -> Iterator[tuple[str, Callable[..., Cell], tuple[Any, ...]]]:
     """Name, function and arguments of every cell."""
     if "families" in sections:
@@ -222,15 +226,26 @@ def cells(
             for model in ("mixture", "gaussian", "relu"):
                 yield f"motorcycle/{fold}/{model}", motorcycle_cell, (fold, model)
     for name in ("boston", "concrete"):
-        if name in sections and (data / "uci" / f"{name}.csv").exists():
+        if name in sections:
+            if data is None:
+                raise SystemExit(f"{name}: --data has to name the folder that holds uci/{name}.csv")
             for split in splits:
                 yield f"{name}/{split}", uci_cell, (data, name, split)
+
+
+def source_hash() -> str:
+    """Short hash of the package's source files, which tells code that was changed from code."""
+    digest = hashlib.sha256()
+    folder = Path(bayes_hybrid.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def run_cell(name: str, function: Callable[..., Cell], arguments: tuple[Any, ...]) -> Cell:
     """One cell on one thread."""
     torch.set_num_threads(1)
-    return {"name": name, **function(*arguments)}
+    return {"name": name, "source": source_hash(), **function(*arguments)}
 
 
 def run(args: argparse.Namespace) -> dict[str, Cell]:
@@ -257,7 +272,7 @@ def run(args: argparse.Namespace) -> dict[str, Cell]:
         if "demo" in args.sections:
             for name in ("cold", "warm"):
                 if f"demo/{name}" not in done:
-                    done[f"demo/{name}"] = cell = {"name": f"demo/{name}", **demo_cell(name)}
+                    done[f"demo/{name}"] = cell = run_cell(f"demo/{name}", demo_cell, (name,))
                     print(json.dumps(cell), file=cache, flush=True)
     return done
 
@@ -279,10 +294,9 @@ class Figures:
 
     def add(self, what: str, figure: float, low: float, high: float, error: float = 0.0) -> None:
         """A figure whose target is the interval from ``low`` to ``high``."""
-        if np.isfinite(figure):
-            met = bool(low <= figure <= high)
-            row = {"what": what, "figure": figure, "se": error, "low": low, "high": high}
-            self.rows.append({**row, "met": met})
+        met = bool(low <= figure <= high)  # a figure that is not a number meets nothing
+        row = {"what": what, "figure": figure, "se": error, "low": low, "high": high}
+        self.rows.append({**row, "met": met})
 
     def gap(self, what: str, values: np.ndarray, reference: np.ndarray, bound: float) -> None:
         """Mean of ``values - reference``, cell by cell; at least ``bound`` is the target."""
@@ -310,7 +324,7 @@ class Figures:
 
 
 def summarise(done: dict[str, Cell]) -> Figures:
-    """Every figure of the issue beside its target."""
+    """Every figure beside its target."""
     out = Figures(done)
     density = "log_density"
     for family in FAMILIES:
@@ -370,9 +384,14 @@ def _switch(out: Figures) -> None:
     intervals = [out.done[n]["switch"] for n in names]
     if intervals:
         covers = np.mean([i["low"] <= 0.3 <= i["high"] for i in intervals])
-        width = np.mean([i["high"] - i["low"] for i in intervals])
-        out.add("step, N=200: switch intervals that cover 0.3", float(covers), 0.8, 1.0)
-        out.add("step, N=200: mean width of the switch interval", float(width), -np.inf, 0.15)
+        what = f"step, N=200: switch intervals that cover 0.3, share of {len(names)}"
+        out.add(what, float(covers), 0.8, 1.0)
+        widths = [i["high"] - i["low"] for i in intervals]
+        out.add(
+            "step, N=200: mean width of the switch interval", float(np.mean(widths)), -np.inf, 0.15
+        )
+        what = "step, N=200: median width of the switch interval"
+        out.add(what, float(np.median(widths)), -np.inf, 0.15)
 
 
 def _motorcycle(out: Figures) -> None:
@@ -401,12 +420,13 @@ def main() -> None:
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--seeds", type=int, default=5, help="simulated data sets per family")
     parser.add_argument("--splits", type=int, default=20, help="splits of each UCI table")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, help="folder with uci/boston.csv, uci/concrete.csv")
     parser.add_argument("--cells", type=Path, default=Path("benchmark-output/quality-cells.jsonl"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/quality.json"))
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
-    figures = summarise(run(args))
+    done = run(args)
+    figures = summarise(done)
     print(figures.table())
     args.out.parent.mkdir(parents=True, exist_ok=True)
     machine = {
@@ -415,10 +435,14 @@ def main() -> None:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "bayes_hybrid": __version__,
+        "sources": dict(Counter(cell.get("source", "unknown") for cell in done.values())),
     }
-    # Infinite bounds are no JSON.
+    # Infinite bounds, and figures that are not numbers, are no JSON.
     rows = [
-        {key: None if value in (np.inf, -np.inf) else value for key, value in row.items()}
+        {
+            key: None if isinstance(value, float) and not np.isfinite(value) else value
+            for key, value in row.items()
+        }
         for row in figures.rows
     ]
     args.out.write_text(json.dumps({"machine": machine, "figures": rows}, indent=1) + "\n")
