@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
+from typing import TYPE_CHECKING, Final, Self, TypeVar, final
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,14 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bayes_hybrid import checks
-from bayes_hybrid.data import Standardizer, numeric_column
-from bayes_hybrid.errors import DataError, DataTypeError, FileFormatError, OptionError
+from bayes_hybrid.data import numeric_array, refuse_far
+from bayes_hybrid.errors import (
+    BayesHybridError,
+    DataError,
+    DataTypeError,
+    FileFormatError,
+    OptionError,
+)
 from bayes_hybrid.gates import GATES, Gate
 from bayes_hybrid.inference import (
     FitOptions,
@@ -27,7 +33,16 @@ from bayes_hybrid.inference import (
     fit,
     silent,
 )
-from bayes_hybrid.inference.storage import decode, encode, load_fit, read_config, save_fit
+from bayes_hybrid.inference.options import REFINE_CHOICES
+from bayes_hybrid.inference.storage import (
+    DRAWS,
+    MANIFEST,
+    decode,
+    encode,
+    load_fit,
+    read_config,
+    save_fit,
+)
 from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
 from bayes_hybrid.models import HybridMixture, HybridModel, Pathway, PathwayModel
 from bayes_hybrid.nn import COMBINATIONS
@@ -47,6 +62,8 @@ RandomState = int | np.random.Generator | np.random.RandomState | None
 
 MODELS: Final = ("mixture", *COMBINATIONS)
 POSTERIOR_FILE: Final = "posterior.nc"
+SAVED_FILES: Final = (MANIFEST, DRAWS, POSTERIOR_FILE)
+"""What :meth:`HybridRegressor.save` writes."""
 
 _MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, Priors, LogNormalPrior)
 _FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement)
@@ -57,12 +74,11 @@ _CLASSES: Final = MappingProxyType(
         for kind in (*_MODEL_CLASSES, *_FIT_CLASSES, *GATES.values(), *LIKELIHOODS.values())
     }
 )
-_REFINE: Final = MappingProxyType({"auto": "auto", True: "always", False: "never"})
-_KINDS: Final = MappingProxyType({"U": "text", "S": "text", "M": "dates", "m": "durations"})
-# Standard deviations; the square over the smallest noise variance, 1e-8, is still a float32.
-_FARTHEST: Final = 1e15
-# What a single pathway has no use for, and what fit_options says already.
+# Responsibilities held per draw at once: 8 bytes each, and so 32 MB.
+_CHUNK_ENTRIES: Final = 4_000_000
+# What a single pathway has no use for, what a Pathway says of itself, and what fit_options says.
 _OF_MIXTURES: Final = ("gate", "experts")
+_OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
 _OF_FIT_OPTIONS: Final = (
     "num_restarts",
     "num_candidates",
@@ -95,7 +111,9 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         noise: ``"input"``, a noise scale that depends on the features, or ``"constant"``, one per
             regime.
         experts: of a mixture: a pathway kind (as in ``model``) or a
-            :class:`~bayes_hybrid.models.Pathway` for each regime, two or more.
+            :class:`~bayes_hybrid.models.Pathway` for each regime, two or more.  A ``Pathway`` has
+            its own ``likelihood``, ``noise``, ``num_units``, ``depth`` and ``smoothing``; where
+            all are one, these have to be left alone here.
         num_units: hidden units per layer; ``"auto"`` is 32 up to three features, else 50.
         depth: hidden layers.
         smoothing: base of the Gaussian units: ``"bump"``, ``"step"``, ``"relu"``, ``"identity"``.
@@ -103,7 +121,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         num_candidates: restarts that are trained, of which the R with the largest ELBO are kept;
             half as many again as R by default.  Many candidates for few restarts make the regimes
             those of the best mode; many restarts average over modes, which predicts better.
-        refine: ``True`` runs HMC after SVI, ``False`` does not, ``"auto"`` where its budget allows.
+        refine: ``True`` or ``"always"`` runs HMC after SVI, ``False`` or ``"never"`` does not,
+            ``"auto"`` where its budget allows.
         fit_options: everything about fitting at once; then ``num_restarts``, ``refine``,
             ``num_candidates``, ``batch_size``, ``device`` and ``compile`` have to be left alone.
         priors: :class:`~bayes_hybrid.priors.Priors`, in standardised units.
@@ -141,6 +160,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         ('gaussian', 'relu')
         >>> reg.predict(X).shape, reg.predict_interval(X, prob=0.9).shape
         ((60,), (60, 2))
+        >>> reg.training_regimes().shape
+        (60, 2)
         >>> bool(reg.score(X, y) > 0.5)
         True
     """
@@ -201,9 +222,9 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Raises:
             OptionError: a setting cannot be what it is.
-            DataError: missing or infinite values in a column of a table (a ``ValueError``, as
-                scikit-learn raises for arrays), or columns of one name.
-            DataTypeError: text or dates where numbers belong.
+            DataError: missing or infinite values, fewer than two rows, shapes that do not fit, or
+                columns of one name; a ``ValueError``, often in scikit-learn's own words.
+            DataTypeError: text, dates or other objects where numbers belong.
             FitError: every restart became non-finite.
         """
         before = dict(self.__dict__)
@@ -239,9 +260,9 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Raises:
             NotFittedError: before :meth:`fit`; this and the next hold for every method below.
-            ValueError: other columns than those of the fit, or values that are not finite.
-            DataError: values so far from the training data that float32 overflows.
-            DataTypeError: text or dates where numbers belong.
+            DataError: other columns than those of the fit, values that are not finite, or so far
+                from the training data that float32 overflows.
+            DataTypeError: text, dates or other objects where numbers belong.
         """
         return self._posterior().mean(_features(self, X))
 
@@ -296,9 +317,13 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
     ) -> FloatArray:
         """Regime probabilities: ``p(z = k | x)``, or ``p(z = k | x, y)`` where y was observed.
 
+        Given y, draws count in proportion to how well they explain it, as a new observation
+        demands.  The draws know the rows of the fit already, and would count their targets twice:
+        ask :meth:`training_regimes` about those.
+
         Args:
             X: features ``[N, D]``.
-            y: targets ``[N]``, for the rows' responsibilities.
+            y: targets ``[N]`` of rows that were not fitted.
 
         Returns:
             ``[N, K]``, in the order of ``regimes_``; rows sum to one.
@@ -307,6 +332,27 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         if y is None:
             return posterior.regime_probability(_features(self, X))
         return posterior.regime_probability(*_rows(self, X, y))
+
+    def training_regimes(self) -> FloatArray:
+        """Regime probabilities of the rows that were fitted, ``p(z_n = k | x_n, y_n, data)``.
+
+        The plain mean of the responsibilities over the posterior's S draws, because these have seen
+        the rows' targets::
+
+            1 / S sum_s pi_sk(x_n) p_sk(y_n | x_n) / sum_j pi_sj(x_n) p_sj(y_n | x_n)
+
+        Returns:
+            ``[N, K]``, in the order of the rows of the fit and of ``regimes_``; rows sum to one.
+        """
+        posterior, x, y = self._posterior(), self.fit_.x, self.fit_.y
+        per_row = posterior.num_restarts * posterior.num_draws * posterior.num_regimes
+        size = max(1, _CHUNK_ENTRIES // per_row)
+        parts = []
+        for start in range(0, len(x), size):
+            rows = slice(start, start + size)
+            draws = posterior.regime_probability_draws(x[rows], y[rows])
+            parts.append(draws.mean(axis=(0, 1)))
+        return np.concatenate(parts)
 
     def sample_predictive(
         self, X: ArrayLike | pd.DataFrame, num_draws: int = 1, random_state: RandomState = None
@@ -383,10 +429,11 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Args:
             path: the folder to be; it appears whole or not at all.
-            force: whether a saved fit may be replaced, with everything in its folder.
+            force: whether a saved fit may be replaced; never a folder with anything else in it.
 
         Raises:
-            OutputExistsError: the folder exists, and ``force`` is false or it holds no fit.
+            OutputExistsError: the folder exists, and ``force`` is false, it holds no fit, or it
+                holds files beside the fit; the message names one.
             OptionError: a setting is an object that cannot be read back, such as your own gate.
             OSError: the folder above is missing or not writable, or the disk is full.
         """
@@ -459,24 +506,45 @@ def _build_model(settings: HybridRegressor, num_features: int) -> HybridModel:
         _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
         pathway = _pathway(settings, kind, num_features)
         return PathwayModel(num_features=num_features, pathway=pathway, priors=priors)
+    return HybridMixture(
+        num_features=num_features,
+        experts=_experts(settings, num_features),
+        gate=_gate(settings),
+        priors=priors,
+    )
+
+
+def _gate(settings: HybridRegressor) -> Gate:
+    gate = settings.gate
+    if isinstance(gate, Gate):
+        return gate
+    return GATES[checks.choice("gate", gate, tuple(GATES))]()
+
+
+def _experts(settings: HybridRegressor, num_features: int) -> tuple[Pathway, ...]:
     if isinstance(settings.experts, str) or not isinstance(settings.experts, Sequence):
         raise OptionError(
             "experts: expected a pathway for each regime, such as ('gaussian', 'relu'); "
             f"got {settings.experts!r}"
         )
-    gate = settings.gate
-    if not isinstance(gate, Gate):
-        gate = GATES[checks.choice("gate", gate, tuple(GATES))]()
-    experts = tuple(_pathway(settings, expert, num_features) for expert in settings.experts)
-    return HybridMixture(num_features=num_features, experts=experts, gate=gate, priors=priors)
+    if settings.experts and all(isinstance(expert, Pathway) for expert in settings.experts):
+        # Built to be checked: a value that cannot be is a mistake whether it is used or not.
+        _pathway(settings, "gaussian", num_features)
+        _refuse_set(settings, _OF_PATHWAYS, "every expert is a Pathway: set it there")
+    return tuple(
+        expert if isinstance(expert, Pathway) else _pathway(settings, expert, num_features)
+        for expert in settings.experts
+    )
 
 
-def _pathway(settings: HybridRegressor, expert: str | Pathway, num_features: int) -> Pathway:
-    if isinstance(expert, Pathway):
-        return expert
+def _pathway(settings: HybridRegressor, expert: str, num_features: int) -> Pathway:
     num_units, likelihood = settings.num_units, settings.likelihood
     if isinstance(num_units, str):
-        checks.choice("num_units", num_units, ("auto",))
+        if num_units != "auto":
+            raise OptionError(
+                f"num_units must be a positive integer or 'auto'; got {num_units!r}, which is text"
+                f"{checks.suggestion(num_units, ('auto',))}"
+            )
         num_units = 32 if num_features <= 3 else 50
     if not isinstance(likelihood, Likelihood):
         likelihood = LIKELIHOODS[checks.choice("likelihood", likelihood, tuple(LIKELIHOODS))]()
@@ -496,16 +564,25 @@ def _build_options(settings: HybridRegressor) -> FitOptions:
     if given is not None:
         _refuse_set(settings, _OF_FIT_OPTIONS, "fit_options is given: set it there")
         return given
-    refine = settings.refine
-    if not isinstance(refine, bool | np.bool_):
-        refine = checks.choice("refine", refine, ("auto",))
     return FitOptions(
         num_restarts=checks.positive_int("num_restarts", settings.num_restarts),
         num_candidates=settings.num_candidates,
-        refinement=Refinement(mode=_REFINE[refine]),
+        refinement=Refinement(mode=_refine_mode(settings.refine)),
         batch_size=settings.batch_size,
         device=settings.device,
         compile=settings.compile,
+    )
+
+
+def _refine_mode(refine: str | bool) -> str:
+    """The setting as :class:`Refinement` says it."""
+    if isinstance(refine, bool | np.bool_):
+        return "always" if refine else "never"
+    if isinstance(refine, str) and refine in REFINE_CHOICES:
+        return refine
+    raise OptionError(
+        "refine must be 'auto', True ('always') or False ('never'); "
+        f"got {refine!r}{checks.suggestion(refine, REFINE_CHOICES)}"
     )
 
 
@@ -520,11 +597,19 @@ def _refuse_set(settings: HybridRegressor, names: Sequence[str], reason: str) ->
     defaults = HybridRegressor().get_params(deep=False)
     for name in names:
         value = getattr(settings, name)
-        if value != defaults[name]:
+        if not _is_default(value, defaults[name]):
             raise OptionError(
                 f"{name}={value!r} would be ignored, because {reason}; "
                 f"leave {name} at {defaults[name]!r}"
             )
+
+
+def _is_default(value: object, default: object) -> bool:
+    """Whether they are equal; a list is as good as a tuple."""
+    if isinstance(value, list):
+        value = tuple(value)
+    # An array compared with text gives an array, not an answer.
+    return not isinstance(value, np.ndarray) and value == default
 
 
 @contextmanager
@@ -534,7 +619,11 @@ def _reporting(progress: str | bool | Progress) -> Iterator[Progress]:
         yield progress
         return
     if not isinstance(progress, bool | np.bool_):
-        checks.choice("progress", progress, ("auto",))
+        if not isinstance(progress, str) or progress != "auto":
+            raise OptionError(
+                f"progress must be 'auto', True, False or a function; got {progress!r}"
+                f"{checks.suggestion(progress, ('auto',))}"
+            )
         progress = sys.stderr.isatty()
     if not progress:
         yield silent
@@ -558,52 +647,57 @@ def _training_rows(
     estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
 ) -> tuple[FloatArray, FloatArray]:
     """Features and targets of a fit, as copies: the caller's arrays may change afterwards."""
-    x, target = validate_data(
-        estimator,
-        _numbers("X", X),
-        None if y is None else _numbers("y", y),
-        dtype=np.float64,
-        y_numeric=True,
-        # One row has no spread to learn a scale from.
-        ensure_min_samples=2,
-    )
+    with _as_data_errors():
+        x, target = validate_data(
+            estimator,
+            numeric_array("X", X),
+            None if y is None else numeric_array("y", y),
+            dtype=np.float64,
+            y_numeric=True,
+            # One row has no spread to learn a scale from.
+            ensure_min_samples=2,
+        )
     return np.array(x, order="C"), np.array(target, dtype=np.float64)
 
 
 def _features(estimator: HybridRegressor, X: ArrayLike | pd.DataFrame) -> FloatArray:
-    x: FloatArray = validate_data(estimator, _numbers("X", X), dtype=np.float64, reset=False)
-    _refuse_far("X", x, estimator.fit_.posterior.x_scaling)
+    with _as_data_errors():
+        x: FloatArray = validate_data(
+            estimator, numeric_array("X", X), dtype=np.float64, reset=False
+        )
+    refuse_far("X", x, estimator.fit_.posterior.x_scaling)
     return x
 
 
 def _rows(
     estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
 ) -> tuple[FloatArray, FloatArray]:
-    x, target = validate_data(
-        estimator,
-        _numbers("X", X),
-        _numbers("y", y),
-        dtype=np.float64,
-        y_numeric=True,
-        reset=False,
-    )
+    with _as_data_errors():
+        x, target = validate_data(
+            estimator,
+            numeric_array("X", X),
+            numeric_array("y", y),
+            dtype=np.float64,
+            y_numeric=True,
+            reset=False,
+        )
     target = np.asarray(target, dtype=np.float64)
-    _refuse_far("X", x, estimator.fit_.posterior.x_scaling)
-    _refuse_far("y", target, estimator.fit_.posterior.y_scaling)
+    refuse_far("X", x, estimator.fit_.posterior.x_scaling)
+    refuse_far("y", target, estimator.fit_.posterior.y_scaling)
     return x, target
 
 
-def _refuse_far(name: str, values: FloatArray, scaling: Standardizer) -> None:
-    """Refuse values whose predictions would overflow float32, and say which is the first."""
-    with np.errstate(over="ignore"):
-        far = np.argwhere(np.abs(scaling.transform(values)) > _FARTHEST)
-    if far.size:
-        place = tuple(int(index) for index in far[0])
-        where = f"row {place[0] + 1}" + "".join(f", column {index + 1}" for index in place[1:])
-        raise DataError(
-            f"{name}, {where}: {values[place]:g} lies more than {_FARTHEST:g} standard deviations "
-            "from the training data; expected values of the same units"
-        )
+@contextmanager
+def _as_data_errors() -> Iterator[None]:
+    """scikit-learn's errors about data as ours, which they are too, in its own words."""
+    try:
+        yield
+    except BayesHybridError:
+        raise
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    except TypeError as error:
+        raise DataTypeError(str(error)) from error
 
 
 def _held_out(
@@ -616,26 +710,6 @@ def _held_out(
             raise DataError("y_test came without X_test; give both, or X_test alone")
         return None, None
     return (_features(estimator, X), None) if y is None else _rows(estimator, X, y)
-
-
-def _numbers(name: str, values: ArrayLike | pd.DataFrame | pd.Series) -> Any:  # noqa: ANN401
-    """Tables with every column turned into numbers, or a message that names the bad one.
-
-    Everything else is left to scikit-learn, except that it would read text and dates as numbers.
-    """
-    if isinstance(values, pd.DataFrame):
-        repeated = values.columns[values.columns.duplicated()].tolist()
-        if repeated:
-            raise DataError(f"{name} names columns {repeated} twice; give each its own name")
-        columns = {column: numeric_column(values[column]) for column in values.columns}
-        return pd.DataFrame(columns, index=values.index, columns=values.columns)
-    if isinstance(values, pd.Series):
-        return numeric_column(values if values.name is not None else values.rename(name))
-    if isinstance(values, np.ndarray) and values.dtype.kind in _KINDS:
-        raise DataTypeError(
-            f"{name} holds {_KINDS[values.dtype.kind]} (dtype {values.dtype}); expected numbers"
-        )
-    return values
 
 
 def _feature_names(estimator: HybridRegressor) -> list[str] | None:

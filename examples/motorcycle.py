@@ -15,7 +15,9 @@ QUICK = FitOptions(
     refinement=Refinement(mode="never"),
     compile="never",
 )
-options = QUICK if os.environ.get("BAYES_HYBRID_QUICK") == "1" else None
+# Regimes are to be read, so few restarts of many candidates: those of the best mode.
+FULL = FitOptions(num_restarts=4, num_candidates=24)
+options = QUICK if os.environ.get("BAYES_HYBRID_QUICK") == "1" else FULL
 
 table = load_motorcycle()
 X, y = table[["times"]], table["accel"]
@@ -23,7 +25,7 @@ reg = HybridRegressor(noise="constant", random_state=0, fit_options=options).fit
 
 low, high = reg.predict_interval(X, prob=0.9).T
 print(f"90% intervals hold {((low <= y) & (y <= high)).mean():.0%} of the training rows")
-for name, share in zip(reg.regimes_, reg.predict_regime(X, y).mean(axis=0), strict=True):
+for name, share in zip(reg.regimes_, reg.training_regimes().mean(axis=0), strict=True):
     print(f"the {name} regime explains {share:.0%} of the rows")
 for finding in reg.diagnose():
     print(f"{finding.severity:8} {finding.name} = {finding.value:.3g}  {finding.advice}")

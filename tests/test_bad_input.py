@@ -13,10 +13,12 @@ import pandas as pd
 import pyro
 import pytest
 import torch
+from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart, load
 from bayes_hybrid.errors import DataError, DataTypeError, FileFormatError, OptionError
+from bayes_hybrid.likelihoods import Normal
 from bayes_hybrid.models import Pathway
 
 TINY = FitOptions(
@@ -31,6 +33,12 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 2))
 Y = np.sin(2 * X[:, 0]) + 0.1 * RNG.normal(size=20)
 DATES = pd.date_range("2020-01-01", periods=20)
+ALL_PATHWAYS = {
+    "model": "mixture",
+    "experts": [Pathway(), Pathway()],
+    "num_units": "auto",
+    "noise": "input",
+}
 
 
 def make(**changes):
@@ -69,14 +77,37 @@ def with_value(values, value, place):
         (X[:, :0], Y, "0 feature"),
         (X[:1], Y[:1], "1 sample.* minimum of 2 is required"),
         (X, None, "target y is None"),
-        ([["a", "b"]] * 20, Y, "could not convert string to float"),
     ],
 )
 def test_arrays_that_cannot_be_used(x, y, message):
     reg = make()
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(DataError, match=message):
         reg.fit(x, y)
     assert vars(reg) == vars(make())
+
+
+def test_objects_that_are_no_numbers_are_refused():
+    with pytest.raises(DataTypeError, match="argument must be a string or a real number"):
+        make().fit(with_value(X.astype(object), {"foo": "bar"}, (0, 0)), Y)
+    with pytest.raises(DataTypeError, match="Sparse data was passed"):
+        make().fit(sparse.csr_matrix(X), Y)
+
+
+@pytest.mark.parametrize("form", ["list", "object"])
+def test_text_in_lists_and_objects_is_refused_even_when_it_spells_numbers(form):
+    def text(values):
+        values = values.astype(str)
+        return values.tolist() if form == "list" else values.astype(object)
+
+    with pytest.raises(DataTypeError, match="X holds text"):
+        make().fit(text(X), Y)
+    with pytest.raises(DataTypeError, match="y holds text"):
+        make().fit(X, text(Y))
+    reg = make().fit(X, Y)
+    with pytest.raises(DataTypeError, match="X holds text"):
+        reg.predict(text(X))
+    with pytest.raises(DataTypeError, match="y holds text"):
+        reg.log_density(X, text(Y))
 
 
 @pytest.mark.parametrize("kind", ["U", "S"])
@@ -92,6 +123,8 @@ def test_date_arrays_are_refused():
         make().fit(DATES.to_numpy()[:, None], Y)
     with pytest.raises(DataTypeError, match="X holds durations"):
         make().fit((DATES - DATES[0]).to_numpy()[:, None], Y)
+    with pytest.raises(DataTypeError, match=r"X holds dates or times, first in row 1, .* numbers"):
+        make().fit(DATES.to_numpy(dtype=object)[:, None], Y)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +153,7 @@ def test_columns_of_one_name_are_refused():
 
 def test_features_that_changed_are_refused(fitted):
     table = pd.DataFrame(X, columns=["a", "b"])
-    with pytest.raises(ValueError, match="unseen at fit time:\n- c\n"):
+    with pytest.raises(DataError, match="unseen at fit time:\n- c\n"):
         fitted.predict(table.rename(columns={"b": "c"}))
     with pytest.raises(ValueError, match="same order"):
         fitted.predict(table[["b", "a"]])
@@ -165,6 +198,7 @@ def test_values_beyond_float32_are_refused():
         ),
         ({"model": "mixture", "experts": ("gaussian",)}, "experts: expected two or more"),
         ({"num_units": "atuo"}, "num_units must be .* did you mean 'auto'"),
+        ({"num_units": "32"}, "num_units must be a positive integer or 'auto'; got '32'"),
         ({"num_units": 0}, "num_units must be an integer >= 1"),
         ({"num_units": 2.5}, "num_units must be an integer >= 1"),
         ({"depth": 0}, "depth must be an integer >= 1"),
@@ -172,16 +206,42 @@ def test_values_beyond_float32_are_refused():
         ({"priors": "flat"}, r"priors must be None or Priors\(...\)"),
         ({"fit_options": {"num_restarts": 2}}, r"fit_options must be None or FitOptions\(...\)"),
         ({"progress": "atuo"}, "progress must be .* did you mean 'auto'"),
+        (
+            {"progress": "Auto"},
+            "progress must be 'auto', True, False or a function; got 'Auto'; did you mean 'auto'",
+        ),
+        ({"progress": None}, "progress must be 'auto', True, False or a function; got None"),
         ({"random_state": "zero"}, "random_state must be an integer"),
         ({"random_state": -1}, "random_state must be an integer"),
         ({"fit_options": None, "num_restarts": 0}, "num_restarts must be an integer >= 1"),
         ({"fit_options": None, "refine": "atuo"}, "refine must be .* did you mean 'auto'"),
+        (
+            {"fit_options": None, "refine": "alwyas"},
+            r"refine must be 'auto', True \('always'\) or False \('never'\).* mean 'always'",
+        ),
+        ({"fit_options": None, "refine": None}, "refine must be 'auto', True"),
         ({"fit_options": None, "compile": "alwyas"}, "compile must be .* did you mean 'always'"),
         ({"fit_options": None, "batch_size": 0}, "batch_size must be an integer >= 1"),
         ({"fit_options": None, "device": "tpux"}, "device: expected 'auto', 'cpu'"),
         # Settings that would have no effect are refused too.
         ({"model": "relu", "gate": "linear"}, "gate='linear' would be ignored"),
         ({"model": "relu", "experts": (Pathway(), Pathway())}, "experts=.* would be ignored"),
+        ({"model": "relu", "experts": np.array(["gaussian", "relu"])}, "would be ignored"),
+        # num_units and noise are not at their defaults here.
+        (
+            {"model": "mixture", "experts": (Pathway(), Pathway())},
+            "noise='constant' would be ignored, because every expert is a Pathway",
+        ),
+        ({**ALL_PATHWAYS, "num_units": 3}, "num_units=3 would be ignored"),
+        ({**ALL_PATHWAYS, "likelihood": Normal()}, r"likelihood=Normal\(\) would be ignored"),
+        ({**ALL_PATHWAYS, "depth": 2}, "depth=2 would be ignored"),
+        ({**ALL_PATHWAYS, "smoothing": "step"}, "smoothing='step' would be ignored"),
+        # What is no value at all is said to be none.
+        ({**ALL_PATHWAYS, "noise": "loud"}, "noise must be one of"),
+        ({**ALL_PATHWAYS, "likelihood": "norml"}, "likelihood must be one of"),
+        ({**ALL_PATHWAYS, "num_units": 0}, "num_units must be an integer >= 1"),
+        ({**ALL_PATHWAYS, "depth": 0}, "depth must be an integer >= 1"),
+        ({**ALL_PATHWAYS, "smoothing": "bumb"}, "smoothing must be one of"),
         ({"num_restarts": 4}, "num_restarts=4 would be ignored, because fit_options is given"),
         ({"refine": False}, "refine=False would be ignored"),
     ],

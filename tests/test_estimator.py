@@ -31,7 +31,13 @@ from bayes_hybrid import (
     load,
 )
 from bayes_hybrid.errors import FileFormatError, OptionError, OutputExistsError
-from bayes_hybrid.estimator import MODELS, POSTERIOR_FILE, _build_model, _build_options
+from bayes_hybrid.estimator import (
+    MODELS,
+    POSTERIOR_FILE,
+    SAVED_FILES,
+    _build_model,
+    _build_options,
+)
 from bayes_hybrid.gates import Gate
 from bayes_hybrid.models import HybridMixture, PathwayModel
 
@@ -91,6 +97,34 @@ def test_shapes_and_ranges(fitted, table):
     assert fitted.score(X, y) == r2_score(y, fitted.predict(X))
 
 
+def test_training_regimes_are_the_mean_of_the_responsibilities(fitted, table, monkeypatch):
+    regimes = fitted.training_regimes()
+    draws = fitted.fit_.posterior.regime_probability_draws(table[0], table[1])
+    np.testing.assert_allclose(regimes, draws.mean(axis=(0, 1)), rtol=1e-12)
+    np.testing.assert_allclose(regimes.sum(axis=1), 1.0)
+    # Draws that explain a new y better count more, so this is another question.
+    assert np.abs(regimes - fitted.predict_regime(*table)).max() > 1e-6
+    # Chunks of 3 rows, and of 1 where not even that would fit.
+    for entries in (3 * draws[:, :, 0].size, 1):
+        monkeypatch.setattr("bayes_hybrid.estimator._CHUNK_ENTRIES", entries)
+        np.testing.assert_allclose(fitted.training_regimes(), regimes, rtol=1e-12)
+
+
+def test_training_regimes_hold_a_chunk_at_a_time(fitted, monkeypatch):
+    kind = type(fitted.fit_.posterior)
+    sizes, ask = [], kind.regime_probability_draws
+
+    def watch(self, x, y):
+        sizes.append(len(x))
+        return ask(self, x, y)
+
+    monkeypatch.setattr(kind, "regime_probability_draws", watch)
+    per_row = ask(fitted.fit_.posterior, [[1.0, 2.0]], [3.0]).size
+    monkeypatch.setattr("bayes_hybrid.estimator._CHUNK_ENTRIES", 7 * per_row + 1)
+    assert fitted.training_regimes().shape == (30, 2)
+    assert sizes == [7, 7, 7, 7, 2]
+
+
 def test_log_density_is_that_of_the_quantiles(fitted, table):
     # The derivative of the cdf, by a difference of two quantiles that lie close together.
     X = table[0].iloc[:3]
@@ -142,13 +176,14 @@ def test_datatree_and_findings(fitted, table):
         lambda reg: reg.predict([[0.0]]),
         lambda reg: reg.predict_interval([[0.0]]),
         lambda reg: reg.predict_regime([[0.0]]),
+        lambda reg: reg.training_regimes(),
         lambda reg: reg.log_density([[0.0]], [0.0]),
         lambda reg: reg.sample_predictive([[0.0]]),
         lambda reg: reg.to_datatree(),
         lambda reg: reg.diagnose(),
         lambda reg: reg.save("never"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_nothing_works_before_fit(call):
     with pytest.raises(NotFittedError):
@@ -191,6 +226,7 @@ def test_predictions_after_a_round_trip_are_the_same(fitted, saved, table):
     np.testing.assert_array_equal(again.predict_interval(X), fitted.predict_interval(X))
     np.testing.assert_array_equal(again.log_density(X, y), fitted.log_density(X, y))
     np.testing.assert_array_equal(again.predict_regime(X, y), fitted.predict_regime(X, y))
+    np.testing.assert_array_equal(again.training_regimes(), fitted.training_regimes())
     assert again.regimes_ == fitted.regimes_
     assert list(again.feature_names_in_) == ["hour", "load"]
     with pytest.raises(ValueError, match="feature names"):
@@ -254,6 +290,15 @@ def test_saving_twice_needs_force(fitted, tmp_path):
     with pytest.raises(OutputExistsError, match="force=True"):
         fitted.save(tmp_path / "fit")
     fitted.save(tmp_path / "fit", force=True)
+    assert sorted(path.name for path in (tmp_path / "fit").iterdir()) == sorted(SAVED_FILES)
+
+
+def test_saving_never_costs_other_files(fitted, tmp_path):
+    fitted.save(tmp_path / "fit")
+    (tmp_path / "fit" / "predictions.csv").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"also holds 'predictions\.csv'"):
+        fitted.save(tmp_path / "fit", force=True)
+    assert (tmp_path / "fit" / "predictions.csv").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -307,6 +352,18 @@ def test_settings_reach_every_expert():
     assert third.kind == "linear"
 
 
+def test_pathways_of_ones_own_are_taken_as_they_are():
+    given = [Pathway(kind="linear", noise="constant"), Pathway(kind="relu", num_units=7)]
+    model = _build_model(HybridRegressor(experts=given), 4)
+    assert isinstance(model, HybridMixture)
+    assert model.experts == tuple(given)
+
+
+def test_the_default_experts_may_come_as_a_list():
+    model = _build_model(HybridRegressor(model="gaussian", experts=["gaussian", "relu"]), 4)
+    assert isinstance(model, PathwayModel)
+
+
 @pytest.mark.parametrize(("num_features", "num_units"), [(1, 32), (3, 32), (4, 50), (20, 50)])
 def test_automatic_width(num_features, num_units):
     model = _build_model(HybridRegressor(), num_features)
@@ -327,6 +384,8 @@ def test_options_follow_the_settings():
     assert options.refinement.mode == "always"
     assert (options.batch_size, options.compile) == (64, "never")
     assert _build_options(HybridRegressor(refine=False)).refinement.mode == "never"
+    for mode in ("auto", "always", "never"):
+        assert _build_options(HybridRegressor(refine=mode)).refinement.mode == mode
     assert _build_options(HybridRegressor(fit_options=tiny())) == tiny()
 
 

@@ -182,7 +182,7 @@ def predict(
 
     The output has the columns of DATA and then TARGET_mean and the ends of the interval, such as
     TARGET_q5 and TARGET_q95.  Rows whose target is known also get TARGET_log_density, and with
-    --regimes p(z|x, y).
+    --regimes p(z|x, y), both as rows that were not fitted.
     """
     with clean_exit():
         from bayes_hybrid.cli.predicting import Wanted, run

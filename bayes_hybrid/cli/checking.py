@@ -1,17 +1,19 @@
 """``check``: the findings about a saved fit, and an exit code."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from bayes_hybrid.cli.console import findings_table, say, show
-from bayes_hybrid.data import read_table, split_target
+from bayes_hybrid.cli.console import findings_table, say, show, warn
+from bayes_hybrid.data import Standardizer, read_table, refuse_far, split_target
 from bayes_hybrid.diagnostics import Finding, diagnose, exit_code, verdict
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import load
+from bayes_hybrid.inference import Fit
 
-__all__ = ["held_out_rows", "print_findings", "run"]
+__all__ = ["held_out_rows", "near_rows", "print_findings", "run"]
 
 
 def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> int:
@@ -21,7 +23,7 @@ def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> i
         saved: folder of the fit.
         data: table of held-out rows, or ``None``.
         target: the column of ``data`` with the target; the fit's own by default.
-        quiet: print nothing.
+        quiet: print nothing but the findings that are not ok, on stderr.
 
     Returns:
         The exit code: 0 all ok, 1 warnings, 2 unusable.
@@ -34,13 +36,15 @@ def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> i
     fit = load(saved).fit_
     x_test, y_test = (None, None) if data is None else held_out_rows(fit, read_table(data), target)
     findings = diagnose(fit, x_test=x_test, y_test=y_test)
-    if not quiet:
+    if quiet:
+        warn(findings)
+    else:
         print_findings(findings)
     return exit_code(findings)
 
 
 def held_out_rows(
-    fit: FitLike, table: pd.DataFrame, target: str | None = None
+    fit: Fit, table: pd.DataFrame, target: str | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """The fit's features ``[M, D]`` and target ``[M]`` out of a table.
 
@@ -50,10 +54,36 @@ def held_out_rows(
         target: the column with the target; the fit's own by default.
 
     Raises:
-        DataError: a column is missing or cannot be used.
+        DataError: a column is missing or cannot be used, or a value overflows float32.
     """
-    x, y = split_target(table, target or fit.target_name, fit.feature_names)
-    return x.to_numpy(), y.to_numpy()
+    scalings = fit.posterior.x_scaling, fit.posterior.y_scaling
+    return near_rows(table, target or fit.target_name, fit.feature_names, *scalings)
+
+
+def near_rows(
+    table: pd.DataFrame,
+    target: str,
+    features: Sequence[str],
+    x_scaling: Standardizer,
+    y_scaling: Standardizer,
+) -> tuple[FloatArray, FloatArray]:
+    """Features ``[M, D]`` and target ``[M]`` out of a table, none too far from the training data.
+
+    Args:
+        table: the rows; further columns are ignored.
+        target: the column with the target.
+        features: D columns.
+        x_scaling: standardisation of the training features.
+        y_scaling: that of the training target.
+
+    Raises:
+        DataError: a column is missing or cannot be used, or a value overflows float32.
+    """
+    X, y = split_target(table, target, features)
+    x, values = X.to_numpy(), y.to_numpy()
+    refuse_far("the table", x, x_scaling, columns=features)
+    refuse_far(f"the target {target!r}", values, y_scaling)
+    return x, values
 
 
 def print_findings(findings: list[Finding]) -> None:

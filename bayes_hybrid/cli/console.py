@@ -1,18 +1,21 @@
-"""What is printed: plain words and tables on stdout."""
+"""What is printed: plain words and tables on stdout, and warnings on stderr."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bayes_hybrid.cli.exits import one_line
+
 if TYPE_CHECKING:
     # ArviZ takes seconds to import, which predict should not cost.
     from bayes_hybrid.diagnostics import Finding
 
-__all__ = ["bound", "findings_table", "number", "say", "show"]
+__all__ = ["bound", "counted", "findings_table", "number", "say", "show", "warn"]
 
 _COLUMNS: Final[dict[str, Literal["left", "right"]]] = {
     "check": "left",
@@ -38,6 +41,27 @@ def say(text: str = "") -> None:
 def show(content: Table) -> None:
     """Print a table on stdout."""
     _console().print(content)
+
+
+def warn(findings: "Sequence[Finding]") -> None:
+    """Print each finding that is not ok on a line of stderr, as ``--quiet`` promises."""
+    for finding in findings:
+        if finding.severity != "ok":
+            line = (
+                f"{finding.severity}: {finding.name} is {number(finding.value)}, wanted "
+                f"{bound(finding)}. {finding.meaning} {finding.advice}"
+            )
+            typer.echo(one_line(line), err=True)
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun.
+
+    Example:
+        >>> counted(1, "restart"), counted(4, "restart")
+        ('1 restart', '4 restarts')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def number(value: float) -> str:

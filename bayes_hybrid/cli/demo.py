@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid.cli.checking import print_findings
-from bayes_hybrid.cli.console import bound, number, say
+from bayes_hybrid.cli.console import bound, counted, number, say, warn
 from bayes_hybrid.cli.folders import new_folder
 from bayes_hybrid.cli.predicting import Wanted, predictions
 from bayes_hybrid.cli.regimes import describe
@@ -17,6 +17,7 @@ from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.data import load_motorcycle, write_table
 from bayes_hybrid.diagnostics import Finding, diagnose, findings_frame, verdict
+from bayes_hybrid.estimator import SAVED_FILES
 from bayes_hybrid.inference import Fit
 from bayes_hybrid.plots import plot_fit, plot_overview, plot_regime
 
@@ -32,6 +33,9 @@ FILES: Final = {
     "fit": "the saved fit: `bayes-hybrid check` and `predict` read it, ArviZ reads its netCDF file",
 }
 """What the folder holds."""
+
+# All that --force may cost: a file of the user's own in fit/ counts, too.
+_REPLACEABLE: Final = (*(FILES.keys() - {"fit"}), *(f"fit/{name}" for name in SAVED_FILES))
 
 _GRID = 200
 _TEXT = (
@@ -54,17 +58,18 @@ def run(out: Path, settings: Settings, *, force: bool, quiet: bool) -> None:
         OSError: ``out`` cannot be written.
     """
     table = load_motorcycle()
-    with new_folder(out, FILES, force=force) as folder:
+    # A noise scale that follows time would explain the change of noise without any regime; and the
+    # demo is about the regimes, so it keeps to the best of the modes.
+    settings = replace(settings, noise="constant", num_restarts=4, num_candidates=24)
+    model = regressor(settings, quiet=quiet)
+    with new_folder(out, _REPLACEABLE, force=force) as folder:
         if not quiet:
             say(f"Data: {len(table)} rows. {_TEXT}")
             say(f"Source: {table.attrs['source']}")
             say(f"Model: {_MODEL}")
             say("Fitting; this takes about half a minute.")
             say()
-        # A noise scale that follows time would explain the change of noise without any regime; and
-        # the demo is about the regimes, so it keeps to the best of the modes.
-        settings = replace(settings, noise="constant", num_restarts=4, num_candidates=24)
-        model = regressor(settings, quiet=quiet).fit(table[["times"]], table["accel"])
+        model = model.fit(table[["times"]], table["accel"])
         fit = model.fit_
         findings = diagnose(fit)
         model.save(folder / "fit")
@@ -72,6 +77,7 @@ def run(out: Path, settings: Settings, *, force: bool, quiet: bool) -> None:
         page = _page(fit, findings, table.attrs["source"])
         (folder / "findings.md").write_text(page, encoding="utf-8")
     if quiet:
+        warn(findings)
         return
     say(f"{fit.status} ({fit.seconds:.0f} seconds, {fit.method})")
     say()
@@ -144,11 +150,14 @@ def _page(fit: Fit, findings: Sequence[Finding], source: str) -> str:
 def _recipe(fit: Fit) -> str:
     """How the posterior was reached."""
     posterior = fit.posterior
+    each = " each" if posterior.num_restarts > 1 else ""
     words = (
-        f"The posterior is {posterior.num_restarts} restarts with {posterior.num_draws} draws each "
+        f"The posterior is {counted(posterior.num_restarts, 'restart')} with "
+        f"{counted(posterior.num_draws, 'draw')}{each} "
         f"({fit.method}, seed {fit.seed}); the weight of the features' KL term was chosen by "
         f"held-out density: {fit.kl_weight:g}."
     )
-    if fit.num_restarts_dropped:
-        words += f" {fit.num_restarts_dropped} restarts were dropped."
+    if dropped := fit.num_restarts_dropped:
+        were = "was" if dropped == 1 else "were"
+        words += f" {counted(dropped, 'restart')} {were} dropped."
     return words

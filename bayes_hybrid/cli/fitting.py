@@ -8,19 +8,23 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid import checks
-from bayes_hybrid.cli.checking import held_out_rows, print_findings
-from bayes_hybrid.cli.console import say
+from bayes_hybrid.cli.checking import held_out_rows, near_rows, print_findings
+from bayes_hybrid.cli.console import counted, say, warn
 from bayes_hybrid.cli.folders import refuse_place
 from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
-from bayes_hybrid.data import read_table, split_target
+from bayes_hybrid.data import Standardizer, read_table, split_target
 from bayes_hybrid.diagnostics import diagnose
-from bayes_hybrid.errors import DataError, OptionError, OutputExistsError
-from bayes_hybrid.inference.storage import MANIFEST
+from bayes_hybrid.errors import DataError, OptionError
+from bayes_hybrid.estimator import SAVED_FILES
+from bayes_hybrid.inference.storage import refuse_occupied
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["Rows", "run"]
+
+_LEAST_ROWS = 2
+"""What the estimator can be fitted to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +61,17 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
     """
     # What takes a second is refused before what takes a minute begins.
     refuse_place(out, force=force)
-    _refuse_foreign(out)
+    refuse_occupied(out, SAVED_FILES, force=force)
+    # Before the table, because its seed also says which rows are held out.
+    model = regressor(settings, quiet=quiet)
     split = _split(rows, settings.seed)
-    model = regressor(settings, quiet=quiet).fit(split.X, split.y)
+    model = model.fit(split.X, split.y)
     fit = model.fit_
     x_test, y_test = (None, None) if split.test is None else held_out_rows(fit, split.test)
     findings = diagnose(fit, x_test=x_test, y_test=y_test)
     model.save(out, force=force)
     if quiet:
+        warn(findings)
         return
     held = 0 if split.test is None else len(split.test)
     say(
@@ -81,18 +88,9 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
     say(f"Saved in {out}. Next: bayes-hybrid predict {out} {rows.data} --out predictions.csv")
 
 
-def _refuse_foreign(out: Path) -> None:
-    """Refuse to replace what is no saved fit, as ``save`` does once the fit is done."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file()):
-        raise OutputExistsError(
-            f"{out} holds something other than a saved fit and is left as it is; choose another "
-            "folder"
-        )
-
-
 def _split(rows: Rows, seed: int) -> _Split:
     """Training features and target, and the held-out rows."""
-    checks.fraction("test-fraction", rows.test_fraction, closed=True)
+    checks.fraction("--test-fraction", rows.test_fraction, closed=True)
     if rows.test is not None and rows.test_fraction > 0.0:
         raise OptionError("give --test or --test-fraction, not both")
     table = read_table(rows.data)
@@ -100,9 +98,14 @@ def _split(rows: Rows, seed: int) -> _Split:
     if rows.test_fraction > 0.0:
         table, test = _held_out(table, rows.test_fraction, seed)
     X, y = split_target(table, rows.target, _names(rows.features))
+    if len(X) < _LEAST_ROWS:
+        raise DataError(
+            f"{rows.data} has {counted(len(X), 'row')}; expected at least {_LEAST_ROWS} to fit, "
+            "because one row has no spread to learn a scale from"
+        )
     if test is not None:
         # A held-out table that cannot be used is found out now, not after the fit.
-        split_target(test, rows.target, list(X.columns))
+        near_rows(test, rows.target, list(X.columns), Standardizer.fit(X), Standardizer.fit(y))
     return _Split(X, y, test)
 
 
@@ -112,17 +115,18 @@ def _names(features: str | None) -> list[str] | None:
         return None
     names = [name.strip() for name in features.split(",")]
     if "" in names:
-        raise OptionError(f"features must be column names separated by commas; got {features!r}")
+        raise OptionError(f"--features must be column names separated by commas; got {features!r}")
     return names
 
 
 def _held_out(table: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The table without a random share of its rows, and those rows, both in their old order."""
     count = round(fraction * len(table))
-    if not 1 <= count < len(table):
+    if not 1 <= count <= len(table) - _LEAST_ROWS:
         raise DataError(
-            f"a share of {fraction:g} of {len(table)} rows holds out {count}; expected at least "
-            "one row on either side"
+            f"--test-fraction {fraction:g} of {counted(len(table), 'row')} holds out {count} and "
+            f"leaves {len(table) - count} to fit; expected at least one row held out and "
+            f"{_LEAST_ROWS} to fit"
         )
     (split_seed,) = spawn_seeds(seed, 1)
     chosen = np.random.default_rng(split_seed).choice(len(table), size=count, replace=False)

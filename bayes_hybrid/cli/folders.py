@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bayes_hybrid.data import refuse_foreign
 from bayes_hybrid.errors import OutputExistsError
 
 __all__ = ["new_folder", "refuse_place"]
@@ -45,8 +46,9 @@ def new_folder(path: Path, names: Collection[str], *, force: bool = False) -> It
 
     Args:
         path: the folder to be; the folder that holds it has to exist.
-        names: what the block writes.  A folder that stands at ``path`` is replaced only if it
-            holds nothing else: ``--force`` must not cost anybody their own files.
+        names: the files that the block writes, by their paths in the folder.  A folder that stands
+            at ``path`` is replaced only if it holds nothing else: ``--force`` must not cost anybody
+            their own files.
         force: whether such a folder may be replaced.
 
     Raises:
@@ -54,14 +56,14 @@ def new_folder(path: Path, names: Collection[str], *, force: bool = False) -> It
         OSError: the system refused.
     """
     refuse_place(path, force=force)
-    _refuse_foreign(path, names)
+    refuse_foreign(path, names)
     target = path.absolute()
     mark = secrets.token_hex(4)
     hidden, old = (target.with_name(f".{target.name}.{mark}.{end}") for end in ("part", "old"))
     try:
         hidden.mkdir()
         yield hidden
-        _refuse_foreign(path, names)
+        refuse_foreign(path, names)
         if target.exists():
             target.rename(old)
         try:
@@ -77,17 +79,3 @@ def new_folder(path: Path, names: Collection[str], *, force: bool = False) -> It
 
 def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
-
-
-def _refuse_foreign(path: Path, names: Collection[str]) -> None:
-    """Refuse to replace a file, or a folder with anything in it but ``names``."""
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise OutputExistsError(f"{path} is a file; expected the name of a folder to write")
-    foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in names)
-    if foreign:
-        raise OutputExistsError(
-            f"{path} also holds {foreign[0]!r}, which would be lost; choose another folder, or "
-            "move that away"
-        )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
-from bayes_hybrid.cli.console import say
+from bayes_hybrid.cli.console import counted, say
 from bayes_hybrid.cli.folders import refuse_place
-from bayes_hybrid.data import numeric_column, read_table, refuse_existing, write_table
-from bayes_hybrid.errors import DataError
+from bayes_hybrid.data import (
+    numeric_column,
+    read_table,
+    refuse_existing,
+    refuse_far,
+    write_table,
+)
+from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import load
 from bayes_hybrid.inference import Fit, Posterior
 
@@ -40,7 +47,7 @@ class Wanted:
 
 def run(saved: Path, data: Path, out: Path, wanted: Wanted, *, force: bool, quiet: bool) -> None:
     """Read a table, predict its rows, and write both."""
-    checks.fraction("prob", wanted.prob)
+    _ends(wanted.prob)
     refuse_place(out, force=force)
     refuse_existing(out, force=force)
     table = read_table(data)
@@ -54,7 +61,10 @@ def run(saved: Path, data: Path, out: Path, wanted: Wanted, *, force: bool, quie
         )
     write_table(pd.concat([table, pd.DataFrame(added)], axis=1), out, force=force)
     if not quiet:
-        say(f"{len(table)} rows with {len(added)} columns of predictions written to {out}")
+        say(
+            f"{counted(len(table), 'row')} with {len(added)} columns of predictions written to "
+            f"{out}"
+        )
 
 
 def predictions(fit: Fit, table: pd.DataFrame, wanted: Wanted) -> dict[str, FloatArray]:
@@ -64,31 +74,49 @@ def predictions(fit: Fit, table: pd.DataFrame, wanted: Wanted) -> dict[str, Floa
     column                        meaning
     ============================  ================================================================
     ``{y}_mean``                  posterior predictive mean
-    ``{y}_q5``, ``{y}_q95``       ends of the predictive interval, named by their percentage
+    ``{y}_q5``, ``{y}_q95``       ends of the predictive interval, named by their percentages
     ``p_{k}``                     ``p(z=k|x)``, and with ``_q5`` and ``_q95`` its band over draws
     ``{y}_log_density``           ``log p(y|x)``, where the table has the target
-    ``p_{k}_given_{y}``           ``p(z=k|x, y)``, likewise
+    ``p_{k}_given_{y}``           ``p(z=k|x, y)`` of a row that was not fitted, likewise
     ============================  ================================================================
 
     Raises:
-        DataError: a feature is missing or cannot be used; or the target, when it was named.
+        DataError: a feature is missing or cannot be used; or the target, when it was named; or a
+            value is so far from the training data that float32 overflows.
+        OptionError: ``prob`` is not strictly between 0 and 1, or float64 cannot tell it from them.
     """
     posterior, y_name = fit.posterior, fit.target_name
     x = np.column_stack([_column(table, name) for name in fit.feature_names])
-    ends = (0.5 - wanted.prob / 2.0, 0.5 + wanted.prob / 2.0)
-    low, high = posterior.quantile(x, ends).T
-    suffixes = tuple(f"q{100 * end:.4g}" for end in ends)
-    columns = {
-        f"{y_name}_mean": posterior.mean(x),
-        f"{y_name}_{suffixes[0]}": low,
-        f"{y_name}_{suffixes[1]}": high,
-    }
+    refuse_far("the table", x, posterior.x_scaling, columns=fit.feature_names)
+    ends = _ends(wanted.prob)
+    columns = {f"{y_name}_mean": posterior.mean(x)}
+    for suffix, values in zip(ends, posterior.quantile(x, list(ends.values())).T, strict=True):
+        columns[f"{y_name}_{suffix}"] = values
     if wanted.regimes:
-        columns |= _regimes(posterior, x, dict(zip(suffixes, ends, strict=True)))
+        columns |= _regimes(posterior, x, ends)
     target = wanted.target or y_name
     if wanted.target is None and target not in table.columns:
         return columns
-    return columns | _given_target(posterior, x, _known(table, target), y_name, wanted)
+    y = _known(table, target)
+    refuse_far(f"the target {target!r}", y, posterior.y_scaling)
+    return columns | _given_target(posterior, x, y, y_name, wanted)
+
+
+def _ends(prob: float) -> dict[str, float]:
+    """The ends of the central interval as probabilities, by their names in columns: q5 and q95.
+
+    A name has every digit of its percentage, so that two ends never share one.
+    """
+    checks.fraction("--prob", prob)
+    low, high = 0.5 - prob / 2.0, 0.5 + prob / 2.0
+    if not 0.0 < low < high < 1.0:
+        raise OptionError(
+            "--prob must leave room between the ends of the interval and around it, in float64; "
+            f"got {prob!r}"
+        )
+    # Decimal, because 100 * (0.5 - 0.9 / 2) is not 5 in binary.
+    half = 50 * Decimal(repr(float(prob)))
+    return {f"q{(50 - half).normalize():f}": low, f"q{(50 + half).normalize():f}": high}
 
 
 def _regimes(

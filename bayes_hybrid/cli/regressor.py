@@ -1,18 +1,14 @@
 """From what was typed to an estimator."""
 
-from types import MappingProxyType
-from typing import Final
-
 from bayes_hybrid import checks
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor
 from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
+from bayes_hybrid.inference.options import REFINE_CHOICES
+from bayes_hybrid.random import SEED_LIMIT
 
-__all__ = ["REFINE", "regressor"]
-
-REFINE: Final = MappingProxyType({"auto": "auto", "always": True, "never": False})
-"""``--refine`` in the words of the estimator."""
+__all__ = ["regressor"]
 
 
 def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
@@ -26,14 +22,18 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         OptionError: a value that the estimator would not name as it was typed; the estimator
             refuses the others when it is fitted.
     """
-    refine = REFINE[checks.choice("refine", settings.refine, tuple(REFINE))]
-    restarts = checks.positive_int("num-restarts", settings.num_restarts)
+    checks.choice("--refine", settings.refine, REFINE_CHOICES)
+    restarts = checks.positive_int("--num-restarts", settings.num_restarts)
+    if settings.num_candidates is not None:
+        checks.positive_int("--num-candidates", settings.num_candidates, minimum=restarts)
+    if checks.positive_int("--seed", settings.seed, minimum=0) >= SEED_LIMIT:
+        raise OptionError(f"--seed must be below 2**32 = {SEED_LIMIT}; got {settings.seed}")
     num_units = _num_units(settings.num_units)
     # With options of its own, a quick fit must leave the estimator's shorthands alone.
     shorthands = {
         "num_restarts": restarts,
         "num_candidates": settings.num_candidates,
-        "refine": refine,
+        "refine": settings.refine,
         "device": settings.device,
     }
     quick = {"fit_options": _quick_options(settings)}
@@ -53,7 +53,7 @@ def _num_units(text: str) -> int | str:
     if text == "auto":
         return text
     if not text.isdecimal() or int(text) < 1:
-        raise OptionError(f"num-units must be auto or a whole number >= 1; got {text!r}")
+        raise OptionError(f"--num-units must be auto or a whole number >= 1; got {text!r}")
     return int(text)
 
 

@@ -1,9 +1,10 @@
 """Data in and out: table files, standardisation, simulators, and small built-in data sets."""
 
-from bayes_hybrid.data.atomic import atomic_file, refuse_existing
+from bayes_hybrid.data.arrays import numeric_array
+from bayes_hybrid.data.atomic import atomic_file, refuse_existing, refuse_foreign
 from bayes_hybrid.data.builtin import load_gnp, load_motorcycle, load_nile
 from bayes_hybrid.data.columns import numeric_column
-from bayes_hybrid.data.scaling import Standardizer
+from bayes_hybrid.data.scaling import Standardizer, refuse_far
 from bayes_hybrid.data.simulators import FAMILIES, Simulated, simulate
 from bayes_hybrid.data.tables import read_table, split_target, write_table
 
@@ -15,9 +16,12 @@ __all__ = [
     "load_gnp",
     "load_motorcycle",
     "load_nile",
+    "numeric_array",
     "numeric_column",
     "read_table",
     "refuse_existing",
+    "refuse_far",
+    "refuse_foreign",
     "simulate",
     "split_target",
     "write_table",

@@ -1,15 +1,15 @@
-"""Writing a file so that it is there whole or not at all."""
+"""Writing a file so that it is there whole or not at all, and never over somebody's own."""
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from bayes_hybrid.errors import OutputExistsError
 
-__all__ = ["atomic_file", "refuse_existing"]
+__all__ = ["atomic_file", "refuse_existing", "refuse_foreign"]
 
 
 @contextmanager
@@ -81,3 +81,45 @@ def refuse_existing(path: str | os.PathLike[str], *, force: bool = False) -> Non
             f"{path} exists already and is left as it is; choose another name, or overwrite it "
             "with force=True (--force)"
         )
+
+
+def refuse_foreign(folder: str | os.PathLike[str], names: Collection[str]) -> None:
+    """Refuse to replace a folder with anything in it but ``names``: that would be lost.
+
+    Args:
+        folder: the folder to be replaced; nothing needs to stand there.
+        names: the files that may be lost, each by its path in the folder, with ``/`` between a
+            folder in it and what that holds.
+
+    Raises:
+        OutputExistsError: something else is in the folder, or ``folder`` is a file.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "out.csv").write_text("ours")
+        ...     refuse_foreign(folder, ["out.csv", "fit/fit.json"])
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise OutputExistsError(f"{folder} is a file; expected the name of a folder to write")
+    foreign = next(_foreign(folder, names), None)
+    if foreign is not None:
+        raise OutputExistsError(
+            f"{folder} also holds {foreign!r}, which would be lost; choose another folder, or "
+            "move that away"
+        )
+
+
+def _foreign(folder: Path, names: Collection[str], above: str = "") -> Iterator[str]:
+    """Paths of what is not among ``names``; a folder none of them lies in is not looked into."""
+    for entry in sorted(folder.iterdir()):
+        path = above + entry.name
+        # What a link leads to is not lost with the link.
+        is_folder = entry.is_dir() and not entry.is_symlink()
+        if is_folder and any(name.startswith(f"{path}/") for name in names):
+            yield from _foreign(entry, names, f"{path}/")
+        elif is_folder or path not in names:
+            yield path

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from decimal import Decimal
 from numbers import Real
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 
 from bayes_hybrid.errors import DataError, DataTypeError
 
-__all__ = ["numeric_column"]
+__all__ = ["TIMES", "numeric_column"]
 
 _NUMBERS = (Real, Decimal, np.bool_)
-_TIMES = (date, timedelta, np.datetime64, np.timedelta64, pd.Period)
+TIMES: Final = (date, timedelta, np.datetime64, np.timedelta64, pd.Period)
+"""What stands for a date, a time or a duration, and is no number."""
 
 
 def numeric_column(column: pd.Series) -> NDArray[np.float64]:
@@ -65,7 +67,7 @@ def _refuse_non_numbers(column: pd.Series) -> None:
     if categorical or isinstance(value, str):
         what = "categories" if categorical else "text"
         advice = "encode it as numbers, such as one 0/1 column for each label"
-    if isinstance(value, _TIMES):
+    if isinstance(value, TIMES):
         what, advice = "dates or times", "turn it into a number, such as days since the first row"
     if _spells_number(value):
         what, advice = "numbers written as text", "convert it with astype(float)"

@@ -1,14 +1,18 @@
 """Standardisation of columns, in float64."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayes_hybrid.errors import DataError
 
-__all__ = ["Standardizer"]
+__all__ = ["Standardizer", "refuse_far"]
+
+# Standard deviations; the square over the smallest noise variance, 1e-8, is still a float32.
+_FARTHEST: Final = 1e15
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -126,3 +130,41 @@ class Standardizer:
                 f"got shape {table.shape}"
             )
         return table
+
+
+def refuse_far(
+    name: str,
+    values: NDArray[np.float64],
+    scaling: Standardizer,
+    *,
+    columns: Sequence[str] | None = None,
+) -> None:
+    """Refuse values whose predictions would overflow float32, and say which is the first.
+
+    Args:
+        name: what the values are, for the message.
+        values: ``[N, D]`` or ``[N]``, in the units of the data; NaN passes.
+        scaling: that of the training data.
+        columns: D names, for the message to name a column instead of counting it.
+
+    Raises:
+        DataError: a value more than 1e15 standard deviations from the mean.
+
+    Example:
+        >>> refuse_far("y", np.array([1.0, 1e300]), Standardizer.fit([0.0, 1.0]))
+        Traceback (most recent call last):
+        bayes_hybrid.errors.DataError: y, row 2: 1e+300 lies more than 1e+15 standard deviations
+            from the training data; expected values of the same units
+    """
+    with np.errstate(over="ignore"):
+        far = np.argwhere(np.abs(scaling.transform(values)) > _FARTHEST)
+    if not far.size:
+        return
+    place = tuple(int(index) for index in far[0])
+    where = f"{name}, row {place[0] + 1}"
+    if len(place) > 1:
+        where += f", column {place[1] + 1 if columns is None else repr(columns[place[1]])}"
+    raise DataError(
+        f"{where}: {values[place]:g} lies more than {_FARTHEST:g} standard deviations from the "
+        "training data; expected values of the same units"
+    )

@@ -16,7 +16,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
-from bayes_hybrid.data import Standardizer
+from bayes_hybrid.data import Standardizer, refuse_foreign
 from bayes_hybrid.errors import FileFormatError, OptionError, OutputExistsError
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.result import Fit, Stage
@@ -75,12 +75,13 @@ def save_fit(
         folder: the folder to be; the one above it has to exist.
         config: what the model is rebuilt from, in the form of :func:`encode`; it comes back from
             :func:`read_config`.
-        force: whether a saved fit may be replaced, with everything in its folder.
+        force: whether a saved fit may be replaced; its folder has to hold nothing but the files
+            that are written now, so that nobody loses files of their own.
         extras: the bytes of further files, by name.
 
     Raises:
         OutputExistsError: the folder exists and ``force`` is false, or it holds something other
-            than a fit.
+            than a fit, or something beside it.
         OSError: the folder above is missing or not writable, or the disk is full; nothing is left
             behind, and a fit that stood there is as it was.
     """
@@ -95,8 +96,8 @@ def save_fit(
         "fit": _plain(fit),
     }
     text = json.dumps(manifest, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    with _atomic_folder(folder, force=force) as hidden:
-        files = {DRAWS: draws, MANIFEST: text.encode()} | dict(extras or {})
+    files = {DRAWS: draws, MANIFEST: text.encode()} | dict(extras or {})
+    with _atomic_folder(folder, files, force=force) as hidden:
         for name, content in files.items():
             _write(hidden / name, content)
 
@@ -290,15 +291,17 @@ def _write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _atomic_folder(path: str | os.PathLike[str], *, force: bool) -> Iterator[Path]:
+def _atomic_folder(
+    path: str | os.PathLike[str], names: Collection[str], *, force: bool
+) -> Iterator[Path]:
     """A hidden folder beside ``path``, which takes its name only when the block ends well."""
     target = Path(os.path.realpath(path))
-    _refuse_existing(target, force=force)
+    refuse_occupied(target, names, force=force)
     hidden = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         hidden.mkdir()
         yield hidden
-        _refuse_existing(target, force=force)
+        refuse_occupied(target, names, force=force)
         _put_in_place(hidden, target)
     except OSError as error:
         shutil.rmtree(hidden, ignore_errors=True)
@@ -331,8 +334,18 @@ def _put_in_place(hidden: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _refuse_existing(target: Path, *, force: bool) -> None:
-    """Refuse a folder that holds something, unless it holds a fit that may be replaced."""
+def refuse_occupied(target: Path, names: Collection[str], *, force: bool) -> None:
+    """Refuse a folder that holds something, unless it is a fit that may be replaced.
+
+    Args:
+        target: the folder to be.
+        names: the files that saving writes.
+        force: whether a saved fit may be replaced.
+
+    Raises:
+        OutputExistsError: ``target`` is a file or holds something other than a fit; a fit, and
+            ``force`` is false; or a fit with something beside it.
+    """
     if not target.exists():
         return
     if not target.is_dir():
@@ -349,6 +362,7 @@ def _refuse_existing(target: Path, *, force: bool) -> None:
             f"{target} holds a saved fit already and is left as it is; choose another folder, or "
             "replace it with force=True (--force)"
         )
+    refuse_foreign(target, names)
 
 
 # Reading

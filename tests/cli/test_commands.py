@@ -1,18 +1,21 @@
 """The commands from file to file, with next to no training."""
 
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bayes_hybrid import HybridRegressor, load
-from bayes_hybrid.cli.demo import FILES
+from bayes_hybrid.cli.demo import FILES, _recipe
 from bayes_hybrid.cli.fitting import Rows, _split
 from bayes_hybrid.data import read_table, write_table
 from bayes_hybrid.errors import DataError, OptionError
+from bayes_hybrid.estimator import SAVED_FILES
 from tests.cli.conftest import bayes_hybrid, make_table
 
 SECONDS = 120
@@ -94,6 +97,33 @@ def test_a_target_of_another_name(saved, tmp_path):
     assert read_table(tmp_path / "out.csv")["response_log_density"].notna().all()
 
 
+@pytest.mark.parametrize(
+    ("prob", "ends"),
+    [
+        ("0.9", ("q5", "q95")),
+        ("0.8", ("q10", "q90")),
+        ("0.95", ("q2.5", "q97.5")),
+        ("0.00001", ("q49.9995", "q50.0005")),
+        ("0.99999", ("q0.0005", "q99.9995")),
+        ("2e-16", ("q49.99999999999999", "q50.00000000000001")),
+    ],
+)
+def test_the_ends_of_an_interval_have_names_of_their_own(saved, tmp_path, prob, ends):
+    write_table(make_table(3), tmp_path / "new.csv")
+    arguments = ["--out", tmp_path / "out.csv", "--prob", prob, "--regimes"]
+    result = bayes_hybrid("predict", saved, tmp_path / "new.csv", *arguments)
+    assert result.exit_code == 0, result.output
+    columns = list(read_table(tmp_path / "out.csv").columns)
+    assert columns[4:7] == ["response_mean", *(f"response_{end}" for end in ends)]
+    assert {f"p_relu_{end}" for end in ends} < set(columns)
+
+
+@pytest.mark.parametrize("prob", ["1e-17", "0.9999999999999999", "0", "90"])
+def test_an_interval_without_room_is_refused(saved, data, tmp_path, prob):
+    line = refused("predict", saved, data, "--out", tmp_path / "out.csv", "--prob", prob)
+    assert line.startswith("error: --prob must ")
+
+
 # check
 
 
@@ -102,7 +132,21 @@ def test_check_exits_with_1_for_warnings(saved):
     result = bayes_hybrid("check", saved)
     assert result.exit_code == 1, result.output
     assert "The fit can be used with care" in result.stdout
-    assert bayes_hybrid("check", saved, "--quiet").stdout == ""
+    assert result.stderr == ""
+
+
+def test_quiet_prints_warnings_and_nothing_else(saved, data, tmp_path):
+    result = bayes_hybrid("check", saved, "--quiet")
+    assert (result.exit_code, result.stdout) == (1, "")
+    findings = [finding for finding in load(saved).diagnose() if finding.severity != "ok"]
+    lines = result.stderr.splitlines()
+    assert len(lines) == len(findings) > 0
+    for line, finding in zip(lines, findings, strict=True):
+        assert line.startswith(f"{finding.severity}: {finding.name} is ")
+        assert finding.advice in line
+    result = bayes_hybrid(*fit_arguments(data, tmp_path / "fit", "--quiet"))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "warning: converged is " in result.stderr
 
 
 def test_check_exits_with_2_for_a_fit_that_cannot_be_used(saved, tmp_path):
@@ -143,14 +187,18 @@ def test_misspelt_names_get_a_suggestion(data, saved, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--num-units", "many"], "num-units must be auto or a whole number >= 1; got 'many'"),
-        (["--num-restarts", "0"], "num-restarts must be an integer >= 1; got 0"),
-        (["--features", "dose,,other"], "separated by commas"),
-        (["--test-fraction", "20"], "divide by 100"),
+        (["--num-units", "many"], "--num-units must be auto or a whole number >= 1; got 'many'"),
+        (["--num-restarts", "0"], "--num-restarts must be an integer >= 1; got 0"),
+        (["--num-candidates", "3"], "--num-candidates must be an integer >= 16; got 3"),
+        (["--refine", "maybe"], "--refine must be one of 'auto', 'always', 'never'; got 'maybe'"),
+        (["--features", "dose,,other"], "--features must be column names separated by commas"),
+        (["--test-fraction", "20"], "--test-fraction must lie between 0 and 1"),
         (["--test-fraction", "0.001"], "holds out 0"),
         (["--test-fraction", "0.5", "--test", "data.csv"], "not both"),
         (["--model", "gaussian", "--gate", "linear"], "would be ignored"),
-        (["--seed", "-1"], "-1"),
+        (["--seed", "-3"], "--seed must be an integer >= 0; got -3"),
+        (["--seed", "-3", "--test-fraction", "0.5"], "--seed must be an integer >= 0; got -3"),
+        (["--seed", 2**32], "--seed must be below 2**32"),
         (["--device", "abacus"], "device"),
     ],
 )
@@ -179,6 +227,38 @@ def test_tables_that_cannot_be(data, saved, tmp_path):
     assert "no fit.json" in line
 
 
+@pytest.mark.parametrize("num_rows", [1, 2])
+def test_too_few_rows_to_fit(tmp_path, num_rows):
+    write_table(make_table(num_rows), tmp_path / "few.csv")
+    out = tmp_path / "fit"
+    if num_rows == 1:
+        line = refused(*fit_arguments(tmp_path / "few.csv", out))
+        assert "few.csv has 1 row; expected at least 2 to fit" in line
+    line = refused(*fit_arguments(tmp_path / "few.csv", out, "--test-fraction", "0.5"))
+    assert "leaves 1 to fit; expected at least one row held out and 2 to fit" in line
+    assert os.listdir(tmp_path) == ["few.csv"]
+
+
+def test_values_beyond_float32_are_refused(data, saved, tmp_path, monkeypatch):
+    out = tmp_path / "out.csv"
+    write_table(make_table(3).assign(other=[0.0, 1e300, 0.0]), tmp_path / "far.csv")
+    line = refused("predict", saved, tmp_path / "far.csv", "--out", out)
+    assert "the table, row 2, column 'other': 1e+300 lies more than 1e+15 standard dev" in line
+    assert "column 'other': 1e+300" in refused("check", saved, "--data", tmp_path / "far.csv")
+    target = make_table(3).assign(response=[np.nan, 0.0, -1e300])
+    write_table(target, tmp_path / "target.csv")
+    line = refused("predict", saved, tmp_path / "target.csv", "--out", out)
+    assert "the target 'response', row 3: -1e+300 lies" in line
+    write_table(target.iloc[1:], tmp_path / "target.csv", force=True)
+    line = refused("check", saved, "--data", tmp_path / "target.csv")
+    assert "the target 'response', row 2: -1e+300 lies" in line
+    # Found out before the fit, which would be lost.
+    monkeypatch.setattr(HybridRegressor, "fit", lambda *_: pytest.fail("fitted"))
+    line = refused(*fit_arguments(data, tmp_path / "fit", "--test", tmp_path / "far.csv"))
+    assert "column 'other': 1e+300" in line
+    assert not out.exists()
+
+
 def test_a_column_that_the_predictions_would_repeat(saved, tmp_path):
     write_table(make_table(3).assign(response_mean=0.0), tmp_path / "new.csv")
     line = refused("predict", saved, tmp_path / "new.csv", "--out", tmp_path / "out.csv")
@@ -197,6 +277,25 @@ def test_nothing_is_overwritten_without_force(data, saved, tmp_path):
     # Even --force replaces nothing but a fit.
     assert "other than a saved fit" in refused(*fit_arguments(data, tmp_path, "--force"))
     assert "is a folder" in refused("predict", saved, data, "--out", tmp_path, "--force")
+
+
+def test_force_never_costs_other_files(data, saved, tmp_path, monkeypatch):
+    fit = tmp_path / "fit"
+    shutil.copytree(saved, fit)
+    monkeypatch.setattr(HybridRegressor, "fit", lambda *_: load(saved))
+    assert bayes_hybrid(*fit_arguments(data, fit, "--force")).exit_code == 0
+    assert bayes_hybrid("predict", fit, data, "--out", fit / "predictions.csv").exit_code == 0
+    monkeypatch.setattr(HybridRegressor, "fit", lambda *_: pytest.fail("fitted"))
+    line = refused(*fit_arguments(data, fit, "--force"))
+    assert "also holds 'predictions.csv', which would be lost; choose another folder" in line
+    assert set(os.listdir(fit)) == {*SAVED_FILES, "predictions.csv"}
+    # The same in the folder of a demo, and in the fit inside.
+    out = tmp_path / "demo"
+    (out / "fit").mkdir(parents=True)
+    (out / "findings.md").write_text("ours")
+    (out / "fit" / "predictions.csv").write_text("mine")
+    assert "also holds 'fit/predictions.csv'" in refused("demo", "--out", out, "--force")
+    assert (out / "findings.md").read_text() == "ours"
 
 
 def test_a_missing_folder_is_found_out_before_the_fit(data, saved, tmp_path, monkeypatch):
@@ -249,11 +348,40 @@ def test_held_out_rows_are_a_partition_that_the_seed_repeats(data):
 def test_splits_that_cannot_be(data):
     with pytest.raises(OptionError, match="test-fraction"):
         _split(Rows(data=data, target="response", test_fraction=-0.1), 0)
-    with pytest.raises(DataError, match="at least one row on either side"):
+    with pytest.raises(DataError, match="of 40 rows holds out 40 and leaves 0 to fit"):
         _split(Rows(data=data, target="response", test_fraction=0.999), 0)
+    # 38 of 40 rows leave two, which is enough; 39 do not.
+    rows = Rows(data=data, target="response", features="dose", test_fraction=0.95)
+    assert len(_split(rows, 0).X) == 2
+    with pytest.raises(DataError, match="leaves 1 to fit"):
+        _split(replace(rows, test_fraction=0.975), 0)
 
 
-# demo, in a process of its own with its output in a pipe
+# demo
+
+
+def test_one_is_singular(saved, tmp_path):
+    fit = load(saved).fit_
+    one = replace(fit.posterior, theta=fit.posterior.theta[:1, :10])
+    words = _recipe(replace(fit, posterior=one, num_restarts_dropped=1))
+    assert "The posterior is 1 restart with 10 draws (svi," in words
+    two = replace(one, theta=one.theta.repeat(2, 1, 1))
+    words_of_two = _recipe(replace(fit, posterior=two))
+    assert "The posterior is 2 restarts with 10 draws each (svi," in words_of_two
+    assert words.endswith(" 1 restart was dropped.")
+    assert _recipe(replace(fit, num_restarts_dropped=2)).endswith(" 2 restarts were dropped.")
+    write_table(make_table(1), tmp_path / "new.csv")
+    result = bayes_hybrid("predict", saved, tmp_path / "new.csv", "--out", tmp_path / "out.csv")
+    assert result.stdout.startswith("1 row with ")
+
+
+def test_demo_refuses_a_seed_by_the_name_that_was_typed(tmp_path):
+    line = refused("demo", "--out", tmp_path / "out", "--seed", "-3")
+    assert line == "error: --seed must be an integer >= 0; got -3\n"
+    assert os.listdir(tmp_path) == []
+
+
+# In a process of its own with its output in a pipe
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +402,7 @@ def test_demo_fills_its_folder(demo):
     assert run.returncode == 0, run.stderr
     assert os.listdir(folder) == ["out"]
     assert set(os.listdir(folder / "out")) == set(FILES)
-    assert set(os.listdir(folder / "out" / "fit")) >= {"fit.json", "posterior.nc"}
+    assert set(os.listdir(folder / "out" / "fit")) == set(SAVED_FILES)
     assert (folder / "out" / "plot_fit.png").read_bytes().startswith(b"\x89PNG")
     predicted = read_table(folder / "out" / "predictions.csv")
     assert predicted.columns[:4].tolist() == ["times", "accel_mean", "accel_q5", "accel_q95"]

@@ -60,6 +60,20 @@ def test_force_never_costs_other_files(tmp_path):
     assert os.listdir(tmp_path) == ["thesis.tex"]
 
 
+def test_force_never_costs_other_files_in_a_folder_of_ours(tmp_path):
+    def fill_inside(path):
+        with new_folder(path, ["fit/fit.json"], force=True) as folder:
+            (folder / "fit").mkdir()
+            (folder / "fit" / "fit.json").write_text("ours")
+
+    for _ in range(2):
+        fill_inside(tmp_path / "out")
+    (tmp_path / "out" / "fit" / "predictions.csv").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"also holds 'fit/predictions\.csv'"):
+        fill_inside(tmp_path / "out")
+    assert os.listdir(tmp_path) == ["out"]
+
+
 def test_an_empty_folder_is_no_obstacle(tmp_path):
     (tmp_path / "out").mkdir()
     fill(tmp_path / "out")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bayes_hybrid.data import atomic_file, refuse_existing
+from bayes_hybrid.data import atomic_file, refuse_existing, refuse_foreign
 from bayes_hybrid.errors import OutputExistsError
 
 
@@ -102,3 +102,37 @@ def test_an_error_about_another_file_keeps_its_name(tmp_path: Path):
         other.read_bytes()
     assert caught.value.filename == str(other)
     assert os.listdir(tmp_path) == []
+
+
+NAMES = ("out.csv", "fit/fit.json")
+
+
+def test_a_folder_of_ours_may_be_replaced(tmp_path: Path):
+    refuse_foreign(tmp_path / "nowhere", NAMES)
+    (tmp_path / "fit").mkdir()
+    for name in NAMES:
+        (tmp_path / name).write_text("ours")
+    refuse_foreign(tmp_path, NAMES)
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "fit/mine.csv", "fit/out.csv", "sub/out.csv"])
+def test_a_file_that_would_be_lost_is_named(tmp_path: Path, name: str):
+    for known in (*NAMES, name):
+        (tmp_path / known).parent.mkdir(exist_ok=True)
+        (tmp_path / known).write_text("")
+    named = "sub" if name.startswith("sub") else name
+    with pytest.raises(OutputExistsError, match=f"also holds '{named}', which would be lost"):
+        refuse_foreign(tmp_path, NAMES)
+
+
+def test_a_folder_or_link_under_our_name_is_not_ours(tmp_path: Path):
+    (tmp_path / "out.csv").mkdir()
+    with pytest.raises(OutputExistsError, match=r"also holds 'out\.csv'"):
+        refuse_foreign(tmp_path, NAMES)
+    (tmp_path / "out.csv").rmdir()
+    (tmp_path / "fit").symlink_to(tmp_path)
+    with pytest.raises(OutputExistsError, match="also holds 'fit'"):
+        refuse_foreign(tmp_path, NAMES)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputExistsError, match="is a file"):
+        refuse_foreign(tmp_path / "file", NAMES)

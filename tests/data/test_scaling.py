@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bayes_hybrid.data import Standardizer
+from bayes_hybrid.data import Standardizer, refuse_far
 from bayes_hybrid.errors import DataError
 
 # Differences of two such numbers stay finite.
@@ -155,3 +155,16 @@ def test_it_is_immutable_and_owns_its_fields():
         standardizer.mean = mean  # type: ignore[misc]
     with pytest.raises(ValueError, match="read-only"):
         standardizer.scale[0] = 2.0
+
+
+def test_the_first_value_that_is_too_far_is_named():
+    scaling = Standardizer.fit([[0.0, 0.0], [2.0, 2e9]])
+    # One standard deviation is 1 in the first column and 1e9 in the second.
+    refuse_far("X", np.array([[1e14, 1e23], [np.nan, 0.0]]), scaling)
+    far = np.array([[0.0, 0.0], [0.0, -1e25], [1e300, 0.0]])
+    with pytest.raises(DataError, match=r"^X, row 2, column 2: -1e\+25 lies more than 1e\+15 st"):
+        refuse_far("X", far, scaling)
+    with pytest.raises(DataError, match=r"^the table, row 2, column 'b': -1e\+25 lies"):
+        refuse_far("the table", far, scaling, columns=["a", "b"])
+    with pytest.raises(DataError, match=r"^y, row 3: 1e\+300 lies"):
+        refuse_far("y", np.array([0.0, np.nan, 1e300]), Standardizer.fit([0.0, 1e-9]))

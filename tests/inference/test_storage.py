@@ -162,6 +162,34 @@ def test_what_is_no_fit_is_never_replaced(tmp_path, force):
     assert file.read_text() == "more of it"
 
 
+def test_force_never_costs_other_files(saved):
+    (saved / "predictions.csv").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"also holds 'predictions\.csv'.*move that away"):
+        save_fit(make_fit(), saved, config={}, force=True)
+    assert read_config(saved) == CONFIG
+    assert (saved / "predictions.csv").read_text() == "mine"
+    assert [path.name for path in saved.parent.iterdir()] == ["fit"]
+    # What the same call writes is no loss.
+    for _ in range(2):
+        extras = {"predictions.csv": b"new"}
+        save_fit(make_fit(), saved, config={}, force=True, extras=extras)
+    assert (saved / "predictions.csv").read_text() == "new"
+
+
+def test_a_file_that_appears_while_saving_is_not_lost(saved, monkeypatch):
+    fsync = os.fsync
+
+    def meanwhile(fd):
+        (saved / "notes.txt").write_text("mine")
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    with pytest.raises(OutputExistsError, match=r"also holds 'notes\.txt'"):
+        save_fit(make_fit(), saved, config={}, force=True)
+    assert (saved / "notes.txt").read_text() == "mine"
+    assert [path.name for path in saved.parent.iterdir()] == ["fit"]
+
+
 def test_an_empty_folder_may_be_used(tmp_path):
     (tmp_path / "fit").mkdir()
     save_fit(make_fit(), tmp_path / "fit", config=CONFIG)
