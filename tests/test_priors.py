@@ -157,4 +157,4 @@ def test_floors_bind():
 
 def test_a_number_is_no_prior():
     with pytest.raises(OptionError, match=r"noise must be a LogNormalPrior; got 0\.2"):
-        Priors(noise=0.2)
+        Priors(noise=0.2)  # type: ignore[arg-type]

@@ -2,9 +2,60 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+_MOMENTUM = 0.9
+_EPSILON = 1e-8
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How large the steps are.
+
+    Args:
+        learning_rate: largest step.
+        num_steps: length of the cosine.
+        final: last step as a fraction of the largest.
+        decay: decay of the second moment.
+    """
+
+    learning_rate: float
+    num_steps: int
+    final: float
+    decay: float
+
+    def rate(self, step: int) -> float:
+        """The size of the step of that number, from one."""
+        phase = 0.5 * (1.0 + math.cos(math.pi * min(1.0, step / self.num_steps)))
+        return self.learning_rate * (self.final + (1.0 - self.final) * phase)
+
+    def table(self, like: Tensor) -> Tensor:
+        """What :func:`adam_step` multiplies both moments with at every step, ``[num_steps, 2]``."""
+        rows = [
+            (self.rate(step) / (1.0 - _MOMENTUM**step), (1.0 - self.decay**step) ** -0.5)
+            for step in range(1, self.num_steps + 1)
+        ]
+        return torch.tensor(rows, dtype=like.dtype, device=like.device)
+
+
+def adam_step(
+    parameter: Tensor,
+    gradient: Tensor,
+    first: Tensor,
+    second: Tensor,
+    rates: Tensor,
+    *,
+    decay: float,
+    share: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Parameter and moments after one step of :class:`Adam`, at a row of :meth:`Schedule.table`."""
+    first = _MOMENTUM * first + (1.0 - _MOMENTUM) * gradient
+    second = decay * second + (1.0 - decay) * gradient.square()
+    step = share * rates[0] * first / (rates[1] * second.sqrt() + _EPSILON)
+    return parameter + step, first, second
 
 
 class Adam:
@@ -12,21 +63,15 @@ class Adam:
 
     Args:
         parameters: tensors, changed in place.
-        learning_rate: largest step.
-        num_steps: length of the schedule.
-        final: last step as a fraction of the largest.
-        decay: decay of the second moment.
+        schedule: see :class:`Schedule`.
         shares: fraction of the step that each tensor takes, one by default.
     """
 
     def __init__(
         self,
         parameters: Sequence[Tensor],
+        schedule: Schedule,
         *,
-        learning_rate: float,
-        num_steps: int,
-        final: float,
-        decay: float,
         shares: Sequence[float] | None = None,
     ) -> None:
         """Start with empty moments."""
@@ -35,18 +80,17 @@ class Adam:
         # Fused: on vectors this small, one kernel a tensor is half of a step's overhead.
         self._optimizer = torch.optim.Adam(
             [{"params": [parameter]} for parameter in parameters],
-            betas=(0.9, decay),
+            betas=(_MOMENTUM, schedule.decay),
+            eps=_EPSILON,
             maximize=True,
             fused=True,
         )
-        self._learning_rate, self._num_steps = learning_rate, num_steps
-        self._final, self._step = final, 0
+        self._schedule, self._step = schedule, 0
 
     def ascend(self, gradients: Sequence[Tensor]) -> None:
         """One step uphill."""
         self._step += 1
-        phase = 0.5 * (1.0 + math.cos(math.pi * min(1.0, self._step / self._num_steps)))
-        rate = self._learning_rate * (self._final + (1.0 - self._final) * phase)
+        rate = self._schedule.rate(self._step)
         groups = self._optimizer.param_groups
         for group, share, parameter, gradient in zip(
             groups, self._shares, self._parameters, gradients, strict=True

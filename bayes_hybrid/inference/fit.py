@@ -144,7 +144,7 @@ def fit(
 
     generator = torch_generator(svi_seed, device)
     trained, kl_weight, kl_scores, dropped = _variational(
-        rows, started, options, generator=generator, progress=progress, log=log
+        rows, started, options, compiled=compiled, generator=generator, progress=progress, log=log
     )
     elbo = trained.elbo
     chains: Chains | None = None
@@ -203,6 +203,7 @@ def _variational(
     started: Started,
     options: FitOptions,
     *,
+    compiled: bool,
     generator: torch.Generator,
     progress: Progress,
     log: _Log,
@@ -228,6 +229,9 @@ def _variational(
     trials = len(kl_scores) * variational.selection_steps
     log.add("choice of the KL weight", f"{kl_weight:g} has the best held-out density", trials)
 
+    pieces = math.ceil(len(index) / rows.joint.batch)
+    # Where the gradient would not compile, nor will the step.
+    compiled = compiled and options.compiles_steps(variational.num_steps * pieces)
     trained = train(
         rows,
         Guide.start(whitening, kl_weight),
@@ -237,6 +241,7 @@ def _variational(
         generator=generator,
         stage="SVI",
         progress=progress,
+        compiled=compiled,
     )
     finite = torch.isfinite(trained.elbo) & torch.isfinite(trained.guide.mean).all(dim=-1)
     _require(finite, "SVI")

@@ -74,7 +74,7 @@ class LogJoint:
         self._normals = self.table.fixed_normals(x)
         self.batch = batch
         self.compiled = compiled
-        self._value_and_grad = Recorder(self._plain_value_and_grad)
+        self._value_and_grad = Recorder(self.plain_value_and_grad)
         self._log_likelihood = Recorder(self._plain_log_likelihood)
 
     def value_and_grad(
@@ -88,7 +88,7 @@ class LogJoint:
             return result
         parts = [
             self._value_and_grad(theta[i], x, y, row_weights[i], feature_weight[i])
-            for i in self._pieces(theta)
+            for i in self.pieces(theta)
         ]
         count = theta.shape[0]
         values, gradients = zip(*parts, strict=True)
@@ -96,7 +96,7 @@ class LogJoint:
 
     def log_likelihood(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Row log likelihoods ``[C, N]``."""
-        parts = [self._log_likelihood(theta[i], x, y) for i in self._pieces(theta)]
+        parts = [self._log_likelihood(theta[i], x, y) for i in self.pieces(theta)]
         return torch.cat(parts)[: theta.shape[0]]
 
     def prepare(self, x: Tensor, y: Tensor) -> bool:
@@ -114,16 +114,17 @@ class LogJoint:
         self._value_and_grad(*arguments)
         return False
 
-    def _pieces(self, theta: Tensor) -> list[Tensor]:
+    def pieces(self, theta: Tensor) -> list[Tensor]:
         """Indices of restarts in pieces of ``batch``, the last one filled up with repeats."""
         count = theta.shape[0]
         starts = range(0, count, self.batch)
         index = torch.arange(self.batch, device=theta.device)
         return [(start + index).clamp_max(count - 1) for start in starts]
 
-    def _plain_value_and_grad(
+    def plain_value_and_grad(
         self, theta: Tensor, x: Tensor, y: Tensor, row_weights: Tensor, feature_weight: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """What is recorded: :meth:`value_and_grad` by Pyro and autograd, for any number C."""
         theta = theta.detach().requires_grad_()
 
         def one(flat: Tensor, weights: Tensor, scale: Tensor) -> Tensor:

@@ -32,39 +32,75 @@ class Whitening:
 
     Args:
         center: ``[C, P]``.
-        block: indices of the full-rank entries ``[B]``.
-        features: indices of the diagonal entries ``[F]``.
-        block_factor: lower triangular ``[C, B, B]``.
-        feature_scale: positive ``[C, F]``.
+        order: the full-rank entries, then the diagonal ones, each ascending, ``[P]``.
+        inverse: the inverse permutation, ``[P]``.
+        block_factor: lower triangular ``[C, B, B]``, for the first B entries of ``order``.
+        feature_scale: positive ``[C, F]``, for the others.
     """
 
     center: Tensor
-    block: Tensor
-    features: Tensor
+    order: Tensor
+    inverse: Tensor
     block_factor: Tensor
     feature_scale: Tensor
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The fields, in their order."""
+        return (self.center, self.order, self.inverse, self.block_factor, self.feature_scale)
+
+    @property
+    def block_size(self) -> int:
+        """B."""
+        return self.block_factor.shape[-1]
+
+    @property
+    def block(self) -> Tensor:
+        """Indices of the full-rank entries, ``[B]``."""
+        return self.order[: self.block_size]
+
+    @property
+    def features(self) -> Tensor:
+        """Indices of the diagonal entries, ``[F]``."""
+        return self.order[self.block_size :]
+
     def color(self, q: Tensor) -> Tensor:
         """``center + W q``, ``[C, P]``."""
-        return self.center + self._apply(self.block_factor, q)
+        block, features = self.split(q)
+        block, features = _times(self.block_factor, block), self.feature_scale * features
+        return self.center + self.join(block, features)
 
-    def pull(self, gradient: Tensor) -> Tensor:
-        """``W^T g``: the gradient with respect to q of a function of theta, ``[C, P]``."""
-        return self._apply(self.block_factor.mT, gradient)
+    def pull(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """``W^T g``, in two parts: the gradient with respect to q of a function of theta."""
+        block, features = self.split(gradient)
+        return _times(self.block_factor.mT, block), self.feature_scale * features
 
-    def _apply(self, matrix: Tensor, vector: Tensor) -> Tensor:
-        """``matrix`` on the block of ``vector [C, P]``, the features' scale on the rest."""
-        result = torch.empty_like(vector)
-        result.index_copy_(1, self.block, _times(matrix, vector.index_select(1, self.block)))
-        features = self.feature_scale * vector.index_select(1, self.features)
-        return result.index_copy_(1, self.features, features)
+    def split(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """The block's and the features' entries of ``vector [C, P]``."""
+        size = self.block_size
+        if size not in (0, len(self.order)):
+            vector = vector.index_select(1, self.order)
+        return vector[:, :size], vector[:, size:]
+
+    def join(self, block: Tensor, features: Tensor) -> Tensor:
+        """The inverse of :meth:`split`."""
+        vector = torch.cat([block, features], dim=1)
+        # One of the two is empty: the order is that of theta.
+        if self.block_size in (0, len(self.order)):
+            return vector
+        return vector.index_select(1, self.inverse)
+
+    def log_volume(self, feature_weight: float) -> Tensor:
+        """``log det`` of W's block, plus ``feature_weight`` times that of its diagonal, ``[C]``."""
+        block = torch.diagonal(self.block_factor, dim1=-2, dim2=-1).log().sum(-1)
+        return block + feature_weight * self.feature_scale.log().sum(-1)
 
     def select(self, index: Tensor) -> "Whitening":
         """The restarts in ``index`` only."""
         return Whitening(
             self.center[index],
-            self.block,
-            self.features,
+            self.order,
+            self.inverse,
             self.block_factor[index],
             self.feature_scale[index],
         )
@@ -131,13 +167,13 @@ def whiten(center: Tensor, precision: Tensor, block: Tensor, feature_scale: Tens
     """
     others = torch.ones(center.shape[-1], dtype=torch.bool, device=center.device)
     others[block] = False
-    features = others.nonzero()[:, 0]
+    order = torch.cat([block, others.nonzero()[:, 0]])
     # If precision = U U^T with U upper triangular, its inverse is L L^T with L = U^-T lower.
     flipped = torch.linalg.cholesky(precision.flip(-1, -2)).flip(-1, -2)
     identity = torch.eye(len(block), dtype=precision.dtype, device=precision.device)
     factor = torch.linalg.solve_triangular(flipped.mT, identity.expand_as(flipped), upper=False)
-    scale = feature_scale.unsqueeze(-1).expand(-1, len(features)).contiguous()
-    return Whitening(center, block, features, factor.to(center.dtype), scale)
+    scale = feature_scale.unsqueeze(-1).expand(-1, len(order) - len(block)).contiguous()
+    return Whitening(center, order, order.argsort(), factor.to(center.dtype), scale)
 
 
 def head_whitening(rows: Rows, theta: Tensor, generator: torch.Generator) -> Whitening:
@@ -158,18 +194,18 @@ class Guide:
     field             shape          meaning
     ================  =============  ===========================================
     ``mean``          ``[C, P]``     mean of q
-    ``lower``         ``[C, B, B]``  strictly lower part of L
     ``log_diagonal``  ``[C, B]``     log of L's diagonal
     ``log_spread``    ``[C, F]``     log sd of the features
+    ``lower``         ``[C, B, B]``  strictly lower part of L, zero elsewhere
     ================  =============  ===========================================
     """
 
     whitening: Whitening
     kl_weight: float
     mean: Tensor
-    lower: Tensor
     log_diagonal: Tensor
     log_spread: Tensor
+    lower: Tensor
 
     @classmethod
     def start(cls, whitening: Whitening, kl_weight: float) -> "Guide":
@@ -187,48 +223,47 @@ class Guide:
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:
-        """The tensors that SVI changes in place; the strictly lower part comes last."""
+        """The last four fields, which SVI changes in place."""
         return (self.mean, self.log_diagonal, self.log_spread, self.lower)
 
     def factor(self) -> Tensor:
         """L, ``[C, B, B]``."""
-        return torch.tril(self.lower, -1) + torch.diag_embed(self.log_diagonal.exp())
+        return self.lower + torch.diag_embed(self.log_diagonal.exp())
 
     def draw(self, noise: Tensor) -> Tensor:
         """``theta [C, P]`` from standard normal ``noise [C, P]``."""
-        return self.whitening.color(self._whitened(noise))
-
-    def _whitened(self, noise: Tensor) -> Tensor:
-        q = self.mean.clone()
-        block, features = self.whitening.block, self.whitening.features
-        q[:, block] += _times(self.factor(), noise[:, block])
-        if self.kl_weight > 0:
-            q[:, features] += self.log_spread.exp() * noise[:, features]
-        return q
+        block, features = self.whitening.split(noise)
+        # Without building L, which costs more than the product.
+        block = _times(self.lower, block) + self.log_diagonal.exp() * block
+        features = (
+            self.log_spread.exp() * features if self.kl_weight > 0 else torch.zeros_like(features)
+        )
+        return self.whitening.color(self.mean + self.whitening.join(block, features))
 
     def entropy(self) -> Tensor:
         """Entropy that enters the ELBO, ``[C]``, in theta: block, plus weighted features."""
-        volume = torch.diagonal(self.whitening.block_factor, dim1=-2, dim2=-1).log().sum(-1)
+        return self.whitened_entropy() + self.whitening.log_volume(self.kl_weight)
+
+    def whitened_entropy(self) -> Tensor:
+        """The same in whitened coordinates: all of it that SVI changes."""
         constant = 0.5 * (1.0 + math.log(2.0 * math.pi))
-        block = volume + self.log_diagonal.sum(-1) + constant * len(self.whitening.block)
-        spread = self.log_spread + self.whitening.feature_scale.log() + constant
-        return block + self.kl_weight * spread.sum(-1)
+        block = (self.log_diagonal + constant).sum(-1)
+        return block + self.kl_weight * (self.log_spread + constant).sum(-1)
 
     def gradients(self, gradient: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         """Gradients of the ELBO in the order of :attr:`parameters`, from that of the log joint."""
-        pulled = self.whitening.pull(gradient)
-        block, features = self.whitening.block, self.whitening.features
-        diagonal = pulled[:, block] * noise[:, block] * self.log_diagonal.exp() + 1.0
+        whitening = self.whitening
+        pulled, noises = whitening.pull(gradient), whitening.split(noise)
+        diagonal = pulled[0] * noises[0] * self.log_diagonal.exp() + 1.0
         spread = torch.zeros_like(self.log_spread)
         if self.kl_weight > 0:
-            spread = pulled[:, features] * noise[:, features] * self.log_spread.exp()
-            spread = spread + self.kl_weight
-        return pulled, diagonal, spread, pulled[:, block, None] * noise[:, None, block]
+            spread = pulled[1] * noises[1] * self.log_spread.exp() + self.kl_weight
+        lower = (pulled[0].unsqueeze(2) * noises[0].unsqueeze(1)).tril(-1)
+        return whitening.join(*pulled), diagonal, spread, lower
 
     def select(self, index: Tensor) -> "Guide":
         """The restarts in ``index`` only, with a copy of their parameters."""
-        fields = (self.mean, self.lower, self.log_diagonal, self.log_spread)
-        chosen = [value[index].clone() for value in fields]
+        chosen = [value[index].clone() for value in self.parameters]
         return Guide(self.whitening.select(index), self.kl_weight, *chosen)
 
     @property
@@ -241,8 +276,8 @@ class Guide:
         whitening = self.whitening
         return Whitening(
             self.center,
-            whitening.block,
-            whitening.features,
+            whitening.order,
+            whitening.inverse,
             whitening.block_factor @ self.factor(),
             torch.full_like(whitening.feature_scale, feature_scale),
         )

@@ -203,7 +203,7 @@ class _Run:
 
     def _evaluate(self, q: Tensor) -> _State:
         value, gradient = self._rows.full_gradient(self._whitening.color(q))
-        return _State(q, value, self._whitening.pull(gradient))
+        return _State(q, value, self._whitening.join(*self._whitening.pull(gradient)))
 
     def _uniform(self, count: int) -> Tensor:
         return torch.rand(count, generator=self._generator, device=self._generator.device)

@@ -14,6 +14,10 @@ COMPILE_REPAYS_AFTER: Final = 6_000
 A count and not a measured time: compiled code rounds differently, and the same seed must not give
 another answer on a busier machine."""
 
+COMPILED_STEPS_REPAY_AFTER: Final = 30_000
+"""SVI steps, each of one batch of restarts, that compiling the whole step is worth: it takes some
+10 seconds more than compiling the gradient alone, and saves 0.2 to 0.4 milliseconds a step."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WarmStart:
@@ -172,6 +176,11 @@ class FitOptions:
     def compiles(self, num_calls: int) -> bool:
         """Whether to compile for this many gradient calls."""
         worth = self.compile == "auto" and num_calls >= COMPILE_REPAYS_AFTER
+        return worth or self.compile == "always"
+
+    def compiles_steps(self, num_steps: int) -> bool:
+        """Whether to compile SVI's whole step for this many of them."""
+        worth = self.compile == "auto" and num_steps >= COMPILED_STEPS_REPAY_AFTER
         return worth or self.compile == "always"
 
     @property

@@ -64,6 +64,11 @@ class Recorder:
                 self._compiled.discard(self._records.popitem(last=False)[0])
         return self._records[key](*arguments)
 
+    def record(self, *arguments: Tensor) -> Callable[..., Any]:
+        """The record for arguments of these shapes, to be called many times in a row."""
+        self(*arguments)
+        return self._records[_key(arguments)]
+
     def compile(self, *arguments: Tensor) -> bool:
         """Record and compile the function for arguments of these shapes.
 

@@ -64,14 +64,13 @@ class Rows:
         For an optimiser: entries of the gradient that are not finite are zero.  Their restart is
         judged by its value, and the others go on.
         """
-        value, gradient = self._stochastic(theta, row_weights, feature_weight)
-        return value, torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
+        value, gradient = self.joint.value_and_grad(theta, *self.batch(row_weights), feature_weight)
+        return value, zero_where_broken(gradient)
 
-    def _stochastic(
-        self, theta: Tensor, row_weights: Tensor, feature_weight: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def batch(self, row_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows of one stochastic step: features ``[B, D]``, targets ``[B]``, weights ``[C, B]``."""
         if self.batch_size >= self.num_rows:
-            return self.joint.value_and_grad(theta, self.x, self.y, row_weights, feature_weight)
+            return self.x, self.y, row_weights
         index = torch.randint(
             self.num_rows,
             (self.batch_size,),
@@ -79,13 +78,7 @@ class Rows:
             device=self.generator.device,
         ).to(self.x.device)
         scale = self.num_rows / self.batch_size
-        return self.joint.value_and_grad(
-            theta,
-            self.x[index],
-            self.y[index],
-            row_weights[:, index] * scale,
-            feature_weight,
-        )
+        return self.x[index], self.y[index], row_weights[:, index] * scale
 
     def full_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and gradient ``[C, P]`` on all rows, in chunks where there are many."""
@@ -120,6 +113,11 @@ class Rows:
         for start in range(0, self.num_rows, _CHUNK):
             index = torch.arange(start, start + _CHUNK, device=device)
             yield index.clamp_max(self.num_rows - 1), index < self.num_rows
+
+
+def zero_where_broken(gradient: Tensor) -> Tensor:
+    """The gradient with entries that are not finite set to zero."""
+    return torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def held_out_score(log_likelihood: Tensor, row_weights: Tensor) -> Tensor:

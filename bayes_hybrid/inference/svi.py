@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayes_hybrid.inference.adam import Adam
+from bayes_hybrid.inference.adam import Schedule
+from bayes_hybrid.inference.ascent import Ascent, CompiledAscent
 from bayes_hybrid.inference.guides import Guide, Whitening
 from bayes_hybrid.inference.options import Variational
 from bayes_hybrid.inference.progress import Progress
@@ -15,10 +16,6 @@ from bayes_hybrid.inference.rows import Rows, pooled_score
 # The ELBO of a restart is its mean over this last part of the run, where the step is small.
 _TAIL = 0.1
 _SCORE_DRAWS = 16
-# Share of the step that the off-diagonal of the block's factor takes.  Its B^2 / 2 entries move
-# together: at the full step a row's norm drifts by sqrt(B) steps at once, and the guide is too wide
-# to recover (benchmarks/quality.py: up to 0.2 nats per row).
-_OFF_DIAGONAL_SHARE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +45,7 @@ def train(
     generator: torch.Generator,
     stage: str,
     progress: Progress,
+    compiled: bool = False,
 ) -> Trained:
     """Climb the ELBO of every restart, in place on ``guide``.
 
@@ -58,27 +56,19 @@ def train(
     with one reparametrised draw per step and f the guide's KL weight; for a point feature block
     (weight 0) f is 1, so that features sit at the maximum of the ELBO, prior included.
     """
-    count = guide.mean.shape[0]
-    prior_weight = guide.kl_weight if guide.kl_weight > 0 else 1.0
-    feature_weight = guide.mean.new_full((count,), prior_weight)
-    adam = Adam(
-        guide.parameters,
-        learning_rate=learning_rate,
-        num_steps=num_steps,
-        final=0.02,
-        decay=0.999,
-        shares=(1.0, 1.0, 1.0, _OFF_DIAGONAL_SHARE),
-    )
-    losses = guide.mean.new_empty(num_steps, count)
+    schedule = Schedule(learning_rate, num_steps, final=0.02, decay=0.999)
+    make = CompiledAscent if compiled else Ascent
+    ascent = make(rows, guide, row_weights, schedule)
+    losses = guide.mean.new_empty(num_steps, guide.mean.shape[0])
     for step in range(num_steps):
         noise = torch.randn(
             guide.mean.shape, generator=generator, device=generator.device, dtype=guide.mean.dtype
         )
-        value, gradient = rows.gradient(guide.draw(noise), row_weights, feature_weight)
-        losses[step] = -(value + guide.entropy())
-        adam.ascend(guide.gradients(gradient, noise))
+        losses[step] = ascent.step(noise)[: losses.shape[1]]
         if step % 50 == 49:
             progress(stage, step + 1, num_steps)
+    ascent.finish()
+    losses -= guide.whitening.log_volume(guide.kl_weight)
     tail = losses[-max(1, math.ceil(_TAIL * num_steps)) :]
     return Trained(guide, losses, -tail.mean(0), _settled(losses))
 

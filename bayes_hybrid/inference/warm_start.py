@@ -8,7 +8,7 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from bayes_hybrid.inference.adam import Adam
+from bayes_hybrid.inference.adam import Adam, Schedule
 from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.inference.options import WarmStart
 from bayes_hybrid.inference.progress import Progress
@@ -84,13 +84,7 @@ class _Climb:
         """Climb on from the best point; whether held-out density stopped improving in time."""
         options, theta, since = self._options, self.best.clone(), 0
         ones = theta.new_ones(len(theta))
-        adam = Adam(
-            [theta],
-            learning_rate=learning_rate,
-            num_steps=options.max_steps,
-            final=0.05,
-            decay=0.99,
-        )
+        adam = Adam([theta], Schedule(learning_rate, options.max_steps, final=0.05, decay=0.99))
         first = len(self.scores)
         for step in range(1, options.max_steps + 1):
             gradient = self._rows.gradient(theta, self.weights, ones)[1]

@@ -340,9 +340,15 @@ def test_a_shape_is_compiled_once(monkeypatch):
 
 def test_only_the_last_few_shapes_are_kept(monkeypatch):
     recorded = []
-    monkeypatch.setattr(
-        recorder_module, "make_fx", lambda run: lambda *a: recorded.append(a) or run
-    )
+
+    def make_fx(run):
+        def trace(*arguments):
+            recorded.append(arguments)
+            return run
+
+        return trace
+
+    monkeypatch.setattr(recorder_module, "make_fx", make_fx)
     monkeypatch.setattr(recorder_module, "simplify", lambda graph: graph)
     double = Recorder(lambda x: 2.0 * x)
     sizes = [1, 2, 3, 4, 5, 2, 1]

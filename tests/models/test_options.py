@@ -63,11 +63,11 @@ def test_regimes_have_distinct_names(kinds, names):
 @pytest.mark.parametrize(
     ("make", "name"),
     [
-        (lambda: Pathway(likelihood="normal"), "likelihood"),
-        (lambda: HybridMixture(gate="relu"), "gate"),
-        (lambda: HybridMixture(experts=("gaussian", "relu")), "experts"),
-        (lambda: HybridMixture(priors=2.0), "priors"),
-        (lambda: PathwayModel(pathway="relu"), "pathway"),
+        (lambda: Pathway(likelihood="normal"), "likelihood"),  # type: ignore[arg-type]
+        (lambda: HybridMixture(gate="relu"), "gate"),  # type: ignore[arg-type]
+        (lambda: HybridMixture(experts=("gaussian", "relu")), "experts"),  # type: ignore[arg-type]
+        (lambda: HybridMixture(priors=2.0), "priors"),  # type: ignore[arg-type]
+        (lambda: PathwayModel(pathway="relu"), "pathway"),  # type: ignore[arg-type]
     ],
 )
 def test_settings_of_another_type_are_refused_when_built(make, name):

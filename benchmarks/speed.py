@@ -1,0 +1,441 @@
+"""How fast is it?  ``python -m benchmarks.speed`` times the engine beside its peers, in one run.
+
+The same model, priors, data, mean-field guide, one particle and Adam for everyone; threads pinned;
+each figure is the median of repeats in which the methods take turns.  ``--sections`` runs a part,
+``--out`` gets the figures as JSON.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import arviz as az
+import numpy as np
+import pandas as pd
+import pyro
+import torch
+from pyro.infer import SVI, JitTrace_ELBO, Trace_ELBO, TraceEnum_ELBO
+from pyro.infer.autoguide import AutoNormal, init_to_sample
+from torch import Tensor
+
+from bayes_hybrid import FitOptions, Pathway, Variational, __version__
+from bayes_hybrid.data import Standardizer
+from bayes_hybrid.inference import fit
+from bayes_hybrid.inference.adam import Schedule
+from bayes_hybrid.inference.ascent import Ascent, CompiledAscent
+from bayes_hybrid.inference.graph import LogJoint, evaluate_regimes
+from bayes_hybrid.inference.guides import Guide, whiten
+from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.models import HybridMixture
+from benchmarks.peers import HandWritten, hand_written_step, numpyro_model, pyro_model
+
+FEATURES = 4
+SIZES = ((200, 200), (1_000, 1_000), (10_000, 256))
+UNITS = (32, 128)
+RESTARTS = (1, 8, 32)
+RATE, SCALE = 0.01, 0.05
+SECTIONS = ("step", "start", "motorcycle", "import", "hmc")
+Run = Callable[[int], None]
+Row = dict[str, Any]
+
+
+def model_of(units: int, features: int = FEATURES) -> HybridMixture:
+    """The default mixture with H units in each expert."""
+    experts = (Pathway(kind="gaussian", num_units=units), Pathway(kind="relu", num_units=units))
+    return HybridMixture(num_features=features, experts=experts)
+
+
+def data_of(num_rows: int) -> tuple[Tensor, Tensor]:
+    """A step in the first of four features, standardised."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(num_rows, FEATURES, generator=generator)
+    y = torch.sin(x[:, 1]) + (x[:, 0] > 0.3) + 0.1 * torch.randn(num_rows, generator=generator)
+    return x, (y - y.mean()) / y.std()
+
+
+# -- one SVI step, by everyone: each returns a function that takes so many steps
+
+
+def minibatches(x: Tensor, y: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """All rows, or random ones, for ever."""
+    while True:
+        if size == len(x):
+            yield x, y
+        else:
+            index = torch.randint(len(x), (size,))
+            yield x[index], y[index]
+
+
+def engine(
+    model: HybridMixture, x: Tensor, y: Tensor, size: int, restarts: int, *, compiled: bool
+) -> Run:
+    """This package: the recorded graph as it is, or the whole step compiled."""
+    joint = LogJoint(model, x, min(8, restarts), compiled=compiled)
+    rows = Rows(joint, x, y, size, torch.Generator().manual_seed(0))
+    parameters = joint.table.num_parameters
+    center = 0.1 * torch.randn(restarts, parameters, generator=rows.generator)
+    empty = torch.zeros(restarts, 0, 0, dtype=torch.float64)
+    none = torch.zeros(0, dtype=torch.long)
+    whitening = whiten(center, empty, none, torch.full((restarts,), SCALE))
+    guide = Guide.start(whitening, 1.0)
+    schedule = Schedule(RATE, 50_000, final=1.0, decay=0.999)  # a constant rate
+    make = CompiledAscent if compiled else Ascent
+    ascent = make(rows, guide, rows.all_rows(restarts), schedule)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            ascent.step(torch.randn(restarts, parameters))
+
+    return run
+
+
+def hand_written(
+    model: HybridMixture, x: Tensor, y: Tensor, size: int, restarts: int, *, compiled: bool
+) -> Run:
+    """The model written by hand in flat torch, in eager mode or compiled as one program."""
+    log_joint = HandWritten(model)
+    mean = 0.1 * torch.randn(restarts, log_joint.num_parameters)
+    log_sd = torch.full_like(mean, float(np.log(SCALE)))
+    moments = [torch.zeros_like(mean) for _ in range(4)]
+    state: tuple[Tensor, ...] = (mean, log_sd, *moments, torch.zeros(()), torch.zeros(restarts))
+    step = hand_written_step(log_joint, mean, RATE)
+    if compiled:
+        step = torch.compile(step, fullgraph=True, dynamic=False)
+    batches, scale = minibatches(x, y, size), len(x) / size
+
+    def run(steps: int) -> None:
+        nonlocal state
+        with torch.no_grad():
+            for _ in range(steps):
+                state = step(state, torch.randn_like(mean), *next(batches), scale)
+
+    return run
+
+
+def by_pyro(
+    model: HybridMixture,
+    x: Tensor,
+    y: Tensor,
+    size: int,
+    restarts: int,
+    *,
+    elbo: Any,
+) -> Run:
+    """Pyro's own loop with one of its ELBOs; it knows one restart at a time."""
+    del restarts
+    enumerated = isinstance(elbo, TraceEnum_ELBO)
+    program = model.enumerated if enumerated else pyro_model(model)
+    hidden = pyro.poutine.block(program, hide=["z"]) if enumerated else program
+    pyro.clear_param_store()
+    guide = AutoNormal(hidden, init_loc_fn=init_to_sample, init_scale=SCALE)
+    svi = SVI(program, guide, pyro.optim.ClippedAdam({"lr": RATE}), elbo)
+    batches = minibatches(x, y, size)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            # A traced program takes tensors only; the scale N / B does not change its cost.
+            svi.step(*next(batches))
+
+    return run
+
+
+def by_numpyro(model: HybridMixture, x: Tensor, y: Tensor, size: int, restarts: int) -> Run:
+    """NumPyro's jitted update, with a map over the restarts."""
+    import jax
+    import jax.numpy as jnp
+    import numpyro
+
+    guide = numpyro.infer.autoguide.AutoNormal(numpyro_model(model), init_scale=SCALE)
+    svi = numpyro.infer.SVI(
+        numpyro_model(model), guide, numpyro.optim.Adam(RATE), numpyro.infer.Trace_ELBO()
+    )
+    rows, scale = (jnp.asarray(x.numpy()), jnp.asarray(y.numpy())), len(x) / size
+    keys = jax.random.split(jax.random.PRNGKey(0), restarts)
+    state = jax.vmap(lambda key: svi.init(key, *rows, scale))(keys)
+
+    def update(state: Any, key: Any) -> Any:
+        part = rows
+        if size < len(x):
+            index = jax.random.randint(key, (size,), 0, len(x))
+            part = (rows[0][index], rows[1][index])
+        return jax.vmap(lambda one: svi.update(one, *part, scale)[0])(state)
+
+    compiled = jax.jit(update)
+    key = jax.random.PRNGKey(1)
+
+    def run(steps: int) -> None:
+        nonlocal state, key
+        for _ in range(steps):
+            key, now = jax.random.split(key)
+            state = compiled(state, now)
+        jax.block_until_ready(state)
+
+    return run
+
+
+METHODS: dict[str, Callable[..., Run]] = {
+    "engine, compiled": partial(engine, compiled=True),
+    "engine, recorded": partial(engine, compiled=False),
+    "torch by hand, compiled": partial(hand_written, compiled=True),
+    "torch by hand": partial(hand_written, compiled=False),
+    "NumPyro, jitted update": by_numpyro,
+    "Pyro, Trace_ELBO": partial(by_pyro, elbo=Trace_ELBO()),
+    "Pyro, TraceEnum_ELBO": partial(by_pyro, elbo=TraceEnum_ELBO(max_plate_nesting=1)),
+    "Pyro, JitTrace_ELBO": partial(by_pyro, elbo=JitTrace_ELBO()),
+}
+
+
+def steps_of(num_rows: int, size: int, units: int, restarts: int, repeats: int) -> list[Row]:
+    """Milliseconds of one step by every method."""
+    model, (x, y) = model_of(units), data_of(num_rows)
+    runs, counts = {}, {}
+    for name, make in METHODS.items():
+        if name.startswith("Pyro") and restarts > 1:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            runs[name] = run = make(model, x, y, size, restarts)
+            run(3)
+        started = time.perf_counter()
+        run(5)
+        counts[name] = max(5, int(0.3 / ((time.perf_counter() - started) / 5)))
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run(counts[name])
+            times[name].append(1e3 * (time.perf_counter() - started) / counts[name])
+    size_row = {"rows": num_rows, "batch": size, "units": units, "restarts": restarts}
+    return [
+        {**size_row, "method": name, "ms": float(np.median(values))}
+        for name, values in times.items()
+    ]
+
+
+# -- whole processes
+
+_START = """
+import sys, time
+import torch
+from benchmarks.speed import data_of, model_of
+from bayes_hybrid.inference.graph import LogJoint
+x, y = data_of(200)
+compiled = sys.argv[1] == "compile"
+started = time.perf_counter()
+joint = LogJoint(model_of(32), x, 8, compiled=compiled)
+joint.prepare(x, y)
+print(time.perf_counter() - started)
+"""
+_MOTORCYCLE = """
+from bayes_hybrid import HybridRegressor
+from bayes_hybrid.data import load_motorcycle
+table = load_motorcycle()
+reg = HybridRegressor(noise="constant", num_restarts=4, num_candidates=24, random_state=0)
+reg.fit(table[["times"]], table["accel"])
+reg.diagnose()
+"""
+_IMPORT = """
+import time
+import pyro, torch
+started = time.perf_counter()
+import bayes_hybrid
+print(time.perf_counter() - started)
+"""
+
+
+def process(code: str, *arguments: str, cache: str | None = None) -> tuple[float, str]:
+    """Wall seconds of a Python process of its own, and what it printed."""
+    environment = dict(os.environ)
+    if cache is not None:
+        environment["TORCHINDUCTOR_CACHE_DIR"] = cache
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    return time.perf_counter() - started, done.stdout
+
+
+def start_rows(repeats: int) -> list[Row]:
+    """Recording, and compiling with an empty and a filled cache, in processes of their own."""
+    recording = [float(process(_START, "record")[1]) for _ in range(repeats)]
+    with tempfile.TemporaryDirectory() as cache:
+        cold = float(process(_START, "compile", cache=cache)[1])
+        warm = [float(process(_START, "compile", cache=cache)[1]) for _ in range(repeats)]
+    return [
+        {"what": "recording + first step, no compiler", "seconds": float(np.median(recording))},
+        {"what": "recording + compiling, empty cache", "seconds": cold},
+        {"what": "recording + compiling, filled cache", "seconds": float(np.median(warm))},
+    ]
+
+
+def motorcycle_rows(repeats: int) -> list[Row]:
+    """The demo's fit, from the start of the process to its findings."""
+    with tempfile.TemporaryDirectory() as cache:
+        cold = process(_MOTORCYCLE, cache=cache)[0]
+        warm = [process(_MOTORCYCLE, cache=cache)[0] for _ in range(repeats)]
+    return [
+        {"what": "motorcycle, process to findings, empty compiler cache", "seconds": cold},
+        {"what": "the same, filled compiler cache", "seconds": float(np.median(warm))},
+    ]
+
+
+def import_rows(repeats: int) -> list[Row]:
+    """What a user waits for before anything happens."""
+    importing = [float(process(_IMPORT)[1]) for _ in range(repeats)]
+    code = "import sys; sys.argv = ['bayes-hybrid', '--help']; from bayes_hybrid.cli import main; "
+    helping = [process(code + "main()")[0] for _ in range(repeats)]
+    return [
+        {"what": "import bayes_hybrid after torch, pyro", "seconds": float(np.median(importing))},
+        {"what": "bayes-hybrid --help", "seconds": float(np.median(helping))},
+    ]
+
+
+# -- effective draws per second
+
+
+def boston(data: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The training rows of split 0."""
+    table = pd.read_csv(data / "uci" / "boston.csv").to_numpy(float)
+    index = pd.read_csv(data / "uci" / "boston_test_index.csv").iloc[:, 0].dropna().astype(int)
+    train = np.setdiff1d(np.arange(len(table)), index)
+    return table[train, :-1], table[train, -1]
+
+
+def sampling_row(what: str, means: np.ndarray, seconds: float) -> Row:
+    """Bulk ESS of predictive means ``[chains, draws, N]``, its minimum over the rows.
+
+    Of all chains together, which are few effective draws where chains sit in different modes, and
+    summed over chains taken one by one, which says how fast each moves.
+    """
+    together = float(az.ess(az.convert_to_dataset({"mean": means}), method="bulk")["mean"].min())
+    alone = [az.ess(az.convert_to_dataset({"mean": chain[None]}))["mean"] for chain in means]
+    within = float(sum(ess.to_numpy() for ess in alone).min())
+    return {
+        "what": what,
+        "chains": len(means),
+        "seconds": seconds,
+        "ess": together,
+        "ess_per_second": together / seconds,
+        "ess_within": within,
+        "ess_within_per_second": within / seconds,
+    }
+
+
+def engine_chains(x: np.ndarray, y: np.ndarray) -> Row:
+    """This package's fit: warm start, SVI and HMC, recording and compiling included."""
+    model = model_of(50, x.shape[1])
+    options = FitOptions(variational=Variational(num_draws=100))
+    started = time.perf_counter()
+    fitted = fit(model, x, y, seed=0, options=options)
+    seconds = time.perf_counter() - started
+    gate = fitted.posterior.regime_probability_draws(x)
+    means = (gate * fitted.posterior.expert_mean_draws(x)).sum(-1)
+    return sampling_row("engine: warm start, SVI and batched HMC", means, seconds)
+
+
+def numpyro_chains(x: np.ndarray, y: np.ndarray) -> Row:
+    """NumPyro's NUTS with its defaults: 4 vectorised chains, compiling included."""
+    import jax
+    import numpyro
+
+    model = model_of(50, x.shape[1])
+    inputs = Standardizer.fit(x).transform(x).astype(np.float32)
+    targets = Standardizer.fit(y).transform(y).astype(np.float32)
+    kernel = numpyro.infer.NUTS(numpyro_model(model))
+    sampler = numpyro.infer.MCMC(
+        kernel,
+        num_warmup=500,
+        num_samples=500,
+        num_chains=4,
+        chain_method="vectorized",
+        progress_bar=False,
+    )
+    started = time.perf_counter()
+    sampler.run(jax.random.PRNGKey(0), inputs, targets)
+    values = {
+        name: torch.as_tensor(np.array(draws))
+        for name, draws in sampler.get_samples(group_by_chain=True).items()
+    }
+    seconds = time.perf_counter() - started
+    rows = torch.as_tensor(inputs)
+    table = SiteTable.of(model, rows[:1])
+    theta = table.flatten(values, batch_dims=2)
+    parts = []
+    for chain in theta:
+        regimes = evaluate_regimes(model, table, chain, rows)
+        parts.append((regimes.log_weights.exp() * regimes.locations).sum(-1).numpy())
+    return sampling_row("NumPyro, NUTS, 4 chains of 500 + 500", np.stack(parts), seconds)
+
+
+def hmc_rows(data: Path | None) -> list[Row]:
+    """Effective draws per second of the predictive mean, minimum over the rows: boston, split 0."""
+    if data is None:
+        raise SystemExit("hmc: --data has to name the folder that holds uci/boston.csv")
+    x, y = boston(data)
+    return [engine_chains(x, y), numpyro_chains(x, y)]
+
+
+def main() -> None:
+    """Run the sections, print the tables, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1, help="of torch, in the section step")
+    parser.add_argument("--data", type=Path, help="folder with uci/boston.csv")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/speed.json"))
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    found: dict[str, Any] = {}
+    if "step" in args.sections:
+        found["step"] = []
+        everywhere = os.sched_getaffinity(0)
+        # torch obeys its number of threads, XLA obeys this.
+        os.sched_setaffinity(0, sorted(everywhere)[: args.threads])
+        for (num_rows, size), units, restarts in itertools.product(SIZES, UNITS, RESTARTS):
+            rows = steps_of(num_rows, size, units, restarts, args.repeats)
+            found["step"] += rows
+            for row in rows:
+                print(row, flush=True)
+        os.sched_setaffinity(0, everywhere)
+    if "start" in args.sections:
+        found["start"] = start_rows(args.repeats)
+    if "motorcycle" in args.sections:
+        found["motorcycle"] = motorcycle_rows(args.repeats)
+    if "import" in args.sections:
+        found["import"] = import_rows(args.repeats)
+    if "hmc" in args.sections:
+        found["hmc"] = hmc_rows(args.data)
+    for name in found.keys() - {"step"}:
+        for row in found[name]:
+            print(row)
+    earlier = json.loads(args.out.read_text()) if args.out.exists() else {}
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": args.threads,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "bayes_hybrid": __version__,
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps({**earlier, **found, "machine": machine}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

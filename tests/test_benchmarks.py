@@ -1,0 +1,59 @@
+"""What speed is measured against computes the same thing."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from bayes_hybrid.inference import ProgramDensity
+from bayes_hybrid.inference.graph import LogJoint
+from bayes_hybrid.models import HybridMixture, Pathway
+from benchmarks.peers import HandWritten, numpyro_model, pyro_model
+
+_MODEL = HybridMixture(
+    num_features=3,
+    experts=(Pathway(kind="gaussian", num_units=4), Pathway(kind="relu", num_units=4)),
+)
+# float32 sums of some hundred terms of size one.
+_CLOSE: Any = {"rtol": 1e-5, "atol": 1e-3}
+
+
+@pytest.fixture
+def case():
+    x, y = torch.randn(20, 3), torch.randn(20)
+    joint = LogJoint(_MODEL, x, 2)
+    theta = 0.5 * torch.randn(2, joint.table.num_parameters)
+    value, gradient = joint.value_and_grad(theta, x, y, torch.full((2, 20), 3.0), torch.ones(2))
+    return joint.table, theta, x, y, value, gradient
+
+
+def test_torch_by_hand(case):
+    _, theta, x, y, value, gradient = case
+    ours = HandWritten(_MODEL)
+    assert ours.num_parameters == theta.shape[1]
+    theta = theta.requires_grad_()
+    by_hand = ours(theta, x, y, 3.0)
+    torch.testing.assert_close(by_hand.detach(), value, **_CLOSE)
+    (slope,) = torch.autograd.grad(by_hand.sum(), theta)
+    torch.testing.assert_close(slope, gradient, rtol=1e-3, atol=1e-3)
+
+
+def test_pyro_by_hand(case):
+    _, theta, x, y, value, _ = case
+    density = ProgramDensity(pyro_model(_MODEL), x, y, torch.tensor(3.0))
+    by_hand = density.value_and_grad(theta, x, y, torch.tensor(3.0))[0]
+    torch.testing.assert_close(by_hand, value, **_CLOSE)
+
+
+def test_numpyro_by_hand(case):
+    numpyro = pytest.importorskip("numpyro")
+    table, theta, x, y, value, _ = case
+    for flat, expected in zip(theta, value, strict=True):
+        free = {
+            site.name: flat[site.start : site.stop].reshape(site.free_shape).numpy()
+            for site in table.sites
+        }
+        potential = numpyro.infer.util.potential_energy(
+            numpyro_model(_MODEL), (x.numpy(), y.numpy(), 3.0), {}, free
+        )
+        assert -float(potential) == pytest.approx(float(expected), rel=1e-5, abs=1e-3)
