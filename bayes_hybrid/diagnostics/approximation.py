@@ -33,6 +33,10 @@ _MISSING: Final = 0.5
 _DROPPED: Final = 0.25
 """More than one restart in four failing is no bad luck, but the data's or the settings' doing."""
 
+_BAD_GUIDE: Final = 0.7
+"""Yao, Vehtari, Simpson and Gelman (2018), section 3: above it the guide is not close enough to the
+posterior for its draws to be reweighted."""
+
 _FLOOR_SHARE: Final = 0.05
 """A floor only stops a density from growing a spike; where more than one row in twenty sits on it,
 the floor and not the data sets the density."""
@@ -90,12 +94,15 @@ def mean_disagreement(mean: FloatArray, variance: FloatArray) -> float:
 
 
 def optimiser_findings(fit: FitLike) -> list[Finding]:
-    """Whether the fit ended by its own rule, and how many restarts failed; needs no draws.
+    """How the fit ended, how many restarts are there, and the guide's k-hat; needs no draws.
 
     Args:
         fit: the finished fit.
     """
-    return [_converged(fit), _dropped(fit), _missing(fit)]
+    findings = [_converged(fit), _dropped(fit), _missing(fit)]
+    if not fit.sampler and fit.log_ratios.size:
+        findings.append(_guide(fit.log_ratios))
+    return findings
 
 
 def approximation_findings(evaluation: Evaluation) -> list[Finding]:
@@ -148,6 +155,21 @@ def _missing(fit: FitLike) -> Finding:
         "other candidates failed, or mean something else by a regime than the best one does.",
         advice="Raise num_candidates; if the candidates split evenly, the data do not say which "
         "pathway explains which rows.",
+    )
+
+
+def _guide(log_ratios: FloatArray) -> Finding:
+    # psis_k is written for leave-one-out, where the ratios are one over what it is given.
+    shapes = [psis_k(-row) if np.isfinite(row).all() else math.nan for row in log_ratios]
+    value = float(np.median(shapes))
+    return judge(
+        "guide_k",
+        value,
+        "<=",
+        _BAD_GUIDE,
+        meaning=f"The median restart's guide has Pareto k-hat {value:.2f} against the posterior.",
+        advice="The variational answer is an approximation that importance sampling cannot "
+        "correct: refine it by HMC, or check its intervals on held-out rows.",
     )
 
 

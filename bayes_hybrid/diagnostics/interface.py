@@ -114,6 +114,10 @@ class FitLike(Protocol):
         """How the posterior was reached, in a few words."""
 
     @property
+    def log_ratios(self) -> FloatArray:
+        """Log importance ratios of the posterior over the guide, at its draws, ``[R, M]``."""
+
+    @property
     def num_restarts_dropped(self) -> int:
         """Restarts that were left out because they failed."""
 

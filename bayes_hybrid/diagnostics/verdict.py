@@ -37,7 +37,7 @@ def diagnose(
     ``gate_entropy``                            can the regimes be told apart?
     ``regime_disagreement``                     do restarts say the same of the regimes?
     ``converged``, ``restarts_dropped``,        did the optimiser end well?
-    ``restarts_missing``
+    ``restarts_missing``, ``guide_k``
     ``mean_disagreement``                       do restarts say the same of the mean?
     ``pareto_k``, ``scale_floor``               can LOO and log densities be trusted?
     ``divergences``, ``acceptance_rate``,       after refinement by Hamiltonian Monte Carlo: did

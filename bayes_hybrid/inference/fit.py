@@ -13,16 +13,17 @@ from torch import Tensor
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError
 from bayes_hybrid.inference.graph import log_joint
-from bayes_hybrid.inference.guides import Guide, head_whitening
+from bayes_hybrid.inference.guides import Guide, whiten_at
 from bayes_hybrid.inference.hmc import Chains, refine
 from bayes_hybrid.inference.labels import relabel, same_labelling
+from bayes_hybrid.inference.nuts import refine_by_nuts
 from bayes_hybrid.inference.options import FitOptions
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.result import Fit, Stage
 from bayes_hybrid.inference.rows import Rows, held_out_score
 from bayes_hybrid.inference.sites import SiteTable
-from bayes_hybrid.inference.svi import Trained, choose_kl_weight, sample, train
+from bayes_hybrid.inference.svi import Trained, choose_kl_weight, log_ratios, sample, train
 from bayes_hybrid.inference.warm_start import Started, warm_start
 from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.random import spawn_seeds, torch_generator
@@ -118,7 +119,7 @@ def fit(
     x_scaling, y_scaling = Standardizer.fit(x), Standardizer.fit(y)
     inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
     targets = torch.as_tensor(y_scaling.transform(y), dtype=torch.float32, device=device)
-    start_seed, fold_seed, svi_seed, hmc_seed = spawn_seeds(seed, 4)
+    start_seed, fold_seed, svi_seed, hmc_seed, ratio_seed = spawn_seeds(seed, 5)
 
     log = _Log()
     size = SiteTable.of(model, inputs[:1]).num_parameters
@@ -149,12 +150,13 @@ def fit(
     elbo = trained.elbo
     chains: Chains | None = None
     theta = sample(trained.guide, options.variational.num_draws, generator)
+    ratios = log_ratios(rows, trained.guide, torch_generator(ratio_seed, device))
     variational = Posterior(model=model, theta=theta, x_scaling=x_scaling, y_scaling=y_scaling)
     if refined:
         chains, moving = _refine(
             rows, trained.guide, options, torch_generator(hmc_seed, device), progress, log
         )
-        theta, elbo = chains.draws, elbo[moving]
+        theta, elbo, ratios = chains.draws, elbo[moving], ratios[moving]
         dropped += int((~moving).sum())
     missing = options.num_restarts - len(theta)
     return Fit(
@@ -164,13 +166,14 @@ def fit(
         y=y,
         feature_names=_names(feature_names, x.shape[1]),
         target_name=target_name,
-        status=_status(started, trained, chains, dropped, missing),
+        status=_status(started, trained, chains, dropped, missing, options.refinement.sampler),
         converged=started.settled and trained.settled,
-        method="svi+hmc" if refined else "svi",
+        method=f"svi+{options.refinement.sampler}" if refined else "svi",
         seed=seed,
         kl_weight=kl_weight,
         kl_scores=kl_scores,
         elbo=elbo.detach().cpu().double().numpy(),
+        log_ratios=ratios.cpu().double().numpy(),
         num_restarts_dropped=dropped,
         num_restarts_missing=missing,
         sampler=_sampler(chains),
@@ -216,7 +219,16 @@ def _variational(
     theta = started.theta[index]
     score = held_out_score(rows.log_likelihood(theta), started.row_weights[index])
     theta = relabel(rows, theta, int(score.argmax()))
-    whitening = head_whitening(rows, theta, generator)
+    family = variational.guide
+    heads = ~rows.joint.table.feature_mask.to(theta.device)
+    in_block = {
+        "block": heads,
+        "full_rank": torch.ones_like(heads),
+        "laplace": torch.ones_like(heads),
+    }.get(family, torch.zeros_like(heads))
+    if family != "block":
+        variational = replace(variational, kl_weights=(0.0 if family == "point" else 1.0,))
+    whitening = whiten_at(rows, theta, in_block, generator)
     some = torch.arange(min(len(index), options.num_restarts), device=index.device)
     kl_weight, kl_scores = choose_kl_weight(
         rows,
@@ -237,7 +249,8 @@ def _variational(
         Guide.start(whitening, kl_weight),
         rows.all_rows(len(index)),
         num_steps=variational.num_steps,
-        learning_rate=variational.learning_rate,
+        # Laplace's is as it is; the run still measures its ELBO.
+        learning_rate=0.0 if family == "laplace" else variational.learning_rate,
         generator=generator,
         stage="SVI",
         progress=progress,
@@ -274,8 +287,10 @@ def _refine(
     progress: Progress,
     log: _Log,
 ) -> tuple[Chains, Tensor]:
-    """HMC from SVI's solution; chains that never moved are dropped."""
-    chains = refine(
+    """HMC or NUTS from SVI's solution; chains that never moved are dropped."""
+    name = options.refinement.sampler.upper()
+    sampler = refine_by_nuts if options.refinement.sampler == "nuts" else refine
+    chains = sampler(
         rows,
         guide,
         options.refinement,
@@ -284,18 +299,12 @@ def _refine(
         progress=progress,
     )
     moving = chains.acceptance.mean(-1) > _STUCK
-    _require(moving, "HMC")
+    _require(moving, name)
     index = moving.nonzero()[:, 0]
-    kept = Chains(
-        chains.draws[index],
-        chains.acceptance[index],
-        chains.diverging[index],
-        chains.energy[index],
-        chains.step_size[index],
-    )
+    kept = chains.select(index)
     share = float(kept.acceptance.mean())
     iterations = options.refinement.num_warmup + options.refinement.num_iterations
-    log.add("refinement (HMC)", f"acceptance {share:.2f}", iterations)
+    log.add(f"refinement ({name})", f"acceptance {share:.2f}", iterations)
     return kept, moving
 
 
@@ -320,7 +329,12 @@ def _warm_reason(started: Started) -> str:
 
 
 def _status(
-    started: Started, trained: Trained, chains: Chains | None, dropped: int, missing: int
+    started: Started,
+    trained: Trained,
+    chains: Chains | None,
+    dropped: int,
+    missing: int,
+    sampler: str,
 ) -> str:
     if not started.settled:
         text = (
@@ -336,7 +350,7 @@ def _status(
         text = "Converged: every stage ended by its own rule."
     if chains is not None:
         share = float(chains.acceptance.mean())
-        text += f" Refined by HMC with acceptance {share:.2f}"
+        text += f" Refined by {sampler.upper()} with acceptance {share:.2f}"
         text += f" and divergent iterations before {int(chains.diverging.sum())} of the "
         text += f"{chains.diverging.numel()} draws."
     if dropped:
@@ -349,11 +363,17 @@ def _status(
 def _sampler(chains: Chains | None) -> dict[str, FloatArray]:
     if chains is None:
         return {}
-    step_size = chains.step_size.unsqueeze(-1).expand_as(chains.acceptance)
+    step_size = chains.step_size
+    if step_size is not None:
+        step_size = step_size.unsqueeze(-1).expand_as(chains.acceptance)
     fields = {
         "acceptance_rate": chains.acceptance,
         "diverging": chains.diverging,
         "energy": chains.energy,
         "step_size": step_size,
     }
-    return {name: value.detach().cpu().double().numpy() for name, value in fields.items()}
+    return {
+        name: value.detach().cpu().double().numpy()
+        for name, value in fields.items()
+        if value is not None
+    }

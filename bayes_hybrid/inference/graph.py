@@ -121,6 +121,7 @@ class LogJoint:
         index = torch.arange(self.batch, device=theta.device)
         return [(start + index).clamp_max(count - 1) for start in starts]
 
+    @torch.enable_grad()
     def plain_value_and_grad(
         self, theta: Tensor, x: Tensor, y: Tensor, row_weights: Tensor, feature_weight: Tensor
     ) -> tuple[Tensor, Tensor]:

@@ -176,10 +176,12 @@ def whiten(center: Tensor, precision: Tensor, block: Tensor, feature_scale: Tens
     return Whitening(center, order, order.argsort(), factor.to(center.dtype), scale)
 
 
-def head_whitening(rows: Rows, theta: Tensor, generator: torch.Generator) -> Whitening:
-    """Whiten heads and scales by their curvature at ``theta [C, P]``; features by one unit each."""
-    mask = rows.joint.table.feature_mask.to(theta.device)
-    block, features = (~mask).nonzero()[:, 0], mask.nonzero()[:, 0]
+def whiten_at(rows: Rows, theta: Tensor, in_block: Tensor, generator: torch.Generator) -> Whitening:
+    """Whiten the entries in the mask ``in_block [P]`` by their curvature at ``theta [C, P]``.
+
+    The others get one unit for each restart.
+    """
+    block, features = in_block.nonzero()[:, 0], (~in_block).nonzero()[:, 0]
     unit = feature_scale(rows, theta, features, generator)
     return whiten(theta, curvature(rows, theta, block), block, unit)
 
@@ -260,6 +262,16 @@ class Guide:
             spread = pulled[1] * noises[1] * self.log_spread.exp() + self.kl_weight
         lower = (pulled[0].unsqueeze(2) * noises[0].unsqueeze(1)).tril(-1)
         return whitening.join(*pulled), diagonal, spread, lower
+
+    def log_prob(self, noise: Tensor) -> Tensor:
+        """``log q`` at :meth:`draw` of ``noise``, ``[C]``; only the block's for point features."""
+        spread, feature_weight = self.log_diagonal.sum(-1), 0.0
+        if self.kl_weight > 0:
+            spread, feature_weight = spread + self.log_spread.sum(-1), 1.0
+        else:
+            noise = self.whitening.split(noise)[0]
+        normal = -0.5 * noise.square().sum(-1) - 0.5 * math.log(2.0 * math.pi) * noise.shape[-1]
+        return normal - spread - self.whitening.log_volume(feature_weight)
 
     def select(self, index: Tensor) -> "Guide":
         """The restarts in ``index`` only, with a copy of their parameters."""

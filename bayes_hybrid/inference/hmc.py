@@ -25,15 +25,20 @@ class Chains:
         draws: ``[C, S, P]``.
         acceptance: mean acceptance probability of the iterations since the draw before, ``[C, S]``.
         diverging: whether the energy error exceeded 1,000 in one of them, ``[C, S]``.
-        energy: negative log joint plus kinetic energy, ``[C, S]``.
-        step_size: final step size of each chain, ``[C]``.
+        energy: negative log joint plus kinetic energy, ``[C, S]``; ``None`` if not known.
+        step_size: final step size of each chain, ``[C]``; ``None`` if not known.
     """
 
     draws: Tensor
     acceptance: Tensor
     diverging: Tensor
-    energy: Tensor
-    step_size: Tensor
+    energy: Tensor | None
+    step_size: Tensor | None
+
+    def select(self, index: Tensor) -> "Chains":
+        """The chains in ``index`` only."""
+        fields = (self.draws, self.acceptance, self.diverging, self.energy, self.step_size)
+        return Chains(*(None if value is None else value[index] for value in fields))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +104,7 @@ def refine(
     small = guide.mean.shape[-1] <= options.max_dense
     dense = False
     run = _Run(rows, guide.as_whitening(1.0), options, generator)
-    keep = _kept(options.num_iterations, num_draws)
+    keep = kept_iterations(options.num_iterations, num_draws)
     total = options.num_warmup + options.num_iterations
     earlier = guide.center
     kept: list[tuple[Tensor, ...]] = []
@@ -136,7 +141,7 @@ def _dense(rows: Rows, states: list[Tensor]) -> Whitening:
     return whiten(states[0], precision, block, states[0].new_ones(len(states[0])))
 
 
-def _kept(num_iterations: int, num_draws: int) -> frozenset[int]:
+def kept_iterations(num_iterations: int, num_draws: int) -> frozenset[int]:
     """Which iterations are kept: evenly spaced, the last one included."""
     count = min(num_draws, num_iterations)
     return frozenset((i + 1) * num_iterations // count - 1 for i in range(count))

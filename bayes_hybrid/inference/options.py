@@ -8,6 +8,8 @@ from bayes_hybrid.errors import OptionError
 
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
+SAMPLERS = ("hmc", "nuts")
+GUIDES = ("block", "full_rank", "mean_field", "laplace", "point")
 COMPILE_REPAYS_AFTER: Final = 6_000
 """Gradient calls that compiling is worth: uncompiled they take some 30 seconds, compiling 5 to 25.
 
@@ -55,9 +57,22 @@ class WarmStart:
 
 @dataclass(frozen=True, kw_only=True)
 class Variational:
-    """SVI: a full-rank Gaussian over heads and scales, a mean-field one over the features.
+    """SVI: by default a full-rank Gaussian over heads and scales, a mean-field one over features.
+
+    ================  ===========================================================
+    ``guide``         the variational family
+    ================  ===========================================================
+    ``"block"``       full rank over heads and scales; features independent, with
+                      the KL weight of ``kl_weights`` that predicts best
+    ``"full_rank"``   one full-rank Gaussian over everything
+    ``"mean_field"``  independent Normals
+    ``"laplace"``     the full-rank Gaussian of the curvature at the warm start,
+                      as it is
+    ``"point"``       the maximum of the log joint, without a spread
+    ================  ===========================================================
 
     Args:
+        guide: the variational family; the others are for comparison.
         num_steps: Adam steps of the final run.
         learning_rate: largest step, in whitened coordinates (posterior sds), decayed to a fiftieth.
         kl_weights: candidates for the weight of the features' KL term; 0 leaves the features at
@@ -66,6 +81,7 @@ class Variational:
         num_draws: posterior draws per restart.
     """
 
+    guide: str = "block"
     num_steps: int = 1_500
     learning_rate: float = 0.03
     kl_weights: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
@@ -74,6 +90,7 @@ class Variational:
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        checks.choice("guide", self.guide, GUIDES)
         for name in ("num_steps", "selection_steps", "num_draws"):
             checks.positive_int(name, getattr(self, name))
         checks.positive_float("learning_rate", self.learning_rate)
@@ -93,27 +110,34 @@ class Refinement:
     Args:
         mode: ``"auto"`` refines when rows x parameters x restarts x gradient evaluations fit
             ``budget``, ``"always"`` or ``"never"`` do as they say.
+        sampler: ``"hmc"``, all restarts side by side, or ``"nuts"``, Pyro's, one after another:
+            many times slower, and a second opinion.
         num_warmup: iterations that adapt the step size and are thrown away.
         num_iterations: iterations that are kept (thinned to the number of posterior draws).
         num_leapfrog: mean number of leapfrog steps of an iteration; each iteration's number is
-            drawn between half and one and a half of it.
+            drawn between half and one and a half of it.  NUTS chooses by itself.
+        max_tree_depth: doublings of NUTS's trajectory, at most.
         target_acceptance: what the step size is adapted to.
         max_dense: most parameters for which the curvature of the whole log joint is measured.
         budget: largest product for ``"auto"``.  The default is about ten minutes on one core.
     """
 
     mode: str = "auto"
+    sampler: str = "hmc"
     num_warmup: int = 150
     num_iterations: int = 100
     num_leapfrog: int = 20
     target_acceptance: float = 0.8
+    max_tree_depth: int = 8
     max_dense: int = 600
     budget: float = 3e11
 
     def __post_init__(self) -> None:
         """Check the settings."""
         checks.choice("mode", self.mode, REFINE_CHOICES)
-        for name in ("num_warmup", "num_iterations", "num_leapfrog", "max_dense"):
+        checks.choice("sampler", self.sampler, SAMPLERS)
+        counts = ("num_warmup", "num_iterations", "num_leapfrog", "max_tree_depth", "max_dense")
+        for name in counts:
             checks.positive_int(name, getattr(self, name))
         checks.fraction("target_acceptance", self.target_acceptance)
         checks.positive_float("budget", self.budget)

@@ -11,6 +11,7 @@ from pyro.infer.mcmc.util import TraceTreeEvaluator
 from torch import Tensor
 
 from bayes_hybrid import checks
+from bayes_hybrid.inference.nuts import potential
 from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
 from bayes_hybrid.inference.sites import SiteTable
 
@@ -100,11 +101,11 @@ class ProgramDensity:
     def potential(self, *arguments: Tensor) -> Callable[[Mapping[str, Tensor]], Tensor]:
         """A function for ``pyro.infer.NUTS(potential_fn=...)``, from ``{"theta": [P]}``."""
 
-        def evaluate(latents: Mapping[str, Tensor]) -> Tensor:
-            value: Tensor = _Potential.apply(latents["theta"], self, arguments)  # type: ignore[no-untyped-call]
-            return value
+        def value_and_grad(theta: Tensor) -> tuple[Tensor, Tensor]:
+            value, gradient = self.value_and_grad(theta.unsqueeze(0), *arguments)
+            return value[0], gradient[0]
 
-        return evaluate
+        return potential(value_and_grad, "theta")
 
     def log_density(self, theta: Tensor, *arguments: Tensor) -> Tensor:
         """Log joint of one point ``theta [P]`` by Pyro's own trace, unrecorded, to compare with."""
@@ -175,23 +176,3 @@ class _Last(poutine.messenger.Messenger):
 
     def _pyro_post_sample(self, msg: Any) -> None:  # noqa: ANN401
         self.name = msg["name"]
-
-
-class _Potential(torch.autograd.Function):
-    """Minus the recorded value, whose gradient is at hand already."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,  # noqa: ANN401
-        theta: Tensor,
-        density: ProgramDensity,
-        arguments: tuple[Tensor, ...],
-    ) -> Tensor:
-        value, gradient = density.value_and_grad(theta.detach().unsqueeze(0), *arguments)
-        ctx.save_for_backward(gradient[0])
-        return -value[0]
-
-    @staticmethod
-    def backward(ctx: Any, output: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
-        (gradient,) = ctx.saved_tensors
-        return -output * gradient, None, None

@@ -49,6 +49,8 @@ class Fit:
         kl_weight: weight of the features' KL term that was chosen; 0 means point features.
         kl_scores: held-out log density per row (standardised) of every candidate weight.
         elbo: ELBO of each kept restart in nats, ``[R]``.
+        log_ratios: log importance ratios ``log p(y, theta | x) - log q(theta)`` at fresh draws of
+            each restart's guide, ``[R, M]``; from which its Pareto k is computed.
         num_restarts_dropped: restarts that became non-finite or stuck, and were left out.
         num_restarts_missing: restarts asked for that are not in the posterior, because they failed
             or because what they mean by a regime is not what the best restart means.
@@ -71,6 +73,7 @@ class Fit:
     kl_weight: float
     kl_scores: Mapping[float, float]
     elbo: FloatArray
+    log_ratios: FloatArray
     num_restarts_dropped: int
     num_restarts_missing: int = 0
     sampler: Mapping[str, FloatArray] = field(default_factory=dict)

@@ -50,6 +50,7 @@ _SPECIAL: Final = {
     "x",
     "y",
     "elbo",
+    "log_ratios",
     "sampler",
     "kl_scores",
     "stages",
@@ -135,6 +136,7 @@ def load_fit(folder: str | os.PathLike[str], model: HybridModel) -> Fit:
             x=_array(tensors["x"]),
             y=_array(tensors["y"]),
             elbo=_array(tensors["elbo"]),
+            log_ratios=_array(tensors["log_ratios"]),
             sampler={
                 name.removeprefix(_SAMPLER): _array(value)
                 for name, value in tensors.items()
@@ -233,7 +235,7 @@ def decode(data: Any, classes: Mapping[str, type]) -> Any:  # noqa: ANN401 (any 
 
 
 def _tensors(fit: Fit) -> dict[str, Tensor]:
-    arrays = {"x": fit.x, "y": fit.y, "elbo": fit.elbo}
+    arrays = {"x": fit.x, "y": fit.y, "elbo": fit.elbo, "log_ratios": fit.log_ratios}
     arrays |= {f"{_SAMPLER}{name}": values for name, values in fit.sampler.items()}
     # Each a copy in C order: safetensors refuses views and shared memory.
     tensors = {name: torch.tensor(np.ascontiguousarray(a)) for name, a in arrays.items()}
@@ -436,6 +438,7 @@ def _require_consistent(folder: Path, manifest: Mapping[str, Any], fit: Fit) -> 
         "x": (fit.x.shape, (len(fit.y), num_features)),
         "y": (fit.y.shape, (len(fit.x),)),
         "elbo": (fit.elbo.shape, theta[:1]),
+        "log_ratios": (fit.log_ratios.shape[:1], theta[:1]),
         "x_scaling": (posterior.x_scaling.mean.shape, (num_features,)),
         "y_scaling": (posterior.y_scaling.mean.shape, ()),
         "feature_names": ((len(fit.feature_names),), (num_features,)),

@@ -16,6 +16,8 @@ from bayes_hybrid.inference.rows import Rows, pooled_score
 # The ELBO of a restart is its mean over this last part of the run, where the step is small.
 _TAIL = 0.1
 _SCORE_DRAWS = 16
+# A tail of a fifth of them is enough to tell a Pareto k below 0.7 from one above.
+_NUM_RATIOS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +124,25 @@ def choose_kl_weight(
     finite = {weight: score for weight, score in scores.items() if math.isfinite(score)}
     best = max(finite, key=finite.__getitem__) if finite else options.kl_weights[0]
     return best, scores
+
+
+def log_ratios(rows: Rows, guide: Guide, generator: torch.Generator) -> Tensor:
+    """Log importance ratios ``log p(y, theta | x) - log q(theta)``, ``[C, _NUM_RATIOS]``.
+
+    Where features are a point both densities are those of the rest given the features; where
+    everything is, there is no density and they are NaN.
+
+    Source: Yao, Vehtari, Simpson and Gelman (2018), Yes, but did it work?, section 3.
+    """
+    if guide.kl_weight == 0 and guide.whitening.block_size == 0:
+        return guide.mean.new_full((len(guide.mean), _NUM_RATIOS), math.nan)
+    ratios = []
+    for _ in range(_NUM_RATIOS):
+        noise = torch.randn(
+            guide.mean.shape, generator=generator, device=generator.device, dtype=guide.mean.dtype
+        )
+        ratios.append(rows.full_gradient(guide.draw(noise))[0] - guide.log_prob(noise))
+    return torch.stack(ratios, dim=1)
 
 
 def sample(guide: Guide, num_draws: int, generator: torch.Generator) -> Tensor:

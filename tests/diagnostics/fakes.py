@@ -109,6 +109,12 @@ class FakeFit:
     num_restarts_dropped: int = 0
     num_restarts_missing: int = 0
     sampler: Mapping[str, np.ndarray] = field(default_factory=dict)
+    log_ratios: np.ndarray = field(default_factory=lambda: spread_ratios(0.5))
+
+
+def spread_ratios(scale):
+    """Log ratios of a guide that is off by ``scale``, two restarts."""
+    return scale * np.random.default_rng(0).standard_normal((2, 200))
 
 
 TRUTH = {

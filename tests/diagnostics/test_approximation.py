@@ -13,7 +13,7 @@ from bayes_hybrid.diagnostics.approximation import (
     pareto_k,
 )
 from bayes_hybrid.diagnostics.evaluation import evaluate, row_chunks, spread_rows
-from tests.diagnostics.fakes import FakePosterior, healthy
+from tests.diagnostics.fakes import FakePosterior, healthy, spread_ratios
 
 
 def findings_of(fit):
@@ -32,6 +32,7 @@ def test_a_healthy_fit_has_no_warning():
         "converged",
         "restarts_dropped",
         "restarts_missing",
+        "guide_k",
         "mean_disagreement",
         "pareto_k",
     }
@@ -58,6 +59,19 @@ def test_missing_restarts(missing, severity):
     finding = findings_of(fit)["restarts_missing"]
     assert finding.severity == severity
     assert f"4 of the {4 + missing} restarts" in finding.meaning
+
+
+@pytest.mark.parametrize(("scale", "severity"), [(0.5, "ok"), (20.0, "warning")])
+def test_a_guide_far_from_the_posterior_is_flagged(scale, severity):
+    fit = dataclasses.replace(healthy(), log_ratios=spread_ratios(scale))
+    assert findings_of(fit)["guide_k"].severity == severity
+
+
+def test_a_guide_without_ratios_is_flagged():
+    fit = dataclasses.replace(healthy(), log_ratios=np.full((2, 200), np.nan))
+    finding = findings_of(fit)["guide_k"]
+    assert finding.severity == "warning"
+    assert math.isnan(finding.value)
 
 
 def test_no_restart_left_is_an_error():

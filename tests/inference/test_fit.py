@@ -21,6 +21,7 @@ from bayes_hybrid.inference import (
     fit,
     resolve_device,
 )
+from bayes_hybrid.inference.options import GUIDES
 from bayes_hybrid.inference.sites import SiteTable
 from tests.inference.linear import LinearRegression, closed_form
 from tests.models import zoo
@@ -454,3 +455,27 @@ def test_an_earlier_compiled_fit_does_not_change_a_later_one():
     after = _fit(table=table)
     assert after.compiled is False
     assert _equal(before, after)
+
+
+def test_nuts_takes_the_place_of_hmc():
+    nuts = dataclasses.replace(_HMC, sampler="nuts", max_tree_depth=2)
+    done = _fit(options=_options(refinement=nuts))
+    assert done.method == "svi+nuts"
+    assert "Refined by NUTS" in done.status
+    assert done.stages[-1].name == "refinement (NUTS)"
+    assert set(done.sampler) == {"acceptance_rate", "diverging"}
+    assert not torch.equal(done.variational.theta, done.posterior.theta)
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_guide_fits_and_says_how_far_it_is(guide):
+    variational = dataclasses.replace(_options().variational, guide=guide)
+    done = _fit(_MIXTURE, options=_options(variational=variational))
+    restarts = done.posterior.num_restarts
+    assert done.log_ratios.shape == (restarts, 200)
+    assert np.isfinite(done.log_ratios).all() == (guide != "point")
+    theta = done.posterior.theta
+    moving = (theta != theta[:, :1]).any(1).float().mean(-1)
+    features = SiteTable.of(_MIXTURE, torch.zeros(1, _MIXTURE.num_features)).feature_mask
+    share = {"point": 0.0, "block": float((~features).float().mean())}.get(guide, 1.0)
+    assert bool((moving >= share - 1e-6).all())

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal
 
-from bayes_hybrid.inference.guides import Guide, Whitening, feature_scale, head_whitening
+from bayes_hybrid.inference.guides import Guide, Whitening, feature_scale, whiten_at
 from bayes_hybrid.inference.progress import silent
-from bayes_hybrid.inference.svi import _settled, sample, train
+from bayes_hybrid.inference.svi import _settled, log_ratios, sample, train
 from tests.inference.linear import closed_form, log_evidence, problem
 
 _COUNT = 3
@@ -20,6 +20,10 @@ _PRIOR_SCALE = torch.tensor([1.0, 1.0, 1.0, 2.0], dtype=torch.float64)
 
 def _generator():
     return torch.Generator().manual_seed(0)
+
+
+def _whiten_heads(rows, theta):
+    return whiten_at(rows, theta, ~rows.joint.table.feature_mask, _generator())
 
 
 def _whitening(*, features, like, scale=0.3):
@@ -71,9 +75,11 @@ def _reference(guide, free):
     factor = torch.tril(free["lower"], -1) + torch.diag_embed(free["log_diagonal"].exp())
     block, features = whitening.block, whitening.features
     shift = (whitening.block_factor @ mean[:, block].unsqueeze(-1)).squeeze(-1)
-    joint = MultivariateNormal(
-        whitening.center[:, block] + shift, scale_tril=whitening.block_factor @ factor
-    )
+    joint = None
+    if len(block):
+        joint = MultivariateNormal(
+            whitening.center[:, block] + shift, scale_tril=whitening.block_factor @ factor
+        )
     center = whitening.center[:, features] + whitening.feature_scale * mean[:, features]
     return joint, center, whitening.feature_scale * log_spread.exp()
 
@@ -87,6 +93,20 @@ def test_entropy(kl_weight, features):
     if kl_weight > 0:
         expected = expected + kl_weight * Normal(center, spread).entropy().sum(-1)
     torch.testing.assert_close(guide.entropy(), expected, **_EXACT)
+
+
+@pytest.mark.parametrize("features", [0, 1, 4])
+@pytest.mark.parametrize("kl_weight", [0.0, 0.3, 1.0])
+def test_log_prob(kl_weight, features):
+    guide = _guide(kl_weight, features=features)
+    joint, center, spread = _reference(guide, vars(guide))
+    noise = torch.randn(_COUNT, 4, dtype=torch.float64)
+    theta = guide.draw(noise)
+    block, rest = guide.whitening.block, guide.whitening.features
+    expected = joint.log_prob(theta[:, block]) if len(block) else 0.0
+    if kl_weight > 0:
+        expected = expected + Normal(center, spread).log_prob(theta[:, rest]).sum(-1)
+    torch.testing.assert_close(guide.log_prob(noise), expected + theta.new_zeros(_COUNT), **_EXACT)
 
 
 @pytest.mark.parametrize("features", [1, 3])
@@ -170,7 +190,7 @@ def test_whitening_inverts_the_curvature(dtype, tolerance):
     # The log joint is quadratic, so central differences are exact but for rounding, which at
     # a step of 2e-3 is worth a relative 1e-4 in float32 and 1e-12 in float64.
     model, rows = problem(dtype=dtype)
-    whitening = head_whitening(rows, torch.randn(_COUNT, 4, dtype=dtype), _generator())
+    whitening = _whiten_heads(rows, torch.randn(_COUNT, 4, dtype=dtype))
     _, covariance = closed_form(model, rows.x, rows.y)
     found = (whitening.block_factor @ whitening.block_factor.mT).double()
     scale = covariance.diagonal().sqrt()
@@ -184,8 +204,8 @@ def test_whitening_survives_a_restart_that_is_not_finite():
     _, rows = problem()
     theta = torch.zeros(2, 4)
     theta[0] = math.nan
-    whitening = head_whitening(rows, theta, _generator())
-    alone = head_whitening(rows, theta[1:], _generator())
+    whitening = _whiten_heads(rows, theta)
+    alone = _whiten_heads(rows, theta[1:])
     # Kernels may order the sums of two restarts and of one differently.
     torch.testing.assert_close(whitening.block_factor[1], alone.block_factor[0])
 
@@ -237,7 +257,7 @@ def test_full_rank_svi_finds_the_closed_form(start):
     mean, covariance = closed_form(model, rows.x, rows.y)
     sd = covariance.diagonal().sqrt()
     if start == "laplace":
-        whitening = head_whitening(rows, torch.zeros(_COUNT, 4), _generator())
+        whitening = _whiten_heads(rows, torch.zeros(_COUNT, 4))
     else:
         whitening = _round(0.3, 0.0)
     # From a wrong shape the off-diagonal entries have some way to go.
@@ -263,7 +283,7 @@ def test_feature_block_finds_its_own_optimum(kl_weight):
     model, rows = problem(slopes_are_features=True)
     mean, covariance = closed_form(model, rows.x, rows.y)
     precision = torch.linalg.inv(covariance).diagonal()
-    guide = Guide.start(head_whitening(rows, torch.zeros(_COUNT, 4), _generator()), kl_weight)
+    guide = Guide.start(_whiten_heads(rows, torch.zeros(_COUNT, 4)), kl_weight)
     trained = _train(rows, guide, num_steps=4_000, learning_rate=0.05)
     guide = trained.guide
     # A factorised Gaussian has the exact mean, and the precisions of the conditionals.
@@ -284,3 +304,25 @@ def test_settled_is_about_the_last_two_tenths():
     broken = 100.0 + noise
     broken[:, 0] = torch.nan
     assert _settled(broken) is True  # a lost restart has no say
+
+
+def test_log_ratios_of_the_exact_posterior_are_the_evidence():
+    model, rows = problem(dtype=torch.float64)
+    guide = Guide.start(_whiten_heads(rows, torch.randn(_COUNT, 4, dtype=torch.float64)), 1.0)
+    center, _ = closed_form(model, rows.x, rows.y)
+    block = guide.whitening.block_factor
+    offset = (center - guide.whitening.center).unsqueeze(-1)
+    guide.mean.copy_(torch.linalg.solve_triangular(block, offset, upper=False).squeeze(-1))
+    ratios = log_ratios(rows, guide, _generator())
+    assert ratios.shape[0] == _COUNT
+    evidence = log_evidence(model, rows.x, rows.y)
+    # The curvature is a central difference, good to a relative 1e-7 here.
+    torch.testing.assert_close(ratios, torch.full_like(ratios, evidence), rtol=1e-5, atol=1e-5)
+
+
+def test_a_point_has_no_ratios():
+    _, rows = problem(dtype=torch.float64)
+    theta = torch.randn(_COUNT, 4, dtype=torch.float64)
+    nothing = torch.zeros(4, dtype=torch.bool)
+    guide = Guide.start(whiten_at(rows, theta, nothing, _generator()), 0.0)
+    assert bool(log_ratios(rows, guide, _generator()).isnan().all())

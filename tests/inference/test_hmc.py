@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayes_hybrid.inference import Refinement
-from bayes_hybrid.inference.guides import Guide, Whitening, head_whitening
-from bayes_hybrid.inference.hmc import StepSize, _kept, refine
+from bayes_hybrid.inference.guides import Guide, Whitening, whiten_at
+from bayes_hybrid.inference.hmc import StepSize, kept_iterations, refine
 from bayes_hybrid.inference.progress import silent
 from tests.inference.linear import closed_form, problem
 
@@ -20,7 +20,12 @@ def _wrong_guide(scale, count=_CHAINS):
     """About zero and round: neither where the posterior is nor of its shape."""
     entries, center = torch.arange(4), torch.zeros(count, 4)
     factor = scale * torch.eye(4).expand(count, 4, 4)
-    return Guide.start(Whitening(center, entries, entries[:0], factor, center[:, :0]), 0.0)
+    return Guide.start(Whitening(center, entries, entries, factor, center[:, :0]), 0.0)
+
+
+def _laplace(rows):
+    everything = torch.ones(4, dtype=torch.bool)
+    return Guide.start(whiten_at(rows, torch.zeros(_CHAINS, 4), everything, torch.Generator()), 0.0)
 
 
 def _refine(rows, guide, options, num_draws, seed=0, progress=silent):
@@ -40,7 +45,7 @@ def _refine(rows, guide, options, num_draws, seed=0, progress=silent):
 def test_finds_the_closed_form(max_dense, start):
     model, rows = problem(batch=_CHAINS)
     mean, covariance = closed_form(model, rows.x, rows.y)
-    laplace = Guide.start(head_whitening(rows, torch.zeros(_CHAINS, 4), torch.Generator()), 0.0)
+    laplace = _laplace(rows)
     options = Refinement(num_warmup=150, num_iterations=250, num_leapfrog=8, max_dense=max_dense)
     guide = laplace if start == "laplace" else _wrong_guide(0.1)
     chains = _refine(rows, guide, options, 250)
@@ -81,7 +86,7 @@ def test_finds_a_needle():
 
 def test_energy_is_that_of_the_target():
     model, rows = problem(batch=_CHAINS)
-    guide = Guide.start(head_whitening(rows, torch.zeros(_CHAINS, 4), torch.Generator()), 0.0)
+    guide = _laplace(rows)
     options = Refinement(num_warmup=100, num_iterations=200, num_leapfrog=6)
     chains = _refine(rows, guide, options, 200)
     value = torch.stack([rows.full_gradient(chains.draws[:, s])[0] for s in range(200)], dim=1)
@@ -135,8 +140,8 @@ def test_progress_counts_to_the_end():
 
 
 @given(num_iterations=st.integers(1, 500), num_draws=st.integers(1, 500))
-def test_kept_iterations_are_evenly_spaced_and_end_at_the_last(num_iterations, num_draws):
-    kept = sorted(_kept(num_iterations, num_draws))
+def testkept_iterations_iterations_are_evenly_spaced_and_end_at_the_last(num_iterations, num_draws):
+    kept = sorted(kept_iterations(num_iterations, num_draws))
     assert len(kept) == min(num_iterations, num_draws)
     assert kept[-1] == num_iterations - 1
     assert kept[0] >= 0

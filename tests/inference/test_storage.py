@@ -58,6 +58,7 @@ def make_fit(*, scale=1.0, **changes):
         "kl_weight": 0.1,
         "kl_scores": {0.1: -1 / 3, 0.3: float("nan"), 1.0: float("-inf")},
         "elbo": np.array([-1e300, 1 / 7]),
+        "log_ratios": np.array([[1 / 3, -1e300], [np.nan, 2.0]]),
         "num_restarts_dropped": 1,
         "sampler": {"energy": rng.normal(size=(2, 5)), "diverging": np.zeros((2, 5))},
         "stages": (

@@ -1,0 +1,129 @@
+"""Pyro's NUTS on the recorded log joint, one chain per restart: the long reference."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from pyro.infer import MCMC, NUTS
+from torch import Tensor
+
+from bayes_hybrid.inference.graph import log_joint
+from bayes_hybrid.inference.guides import Guide
+from bayes_hybrid.inference.hmc import Chains, kept_iterations
+from bayes_hybrid.inference.options import Refinement
+from bayes_hybrid.inference.progress import Progress
+from bayes_hybrid.inference.recorder import quiet_pyro
+from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.random import seeded
+
+ValueAndGrad = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def refine_by_nuts(
+    rows: Rows,
+    guide: Guide,
+    options: Refinement,
+    *,
+    num_draws: int,
+    generator: torch.Generator,
+    progress: Progress,
+) -> Chains:
+    """Run Pyro's NUTS from each restart's guide, in the coordinates that the guide whitens.
+
+    Pyro builds one tree at a time, so the chains run one after another; step size and a diagonal
+    mass matrix are adapted in the warm-up.
+
+    Source: Hoffman and Gelman (2014), as in ``pyro.infer.NUTS``.
+    """
+    like = guide.mean
+    engine = rows.joint
+    single = log_joint(engine.model, 1, like.dtype, like.device, compiled=engine.compiled)
+    one_chain = replace(rows, joint=single)
+    seeds = torch.randint(
+        2**31, (len(like),), generator=generator, device=generator.device
+    ).tolist()
+    total = options.num_warmup + options.num_iterations
+    chains = []
+    for number, seed in enumerate(seeds):
+        whitening = guide.as_whitening(1.0).select(torch.tensor([number], device=like.device))
+
+        def value_and_grad(q: Tensor, whitening: Any = whitening) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+            value, gradient = one_chain.full_gradient(whitening.color(q.unsqueeze(0)))
+            return value[0], whitening.join(*whitening.pull(gradient))[0]
+
+        done = number * total
+
+        def tell(iteration: int, done: int = done) -> None:
+            progress("refinement (NUTS)", done + iteration, len(seeds) * total)
+
+        with seeded(seed, like.device), quiet_pyro():
+            q, acceptance, diverging = _chain(value_and_grad, like[number], options, tell)
+        theta = torch.cat([whitening.color(draw.unsqueeze(0)) for draw in q])
+        keep = sorted(kept_iterations(options.num_iterations, num_draws))
+        chains.append((theta[keep], acceptance.expand(len(keep)), diverging[keep]))
+    draws, acceptance, diverging = (torch.stack(column) for column in zip(*chains, strict=True))
+    return Chains(draws, acceptance, diverging, None, None)
+
+
+def _chain(
+    value_and_grad: ValueAndGrad, like: Tensor, options: Refinement, tell: Callable[[int], None]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draws ``[iterations, P]``, mean acceptance probability, and which iterations diverged."""
+    kernel = NUTS(
+        potential_fn=potential(value_and_grad, "q"),
+        step_size=0.02,
+        target_accept_prob=options.target_acceptance,
+        max_tree_depth=options.max_tree_depth,
+    )
+    iterations = 0
+
+    def hook(*_: object) -> None:
+        nonlocal iterations
+        iterations += 1
+        if iterations % 10 == 0:
+            tell(iterations)
+
+    sampler = MCMC(
+        kernel,
+        num_samples=options.num_iterations,
+        warmup_steps=options.num_warmup,
+        initial_params={"q": torch.zeros_like(like)},
+        disable_progbar=True,
+        hook_fn=hook,
+    )
+    sampler.run()
+    found = sampler.diagnostics()
+    diverging = torch.zeros(options.num_iterations, dtype=torch.bool, device=like.device)
+    diverging[list(found["divergences"]["chain 0"])] = True
+    return sampler.get_samples()["q"], like.new_tensor(found["acceptance rate"]["chain 0"]), diverging
+
+
+def potential(value_and_grad: ValueAndGrad, name: str) -> Callable[[Mapping[str, Tensor]], Tensor]:
+    """A ``potential_fn`` for Pyro's samplers, of the one site ``name``.
+
+    Args:
+        value_and_grad: log density and its gradient ``[P]`` at a point ``[P]``.
+        name: the site's name.
+    """
+
+    def evaluate(latents: Mapping[str, Tensor]) -> Tensor:
+        value: Tensor = _Minus.apply(latents[name], value_and_grad)  # type: ignore[no-untyped-call]
+        return value
+
+    return evaluate
+
+
+class _Minus(torch.autograd.Function):
+    """Minus a recorded value, whose gradient is at hand already."""
+
+    @staticmethod
+    def forward(ctx: Any, point: Tensor, value_and_grad: ValueAndGrad) -> Tensor:  # noqa: ANN401
+        value, gradient = value_and_grad(point.detach())
+        ctx.save_for_backward(gradient)
+        return -value
+
+    @staticmethod
+    def backward(ctx: Any, output: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        (gradient,) = ctx.saved_tensors
+        return -output * gradient, None
