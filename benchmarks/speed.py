@@ -45,6 +45,7 @@ FEATURES = 4
 SIZES = ((200, 200), (1_000, 1_000), (10_000, 256))
 UNITS = (32, 128)
 RESTARTS = (1, 8, 32)
+_SIZE = ("rows", "batch", "units", "restarts")
 RATE, SCALE = 0.01, 0.05
 SECTIONS = ("step", "start", "motorcycle", "import", "hmc")
 Run = Callable[[int], None]
@@ -391,6 +392,104 @@ def hmc_rows(data: Path | None) -> list[Row]:
     return [engine_chains(x, y), numpyro_chains(x, y)]
 
 
+# -- tables
+
+
+def step_table(rows: list[Row]) -> list[str]:
+    """Milliseconds by size and method, then ratios beside their targets."""
+    sizes = list(dict.fromkeys(tuple(row[name] for name in _SIZE) for row in rows))
+    cells = {(*(row[name] for name in _SIZE), row["method"]): row["ms"] for row in rows}
+    lines = [
+        "| " + " | ".join((*_SIZE, *METHODS)) + " |",
+        "|---" * (len(_SIZE) + len(METHODS)) + "|",
+    ]
+    for size in sizes:
+        found = [cells.get((*size, method)) for method in METHODS]
+        numbers = ["" if ms is None else f"{ms:.2f}" for ms in found]
+        lines.append("| " + " | ".join((*map(str, size), *numbers)) + " |")
+    ours, recorded = "engine, compiled", "engine, recorded"
+
+    def ratios(slow: str, fast: str, only: Callable[[Any], bool], per_restart: bool) -> list[float]:
+        found = []
+        for size in sizes:
+            # Pyro takes one restart at a time: its step at one restart is its price for each.
+            of_slow = (*size[:3], 1) if slow.startswith("Pyro") else size
+            scale = size[3] if per_restart else 1
+            if only(size) and (*of_slow, slow) in cells and (*size, fast) in cells:
+                found.append(scale * cells[*of_slow, slow] / cells[*size, fast])
+        return found
+
+    def single(size: Any) -> bool:
+        return bool(size[3] == 1)
+
+    def everywhere(_: Any) -> bool:
+        return True
+
+    lines += ["", "| ratio | target | figures |", "|---|---|---|"]
+    for label, target, slow, fast, only, per_restart in (
+        (
+            "compiled / torch by hand, compiled",
+            "≤ 1.15",
+            ours,
+            "torch by hand, compiled",
+            everywhere,
+            False,
+        ),
+        (
+            "NumPyro's jitted update / compiled",
+            "≥ 1",
+            "NumPyro, jitted update",
+            ours,
+            everywhere,
+            False,
+        ),
+        *(
+            row
+            for elbo in ("Trace_ELBO", "TraceEnum_ELBO")
+            for row in (
+                (
+                    f"Pyro's {elbo} / recorded, one restart",
+                    "≥ 4",
+                    f"Pyro, {elbo}",
+                    recorded,
+                    single,
+                    False,
+                ),
+                (
+                    f"Pyro's {elbo} / compiled, one restart, N = 1,000",
+                    "≥ 20",
+                    f"Pyro, {elbo}",
+                    ours,
+                    lambda size: size[0] == 1_000 and size[3] == 1,
+                    False,
+                ),
+                (
+                    f"Pyro's {elbo} / compiled, per restart at 8 restarts, N = 1,000",
+                    "≥ 60",
+                    f"Pyro, {elbo}",
+                    ours,
+                    lambda size: size[0] == 1_000 and size[3] == 8,
+                    True,
+                ),
+            )
+        ),
+    ):
+        figures = ", ".join(f"{ratio:.2f}" for ratio in ratios(slow, fast, only, per_restart))
+        lines.append(f"| {label} | {target} | {figures} |")
+    return lines
+
+
+def plain_table(rows: list[Row]) -> list[str]:
+    """One line per row."""
+    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+    for row in rows:
+        values = (
+            f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()
+        )
+        lines.append("| " + " | ".join(values) + " |")
+    return lines
+
+
 def main() -> None:
     """Run the sections, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -410,8 +509,7 @@ def main() -> None:
         for (num_rows, size), units, restarts in itertools.product(SIZES, UNITS, RESTARTS):
             rows = steps_of(num_rows, size, units, restarts, args.repeats)
             found["step"] += rows
-            for row in rows:
-                print(row, flush=True)
+            print(*rows, sep="\n", file=sys.stderr, flush=True)
         os.sched_setaffinity(0, everywhere)
     if "start" in args.sections:
         found["start"] = start_rows(args.repeats)
@@ -421,9 +519,8 @@ def main() -> None:
         found["import"] = import_rows(args.repeats)
     if "hmc" in args.sections:
         found["hmc"] = hmc_rows(args.data)
-    for name in found.keys() - {"step"}:
-        for row in found[name]:
-            print(row)
+    for name, rows in found.items():
+        print(f"\n{name}\n", *(step_table if name == "step" else plain_table)(rows), sep="\n")
     earlier = json.loads(args.out.read_text()) if args.out.exists() else {}
     machine = {
         "processor": platform.processor() or platform.machine(),

@@ -9,6 +9,8 @@ from bayes_hybrid.inference import ProgramDensity
 from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.models import HybridMixture, Pathway
 from benchmarks.peers import HandWritten, numpyro_model, pyro_model
+from benchmarks.quality import Figures
+from benchmarks.speed import step_table
 
 _MODEL = HybridMixture(
     num_features=3,
@@ -57,3 +59,26 @@ def test_numpyro_by_hand(case):
             numpyro_model(_MODEL), (x.numpy(), y.numpy(), 3.0), {}, free
         )
         assert -float(potential) == pytest.approx(float(expected), rel=1e-5, abs=1e-3)
+
+
+def test_a_figure_that_is_not_a_number_is_a_miss():
+    figures = Figures({})
+    figures.add("log density", float("nan"), -1.0, float("inf"))
+    figures.add("coverage", 0.9, 0.86, 0.94)
+    assert [row["met"] for row in figures.rows] == [False, True]
+    assert "| log density | ≥ -1 | nan | **no** |" in figures.table()
+
+
+def test_ratios_are_of_the_same_size_and_per_restart():
+    size = {"rows": 1_000, "batch": 1_000, "units": 32}
+    rows = [
+        {**size, "restarts": 1, "method": "Pyro, Trace_ELBO", "ms": 20.0},
+        {**size, "restarts": 1, "method": "engine, compiled", "ms": 0.5},
+        {**size, "restarts": 8, "method": "engine, compiled", "ms": 2.0},
+        {**size, "restarts": 8, "method": "torch by hand, compiled", "ms": 4.0},
+    ]
+    lines = step_table(rows)
+    assert "| compiled / torch by hand, compiled | ≤ 1.15 | 0.50 |" in lines
+    assert "| Pyro's Trace_ELBO / compiled, one restart, N = 1,000 | ≥ 20 | 40.00 |" in lines
+    row = "| Pyro's Trace_ELBO / compiled, per restart at 8 restarts, N = 1,000 | ≥ 60 | 80.00 |"
+    assert row in lines
