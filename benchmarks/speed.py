@@ -136,15 +136,20 @@ def by_pyro(
 ) -> Run:
     """Pyro's own loop with one of its ELBOs; it knows one restart at a time."""
     del restarts
-    enumerated = isinstance(elbo, TraceEnum_ELBO)
+    enumerated = elbo is TraceEnum_ELBO
     program = model.enumerated if enumerated else pyro_model(model)
     hidden = pyro.poutine.block(program, hide=["z"]) if enumerated else program
-    pyro.clear_param_store()
     guide = AutoNormal(hidden, init_loc_fn=init_to_sample, init_scale=SCALE)
-    svi = SVI(program, guide, pyro.optim.ClippedAdam({"lr": RATE}), elbo)
-    batches = minibatches(x, y, size)
+    svi = SVI(program, guide, pyro.optim.ClippedAdam({"lr": RATE}), elbo(max_plate_nesting=1))
+    batches, parameters = minibatches(x, y, size), None
 
     def run(steps: int) -> None:
+        nonlocal parameters
+        # The store is global, and every guide of this kind has the same names in it.
+        with pyro.get_param_store().scope(parameters) as parameters:
+            take(steps)
+
+    def take(steps: int) -> None:
         for _ in range(steps):
             # A traced program takes tensors only; the scale N / B does not change its cost.
             svi.step(*next(batches))
@@ -192,9 +197,9 @@ METHODS: dict[str, Callable[..., Run]] = {
     "torch by hand, compiled": partial(hand_written, compiled=True),
     "torch by hand": partial(hand_written, compiled=False),
     "NumPyro, jitted update": by_numpyro,
-    "Pyro, Trace_ELBO": partial(by_pyro, elbo=Trace_ELBO()),
-    "Pyro, TraceEnum_ELBO": partial(by_pyro, elbo=TraceEnum_ELBO(max_plate_nesting=1)),
-    "Pyro, JitTrace_ELBO": partial(by_pyro, elbo=JitTrace_ELBO()),
+    "Pyro, Trace_ELBO": partial(by_pyro, elbo=Trace_ELBO),
+    "Pyro, TraceEnum_ELBO": partial(by_pyro, elbo=TraceEnum_ELBO),
+    "Pyro, JitTrace_ELBO": partial(by_pyro, elbo=JitTrace_ELBO),
 }
 
 
