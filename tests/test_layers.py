@@ -25,7 +25,6 @@ LAYERS: Final = {
     "inference": 4,
     "diagnostics": 5,
     "plots": 6,
-    "report": 6,
     "estimator": 6,
     # The public names: the command line may use them, nothing else does.
     "": 6,
@@ -33,7 +32,7 @@ LAYERS: Final = {
     "__main__": 7,
 }
 # Where ArviZ's objects and xarray's may be seen.
-ARVIZ_UNITS: Final = {"diagnostics", "plots", "report", "estimator", "cli"}
+ARVIZ_UNITS: Final = {"diagnostics", "plots", "estimator", "cli"}
 ARVIZ: Final = {"arviz", "arviz_base", "arviz_stats", "arviz_plots", "xarray"}
 _SITES: Final = {"sample", "PyroSample"}
 # inference knows models by this module alone.

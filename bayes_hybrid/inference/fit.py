@@ -153,6 +153,8 @@ def fit(
     ratios = log_ratios(rows, trained.guide, torch_generator(ratio_seed, device))
     variational = Posterior(model=model, theta=theta, x_scaling=x_scaling, y_scaling=y_scaling)
     if refined:
+        if compiled:
+            rows.prepare()  # where SVI took minibatches, all rows are another shape
         chains, moving = _refine(
             rows, trained.guide, options, torch_generator(hmc_seed, device), progress, log
         )

@@ -40,6 +40,7 @@ def refine_by_nuts(
     engine = rows.joint
     single = log_joint(engine.model, 1, like.dtype, like.device, compiled=engine.compiled)
     one_chain = replace(rows, joint=single)
+    one_chain.prepare()
     seeds = torch.randint(
         2**31, (len(like),), generator=generator, device=generator.device
     ).tolist()
@@ -96,7 +97,8 @@ def _chain(
     found = sampler.diagnostics()
     diverging = torch.zeros(options.num_iterations, dtype=torch.bool, device=like.device)
     diverging[list(found["divergences"]["chain 0"])] = True
-    return sampler.get_samples()["q"], like.new_tensor(found["acceptance rate"]["chain 0"]), diverging
+    acceptance = like.new_tensor(found["acceptance rate"]["chain 0"])
+    return sampler.get_samples()["q"], acceptance, diverging
 
 
 def potential(value_and_grad: ValueAndGrad, name: str) -> Callable[[Mapping[str, Tensor]], Tensor]:

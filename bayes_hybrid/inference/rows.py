@@ -80,6 +80,10 @@ class Rows:
         scale = self.num_rows / self.batch_size
         return self.x[index], self.y[index], row_weights[:, index] * scale
 
+    def prepare(self) -> bool:
+        """Record :meth:`full_gradient`'s graph, and compile it if the engine is to be compiled."""
+        return self.joint.prepare(self.x[:_CHUNK], self.y[:_CHUNK])
+
     def full_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and gradient ``[C, P]`` on all rows, in chunks where there are many."""
         weights = self.all_rows(theta.shape[0])
