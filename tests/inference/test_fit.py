@@ -23,6 +23,7 @@ from bayes_hybrid.inference import (
 )
 from bayes_hybrid.inference.options import GUIDES
 from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.svi import train as svi_train
 from tests.inference.linear import LinearRegression, closed_form
 from tests.models import zoo
 
@@ -468,9 +469,17 @@ def test_nuts_takes_the_place_of_hmc():
 
 
 @pytest.mark.parametrize("guide", GUIDES)
-def test_every_guide_fits_and_says_how_far_it_is(guide):
+def test_every_guide_fits_and_says_how_far_it_is(monkeypatch, guide):
+    rates = []
+
+    def train(*arguments, **settings):
+        rates.append(settings["learning_rate"])
+        return svi_train(*arguments, **settings)
+
+    monkeypatch.setattr(_fit_module, "train", train)
     variational = dataclasses.replace(_options().variational, guide=guide)
     done = _fit(_MIXTURE, options=_options(variational=variational))
+    assert rates == [0.0 if guide == "laplace" else variational.learning_rate]
     restarts = done.posterior.num_restarts
     assert done.log_ratios.shape == (restarts, 200)
     assert np.isfinite(done.log_ratios).all() == (guide != "point")
@@ -479,3 +488,20 @@ def test_every_guide_fits_and_says_how_far_it_is(guide):
     features = SiteTable.of(_MIXTURE, torch.zeros(1, _MIXTURE.num_features)).feature_mask
     share = {"point": 0.0, "block": float((~features).float().mean())}.get(guide, 1.0)
     assert bool((moving >= share - 1e-6).all())
+
+
+def test_hmc_after_minibatches_is_compiled_for_all_rows(monkeypatch):
+    built = []
+
+    def compile_(graph, **_settings):
+        built.append(graph)
+        return graph
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    # A model of its own: engines are shared, and know what they compiled.
+    _fit(
+        LinearRegression(noise=0.6),
+        options=_options(batch_size=10, compile="always", refinement=_HMC),
+    )
+    # The gradient of ten rows, SVI's step on them, and the gradient of all rows.
+    assert len(built) == 3

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bayes_hybrid.inference.hmc as hmc_module
 from bayes_hybrid.inference import Refinement
 from bayes_hybrid.inference.guides import Guide, Whitening, whiten_at
 from bayes_hybrid.inference.hmc import StepSize, kept_iterations, refine
@@ -160,3 +161,21 @@ def test_step_size_approaches_its_target(target):
     # Jitter moves an acceptance by up to a fifth of its logarithm; its average by a hundredth.
     found = torch.exp(-sharpness * step_size.final)
     assert found.tolist() == pytest.approx([target] * 3, abs=0.02)
+
+
+def test_divergences_of_iterations_that_are_thinned_away_count(monkeypatch):
+    _, rows = problem(batch=2)
+    number = 0
+
+    def iterate(self, *, adapting):
+        nonlocal number
+        number += 1
+        # The first iteration after two of warm-up, of which every other one is kept.
+        diverging = torch.tensor([number == 3, False])
+        return torch.tensor([0.1 * number, 1.0]), diverging, torch.zeros(2)
+
+    monkeypatch.setattr(hmc_module._Run, "iterate", iterate)
+    options = Refinement(num_warmup=2, num_iterations=4, max_dense=1)
+    chains = _refine(rows, _wrong_guide(0.1, 2), options, 2)
+    assert chains.diverging.tolist() == [[True, False], [False, False]]
+    torch.testing.assert_close(chains.acceptance, torch.tensor([[0.35, 0.55], [1.0, 1.0]]))
