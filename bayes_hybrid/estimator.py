@@ -74,8 +74,6 @@ _CLASSES: Final = MappingProxyType(
         for kind in (*_MODEL_CLASSES, *_FIT_CLASSES, *GATES.values(), *LIKELIHOODS.values())
     }
 )
-# Responsibilities held per draw at once: 8 bytes each, and so 32 MB.
-_CHUNK_ENTRIES: Final = 4_000_000
 # What a single pathway has no use for, what a Pathway says of itself, and what fit_options says.
 _OF_MIXTURES: Final = ("gate", "experts")
 _OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
@@ -344,14 +342,14 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         Returns:
             ``[N, K]``, in the order of the rows of the fit and of ``regimes_``; rows sum to one.
         """
+        from bayes_hybrid.diagnostics.evaluation import row_chunks
+
         posterior, x, y = self._posterior(), self.fit_.x, self.fit_.y
         per_row = posterior.num_restarts * posterior.num_draws * posterior.num_regimes
-        size = max(1, _CHUNK_ENTRIES // per_row)
-        parts = []
-        for start in range(0, len(x), size):
-            rows = slice(start, start + size)
-            draws = posterior.regime_probability_draws(x[rows], y[rows])
-            parts.append(draws.mean(axis=(0, 1)))
+        parts = [
+            posterior.regime_probability_draws(x[rows], y[rows]).mean(axis=(0, 1))
+            for rows in row_chunks(len(x), per_row)
+        ]
         return np.concatenate(parts)
 
     def sample_predictive(

@@ -167,14 +167,19 @@ def motorcycle_cell(fold: int, model: str) -> Cell:
     return fit_scores((x[~test], y[~test]), (x[test], y[test]), fold, model=model)[0]
 
 
-def uci_cell(data: Path, name: str, split: int) -> Cell:
-    """One of the 20 standard splits of a UCI table."""
+def uci_split(data: Path, name: str, split: int) -> tuple[Rows, Rows]:
+    """Training and test rows of one of the 20 standard splits of a UCI table."""
     table = pd.read_csv(data / "uci" / f"{name}.csv").to_numpy(float)
     index = pd.read_csv(data / "uci" / f"{name}_test_index.csv").iloc[:, split]
     test = np.zeros(len(table), dtype=bool)
     test[index.dropna().astype(int)] = True
     x, y = table[:, :-1], table[:, -1]
-    return fit_scores((x[~test], y[~test]), (x[test], y[test]), split)[0]
+    return (x[~test], y[~test]), (x[test], y[test])
+
+
+def uci_cell(data: Path, name: str, split: int) -> Cell:
+    """The default on one split."""
+    return fit_scores(*uci_split(data, name, split), split)[0]
 
 
 _DEMO = """
@@ -240,6 +245,17 @@ def source_hash() -> str:
     for path in sorted(folder.rglob("*.py")):
         digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def machine_facts() -> dict[str, Any]:
+    """Where and with what the figures were made."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "bayes_hybrid": __version__,
+    }
 
 
 def run_cell(name: str, function: Callable[..., Cell], arguments: tuple[Any, ...]) -> Cell:
@@ -429,14 +445,8 @@ def main() -> None:
     figures = summarise(done)
     print(figures.table())
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "bayes_hybrid": __version__,
-        "sources": dict(Counter(cell.get("source", "unknown") for cell in done.values())),
-    }
+    sources = dict(Counter(cell.get("source", "unknown") for cell in done.values()))
+    machine = {**machine_facts(), "sources": sources}
     # Infinite bounds, and figures that are not numbers, are no JSON.
     rows = [
         {

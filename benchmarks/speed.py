@@ -9,7 +9,6 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,14 +21,13 @@ from typing import Any
 
 import arviz as az
 import numpy as np
-import pandas as pd
 import pyro
 import torch
 from pyro.infer import SVI, JitTrace_ELBO, Trace_ELBO, TraceEnum_ELBO
 from pyro.infer.autoguide import AutoNormal, init_to_sample
 from torch import Tensor
 
-from bayes_hybrid import FitOptions, Pathway, Variational, __version__
+from bayes_hybrid import FitOptions, Pathway, Variational
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.inference import fit
 from bayes_hybrid.inference.adam import Schedule
@@ -40,6 +38,7 @@ from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models import HybridMixture
 from benchmarks.peers import HandWritten, hand_written_step, numpyro_model, pyro_model
+from benchmarks.quality import machine_facts, uci_split
 
 FEATURES = 4
 SIZES = ((200, 200), (1_000, 1_000), (10_000, 256))
@@ -320,14 +319,6 @@ def import_rows(repeats: int) -> list[Row]:
 # -- effective draws per second
 
 
-def boston(data: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The training rows of split 0."""
-    table = pd.read_csv(data / "uci" / "boston.csv").to_numpy(float)
-    index = pd.read_csv(data / "uci" / "boston_test_index.csv").iloc[:, 0].dropna().astype(int)
-    train = np.setdiff1d(np.arange(len(table)), index)
-    return table[train, :-1], table[train, -1]
-
-
 def sampling_row(what: str, means: np.ndarray, seconds: float) -> Row:
     """Bulk ESS of predictive means ``[chains, draws, N]``, its minimum over the rows.
 
@@ -401,7 +392,7 @@ def hmc_rows(data: Path | None) -> list[Row]:
     """Effective draws per second of the predictive mean, minimum over the rows: boston, split 0."""
     if data is None:
         raise SystemExit("hmc: --data has to name the folder that holds uci/boston.csv")
-    x, y = boston(data)
+    (x, y), _ = uci_split(data, "boston", 0)
     return [engine_chains(x, y), numpyro_chains(x, y)]
 
 
@@ -515,14 +506,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = json.loads(args.out.read_text()) if args.out.exists() else {}
-    found["machine"] = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": args.threads,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "bayes_hybrid": __version__,
-    }
+    found["machine"] = {**machine_facts(), "threads": args.threads}
     if "step" in args.sections:
         rows = found.setdefault("step", [])
         everywhere = os.sched_getaffinity(0)

@@ -17,7 +17,7 @@ from bayes_hybrid.inference.guides import Guide, whiten_at
 from bayes_hybrid.inference.hmc import Chains, refine
 from bayes_hybrid.inference.labels import relabel, same_labelling
 from bayes_hybrid.inference.nuts import refine_by_nuts
-from bayes_hybrid.inference.options import FitOptions
+from bayes_hybrid.inference.options import GUIDES, FitOptions
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.result import Fit, Stage
@@ -221,16 +221,12 @@ def _variational(
     theta = started.theta[index]
     score = held_out_score(rows.log_likelihood(theta), started.row_weights[index])
     theta = relabel(rows, theta, int(score.argmax()))
-    family = variational.guide
+    family = GUIDES[variational.guide]
+    if family.kl_weight is not None:
+        variational = replace(variational, kl_weights=(family.kl_weight,))
     heads = ~rows.joint.table.feature_mask.to(theta.device)
-    in_block = {
-        "block": heads,
-        "full_rank": torch.ones_like(heads),
-        "laplace": torch.ones_like(heads),
-    }.get(family, torch.zeros_like(heads))
-    if family != "block":
-        variational = replace(variational, kl_weights=(0.0 if family == "point" else 1.0,))
-    whitening = whiten_at(rows, theta, in_block, generator)
+    blocks = {"heads": heads, "all": torch.ones_like(heads), "none": torch.zeros_like(heads)}
+    whitening = whiten_at(rows, theta, blocks[family.block], generator)
     some = torch.arange(min(len(index), options.num_restarts), device=index.device)
     kl_weight, kl_scores = choose_kl_weight(
         rows,
@@ -251,8 +247,8 @@ def _variational(
         Guide.start(whitening, kl_weight),
         rows.all_rows(len(index)),
         num_steps=variational.num_steps,
-        # Laplace's is as it is; the run still measures its ELBO.
-        learning_rate=0.0 if family == "laplace" else variational.learning_rate,
+        # At a rate of zero the run still measures the ELBO.
+        learning_rate=variational.learning_rate if family.trains else 0.0,
         generator=generator,
         stage="SVI",
         progress=progress,

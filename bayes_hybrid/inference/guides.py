@@ -232,6 +232,13 @@ class Guide:
         """L, ``[C, B, B]``."""
         return self.lower + torch.diag_embed(self.log_diagonal.exp())
 
+    def noise(self, generator: torch.Generator) -> Tensor:
+        """Standard normal ``[C, P]``, what :meth:`draw` makes draws of."""
+        mean = self.mean
+        return torch.randn(
+            mean.shape, generator=generator, device=generator.device, dtype=mean.dtype
+        )
+
     def draw(self, noise: Tensor) -> Tensor:
         """``theta [C, P]`` from standard normal ``noise [C, P]``."""
         block, features = self.whitening.split(noise)

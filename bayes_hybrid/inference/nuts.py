@@ -9,7 +9,7 @@ from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
 from bayes_hybrid.inference.graph import log_joint
-from bayes_hybrid.inference.guides import Guide
+from bayes_hybrid.inference.guides import Guide, Whitening
 from bayes_hybrid.inference.hmc import Chains, kept_iterations
 from bayes_hybrid.inference.options import Refinement
 from bayes_hybrid.inference.progress import Progress
@@ -45,11 +45,13 @@ def refine_by_nuts(
         2**31, (len(like),), generator=generator, device=generator.device
     ).tolist()
     total = options.num_warmup + options.num_iterations
+    keep = sorted(kept_iterations(options.num_iterations, num_draws))
+    whitenings = guide.as_whitening(1.0)
     chains = []
     for number, seed in enumerate(seeds):
-        whitening = guide.as_whitening(1.0).select(torch.tensor([number], device=like.device))
+        whitening = whitenings.select(torch.tensor([number], device=like.device))
 
-        def value_and_grad(q: Tensor, whitening: Any = whitening) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+        def value_and_grad(q: Tensor, whitening: Whitening = whitening) -> tuple[Tensor, Tensor]:
             value, gradient = one_chain.full_gradient(whitening.color(q.unsqueeze(0)))
             return value[0], whitening.join(*whitening.pull(gradient))[0]
 
@@ -60,9 +62,8 @@ def refine_by_nuts(
 
         with seeded(seed, like.device), quiet_pyro():
             q, acceptance, diverging = _chain(value_and_grad, like[number], options, tell)
-        theta = torch.cat([whitening.color(draw.unsqueeze(0)) for draw in q])
-        keep = sorted(kept_iterations(options.num_iterations, num_draws))
-        chains.append((theta[keep], acceptance.expand(len(keep)), diverging[keep]))
+        theta = torch.cat([whitening.color(draw.unsqueeze(0)) for draw in q[keep]])
+        chains.append((theta, acceptance.expand(len(keep)), diverging[keep]))
     draws, acceptance, diverging = (torch.stack(column) for column in zip(*chains, strict=True))
     return Chains(draws, acceptance, diverging, None, None)
 

@@ -1,6 +1,7 @@
 """Settings of the recipe: small frozen objects, checked when built."""
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from bayes_hybrid import checks
@@ -9,7 +10,32 @@ from bayes_hybrid.errors import OptionError
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
 SAMPLERS = ("hmc", "nuts")
-GUIDES = ("block", "full_rank", "mean_field", "laplace", "point")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What sets one variational family apart.
+
+    Args:
+        block: which entries share a full-rank Gaussian: ``"heads"``, ``"all"`` or ``"none"``.
+        kl_weight: weight of the other entries' KL term; ``None`` leaves it to be chosen.
+        trains: whether SVI changes it.
+    """
+
+    block: str
+    kl_weight: float | None
+    trains: bool = True
+
+
+GUIDES: Final[MappingProxyType[str, Family]] = MappingProxyType(
+    {
+        "block": Family("heads", None),
+        "full_rank": Family("all", 1.0),
+        "mean_field": Family("none", 1.0),
+        "laplace": Family("all", 1.0, trains=False),
+        "point": Family("none", 0.0),
+    }
+)
 COMPILE_REPAYS_AFTER: Final = 6_000
 """Gradient calls that compiling is worth: uncompiled they take some 30 seconds, compiling 5 to 25.
 
@@ -90,7 +116,7 @@ class Variational:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        checks.choice("guide", self.guide, GUIDES)
+        checks.choice("guide", self.guide, tuple(GUIDES))
         for name in ("num_steps", "selection_steps", "num_draws"):
             checks.positive_int(name, getattr(self, name))
         checks.positive_float("learning_rate", self.learning_rate)

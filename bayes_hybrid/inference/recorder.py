@@ -55,6 +55,10 @@ class Recorder:
 
     def __call__(self, *arguments: Tensor) -> Any:  # noqa: ANN401
         """What the function gives."""
+        return self.record(*arguments)(*arguments)
+
+    def record(self, *arguments: Tensor) -> Callable[..., Any]:
+        """The record for arguments of these shapes, to be called many times in a row."""
         key = _key(arguments)
         if key in self._records:
             self._records.move_to_end(key)
@@ -62,12 +66,7 @@ class Recorder:
             self._records[key] = self._record(arguments)
             if len(self._records) > _MAX_RECORDS:
                 self._compiled.discard(self._records.popitem(last=False)[0])
-        return self._records[key](*arguments)
-
-    def record(self, *arguments: Tensor) -> Callable[..., Any]:
-        """The record for arguments of these shapes, to be called many times in a row."""
-        self(*arguments)
-        return self._records[_key(arguments)]
+        return self._records[key]
 
     def compile(self, *arguments: Tensor) -> bool:
         """Record and compile the function for arguments of these shapes.
@@ -79,8 +78,7 @@ class Recorder:
         key = _key(arguments)
         if key in self._compiled:
             return True
-        self(*arguments)
-        compiled = _compile(self._records[key], arguments)
+        compiled = _compile(self.record(*arguments), arguments)
         if compiled is None:
             return False
         self._records[key] = compiled

@@ -63,9 +63,7 @@ def train(
     ascent = make(rows, guide, row_weights, schedule)
     losses = guide.mean.new_empty(num_steps, guide.mean.shape[0])
     for step in range(num_steps):
-        noise = torch.randn(
-            guide.mean.shape, generator=generator, device=generator.device, dtype=guide.mean.dtype
-        )
+        noise = guide.noise(generator)
         losses[step] = ascent.step(noise)[: losses.shape[1]]
         if step % 50 == 49:
             progress(stage, step + 1, num_steps)
@@ -138,19 +136,12 @@ def log_ratios(rows: Rows, guide: Guide, generator: torch.Generator) -> Tensor:
         return guide.mean.new_full((len(guide.mean), _NUM_RATIOS), math.nan)
     ratios = []
     for _ in range(_NUM_RATIOS):
-        noise = torch.randn(
-            guide.mean.shape, generator=generator, device=generator.device, dtype=guide.mean.dtype
-        )
+        noise = guide.noise(generator)
         ratios.append(rows.full_gradient(guide.draw(noise))[0] - guide.log_prob(noise))
     return torch.stack(ratios, dim=1)
 
 
 def sample(guide: Guide, num_draws: int, generator: torch.Generator) -> Tensor:
     """Draws ``[C, S, P]`` of theta from the guide."""
-    draws = []
-    for _ in range(num_draws):
-        noise = torch.randn(
-            guide.mean.shape, generator=generator, device=generator.device, dtype=guide.mean.dtype
-        )
-        draws.append(guide.draw(noise))
+    draws = [guide.draw(guide.noise(generator)) for _ in range(num_draws)]
     return torch.stack(draws, dim=1)
