@@ -27,15 +27,16 @@ from pyro.infer import SVI, JitTrace_ELBO, Trace_ELBO, TraceEnum_ELBO
 from pyro.infer.autoguide import AutoNormal, init_to_sample
 from torch import Tensor
 
-from bayes_hybrid import FitOptions, Pathway, Variational
+from bayes_hybrid import FitOptions, Pathway, Refinement, Variational
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.inference import fit
 from bayes_hybrid.inference.adam import Schedule
 from bayes_hybrid.inference.ascent import Ascent, CompiledAscent
 from bayes_hybrid.inference.graph import LogJoint, evaluate_regimes
-from bayes_hybrid.inference.guides import Guide, whiten
+from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.whitening import whiten
 from bayes_hybrid.models import HybridMixture
 from benchmarks.peers import HandWritten, hand_written_step, numpyro_model, pyro_model
 from benchmarks.quality import machine_facts, uci_split
@@ -89,7 +90,7 @@ def engine(
     empty = torch.zeros(restarts, 0, 0, dtype=torch.float64)
     none = torch.zeros(0, dtype=torch.long)
     whitening = whiten(center, empty, none, torch.full((restarts,), SCALE))
-    guide = Guide.start(whitening, 1.0)
+    guide = BlockGaussian.start(whitening, 1.0)
     schedule = Schedule(RATE, 50_000, final=1.0, decay=0.999)  # a constant rate
     make = CompiledAscent if compiled else Ascent
     ascent = make(rows, guide, rows.all_rows(restarts), schedule)
@@ -237,6 +238,7 @@ import sys, time
 import torch
 from benchmarks.speed import data_of, model_of
 from bayes_hybrid.inference.graph import LogJoint
+from bayes_hybrid.inference.whitening import whiten
 x, y = data_of(200)
 compiled = sys.argv[1] == "compile"
 started = time.perf_counter()
@@ -245,12 +247,14 @@ joint.prepare(x, y)
 print(time.perf_counter() - started)
 """
 _MOTORCYCLE = """
+import time
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.data import load_motorcycle
 table = load_motorcycle()
 reg = HybridRegressor(noise="constant", num_restarts=4, num_candidates=24, random_state=0)
 reg.fit(table[["times"]], table["accel"])
 reg.diagnose()
+print(time.time())
 """
 _IMPORT = """
 import time
@@ -342,7 +346,9 @@ def sampling_row(what: str, means: np.ndarray, seconds: float) -> Row:
 def engine_chains(x: np.ndarray, y: np.ndarray) -> Row:
     """This package's fit: warm start, SVI and HMC, recording and compiling included."""
     model = model_of(50, x.shape[1])
-    options = FitOptions(variational=Variational(num_draws=100))
+    options = FitOptions(
+        variational=Variational(num_draws=100), refinement=Refinement(num_iterations=100)
+    )
     started = time.perf_counter()
     fitted = fit(model, x, y, seed=0, options=options)
     seconds = time.perf_counter() - started

@@ -7,15 +7,10 @@ from torch import Tensor
 
 from bayes_hybrid.inference.adam import Adam, Schedule, adam_step
 from bayes_hybrid.inference.graph import LogJoint
-from bayes_hybrid.inference.guides import Guide, Whitening
+from bayes_hybrid.inference.guides import BlockGaussian, Guide
 from bayes_hybrid.inference.recorder import Recorder
 from bayes_hybrid.inference.rows import Rows, zero_where_broken
-
-# Share of the step that the off-diagonal of the block's factor takes.  Its B^2 / 2 entries move
-# together: at the full step a row's norm drifts by sqrt(B) steps at once, and the guide is too wide
-# to recover (benchmarks/quality.py: up to 0.2 nats per row).
-_SHARES = (1.0, 1.0, 1.0, 0.05)
-_NUM_STATE = 3 * len(_SHARES)
+from bayes_hybrid.inference.whitening import Whitening
 
 
 class Ascent:
@@ -24,15 +19,15 @@ class Ascent:
     def __init__(self, rows: Rows, guide: Guide, row_weights: Tensor, schedule: Schedule) -> None:
         """Start with empty moments."""
         self._rows, self._guide, self._weights = rows, guide, row_weights
-        self._feature_weight = _feature_weight(guide, len(guide.mean))
-        self._adam = Adam(guide.parameters, schedule, shares=_SHARES)
+        self._feature_weight = guide.feature_weight
+        self._adam = Adam(guide.parameters, schedule, shares=guide.shares)
 
     def step(self, noise: Tensor) -> Tensor:
         """One step with ``noise [C, P]``; the loss before it but for a constant, ``[C]``."""
         guide = self._guide
         theta = guide.draw(noise)
         value, gradient = self._rows.gradient(theta, self._weights, self._feature_weight)
-        loss = -(value + guide.whitened_entropy())
+        loss = -(value + guide.whitened_entropy(noise))
         self._adam.ascend(guide.gradients(gradient, noise))
         return loss
 
@@ -43,14 +38,18 @@ class Ascent:
 class CompiledAscent:
     """The same steps, each restart batch's as one program: draw, gradient, loss and Adam."""
 
-    def __init__(self, rows: Rows, guide: Guide, row_weights: Tensor, schedule: Schedule) -> None:
+    def __init__(
+        self, rows: Rows, guide: BlockGaussian, row_weights: Tensor, schedule: Schedule
+    ) -> None:
         """Cut the restarts into pieces of the engine's batch, and compile for it."""
         self._rows, self._guide, self._weights = rows, guide, row_weights
-        self._feature_weight = _feature_weight(guide, rows.joint.batch)
         self._rates = schedule.table(guide.mean)
         self._number = 0
         self._pieces = rows.joint.pieces(guide.mean)
-        self._constants = [guide.whitening.select(index).tensors for index in self._pieces]
+        self._constants = [
+            (*guide.whitening.select(index).tensors, guide.kl_weight[index])
+            for index in self._pieces
+        ]
         self._states = []
         for index in self._pieces:
             parameters = [parameter[index] for parameter in guide.parameters]
@@ -60,7 +59,7 @@ class CompiledAscent:
         size = rows.batch_size
         batch = rows.x[:size], rows.y[:size], row_weights[:, :size]
         example = self._arguments(0, torch.zeros_like(guide.mean), batch)
-        program = _program(rows.joint, guide.kl_weight, schedule.decay)
+        program = _program(rows.joint, guide.shares, schedule.decay)
         program.compile(*example)
         self._program = program.record(*example)
 
@@ -85,33 +84,26 @@ class CompiledAscent:
         self, piece: int, noise: Tensor, batch: tuple[Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, ...]:
         x, y, weights = batch
-        if len(noise) != self._rows.joint.batch:
-            index = self._pieces[piece]
-            noise, weights = noise[index], weights[index]
-        data = (noise, self._rates[self._number], x, y, weights, self._feature_weight)
+        index = self._pieces[piece]
+        data = (noise[index], self._rates[self._number], x, y, weights[index])
         return (*self._states[piece], *self._constants[piece], *data)
 
 
-def _feature_weight(guide: Guide, count: int) -> Tensor:
-    """Weight ``[count]`` of the features' prior: a point's is one, or it would not be a maximum."""
-    weight = guide.kl_weight if guide.kl_weight > 0 else 1.0
-    return guide.mean.new_full((count,), weight)
-
-
 @lru_cache(maxsize=8)
-def _program(joint: LogJoint, kl_weight: float, decay: float) -> Recorder:
+def _program(joint: LogJoint, shares: tuple[float, ...], decay: float) -> Recorder:
     """From parameters, moments and data to the loss, parameters and moments."""
+    size = len(shares)
 
     def step(*tensors: Tensor) -> tuple[Tensor, ...]:
-        state, rest = tensors[:_NUM_STATE], tensors[_NUM_STATE:]
-        size = len(_SHARES)
+        state, rest = tensors[: 3 * size], tensors[3 * size :]
         parameters, first, second = state[:size], state[size : 2 * size], state[2 * size :]
-        whitening, (noise, rates, *data) = Whitening(*rest[:5]), rest[5:]
-        guide = Guide(whitening, kl_weight, *parameters)
-        value, gradient = joint.plain_value_and_grad(guide.draw(noise), *data)
-        loss = -(value + guide.whitened_entropy())
+        whitening, (kl_weight, noise, rates, x, y, weights) = Whitening(*rest[:5]), rest[5:]
+        guide = BlockGaussian(whitening, kl_weight, *parameters)
+        theta = guide.draw(noise)
+        value, gradient, _ = joint.evaluate(theta, x, y, weights, guide.feature_weight)
+        loss = -(value + guide.whitened_entropy(noise))
         gradients = guide.gradients(zero_where_broken(gradient), noise)
-        columns = zip(parameters, gradients, first, second, _SHARES, strict=True)
+        columns = zip(parameters, gradients, first, second, shares, strict=True)
         moved = [
             adam_step(parameter, g, m, v, rates, decay=decay, share=share)
             for parameter, g, m, v, share in columns

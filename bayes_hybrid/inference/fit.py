@@ -13,7 +13,7 @@ from torch import Tensor
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError
 from bayes_hybrid.inference.graph import log_joint
-from bayes_hybrid.inference.guides import Guide, whiten_at
+from bayes_hybrid.inference.guides import BlockGaussian, Guide
 from bayes_hybrid.inference.hmc import Chains, refine
 from bayes_hybrid.inference.labels import relabel, same_labelling
 from bayes_hybrid.inference.nuts import refine_by_nuts
@@ -25,6 +25,7 @@ from bayes_hybrid.inference.rows import Rows, held_out_score
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import Trained, choose_kl_weight, log_ratios, sample, train
 from bayes_hybrid.inference.warm_start import Started, warm_start
+from bayes_hybrid.inference.whitening import whiten_at
 from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.random import spawn_seeds, torch_generator
 
@@ -195,12 +196,13 @@ def _expected_calls(options: FitOptions, batch: int, refined: bool) -> int:
     """Gradient calls of a whole fit (the warm start taken at a quarter of its budget)."""
     variational, refinement = options.variational, options.refinement
     every = options.warm_start.max_steps // 4 + variational.num_steps
-    kept = len(variational.kl_weights) * variational.selection_steps
+    calls = every * math.ceil(options.candidates / batch)
+    trials = len(variational.kl_weights) * options.num_restarts
+    calls += variational.selection_steps * math.ceil(trials / batch)
     if refined:
         iterations = refinement.num_warmup + refinement.num_iterations
-        kept += iterations * refinement.num_leapfrog
-    pieces = math.ceil(options.candidates / batch), math.ceil(options.num_restarts / batch)
-    return pieces[0] * every + pieces[1] * kept
+        calls += iterations * refinement.num_leapfrog * math.ceil(options.num_restarts / batch)
+    return calls
 
 
 def _variational(
@@ -236,7 +238,7 @@ def _variational(
         generator=generator,
         progress=progress,
     )
-    trials = len(kl_scores) * variational.selection_steps
+    trials = variational.selection_steps if kl_scores else 0
     log.add("choice of the KL weight", f"{kl_weight:g} has the best held-out density", trials)
 
     pieces = math.ceil(len(index) / rows.joint.batch)
@@ -244,7 +246,7 @@ def _variational(
     compiled = compiled and options.compiles_steps(variational.num_steps * pieces)
     trained = train(
         rows,
-        Guide.start(whitening, kl_weight),
+        BlockGaussian.start(whitening, kl_weight),
         rows.all_rows(len(index)),
         num_steps=variational.num_steps,
         # At a rate of zero the run still measures the ELBO.
@@ -254,7 +256,7 @@ def _variational(
         progress=progress,
         compiled=compiled,
     )
-    finite = torch.isfinite(trained.elbo) & torch.isfinite(trained.guide.mean).all(dim=-1)
+    finite = torch.isfinite(trained.elbo) & torch.isfinite(trained.guide.center).all(dim=-1)
     _require(finite, "SVI")
     score = torch.where(finite, trained.elbo, -torch.inf)
     alike = finite & same_labelling(rows, trained.guide.center, int(score.argmax()))

@@ -7,7 +7,7 @@ skips Pyro's Python altogether.  Everything that changes between calls (rows, ro
 weights) is an input of the graph.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -50,6 +50,28 @@ def _terms(
     return feature, rest, nodes["y"]["fn"].log_prob(y)
 
 
+@lru_cache(maxsize=16)
+def _pieces(count: int, batch: int, device: torch.device) -> tuple[Tensor | slice, ...]:
+    """See :meth:`LogJoint.pieces`."""
+    if count == batch:
+        return (slice(None),)
+    index = torch.arange(batch, device=device)
+    return tuple((start + index).clamp_max(count - 1) for start in range(0, count, batch))
+
+
+@lru_cache(maxsize=16)
+def _ones(batch: int, size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Row and feature weights of one."""
+    return (
+        torch.ones(batch, size, dtype=dtype, device=device),
+        torch.ones(batch, dtype=dtype, device=device),
+    )
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
 class LogJoint:
     """The batched log joint of a hybrid model and its gradient.
 
@@ -74,30 +96,38 @@ class LogJoint:
         self._normals = self.table.fixed_normals(x)
         self.batch = batch
         self.compiled = compiled
-        self._value_and_grad = Recorder(self.plain_value_and_grad)
+        self._evaluate = Recorder(self.evaluate)
         self._log_likelihood = Recorder(self._plain_log_likelihood)
 
     def value_and_grad(
-        self, theta: Tensor, x: Tensor, y: Tensor, row_weights: Tensor, feature_weight: Tensor
+        self,
+        theta: Tensor,
+        x: Tensor,
+        y: Tensor,
+        row_weights: Tensor | None = None,
+        feature_weight: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Log joint ``[C]`` and its gradient ``[C, P]``."""
-        if theta.shape[0] == self.batch:
-            result: tuple[Tensor, Tensor] = self._value_and_grad(
-                theta, x, y, row_weights, feature_weight
-            )
-            return result
-        parts = [
-            self._value_and_grad(theta[i], x, y, row_weights[i], feature_weight[i])
-            for i in self.pieces(theta)
-        ]
-        count = theta.shape[0]
-        values, gradients = zip(*parts, strict=True)
-        return torch.cat(values)[:count], torch.cat(gradients)[:count]
+        """Log joint ``[C]`` and its gradient ``[C, P]``; weights are one if not given."""
+        ones, one = _ones(self.batch, x.shape[0], x.dtype, x.device)
+        count, values, gradients = theta.shape[0], [], []
+        for piece in self.pieces(theta):
+            weights = ones if row_weights is None else row_weights[piece]
+            scale = one if feature_weight is None else feature_weight[piece]
+            value, gradient, _ = self._evaluate(theta[piece], x, y, weights, scale)
+            values.append(value)
+            gradients.append(gradient)
+        return _joined(values)[:count], _joined(gradients)[:count]
 
     def log_likelihood(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Row log likelihoods ``[C, N]``."""
-        parts = [self._log_likelihood(theta[i], x, y) for i in self.pieces(theta)]
-        return torch.cat(parts)[: theta.shape[0]]
+        pieces = self.pieces(theta)
+        weights = _ones(self.batch, x.shape[0], x.dtype, x.device)
+        # A record that is there already, most often compiled, is cheaper than one more.
+        if self._evaluate.knows(theta[pieces[0]], x, y, *weights):
+            parts = [self._evaluate(theta[i], x, y, *weights)[2] for i in pieces]
+        else:
+            parts = [self._log_likelihood(theta[i], x, y) for i in pieces]
+        return _joined(parts)[: theta.shape[0]]
 
     def prepare(self, x: Tensor, y: Tensor) -> bool:
         """Record the gradient for rows of this shape, and compile it if asked to.
@@ -107,34 +137,30 @@ class LogJoint:
             C++ compiler, one warning says so and the recorded graph stays.
         """
         theta = x.new_zeros(self.batch, self.table.num_parameters)
-        weights = x.new_ones(self.batch, x.shape[0])
-        arguments = (theta, x, y, weights, x.new_ones(self.batch))
+        arguments = (theta, x, y, *_ones(self.batch, x.shape[0], x.dtype, x.device))
         if self.compiled:
-            return self._value_and_grad.compile(*arguments)
-        self._value_and_grad(*arguments)
+            return self._evaluate.compile(*arguments)
+        self._evaluate(*arguments)
         return False
 
-    def pieces(self, theta: Tensor) -> list[Tensor]:
+    def pieces(self, theta: Tensor) -> tuple[Tensor | slice, ...]:
         """Indices of restarts in pieces of ``batch``, the last one filled up with repeats."""
-        count = theta.shape[0]
-        starts = range(0, count, self.batch)
-        index = torch.arange(self.batch, device=theta.device)
-        return [(start + index).clamp_max(count - 1) for start in starts]
+        return _pieces(theta.shape[0], self.batch, theta.device)
 
     @torch.enable_grad()
-    def plain_value_and_grad(
+    def evaluate(
         self, theta: Tensor, x: Tensor, y: Tensor, row_weights: Tensor, feature_weight: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """What is recorded: :meth:`value_and_grad` by Pyro and autograd, for any number C."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What is recorded: value, gradient and row log likelihoods, by Pyro and autograd."""
         theta = theta.detach().requires_grad_()
 
-        def one(flat: Tensor, weights: Tensor, scale: Tensor) -> Tensor:
+        def one(flat: Tensor, weights: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
             feature, rest, rows = _terms(self.model, self.table, self._normals, flat, x, y)
-            return rest + scale * feature + (weights * rows).sum()
+            return rest + scale * feature + (weights * rows).sum(), rows
 
-        value = torch.func.vmap(one)(theta, row_weights, feature_weight)
+        value, rows = torch.func.vmap(one)(theta, row_weights, feature_weight)
         (gradient,) = torch.autograd.grad(value.sum(), theta)
-        return value.detach(), gradient
+        return value.detach(), gradient, rows.detach()
 
     def _plain_log_likelihood(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
         return torch.func.vmap(

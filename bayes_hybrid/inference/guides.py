@@ -1,289 +1,222 @@
-"""The variational family: a full-rank Gaussian block and a mean-field one, in whitened coordinates.
+"""Variational families on the flat vector of latents, in whitened coordinates.
 
-``theta = center + W q`` with W block lower triangular over heads and scales (from the curvature at
-the warm start) and diagonal over features; ``q = mean + T eps``.  In these coordinates a unit is
-about one posterior standard deviation, so one step size serves a posterior of any width: with next
-to no noise the block is a thousand times narrower, and a fixed step in theta would never settle.
+``theta = center + W q`` (:mod:`~bayes_hybrid.inference.whitening`), and a family says how q is made
+of standard normal noise.  :class:`BlockGaussian` is the default.
 """
 
 import math
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
-from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.whitening import Whitening, times
 
-# Unit of a feature's step: small beside its prior's sd of 1, so that the warm start's fit survives.
-_FEATURE_SCALE = 0.1
-# Where the data pin the features down, the unit is this many of their root mean square posterior
-# sds, which stiff directions dominate; and it is never below the second number, so that a restart
-# with some very stiff direction still moves.
-_FEATURE_SDS = 10.0
-_SMALLEST_FEATURE_SCALE = 0.003
-_PROBES = 8
-# Curvature of the standard normal priors: no direction is less certain than that a priori.
-_CURVATURE_FLOOR = 1.0
+_LOG_TWO_PI = math.log(2.0 * math.pi)
+# Sd of the features at the start, in their units.
+START_SPREAD = 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class Whitening:
-    """``theta = center + W q`` for C restarts.
+class Guide(ABC):
+    """``q(theta)`` of C restarts.
 
     Args:
-        center: ``[C, P]``.
-        order: the full-rank entries, then the diagonal ones, each ascending, ``[P]``.
-        inverse: the inverse permutation, ``[P]``.
-        block_factor: lower triangular ``[C, B, B]``, for the first B entries of ``order``.
-        feature_scale: positive ``[C, F]``, for the others.
+        whitening: the coordinates.
+        kl_weight: weight of the features' KL term, ``[C]``; at 0 the features are a point.
     """
 
-    center: Tensor
-    order: Tensor
-    inverse: Tensor
-    block_factor: Tensor
-    feature_scale: Tensor
+    whitening: Whitening
+    kl_weight: Tensor
+
+    @classmethod
+    @abstractmethod
+    def start(cls, whitening: Whitening, kl_weight: Tensor | float) -> Self:
+        """A guide about the whitening's center, to be trained."""
 
     @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """The fields, in their order."""
-        return (self.center, self.order, self.inverse, self.block_factor, self.feature_scale)
+    @abstractmethod
+    def parameters(self) -> tuple[Tensor, ...]:
+        """What SVI changes in place, each ``[C, ...]``."""
 
     @property
-    def block_size(self) -> int:
-        """B."""
-        return self.block_factor.shape[-1]
+    @abstractmethod
+    def shares(self) -> tuple[float, ...]:
+        """The share of the step that each of the parameters takes."""
+
+    @abstractmethod
+    def with_parameters(
+        self, whitening: Whitening, kl_weight: Tensor, parameters: tuple[Tensor, ...]
+    ) -> Self:
+        """The same family, of other restarts."""
+
+    @abstractmethod
+    def draw(self, noise: Tensor) -> Tensor:
+        """``theta [C, P]`` from standard normal ``noise [C, E]``."""
+
+    @abstractmethod
+    def whitened_entropy(self, noise: Tensor) -> Tensor:
+        """Entropy of q in whitened coordinates that enters the ELBO, ``[C]``.
+
+        Exact where there is a formula, else its estimate from the draw of ``noise``; the features'
+        part times their KL weight.
+        """
+
+    @abstractmethod
+    def gradients(self, gradient: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        """Gradients of the ELBO in the order of :attr:`parameters`.
+
+        Args:
+            gradient: of the log joint at :meth:`draw` of the noise, ``[C, P]``.
+            noise: ``[C, E]``.
+        """
+
+    @abstractmethod
+    def log_prob(self, noise: Tensor) -> Tensor:
+        """``log q`` at :meth:`draw` of ``noise``, ``[C]``; only the block's for point features."""
 
     @property
-    def block(self) -> Tensor:
-        """Indices of the full-rank entries, ``[B]``."""
-        return self.order[: self.block_size]
+    @abstractmethod
+    def center(self) -> Tensor:
+        """Mean in theta, or the image of noise 0, ``[C, P]``."""
+
+    @abstractmethod
+    def as_whitening(self, feature_scale: float) -> Whitening:
+        """Coordinates about :attr:`center` in which this guide's block is about standard normal."""
 
     @property
-    def features(self) -> Tensor:
-        """Indices of the diagonal entries, ``[F]``."""
-        return self.order[self.block_size :]
+    def num_restarts(self) -> int:
+        """C."""
+        return len(self.kl_weight)
 
-    def color(self, q: Tensor) -> Tensor:
-        """``center + W q``, ``[C, P]``."""
-        block, features = self.split(q)
-        block, features = _times(self.block_factor, block), self.feature_scale * features
-        return self.center + self.join(block, features)
+    @property
+    def noise_size(self) -> int:
+        """E, P unless the family says otherwise."""
+        return self.whitening.center.shape[-1]
 
-    def pull(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """``W^T g``, in two parts: the gradient with respect to q of a function of theta."""
-        block, features = self.split(gradient)
-        return _times(self.block_factor.mT, block), self.feature_scale * features
-
-    def split(self, vector: Tensor) -> tuple[Tensor, Tensor]:
-        """The block's and the features' entries of ``vector [C, P]``."""
-        size = self.block_size
-        if size not in (0, len(self.order)):
-            vector = vector.index_select(1, self.order)
-        return vector[:, :size], vector[:, size:]
-
-    def join(self, block: Tensor, features: Tensor) -> Tensor:
-        """The inverse of :meth:`split`."""
-        vector = torch.cat([block, features], dim=1)
-        # One of the two is empty: the order is that of theta.
-        if self.block_size in (0, len(self.order)):
-            return vector
-        return vector.index_select(1, self.inverse)
-
-    def log_volume(self, feature_weight: float) -> Tensor:
-        """``log det`` of W's block, plus ``feature_weight`` times that of its diagonal, ``[C]``."""
-        block = torch.diagonal(self.block_factor, dim1=-2, dim2=-1).log().sum(-1)
-        return block + feature_weight * self.feature_scale.log().sum(-1)
-
-    def select(self, index: Tensor) -> "Whitening":
-        """The restarts in ``index`` only."""
-        return Whitening(
-            self.center[index],
-            self.order,
-            self.inverse,
-            self.block_factor[index],
-            self.feature_scale[index],
+    def noise(self, generator: torch.Generator) -> Tensor:
+        """Standard normal ``[C, E]``, what :meth:`draw` makes draws of."""
+        return torch.randn(
+            (self.num_restarts, self.noise_size),
+            generator=generator,
+            device=generator.device,
+            dtype=self.whitening.center.dtype,
         )
 
+    def entropy(self, noise: Tensor) -> Tensor:
+        """Entropy that enters the ELBO, ``[C]``, in theta."""
+        return self.whitened_entropy(noise) + self.whitening.log_volume(self.kl_weight)
 
-def _times(matrix: Tensor, vector: Tensor) -> Tensor:
-    """``matrix [C, B, B] @ vector [C, B]``, as a row product: ten times faster on a CPU."""
-    return torch.bmm(vector.unsqueeze(1), matrix.mT).squeeze(1)
+    @property
+    def feature_weight(self) -> Tensor:
+        """Weight of the features' prior, ``[C]``: a point's is one, or it would be no maximum."""
+        return torch.where(self.kl_weight > 0, self.kl_weight, 1.0)
 
-
-def curvature(rows: Rows, theta: Tensor, block: Tensor) -> Tensor:
-    """Absolute curvature of the log joint over the entries ``block``, ``[C, B, B]`` in float64.
-
-    The Hessian comes from central differences of the recorded gradient, two calls per entry for
-    all restarts at once.  Its eigenvalues enter with their absolute value (the log joint of a
-    mixture is not concave; Betancourt 2013), at least the priors' own curvature.
-    """
-    hessian = theta.new_empty(theta.shape[0], len(block), len(block))
-    # Balances rounding (about 1e-7 / step relative to the gradient) against the third derivative.
-    step = 2e-3
-    for row, index in enumerate(block.tolist()):
-        ahead, behind = theta.clone(), theta.clone()
-        ahead[:, index] += step
-        behind[:, index] -= step
-        difference = rows.full_gradient(ahead)[1] - rows.full_gradient(behind)[1]
-        hessian[:, row] = -difference[:, block] / (2 * step)
-    exact = torch.nan_to_num(hessian.double(), nan=0.0, posinf=0.0, neginf=0.0)
-    eigenvalues, vectors = torch.linalg.eigh(0.5 * (exact + exact.mT))
-    precision = eigenvalues.abs().clamp_min(_CURVATURE_FLOOR)
-    result: Tensor = (vectors * precision[:, None, :]) @ vectors.mT
-    return result
+    def select(self, index: Tensor) -> Self:
+        """The restarts in ``index`` only, with a copy of their parameters."""
+        chosen = tuple(value[index].clone() for value in self.parameters)
+        return self.with_parameters(self.whitening.select(index), self.kl_weight[index], chosen)
 
 
-def feature_scale(
-    rows: Rows, theta: Tensor, features: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Unit of the features' steps in each restart, ``[C]``.
-
-    ``min(0.1, 10 / sqrt(mean diagonal of the curvature over the features))``.  The mean is
-    Hutchinson's estimate ``v . H v / F`` with random signs v (1990, equation 2), two gradients a
-    probe.  With next to no noise a fixed step makes the features jitter by more than the noise,
-    and SVI takes the jitter for noise.
-    """
-    total = theta.new_zeros(theta.shape[0])
-    step = 1e-3
-    for _ in range(_PROBES):
-        signs = torch.randint(
-            0, 2, theta.shape, generator=generator, device=generator.device, dtype=theta.dtype
-        )
-        probe = torch.zeros_like(theta)
-        probe[:, features] = 2.0 * signs.to(theta.device)[:, features] - 1.0
-        ahead = rows.full_gradient(theta + step * probe)[1]
-        behind = rows.full_gradient(theta - step * probe)[1]
-        total += ((behind - ahead) * probe).sum(-1) / (2.0 * step)
-    mean = torch.nan_to_num(total / (_PROBES * max(1, len(features)))).abs()
-    unit = _FEATURE_SDS * mean.clamp_min(_CURVATURE_FLOOR).rsqrt()
-    return unit.clamp(_SMALLEST_FEATURE_SCALE, _FEATURE_SCALE)
-
-
-def whiten(center: Tensor, precision: Tensor, block: Tensor, feature_scale: Tensor) -> Whitening:
-    """Coordinates about ``center [C, P]`` in which ``precision [C, B, B]`` of the block is one.
-
-    The other entries, the features, get the unit ``feature_scale [C]``.
-    """
-    others = torch.ones(center.shape[-1], dtype=torch.bool, device=center.device)
-    others[block] = False
-    order = torch.cat([block, others.nonzero()[:, 0]])
-    # If precision = U U^T with U upper triangular, its inverse is L L^T with L = U^-T lower.
-    flipped = torch.linalg.cholesky(precision.flip(-1, -2)).flip(-1, -2)
-    identity = torch.eye(len(block), dtype=precision.dtype, device=precision.device)
-    factor = torch.linalg.solve_triangular(flipped.mT, identity.expand_as(flipped), upper=False)
-    scale = feature_scale.unsqueeze(-1).expand(-1, len(order) - len(block)).contiguous()
-    return Whitening(center, order, order.argsort(), factor.to(center.dtype), scale)
-
-
-def whiten_at(rows: Rows, theta: Tensor, in_block: Tensor, generator: torch.Generator) -> Whitening:
-    """Whiten the entries in the mask ``in_block [P]`` by their curvature at ``theta [C, P]``.
-
-    The others get one unit for each restart.
-    """
-    block, features = in_block.nonzero()[:, 0], (~in_block).nonzero()[:, 0]
-    unit = feature_scale(rows, theta, features, generator)
-    return whiten(theta, curvature(rows, theta, block), block, unit)
+def per_restart(kl_weight: Tensor | float, whitening: Whitening) -> Tensor:
+    """The KL weight as a vector ``[C]``."""
+    return whitening.center.new_zeros(len(whitening.center)) + kl_weight
 
 
 @dataclass(frozen=True, eq=False)
-class Guide:
-    """``q(theta)``: Normal(mean_B, L L^T) over the block, independent Normals over features.
-
-    All in whitened coordinates.  ``kl_weight`` 0 makes the features a point.
+class BlockGaussian(Guide):
+    """``q = mean + T eps``: Normal(mean_B, L L^T) over the block, independent Normals elsewhere.
 
     ================  =============  ===========================================
     field             shape          meaning
     ================  =============  ===========================================
-    ``mean``          ``[C, P]``     mean of q
+    ``mean``          ``[C, P]``     mean of q, in the whitening's order
     ``log_diagonal``  ``[C, B]``     log of L's diagonal
     ``log_spread``    ``[C, F]``     log sd of the features
     ``lower``         ``[C, B, B]``  strictly lower part of L, zero elsewhere
     ================  =============  ===========================================
     """
 
-    whitening: Whitening
-    kl_weight: float
     mean: Tensor
     log_diagonal: Tensor
     log_spread: Tensor
     lower: Tensor
 
     @classmethod
-    def start(cls, whitening: Whitening, kl_weight: float) -> "Guide":
+    def start(cls, whitening: Whitening, kl_weight: Tensor | float) -> Self:
         """The Laplace approximation that the whitening holds; features at a third of their unit."""
         count, size = whitening.block_factor.shape[:2]
         new = whitening.center.new_zeros
         return cls(
             whitening=whitening,
-            kl_weight=kl_weight,
+            kl_weight=per_restart(kl_weight, whitening),
             mean=new(whitening.center.shape),
-            lower=new(count, size, size),
             log_diagonal=new(count, size),
-            log_spread=new(whitening.feature_scale.shape) + math.log(0.3),
+            log_spread=new(whitening.feature_scale.shape) + math.log(START_SPREAD),
+            lower=new(count, size, size),
         )
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:
-        """The last four fields, which SVI changes in place."""
+        """The last four fields."""
         return (self.mean, self.log_diagonal, self.log_spread, self.lower)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """All of the step, but a twentieth for the off-diagonal of the block's factor.
+
+        Its B^2 / 2 entries move together: at the full step a row's norm drifts by sqrt(B) steps at
+        once, and the guide is too wide to recover (up to 0.2 nats per row).
+        """
+        return (1.0, 1.0, 1.0, 0.05)
+
+    def with_parameters(
+        self, whitening: Whitening, kl_weight: Tensor, parameters: tuple[Tensor, ...]
+    ) -> Self:
+        """See :class:`Guide`."""
+        return type(self)(whitening, kl_weight, *parameters)
 
     def factor(self) -> Tensor:
         """L, ``[C, B, B]``."""
         return self.lower + torch.diag_embed(self.log_diagonal.exp())
 
-    def noise(self, generator: torch.Generator) -> Tensor:
-        """Standard normal ``[C, P]``, what :meth:`draw` makes draws of."""
-        mean = self.mean
-        return torch.randn(
-            mean.shape, generator=generator, device=generator.device, dtype=mean.dtype
-        )
-
     def draw(self, noise: Tensor) -> Tensor:
-        """``theta [C, P]`` from standard normal ``noise [C, P]``."""
+        """See :class:`Guide`; E = P."""
         block, features = self.whitening.split(noise)
         # Without building L, which costs more than the product.
-        block = _times(self.lower, block) + self.log_diagonal.exp() * block
-        features = (
-            self.log_spread.exp() * features if self.kl_weight > 0 else torch.zeros_like(features)
-        )
-        return self.whitening.color(self.mean + self.whitening.join(block, features))
+        block = times(self.lower, block) + self.log_diagonal.exp() * block
+        spread = torch.cat([block, self._spread * features], dim=1)
+        return self.whitening.color(self.mean + spread)
 
-    def entropy(self) -> Tensor:
-        """Entropy that enters the ELBO, ``[C]``, in theta: block, plus weighted features."""
-        return self.whitened_entropy() + self.whitening.log_volume(self.kl_weight)
+    @property
+    def _spread(self) -> Tensor:
+        """Sd of the features, zero where they are a point, ``[C, F]``."""
+        return self.log_spread.exp() * (self.kl_weight > 0).to(self.mean.dtype).unsqueeze(-1)
 
-    def whitened_entropy(self) -> Tensor:
-        """The same in whitened coordinates: all of it that SVI changes."""
-        constant = 0.5 * (1.0 + math.log(2.0 * math.pi))
+    def whitened_entropy(self, noise: Tensor) -> Tensor:
+        """See :class:`Guide`: block, plus weighted features."""
+        constant = 0.5 * (1.0 + _LOG_TWO_PI)
         block = (self.log_diagonal + constant).sum(-1)
         return block + self.kl_weight * (self.log_spread + constant).sum(-1)
 
     def gradients(self, gradient: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        """Gradients of the ELBO in the order of :attr:`parameters`, from that of the log joint."""
-        whitening = self.whitening
-        pulled, noises = whitening.pull(gradient), whitening.split(noise)
-        diagonal = pulled[0] * noises[0] * self.log_diagonal.exp() + 1.0
-        spread = torch.zeros_like(self.log_spread)
-        if self.kl_weight > 0:
-            spread = pulled[1] * noises[1] * self.log_spread.exp() + self.kl_weight
-        lower = (pulled[0].unsqueeze(2) * noises[0].unsqueeze(1)).tril(-1)
-        return whitening.join(*pulled), diagonal, spread, lower
+        """See :class:`Guide`; written out, because autograd would cost as much as the model."""
+        pulled = self.whitening.pull(gradient)
+        (block, features), noises = self.whitening.split(pulled), self.whitening.split(noise)
+        diagonal = block * noises[0] * self.log_diagonal.exp() + 1.0
+        spread = features * noises[1] * self._spread + self.kl_weight.unsqueeze(-1)
+        lower = (block.unsqueeze(2) * noises[0].unsqueeze(1)).tril_(-1)
+        return pulled, diagonal, spread, lower
 
     def log_prob(self, noise: Tensor) -> Tensor:
-        """``log q`` at :meth:`draw` of ``noise``, ``[C]``; only the block's for point features."""
-        spread, feature_weight = self.log_diagonal.sum(-1), 0.0
-        if self.kl_weight > 0:
-            spread, feature_weight = spread + self.log_spread.sum(-1), 1.0
-        else:
-            noise = self.whitening.split(noise)[0]
-        normal = -0.5 * noise.square().sum(-1) - 0.5 * math.log(2.0 * math.pi) * noise.shape[-1]
-        return normal - spread - self.whitening.log_volume(feature_weight)
-
-    def select(self, index: Tensor) -> "Guide":
-        """The restarts in ``index`` only, with a copy of their parameters."""
-        chosen = [value[index].clone() for value in self.parameters]
-        return Guide(self.whitening.select(index), self.kl_weight, *chosen)
+        """See :class:`Guide`."""
+        has_density = (self.kl_weight > 0).to(noise.dtype)
+        block, features = self.whitening.split(noise)
+        normal = _log_normal(block) + has_density * _log_normal(features)
+        spread = self.log_diagonal.sum(-1) + has_density * self.log_spread.sum(-1)
+        return normal - spread - self.whitening.log_volume(has_density)
 
     @property
     def center(self) -> Tensor:
@@ -291,12 +224,16 @@ class Guide:
         return self.whitening.color(self.mean)
 
     def as_whitening(self, feature_scale: float) -> Whitening:
-        """Coordinates about the mean in which this guide's block is standard normal."""
+        """See :class:`Guide`."""
         whitening = self.whitening
-        return Whitening(
-            self.center,
-            whitening.order,
-            whitening.inverse,
-            whitening.block_factor @ self.factor(),
-            torch.full_like(whitening.feature_scale, feature_scale),
+        return replace(
+            whitening,
+            center=self.center,
+            block_factor=whitening.block_factor @ self.factor(),
+            feature_scale=torch.full_like(whitening.feature_scale, feature_scale),
         )
+
+
+def _log_normal(noise: Tensor) -> Tensor:
+    """Log density of standard normal ``noise [C, E]``, ``[C]``."""
+    return -0.5 * (noise.square() + _LOG_TWO_PI).sum(-1)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayes_hybrid.inference.guides import Guide, Whitening, curvature, whiten
+from bayes_hybrid.inference.guides import Guide
 from bayes_hybrid.inference.options import Refinement
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.whitening import Whitening, curvature, whiten
 
 # A trajectory whose energy error exceeds this has left the level set (Stan's threshold).
 _DIVERGENCE = 1_000.0
@@ -101,7 +102,7 @@ def refine(
     Step sizes adapt per chain; each iteration jitters the step by a fifth and draws its number of
     leapfrog steps, so that no period of the target is resonant.
     """
-    small = guide.mean.shape[-1] <= options.max_dense
+    small = guide.whitening.center.shape[-1] <= options.max_dense
     dense = False
     run = _Run(rows, guide.as_whitening(1.0), options, generator)
     keep = kept_iterations(options.num_iterations, num_draws)
@@ -199,16 +200,16 @@ class _Run:
         size = (step * (0.8 + 0.4 * jitter)).unsqueeze(-1)
         num_steps = max(1, round(self._options.num_leapfrog * (0.5 + length)))
         proposal = self._state
-        momentum = momentum + 0.5 * size * proposal.gradient
+        momentum = torch.addcmul(momentum, size, proposal.gradient, value=0.5)
         for number in range(num_steps):
-            proposal = self._evaluate(proposal.q + size * momentum)
-            last = number == num_steps - 1
-            momentum = momentum + (0.5 * size if last else size) * proposal.gradient
+            proposal = self._evaluate(torch.addcmul(proposal.q, size, momentum))
+            share = 0.5 if number == num_steps - 1 else 1.0
+            momentum = torch.addcmul(momentum, size, proposal.gradient, value=share)
         return proposal, momentum
 
     def _evaluate(self, q: Tensor) -> _State:
         value, gradient = self._rows.full_gradient(self._whitening.color(q))
-        return _State(q, value, self._whitening.join(*self._whitening.pull(gradient)))
+        return _State(q, value, self._whitening.pull(gradient))
 
     def _uniform(self, count: int) -> Tensor:
         return torch.rand(count, generator=self._generator, device=self._generator.device)

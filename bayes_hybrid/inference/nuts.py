@@ -9,12 +9,13 @@ from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
 from bayes_hybrid.inference.graph import log_joint
-from bayes_hybrid.inference.guides import Guide, Whitening
+from bayes_hybrid.inference.guides import Guide
 from bayes_hybrid.inference.hmc import Chains, kept_iterations
 from bayes_hybrid.inference.options import Refinement
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.recorder import quiet_pyro
 from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.whitening import Whitening
 from bayes_hybrid.random import seeded
 
 ValueAndGrad = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -36,7 +37,7 @@ def refine_by_nuts(
 
     Source: Hoffman and Gelman (2014), as in ``pyro.infer.NUTS``.
     """
-    like = guide.mean
+    like = guide.center
     engine = rows.joint
     single = log_joint(engine.model, 1, like.dtype, like.device, compiled=engine.compiled)
     one_chain = replace(rows, joint=single)
@@ -53,7 +54,7 @@ def refine_by_nuts(
 
         def value_and_grad(q: Tensor, whitening: Whitening = whitening) -> tuple[Tensor, Tensor]:
             value, gradient = one_chain.full_gradient(whitening.color(q.unsqueeze(0)))
-            return value[0], whitening.join(*whitening.pull(gradient))[0]
+            return value[0], whitening.pull(gradient)[0]
 
         done = number * total
 

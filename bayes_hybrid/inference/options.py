@@ -150,9 +150,9 @@ class Refinement:
 
     mode: str = "auto"
     sampler: str = "hmc"
-    num_warmup: int = 150
-    num_iterations: int = 100
-    num_leapfrog: int = 20
+    num_warmup: int = 75
+    num_iterations: int = 50
+    num_leapfrog: int = 40
     target_acceptance: float = 0.8
     max_tree_depth: int = 8
     max_dense: int = 600

@@ -4,6 +4,7 @@
 Whatever changes between calls has to be an argument: a closed-over value is frozen into the graph.
 """
 
+import gc
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from bayes_hybrid.inference.simplify import simplify
+from bayes_hybrid.inference.simplify import mutates, simplify
 
 # A fit needs at most three: its rows, a minibatch and a chunk.
 _MAX_RECORDS: Final = 4
@@ -34,6 +35,18 @@ def quiet_pyro() -> Iterator[None]:
             yield
     finally:
         torch.distributions.Distribution.set_default_validate_args(before)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without garbage collection: tracing makes objects by the million, and keeps most of them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Recorder:
@@ -68,6 +81,10 @@ class Recorder:
                 self._compiled.discard(self._records.popitem(last=False)[0])
         return self._records[key]
 
+    def knows(self, *arguments: Tensor) -> bool:
+        """Whether there is a record for arguments of these shapes."""
+        return _key(arguments) in self._records
+
     def compile(self, *arguments: Tensor) -> bool:
         """Record and compile the function for arguments of these shapes.
 
@@ -88,8 +105,11 @@ class Recorder:
     def _record(self, arguments: tuple[Tensor, ...]) -> Callable[..., Any]:
         function = self._function
         # A plain function: make_fx counts a bound method's self as an input.
-        with quiet_pyro():
-            return simplify(make_fx(lambda *inputs: function(*inputs))(*arguments))
+        with quiet_pyro(), _no_collection():
+            record = make_fx(lambda *inputs: function(*inputs))(*arguments)
+            if any(mutates(node) for node in record.graph.nodes):
+                record = make_fx(torch.func.functionalize(record))(*arguments)
+        return simplify(record)
 
 
 def _key(arguments: tuple[Tensor, ...]) -> tuple[Any, ...]:
@@ -99,7 +119,7 @@ def _key(arguments: tuple[Tensor, ...]) -> tuple[Any, ...]:
 def _compile(graph: Callable[..., Any], arguments: tuple[Tensor, ...]) -> Callable[..., Any] | None:
     """The compiled graph, already run once, or ``None`` and a warning."""
     try:
-        with quiet_pyro():
+        with quiet_pyro(), _no_collection():
             compiled: Callable[..., Any] = torch.compile(
                 graph, fullgraph=True, dynamic=False, options=_compile_options()
             )

@@ -86,17 +86,15 @@ class Rows:
 
     def full_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and gradient ``[C, P]`` on all rows, in chunks where there are many."""
-        weights = self.all_rows(theta.shape[0])
-        ones = theta.new_ones(theta.shape[0])
         if self.num_rows <= _CHUNK:
-            return self.joint.value_and_grad(theta, self.x, self.y, weights, ones)
+            return self.joint.value_and_grad(theta, self.x, self.y)
         # The prior must enter once: chunks after the first are evaluated against an empty one.
-        nothing = torch.zeros_like(weights[:, :_CHUNK])
-        prior = self.joint.value_and_grad(theta, self.x[:_CHUNK], self.y[:_CHUNK], nothing, ones)
+        nothing = theta.new_zeros(theta.shape[0], _CHUNK)
+        prior = self.joint.value_and_grad(theta, self.x[:_CHUNK], self.y[:_CHUNK], nothing)
         value, gradient = prior
         for rows, kept in self._chunks():
             chunk_weights = kept.to(theta.dtype).expand(theta.shape[0], -1)
-            part = self.joint.value_and_grad(theta, self.x[rows], self.y[rows], chunk_weights, ones)
+            part = self.joint.value_and_grad(theta, self.x[rows], self.y[rows], chunk_weights)
             value = value + part[0] - prior[0]
             gradient = gradient + part[1] - prior[1]
         return value, gradient

@@ -43,7 +43,7 @@ def simplify(record: GraphModule) -> GraphModule:
     without users.
     """
     graph = record.graph
-    if any(_mutates(node) for node in graph.nodes):
+    if any(mutates(node) for node in graph.nodes):
         graph.eliminate_dead_code()
         record.recompile()
         return record
@@ -65,7 +65,8 @@ def simplify(record: GraphModule) -> GraphModule:
     return record
 
 
-def _mutates(node: Node) -> bool:
+def mutates(node: Node) -> bool:
+    """Whether a node changes a value in place."""
     schema = getattr(node.target, "_schema", None)
     return schema is not None and bool(schema.is_mutable)
 
@@ -141,7 +142,7 @@ def _product(graph: Graph, node: Node) -> None:
         if first[0][-1] == 1:
             product = call(_aten.mul.Tensor, (left, right))
         elif second[0][-1] == 1:
-            row, column = (call(_aten.transpose.int, (side, 1, 2)) for side in (right, left))
+            row, column = (call(_aten.permute.default, (side, [0, 2, 1])) for side in (right, left))
             shape = [first[0][0], first[0][1], 1]
             product = call(_aten.reshape.default, (call(_aten.bmm.default, (row, column)), shape))
         else:

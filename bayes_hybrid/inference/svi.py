@@ -8,10 +8,11 @@ from torch import Tensor
 
 from bayes_hybrid.inference.adam import Schedule
 from bayes_hybrid.inference.ascent import Ascent, CompiledAscent
-from bayes_hybrid.inference.guides import Guide, Whitening
+from bayes_hybrid.inference.guides import BlockGaussian, Guide
 from bayes_hybrid.inference.options import Variational
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.rows import Rows, pooled_score
+from bayes_hybrid.inference.whitening import Whitening
 
 # The ELBO of a restart is its mean over this last part of the run, where the step is small.
 _TAIL = 0.1
@@ -59,9 +60,12 @@ def train(
     (weight 0) f is 1, so that features sit at the maximum of the ELBO, prior included.
     """
     schedule = Schedule(learning_rate, num_steps, final=0.02, decay=0.999)
-    make = CompiledAscent if compiled else Ascent
-    ascent = make(rows, guide, row_weights, schedule)
-    losses = guide.mean.new_empty(num_steps, guide.mean.shape[0])
+    ascent: Ascent | CompiledAscent
+    if compiled and isinstance(guide, BlockGaussian):
+        ascent = CompiledAscent(rows, guide, row_weights, schedule)
+    else:
+        ascent = Ascent(rows, guide, row_weights, schedule)
+    losses = row_weights.new_empty(num_steps, guide.num_restarts)
     for step in range(num_steps):
         noise = guide.noise(generator)
         losses[step] = ascent.step(noise)[: losses.shape[1]]
@@ -96,29 +100,33 @@ def choose_kl_weight(
 ) -> tuple[float, dict[float, float]]:
     """The features' KL weight with the best held-out log density, and every candidate's score.
 
-    Each candidate is trained for ``selection_steps`` on the folds' training rows and scored as it
-    will be used, as one posterior: a row's density is the mean over the draws of all the restarts
-    that did not see it (:func:`pooled_score`).  Restarts judged one by one ask for more
-    regularisation than their mixture needs.
+    All candidates are trained side by side, for ``selection_steps`` on the folds' training rows and
+    with noise of their own, and scored as they will be used, as one posterior: a row's density is
+    the mean over the draws of all the restarts that did not see it (:func:`pooled_score`).
+    Restarts judged one by one ask for more regularisation than their mixture needs.
     """
     if len(options.kl_weights) == 1:
         return options.kl_weights[0], {}
-    scores: dict[float, float] = {}
-    for kl_weight in options.kl_weights:
-        trained = train(
-            rows,
-            Guide.start(whitening, kl_weight),
-            row_weights,
-            num_steps=options.selection_steps,
-            learning_rate=options.learning_rate,
-            generator=generator,
-            stage=f"KL weight {kl_weight:g}",
-            progress=progress,
-        )
-        draws = sample(trained.guide, _SCORE_DRAWS, generator)
-        terms = torch.stack([rows.log_likelihood(draws[:, s]) for s in range(_SCORE_DRAWS)])
-        density = torch.logsumexp(terms, dim=0) - math.log(_SCORE_DRAWS)
-        scores[kl_weight] = pooled_score(density, row_weights)
+    candidates = whitening.center.new_tensor(options.kl_weights)
+    each, count = len(whitening.center), len(candidates)
+    restarts = torch.arange(each, device=candidates.device).repeat(count)
+    trained = train(
+        rows,
+        BlockGaussian.start(whitening.select(restarts), candidates.repeat_interleave(each)),
+        row_weights[restarts],
+        num_steps=options.selection_steps,
+        learning_rate=options.learning_rate,
+        generator=generator,
+        stage="choice of the KL weight",
+        progress=progress,
+    )
+    draws = sample(trained.guide, _SCORE_DRAWS, generator)
+    terms = torch.stack([rows.log_likelihood(draws[:, s]) for s in range(_SCORE_DRAWS)])
+    density = (torch.logsumexp(terms, dim=0) - math.log(_SCORE_DRAWS)).split(each)
+    scores = {
+        kl_weight: pooled_score(part, row_weights)
+        for kl_weight, part in zip(options.kl_weights, density, strict=True)
+    }
     finite = {weight: score for weight, score in scores.items() if math.isfinite(score)}
     best = max(finite, key=finite.__getitem__) if finite else options.kl_weights[0]
     return best, scores
@@ -132,8 +140,8 @@ def log_ratios(rows: Rows, guide: Guide, generator: torch.Generator) -> Tensor:
 
     Source: Yao, Vehtari, Simpson and Gelman (2018), Yes, but did it work?, section 3.
     """
-    if guide.kl_weight == 0 and guide.whitening.block_size == 0:
-        return guide.mean.new_full((len(guide.mean), _NUM_RATIOS), math.nan)
+    if guide.whitening.block_size == 0 and not bool((guide.kl_weight > 0).any()):
+        return guide.kl_weight.new_full((guide.num_restarts, _NUM_RATIOS), math.nan)
     ratios = []
     for _ in range(_NUM_RATIOS):
         noise = guide.noise(generator)

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from bayes_hybrid.inference.adam import Adam, Schedule, adam_step
-from bayes_hybrid.inference.guides import Guide, whiten
+from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.progress import silent
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.svi import train
+from bayes_hybrid.inference.whitening import whiten
 from tests.inference.linear import problem
 
 _COUNT = 5
@@ -32,7 +33,9 @@ def _trained(rows, block, kl_weight, *, compiled):
     """Five steps of five restarts, the second of which is lost."""
     theta = torch.randn(_COUNT, 4, generator=torch.Generator().manual_seed(1)).double()
     precision = 2.0 * torch.eye(len(block), dtype=torch.float64).expand(_COUNT, -1, -1)
-    guide = Guide.start(whiten(theta, precision, block, theta.new_full((_COUNT,), 0.1)), kl_weight)
+    guide = BlockGaussian.start(
+        whiten(theta, precision, block, theta.new_full((_COUNT,), 0.1)), kl_weight
+    )
     guide.mean[1] = torch.nan
     rows.generator.manual_seed(2)
     return train(

@@ -111,7 +111,7 @@ def test_stages_and_status(refinement):
     assert all(stage.reason and stage.seconds >= 0 and stage.steps >= 0 for stage in done.stages)
     steps = {stage.name: stage.steps for stage in done.stages}
     assert steps["SVI"] == 30
-    assert steps["choice of the KL weight"] == 2 * 6
+    assert steps["choice of the KL weight"] == 6
     assert len(done.stages[1].trace) == 2 * 2  # 40 steps, a check every 20, and again after the cut
     assert len(done.stages[3].trace) == 30
     assert done.seconds == pytest.approx(sum(stage.seconds for stage in done.stages))
@@ -225,8 +225,7 @@ def test_progress_reports_every_stage():
     stages = list(dict.fromkeys(stage for stage, _, _ in calls))
     assert stages == [
         "warm start",
-        "KL weight 0",
-        "KL weight 1",
+        "choice of the KL weight",
         "SVI",
         "refinement (HMC)",
     ]

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import bayes_hybrid.inference.hmc as hmc_module
 from bayes_hybrid.inference import Refinement
-from bayes_hybrid.inference.guides import Guide, Whitening, whiten_at
+from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.hmc import StepSize, kept_iterations, refine
 from bayes_hybrid.inference.progress import silent
+from bayes_hybrid.inference.whitening import Whitening, whiten_at
 from tests.inference.linear import closed_form, problem
 
 _CHAINS = 8
@@ -21,12 +22,14 @@ def _wrong_guide(scale, count=_CHAINS):
     """About zero and round: neither where the posterior is nor of its shape."""
     entries, center = torch.arange(4), torch.zeros(count, 4)
     factor = scale * torch.eye(4).expand(count, 4, 4)
-    return Guide.start(Whitening(center, entries, entries, factor, center[:, :0]), 0.0)
+    return BlockGaussian.start(Whitening(center, entries, entries, factor, center[:, :0]), 0.0)
 
 
 def _laplace(rows):
     everything = torch.ones(4, dtype=torch.bool)
-    return Guide.start(whiten_at(rows, torch.zeros(_CHAINS, 4), everything, torch.Generator()), 0.0)
+    return BlockGaussian.start(
+        whiten_at(rows, torch.zeros(_CHAINS, 4), everything, torch.Generator()), 0.0
+    )
 
 
 def _refine(rows, guide, options, num_draws, seed=0, progress=silent):

@@ -4,16 +4,17 @@ import pytest
 import torch
 
 from bayes_hybrid.inference import Refinement
-from bayes_hybrid.inference.guides import Guide, whiten_at
+from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.nuts import potential, refine_by_nuts
 from bayes_hybrid.inference.progress import silent
+from bayes_hybrid.inference.whitening import whiten_at
 from tests.inference.linear import closed_form, problem
 
 
 def _run(rows, options, num_draws, seed=0, progress=silent):
     theta = torch.zeros(2, 4)
     block = torch.tensor([True, True, False, True])
-    guide = Guide.start(whiten_at(rows, theta, block, torch.Generator()), 0.0)
+    guide = BlockGaussian.start(whiten_at(rows, theta, block, torch.Generator()), 0.0)
     generator = torch.Generator().manual_seed(seed)
     return refine_by_nuts(
         rows, guide, options, num_draws=num_draws, generator=generator, progress=progress

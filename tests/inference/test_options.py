@@ -62,6 +62,6 @@ def test_repeated_kl_weights_are_refused():
 
 def test_more_draws_than_iterations_are_refused_where_hmc_may_run():
     many = Variational(num_draws=200)
-    with pytest.raises(OptionError, match=r"at most num_iterations=100.*got 200"):
+    with pytest.raises(OptionError, match=r"at most num_iterations=50.*got 200"):
         FitOptions(variational=many)
     assert FitOptions(variational=many, refinement=Refinement(mode="never")).candidates == 24
