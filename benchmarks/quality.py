@@ -44,12 +44,14 @@ PROBS = (0.05, 0.95)
 SINGLES = ("gaussian", "relu")
 # The same with one noise level for all x: what a single pathway is elsewhere.
 CONSTANT = ("gaussian_constant", "relu_constant")
-SECTIONS = ("families", "low_noise", "motorcycle", "boston", "concrete", "demo")
+SECTIONS = ("families", "low_noise", "motorcycle", "boston", "concrete", "ensemble", "demo")
 # Five times the iterations of the default, each half as long again, from other starting points.
 REFERENCE = FitOptions(
     variational=Variational(num_draws=100),
     refinement=Refinement(mode="always", num_warmup=300, num_iterations=500, num_leapfrog=30),
 )
+# SVI alone, with three times the default's restarts.
+ENSEMBLE = FitOptions(num_restarts=48, refinement=Refinement(mode="never"))
 Cell = dict[str, Any]
 Rows = tuple[np.ndarray, np.ndarray]
 
@@ -106,6 +108,8 @@ def family_cell(family: str, size: int, noise: float, seed: int, what: str) -> C
         return {"default": {"log_density": true_density(family, *test, noise)}}
     if what == "reference":
         return fit_scores(train, test, seed + 1_000, fit_options=REFERENCE)[0]
+    if what == "ensemble":
+        return fit_scores(train, test, seed, fit_options=ENSEMBLE)[0]
     if what != "mixture":
         model, _, suffix = what.partition("_")
         return fit_scores(train, test, seed, model=model, noise=suffix or "input")[0]
@@ -177,9 +181,9 @@ def uci_split(data: Path, name: str, split: int) -> tuple[Rows, Rows]:
     return (x[~test], y[~test]), (x[test], y[test])
 
 
-def uci_cell(data: Path, name: str, split: int) -> Cell:
-    """The default on one split."""
-    return fit_scores(*uci_split(data, name, split), split)[0]
+def uci_cell(data: Path, name: str, split: int, **settings: Any) -> Cell:
+    """One split, with the default unless ``settings`` say otherwise."""
+    return fit_scores(*uci_split(data, name, split), split, **settings)[0]
 
 
 _DEMO = """
@@ -204,6 +208,11 @@ def demo_cell(cache: str) -> Cell:
         )
     seconds, memory = map(float, result.stdout.split())
     return {"seconds": seconds, "gigabytes": memory}
+
+
+def ensemble_cell(data: Path, name: str, split: int) -> Cell:
+    """SVI alone with many restarts on one split."""
+    return uci_cell(data, name, split, fit_options=ENSEMBLE)
 
 
 # -- all cells
@@ -236,6 +245,15 @@ def cells(
                 raise SystemExit(f"{name}: --data has to name the folder that holds uci/{name}.csv")
             for split in splits:
                 yield f"{name}/{split}", uci_cell, (data, name, split)
+    if "ensemble" in sections:
+        for family in FAMILIES:
+            for size in SIZES:
+                for seed in seeds:
+                    arguments = (family, size, 0.1, seed, "ensemble")
+                    yield f"ensemble/{family}/{size}/{seed}", family_cell, arguments
+        for name in ("boston", "concrete"):
+            for split in splits if data else ():
+                yield f"ensemble/{name}/{split}", ensemble_cell, (data, name, split)
 
 
 def source_hash() -> str:
@@ -386,6 +404,7 @@ def summarise(done: dict[str, Cell]) -> Figures:
                 errors = out.values(f"{name}/", "", kind, "rmse")
                 error = errors.std(ddof=1) / np.sqrt(len(errors)) if len(values) > 1 else 0.0
                 out.add(f"{what}: RMSE", float(errors.mean()), -np.inf, rmse, float(error))
+    _ensemble(out)
     for name in ("cold", "warm"):
         if f"demo/{name}" in done:
             cell = done[f"demo/{name}"]
@@ -393,6 +412,23 @@ def summarise(done: dict[str, Cell]) -> Figures:
             out.add(f"{label}: seconds", cell["seconds"], -np.inf, 30.0)
             out.add(f"{label}: peak memory, GB", cell["gigabytes"], -np.inf, 1.2)
     return out
+
+
+def _ensemble(out: Figures) -> None:
+    """SVI with many restarts beside what HMC gives on the same rows."""
+    settings = {f"{family}/{size}": "long HMC" for family in FAMILIES for size in SIZES}
+    settings |= {"boston": "default", "concrete": "default"}
+    for setting, name in settings.items():
+        prefix = f"ensemble/{setting}/"
+        ours, theirs = [], []
+        for cell in (n for n in out.done if n.startswith(prefix)):
+            case = cell.removeprefix("ensemble/")
+            other = f"families/{case}/reference" if name == "long HMC" else case
+            if other in out.done:
+                ours.append(out.done[cell]["default"]["log_density"])
+                theirs.append(out.done[other]["default"]["log_density"])
+        label = f"{setting}: 48 restarts of SVI alone minus {name}, nats/row, {len(ours)} cells"
+        out.gap(label, np.array(ours), np.array(theirs), -0.02)
 
 
 def _switch(out: Figures) -> None:

@@ -4,6 +4,8 @@ A command imports what it needs when it runs, because torch and pandas take seco
 ``--help`` should not.
 """
 
+import atexit
+import gc
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -216,6 +218,8 @@ def check(
 
 def main() -> None:
     """Run the command line on the process's own arguments, and exit."""
+    # Or the interpreter looks through torch's objects once more on its way out: a second.
+    atexit.register(gc.freeze)
     try:
         app(prog_name="bayes-hybrid")
     except KeyboardInterrupt:

@@ -96,5 +96,6 @@ class Adam:
             groups, self._shares, self._parameters, gradients, strict=True
         ):
             group["lr"] = rate * share
-            parameter.grad = gradient
+            # Fused Adam reads memory in a row, whatever the strides say.
+            parameter.grad = gradient.contiguous()
         self._optimizer.step()

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,16 +13,19 @@ from torch import Tensor
 
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError
+from bayes_hybrid.inference.flow import Flow, autoregressive_class
 from bayes_hybrid.inference.graph import log_joint
 from bayes_hybrid.inference.guides import BlockGaussian, Guide
 from bayes_hybrid.inference.hmc import Chains, refine
 from bayes_hybrid.inference.labels import relabel, same_labelling
+from bayes_hybrid.inference.low_rank import LowRank
 from bayes_hybrid.inference.nuts import refine_by_nuts
 from bayes_hybrid.inference.options import GUIDES, FitOptions
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.result import Fit, Stage
 from bayes_hybrid.inference.rows import Rows, held_out_score
+from bayes_hybrid.inference.sghmc import refine_by_sghmc
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import Trained, choose_kl_weight, log_ratios, sample, train
 from bayes_hybrid.inference.warm_start import Started, warm_start
@@ -33,6 +37,12 @@ FloatArray = NDArray[np.float64]
 # A chain that accepts less than this has not moved: its draws are copies of one point.
 _STUCK = 0.05
 _TRACE_LENGTH = 200
+_SAMPLERS: Final = {"hmc": refine, "nuts": refine_by_nuts, "sghmc": refine_by_sghmc}
+_KINDS: Final[Mapping[str, type[Guide]]] = {
+    "gaussian": BlockGaussian,
+    "low_rank": LowRank,
+    "flow": Flow,
+}
 # Restarts evaluated side by side on a CPU: more do not fit its cache, and cost more than in turn.
 _BATCH = 8
 
@@ -117,6 +127,8 @@ def fit(
     """
     options = options or FitOptions()
     device = resolve_device(options.device)
+    if GUIDES[options.variational.guide].kind == "flow":
+        autoregressive_class()  # not after minutes of work
     x_scaling, y_scaling = Standardizer.fit(x), Standardizer.fit(y)
     inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
     targets = torch.as_tensor(y_scaling.transform(y), dtype=torch.float32, device=device)
@@ -124,13 +136,15 @@ def fit(
 
     log = _Log()
     size = SiteTable.of(model, inputs[:1]).num_parameters
-    refined = options.refinement.wanted(len(inputs), size, options.num_restarts)
+    batch_size = options.rows_per_step(len(inputs))
+    stochastic = options.refinement.sampler == "sghmc"
+    seen = batch_size if stochastic else len(inputs)
+    refined = options.refinement.wanted(seen, size, options.num_restarts)
     batch = options.candidates
     if device.type == "cpu":
         batch = min(_BATCH, options.candidates)
     calls = _expected_calls(options, batch, refined)
     joint = log_joint(model, batch, inputs.dtype, device, compiled=options.compiles(calls))
-    batch_size = options.rows_per_step(len(inputs))
     rows = Rows(joint, inputs, targets, batch_size, torch_generator(fold_seed, device))
     compiled = joint.prepare(inputs[:batch_size], targets[:batch_size])
     log.add("recording", "compiled" if compiled else "recorded", 0)
@@ -154,7 +168,7 @@ def fit(
     ratios = log_ratios(rows, trained.guide, torch_generator(ratio_seed, device))
     variational = Posterior(model=model, theta=theta, x_scaling=x_scaling, y_scaling=y_scaling)
     if refined:
-        if compiled:
+        if compiled and not stochastic:
             rows.prepare()  # where SVI took minibatches, all rows are another shape
         chains, moving = _refine(
             rows, trained.guide, options, torch_generator(hmc_seed, device), progress, log
@@ -246,7 +260,7 @@ def _variational(
     compiled = compiled and options.compiles_steps(variational.num_steps * pieces)
     trained = train(
         rows,
-        BlockGaussian.start(whitening, kl_weight),
+        _KINDS[family.kind].start(whitening, kl_weight),
         rows.all_rows(len(index)),
         num_steps=variational.num_steps,
         # At a rate of zero the run still measures the ELBO.
@@ -289,8 +303,7 @@ def _refine(
 ) -> tuple[Chains, Tensor]:
     """HMC or NUTS from SVI's solution; chains that never moved are dropped."""
     name = options.refinement.sampler.upper()
-    sampler = refine_by_nuts if options.refinement.sampler == "nuts" else refine
-    chains = sampler(
+    chains = _SAMPLERS[options.refinement.sampler](
         rows,
         guide,
         options.refinement,

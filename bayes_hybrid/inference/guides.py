@@ -16,7 +16,7 @@ from bayes_hybrid.inference.whitening import Whitening, times
 
 _LOG_TWO_PI = math.log(2.0 * math.pi)
 # Sd of the features at the start, in their units.
-START_SPREAD = 0.3
+_START_SPREAD = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +46,11 @@ class Guide(ABC):
     def shares(self) -> tuple[float, ...]:
         """The share of the step that each of the parameters takes."""
 
-    @abstractmethod
     def with_parameters(
         self, whitening: Whitening, kl_weight: Tensor, parameters: tuple[Tensor, ...]
     ) -> Self:
         """The same family, of other restarts."""
+        return type(self)(whitening, kl_weight, *parameters)
 
     @abstractmethod
     def draw(self, noise: Tensor) -> Tensor:
@@ -78,13 +78,15 @@ class Guide(ABC):
         """``log q`` at :meth:`draw` of ``noise``, ``[C]``; only the block's for point features."""
 
     @property
-    @abstractmethod
     def center(self) -> Tensor:
         """Mean in theta, or the image of noise 0, ``[C, P]``."""
+        return self.draw(self.kl_weight.new_zeros(self.num_restarts, self.noise_size))
 
-    @abstractmethod
     def as_whitening(self, feature_scale: float) -> Whitening:
         """Coordinates about :attr:`center` in which this guide's block is about standard normal."""
+        whitening = self.whitening
+        features = torch.full_like(whitening.feature_scale, feature_scale)
+        return replace(whitening, center=self.center, feature_scale=features)
 
     @property
     def num_restarts(self) -> int:
@@ -154,7 +156,7 @@ class BlockGaussian(Guide):
             kl_weight=per_restart(kl_weight, whitening),
             mean=new(whitening.center.shape),
             log_diagonal=new(count, size),
-            log_spread=new(whitening.feature_scale.shape) + math.log(START_SPREAD),
+            log_spread=feature_start(whitening)[1],
             lower=new(count, size, size),
         )
 
@@ -172,12 +174,6 @@ class BlockGaussian(Guide):
         """
         return (1.0, 1.0, 1.0, 0.05)
 
-    def with_parameters(
-        self, whitening: Whitening, kl_weight: Tensor, parameters: tuple[Tensor, ...]
-    ) -> Self:
-        """See :class:`Guide`."""
-        return type(self)(whitening, kl_weight, *parameters)
-
     def factor(self) -> Tensor:
         """L, ``[C, B, B]``."""
         return self.lower + torch.diag_embed(self.log_diagonal.exp())
@@ -187,26 +183,22 @@ class BlockGaussian(Guide):
         block, features = self.whitening.split(noise)
         # Without building L, which costs more than the product.
         block = times(self.lower, block) + self.log_diagonal.exp() * block
-        spread = torch.cat([block, self._spread * features], dim=1)
+        spread = torch.cat([block, _spread(self.log_spread, self.kl_weight) * features], dim=1)
         return self.whitening.color(self.mean + spread)
-
-    @property
-    def _spread(self) -> Tensor:
-        """Sd of the features, zero where they are a point, ``[C, F]``."""
-        return self.log_spread.exp() * (self.kl_weight > 0).to(self.mean.dtype).unsqueeze(-1)
 
     def whitened_entropy(self, noise: Tensor) -> Tensor:
         """See :class:`Guide`: block, plus weighted features."""
-        constant = 0.5 * (1.0 + _LOG_TWO_PI)
-        block = (self.log_diagonal + constant).sum(-1)
-        return block + self.kl_weight * (self.log_spread + constant).sum(-1)
+        block, features = _normal_entropy(self.log_diagonal), _normal_entropy(self.log_spread)
+        return block + self.kl_weight * features
 
     def gradients(self, gradient: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         """See :class:`Guide`; written out, because autograd would cost as much as the model."""
         pulled = self.whitening.pull(gradient)
         (block, features), noises = self.whitening.split(pulled), self.whitening.split(noise)
         diagonal = block * noises[0] * self.log_diagonal.exp() + 1.0
-        spread = features * noises[1] * self._spread + self.kl_weight.unsqueeze(-1)
+        spread = features * noises[1] * _spread(
+            self.log_spread, self.kl_weight
+        ) + self.kl_weight.unsqueeze(-1)
         lower = (block.unsqueeze(2) * noises[0].unsqueeze(1)).tril_(-1)
         return pulled, diagonal, spread, lower
 
@@ -214,26 +206,93 @@ class BlockGaussian(Guide):
         """See :class:`Guide`."""
         has_density = (self.kl_weight > 0).to(noise.dtype)
         block, features = self.whitening.split(noise)
-        normal = _log_normal(block) + has_density * _log_normal(features)
+        normal = log_normal(block) + has_density * log_normal(features)
         spread = self.log_diagonal.sum(-1) + has_density * self.log_spread.sum(-1)
         return normal - spread - self.whitening.log_volume(has_density)
 
-    @property
-    def center(self) -> Tensor:
-        """Mean in theta, ``[C, P]``."""
-        return self.whitening.color(self.mean)
-
     def as_whitening(self, feature_scale: float) -> Whitening:
         """See :class:`Guide`."""
-        whitening = self.whitening
-        return replace(
-            whitening,
-            center=self.center,
-            block_factor=whitening.block_factor @ self.factor(),
-            feature_scale=torch.full_like(whitening.feature_scale, feature_scale),
-        )
+        start = super().as_whitening(feature_scale)
+        return replace(start, block_factor=start.block_factor @ self.factor())
 
 
-def _log_normal(noise: Tensor) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class AutogradGuide(Guide):
+    """Another family over the block, whose gradients are not written out.
+
+    ================  ==========  ================================
+    field             shape       meaning
+    ================  ==========  ================================
+    ``feature_mean``  ``[C, F]``  mean of the features
+    ``log_spread``    ``[C, F]``  log of their sd
+    ================  ==========  ================================
+
+    The features are independent Normals, as in :class:`BlockGaussian`.  The block's noise comes
+    first, as many numbers as :attr:`block_noise_size` says.
+    """
+
+    feature_mean: Tensor
+    log_spread: Tensor
+
+    @property
+    def block_noise_size(self) -> int:
+        """B unless the family says otherwise."""
+        return self.whitening.block_size
+
+    @abstractmethod
+    def block(self, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The block's q ``[C, B]``, its entropy and its log density there, both ``[C]``."""
+
+    @property
+    def noise_size(self) -> int:
+        """The block's, and one for each feature."""
+        return self.block_noise_size + self.feature_mean.shape[-1]
+
+    def draw(self, noise: Tensor) -> Tensor:
+        """See :class:`Guide`."""
+        size = self.block_noise_size
+        spread = _spread(self.log_spread, self.kl_weight)
+        features = self.feature_mean + spread * noise[:, size:]
+        return self.whitening.color(torch.cat([self.block(noise[:, :size])[0], features], dim=1))
+
+    def whitened_entropy(self, noise: Tensor) -> Tensor:
+        """See :class:`Guide`."""
+        block = self.block(noise[:, : self.block_noise_size])[1]
+        return block + self.kl_weight * _normal_entropy(self.log_spread)
+
+    def log_prob(self, noise: Tensor) -> Tensor:
+        """See :class:`Guide`."""
+        size = self.block_noise_size
+        has_density = (self.kl_weight > 0).to(noise.dtype)
+        features = log_normal(noise[:, size:]) - self.log_spread.sum(-1)
+        block = self.block(noise[:, :size])[2]
+        return block + has_density * features - self.whitening.log_volume(has_density)
+
+    @torch.enable_grad()
+    def gradients(self, gradient: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        """See :class:`Guide`."""
+        free = tuple(parameter.detach().requires_grad_() for parameter in self.parameters)
+        guide = self.with_parameters(self.whitening, self.kl_weight, free)
+        objective = (guide.draw(noise) * gradient).sum() + guide.whitened_entropy(noise).sum()
+        return torch.autograd.grad(objective, free, materialize_grads=True)
+
+
+def feature_start(whitening: Whitening) -> tuple[Tensor, Tensor]:
+    """Mean and log sd of the features at the start."""
+    mean = torch.zeros_like(whitening.feature_scale)
+    return mean, mean + math.log(_START_SPREAD)
+
+
+def _spread(log_spread: Tensor, kl_weight: Tensor) -> Tensor:
+    """Sd of the features, zero where they are a point, ``[C, F]``."""
+    return log_spread.exp() * (kl_weight > 0).to(log_spread.dtype).unsqueeze(-1)
+
+
+def _normal_entropy(log_scale: Tensor) -> Tensor:
+    """Entropy ``[C]`` of independent Normals with log sds ``[C, E]``."""
+    return (log_scale + 0.5 * (1.0 + _LOG_TWO_PI)).sum(-1)
+
+
+def log_normal(noise: Tensor) -> Tensor:
     """Log density of standard normal ``noise [C, E]``, ``[C]``."""
     return -0.5 * (noise.square() + _LOG_TWO_PI).sum(-1)

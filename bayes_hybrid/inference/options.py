@@ -9,7 +9,7 @@ from bayes_hybrid.errors import OptionError
 
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
-SAMPLERS = ("hmc", "nuts")
+SAMPLERS = ("hmc", "nuts", "sghmc")
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,16 @@ class Family:
     """What sets one variational family apart.
 
     Args:
-        block: which entries share a full-rank Gaussian: ``"heads"``, ``"all"`` or ``"none"``.
+        block: which entries have a joint distribution: ``"heads"``, ``"all"`` or ``"none"``.
         kl_weight: weight of the other entries' KL term; ``None`` leaves it to be chosen.
         trains: whether SVI changes it.
+        kind: which one: ``"gaussian"`` of full rank, ``"low_rank"`` or ``"flow"``.
     """
 
     block: str
     kl_weight: float | None
     trains: bool = True
+    kind: str = "gaussian"
 
 
 GUIDES: Final[MappingProxyType[str, Family]] = MappingProxyType(
@@ -32,6 +34,8 @@ GUIDES: Final[MappingProxyType[str, Family]] = MappingProxyType(
         "block": Family("heads", None),
         "full_rank": Family("all", 1.0),
         "mean_field": Family("none", 1.0),
+        "low_rank": Family("heads", None, kind="low_rank"),
+        "flow": Family("heads", None, kind="flow"),
         "laplace": Family("all", 1.0, trains=False),
         "point": Family("none", 0.0),
     }
@@ -91,6 +95,9 @@ class Variational:
     ``"block"``       full rank over heads and scales; features independent, with
                       the KL weight of ``kl_weights`` that predicts best
     ``"full_rank"``   one full-rank Gaussian over everything
+    ``"low_rank"``    as ``"block"``, with a diagonal and ten directions in place of full rank
+    ``"flow"``        as ``"block"``, with an inverse autoregressive flow in place of a Gaussian
+                      (needs ``bayes-hybrid[flow]``)
     ``"mean_field"``  independent Normals
     ``"laplace"``     the full-rank Gaussian of the curvature at the warm start,
                       as it is
@@ -136,12 +143,14 @@ class Refinement:
     Args:
         mode: ``"auto"`` refines when rows x parameters x restarts x gradient evaluations fit
             ``budget``, ``"always"`` or ``"never"`` do as they say.
-        sampler: ``"hmc"``, all restarts side by side, or ``"nuts"``, Pyro's, one after another:
-            many times slower, and a second opinion.
+        sampler: ``"hmc"``, all restarts side by side; ``"nuts"``, Pyro's, one after another:
+            many times slower, and a second opinion; or ``"sghmc"``, on minibatches, for more rows
+            than HMC's budget allows: approximate, and its cost counts a minibatch's rows only.
         num_warmup: iterations that adapt the step size and are thrown away.
         num_iterations: iterations that are kept (thinned to the number of posterior draws).
         num_leapfrog: mean number of leapfrog steps of an iteration; each iteration's number is
-            drawn between half and one and a half of it.  NUTS chooses by itself.
+            drawn between half and one and a half of it.  NUTS chooses by itself; of SGHMC it is
+            the number of steps from draw to draw.
         max_tree_depth: doublings of NUTS's trajectory, at most.
         target_acceptance: what the step size is adapted to.
         max_dense: most parameters for which the curvature of the whole log joint is measured.

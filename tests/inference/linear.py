@@ -69,7 +69,12 @@ def log_evidence(model: LinearRegression, x: Tensor, y: Tensor) -> float:
 
 
 def problem(
-    size: int = 30, *, batch: int = 4, dtype: torch.dtype = torch.float32, **settings: Any
+    size: int = 30,
+    *,
+    batch: int = 4,
+    batch_size: int | None = None,
+    dtype: torch.dtype = torch.float32,
+    **settings: Any,
 ) -> tuple[LinearRegression, Rows]:
     """Correlated features, so that the posterior is correlated too, and the rows' engine."""
     generator = torch.Generator().manual_seed(1)
@@ -78,4 +83,4 @@ def problem(
     y = x[:, 0] - 0.5 * x[:, 2] + 0.5 * torch.randn(size, generator=generator, dtype=dtype)
     model = LinearRegression(**settings)
     joint = LogJoint(model, x[:1], batch)
-    return model, Rows(joint, x, y, size, torch.Generator().manual_seed(2))
+    return model, Rows(joint, x, y, batch_size or size, torch.Generator().manual_seed(2))

@@ -29,6 +29,16 @@ def test_adam_step_is_torchs():
     torch.testing.assert_close(ours, theirs)
 
 
+def test_adam_takes_a_view_for_what_it_shows():
+    gradient = torch.randn(4, 6)
+    moved = []
+    for view in (gradient[:, 2:4], gradient[:, 2:4].clone()):
+        parameter = torch.zeros(4, 2)
+        Adam([parameter], _SCHEDULE).ascend([view])
+        moved.append(parameter)
+    assert torch.equal(*moved)
+
+
 def _trained(rows, block, kl_weight, *, compiled):
     """Five steps of five restarts, the second of which is lost."""
     theta = torch.randn(_COUNT, 4, generator=torch.Generator().manual_seed(1)).double()

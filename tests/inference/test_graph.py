@@ -1,5 +1,6 @@
 """The recorded graph is the Pyro program."""
 
+import gc
 import itertools
 import warnings
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pyro import poutine
 import bayes_hybrid.inference.recorder as recorder_module
 from bayes_hybrid.inference.graph import LogJoint, evaluate_regimes, log_joint
 from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
+from bayes_hybrid.inference.simplify import mutates
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.likelihoods import Normal
 from bayes_hybrid.models import HybridModel, Regimes, SiteGroup
@@ -172,6 +174,16 @@ def test_log_likelihood_is_the_gradient_with_respect_to_row_weights(unrecorded):
     value, _ = joint.value_and_grad(theta, x, y, weights, theta.new_ones(len(x) + 1))
     rows = joint.log_likelihood(theta[:1], x, y)[0]
     torch.testing.assert_close(value[1:] - value[0], rows, **_EXACT)
+
+
+def test_a_record_of_the_gradient_serves_the_rows_too(monkeypatch):
+    x, y = zoo.rows()
+    joint = LogJoint(_TINY, x, batch=2)
+    theta = torch.randn(3, joint.table.num_parameters, dtype=x.dtype)
+    alone = joint.log_likelihood(theta, x, y)
+    joint.value_and_grad(theta, x, y)
+    monkeypatch.setattr(joint, "_log_likelihood", None)
+    torch.testing.assert_close(joint.log_likelihood(theta, x, y), alone, **_EXACT)
 
 
 def test_nothing_is_frozen_into_the_graph():
@@ -336,6 +348,36 @@ def test_a_shape_is_compiled_once(monkeypatch):
     assert joint.prepare(x, y) is True
     assert joint.prepare(x, y) is True
     assert len(built) == 1
+
+
+def test_what_changes_a_value_in_place_is_recorded_without():
+    def function(x, y):
+        product = x.unsqueeze(1) * y
+        return product.tril_(-1).sum(0) + product.diagonal().add_(1.0)
+
+    recorder = Recorder(function)
+    arguments = torch.randn(3), torch.randn(3)
+    torch.testing.assert_close(recorder(*arguments), function(*arguments))
+    record = recorder.record(*arguments)
+    assert not any(mutates(node) for node in record.graph.nodes)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_recording_leaves_garbage_collection_as_it_was(enabled):
+    seen = []
+
+    def function(x):
+        seen.append(gc.isenabled())
+        return x + 1.0
+
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        Recorder(function)(torch.ones(2))
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert seen == [False]
 
 
 def test_only_the_last_few_shapes_are_kept(monkeypatch):
