@@ -45,7 +45,7 @@ SINGLES = ("gaussian", "relu")
 # The same with one noise level for all x: what a single pathway is elsewhere.
 CONSTANT = ("gaussian_constant", "relu_constant")
 SECTIONS = ("families", "low_noise", "motorcycle", "boston", "concrete", "ensemble", "demo")
-# Five times the iterations of the default, each half as long again, from other starting points.
+# Five times the gradients of the default (4.8), from other starting points.
 REFERENCE = FitOptions(
     variational=Variational(num_draws=100),
     refinement=Refinement(mode="always", num_warmup=300, num_iterations=500, num_leapfrog=30),

@@ -23,7 +23,7 @@ class Ascent:
         self._adam = Adam(guide.parameters, schedule, shares=guide.shares)
 
     def step(self, noise: Tensor) -> Tensor:
-        """One step with ``noise [C, P]``; the loss before it but for a constant, ``[C]``."""
+        """One step with ``noise [C, E]``; the loss before it but for a constant, ``[C]``."""
         guide = self._guide
         theta = guide.draw(noise)
         value, gradient = self._rows.gradient(theta, self._weights, self._feature_weight)

@@ -25,7 +25,6 @@ from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.result import Fit, Stage
 from bayes_hybrid.inference.rows import Rows, held_out_score
-from bayes_hybrid.inference.sghmc import refine_by_sghmc
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import Trained, choose_kl_weight, log_ratios, sample, train
 from bayes_hybrid.inference.warm_start import Started, warm_start
@@ -37,7 +36,6 @@ FloatArray = NDArray[np.float64]
 # A chain that accepts less than this has not moved: its draws are copies of one point.
 _STUCK = 0.05
 _TRACE_LENGTH = 200
-_SAMPLERS: Final = {"hmc": refine, "nuts": refine_by_nuts, "sghmc": refine_by_sghmc}
 _KINDS: Final[Mapping[str, type[Guide]]] = {
     "gaussian": BlockGaussian,
     "low_rank": LowRank,
@@ -136,15 +134,13 @@ def fit(
 
     log = _Log()
     size = SiteTable.of(model, inputs[:1]).num_parameters
-    batch_size = options.rows_per_step(len(inputs))
-    stochastic = options.refinement.sampler == "sghmc"
-    seen = batch_size if stochastic else len(inputs)
-    refined = options.refinement.wanted(seen, size, options.num_restarts)
+    refined = options.refinement.wanted(len(inputs), size, options.num_restarts)
     batch = options.candidates
     if device.type == "cpu":
         batch = min(_BATCH, options.candidates)
     calls = _expected_calls(options, batch, refined)
     joint = log_joint(model, batch, inputs.dtype, device, compiled=options.compiles(calls))
+    batch_size = options.rows_per_step(len(inputs))
     rows = Rows(joint, inputs, targets, batch_size, torch_generator(fold_seed, device))
     compiled = joint.prepare(inputs[:batch_size], targets[:batch_size])
     log.add("recording", "compiled" if compiled else "recorded", 0)
@@ -168,7 +164,7 @@ def fit(
     ratios = log_ratios(rows, trained.guide, torch_generator(ratio_seed, device))
     variational = Posterior(model=model, theta=theta, x_scaling=x_scaling, y_scaling=y_scaling)
     if refined:
-        if compiled and not stochastic:
+        if compiled:
             rows.prepare()  # where SVI took minibatches, all rows are another shape
         chains, moving = _refine(
             rows, trained.guide, options, torch_generator(hmc_seed, device), progress, log
@@ -211,8 +207,10 @@ def _expected_calls(options: FitOptions, batch: int, refined: bool) -> int:
     variational, refinement = options.variational, options.refinement
     every = options.warm_start.max_steps // 4 + variational.num_steps
     calls = every * math.ceil(options.candidates / batch)
-    trials = len(variational.kl_weights) * options.num_restarts
-    calls += variational.selection_steps * math.ceil(trials / batch)
+    free = GUIDES[variational.guide].kl_weight is None and len(variational.kl_weights) > 1
+    if free:
+        trials = len(variational.kl_weights) * options.num_restarts
+        calls += variational.selection_steps * math.ceil(trials / batch)
     if refined:
         iterations = refinement.num_warmup + refinement.num_iterations
         calls += iterations * refinement.num_leapfrog * math.ceil(options.num_restarts / batch)
@@ -303,7 +301,8 @@ def _refine(
 ) -> tuple[Chains, Tensor]:
     """HMC or NUTS from SVI's solution; chains that never moved are dropped."""
     name = options.refinement.sampler.upper()
-    chains = _SAMPLERS[options.refinement.sampler](
+    sampler = refine_by_nuts if options.refinement.sampler == "nuts" else refine
+    chains = sampler(
         rows,
         guide,
         options.refinement,

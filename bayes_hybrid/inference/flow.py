@@ -44,9 +44,10 @@ class _Autoregressive(nn.Module):
         super().__init__()
         transform = autoregressive_class()
         order = torch.arange(size)
+        # One number has nothing to depend on: shift and scale are all there is to it.
+        orders = (order, order.flip(0)) if size > 1 else ()
         self.steps = nn.ModuleList(
-            transform(features=size, hidden_features=_HIDDEN, order=steps)
-            for steps in (order, order.flip(0))
+            transform(features=size, hidden_features=_HIDDEN, order=steps) for steps in orders
         )
         for step in self.steps:
             last = [layer for layer in step.modules() if isinstance(layer, nn.Linear)][-1]
@@ -92,7 +93,7 @@ class Flow(AutogradGuide):
         """The Laplace approximation that the whitening holds; all restarts' networks are alike."""
         count, size = whitening.block_factor.shape[:2]
         zeros = whitening.center.new_zeros(count, size)
-        with seeded(0, zeros.device):
+        with seeded(0, torch.device("cpu")):  # where layers are built
             network = _Autoregressive(size)
         network = network.to(zeros).requires_grad_(requires_grad=False)
         weights = tuple(
@@ -118,6 +119,10 @@ class Flow(AutogradGuide):
         mean, spread, shift, scale, *weights = parameters
         fields = (mean, spread, self.network, shift, scale, tuple(weights))
         return type(self)(whitening, kl_weight, *fields)
+
+    def factor(self) -> Tensor:
+        """See :class:`~bayes_hybrid.inference.guides.Guide`; without what f makes of it."""
+        return torch.diag_embed(self.log_scale.exp())
 
     def block(self, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See :class:`AutogradGuide`; the entropy is minus the log density of the draw."""

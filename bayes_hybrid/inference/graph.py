@@ -118,12 +118,17 @@ class LogJoint:
             gradients.append(gradient)
         return _joined(values)[:count], _joined(gradients)[:count]
 
-    def log_likelihood(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        """Row log likelihoods ``[C, N]``."""
+    def log_likelihood(
+        self, theta: Tensor, x: Tensor, y: Tensor, *, by_gradient: bool = False
+    ) -> Tensor:
+        """Row log likelihoods ``[C, N]``.
+
+        With ``by_gradient`` they come from the record of the gradient, which has them anyway: where
+        it is there already, and most often compiled, that saves another.
+        """
         pieces = self.pieces(theta)
-        weights = _ones(self.batch, x.shape[0], x.dtype, x.device)
-        # A record that is there already, most often compiled, is cheaper than one more.
-        if self._evaluate.knows(theta[pieces[0]], x, y, *weights):
+        if by_gradient:
+            weights = _ones(self.batch, x.shape[0], x.dtype, x.device)
             parts = [self._evaluate(theta[i], x, y, *weights)[2] for i in pieces]
         else:
             parts = [self._log_likelihood(theta[i], x, y) for i in pieces]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bayes_hybrid.inference.whitening import Whitening, times
 
-_LOG_TWO_PI = math.log(2.0 * math.pi)
+LOG_TWO_PI = math.log(2.0 * math.pi)
 # Sd of the features at the start, in their units.
 _START_SPREAD = 0.3
 
@@ -82,11 +82,19 @@ class Guide(ABC):
         """Mean in theta, or the image of noise 0, ``[C, P]``."""
         return self.draw(self.kl_weight.new_zeros(self.num_restarts, self.noise_size))
 
+    @abstractmethod
+    def factor(self) -> Tensor:
+        """Lower triangular factor of the block's covariance, ``[C, B, B]``, or about that."""
+
     def as_whitening(self, feature_scale: float) -> Whitening:
         """Coordinates about :attr:`center` in which this guide's block is about standard normal."""
         whitening = self.whitening
-        features = torch.full_like(whitening.feature_scale, feature_scale)
-        return replace(whitening, center=self.center, feature_scale=features)
+        return replace(
+            whitening,
+            center=self.center,
+            block_factor=whitening.block_factor @ self.factor(),
+            feature_scale=torch.full_like(whitening.feature_scale, feature_scale),
+        )
 
     @property
     def num_restarts(self) -> int:
@@ -210,11 +218,6 @@ class BlockGaussian(Guide):
         spread = self.log_diagonal.sum(-1) + has_density * self.log_spread.sum(-1)
         return normal - spread - self.whitening.log_volume(has_density)
 
-    def as_whitening(self, feature_scale: float) -> Whitening:
-        """See :class:`Guide`."""
-        start = super().as_whitening(feature_scale)
-        return replace(start, block_factor=start.block_factor @ self.factor())
-
 
 @dataclass(frozen=True, eq=False)
 class AutogradGuide(Guide):
@@ -250,31 +253,36 @@ class AutogradGuide(Guide):
 
     def draw(self, noise: Tensor) -> Tensor:
         """See :class:`Guide`."""
-        size = self.block_noise_size
-        spread = _spread(self.log_spread, self.kl_weight)
-        features = self.feature_mean + spread * noise[:, size:]
-        return self.whitening.color(torch.cat([self.block(noise[:, :size])[0], features], dim=1))
+        return self._evaluate(noise)[0]
 
     def whitened_entropy(self, noise: Tensor) -> Tensor:
         """See :class:`Guide`."""
-        block = self.block(noise[:, : self.block_noise_size])[1]
-        return block + self.kl_weight * _normal_entropy(self.log_spread)
+        return self._evaluate(noise)[1]
 
     def log_prob(self, noise: Tensor) -> Tensor:
         """See :class:`Guide`."""
-        size = self.block_noise_size
-        has_density = (self.kl_weight > 0).to(noise.dtype)
-        features = log_normal(noise[:, size:]) - self.log_spread.sum(-1)
-        block = self.block(noise[:, :size])[2]
-        return block + has_density * features - self.whitening.log_volume(has_density)
+        return self._evaluate(noise)[2]
 
     @torch.enable_grad()
     def gradients(self, gradient: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         """See :class:`Guide`."""
         free = tuple(parameter.detach().requires_grad_() for parameter in self.parameters)
         guide = self.with_parameters(self.whitening, self.kl_weight, free)
-        objective = (guide.draw(noise) * gradient).sum() + guide.whitened_entropy(noise).sum()
+        theta, entropy, _ = guide._evaluate(noise)
+        objective = (theta * gradient).sum() + entropy.sum()
         return torch.autograd.grad(objective, free, materialize_grads=True)
+
+    def _evaluate(self, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw, whitened entropy and log density."""
+        size, kl_weight = self.block_noise_size, self.kl_weight
+        q, entropy, density = self.block(noise[:, :size])
+        noise = noise[:, size:]
+        features = self.feature_mean + _spread(self.log_spread, kl_weight) * noise
+        theta = self.whitening.color(torch.cat([q, features], dim=1))
+        entropy = entropy + kl_weight * _normal_entropy(self.log_spread)
+        has_density = (kl_weight > 0).to(noise.dtype)
+        density = density + has_density * (log_normal(noise) - self.log_spread.sum(-1))
+        return theta, entropy, density - self.whitening.log_volume(has_density)
 
 
 def feature_start(whitening: Whitening) -> tuple[Tensor, Tensor]:
@@ -290,9 +298,9 @@ def _spread(log_spread: Tensor, kl_weight: Tensor) -> Tensor:
 
 def _normal_entropy(log_scale: Tensor) -> Tensor:
     """Entropy ``[C]`` of independent Normals with log sds ``[C, E]``."""
-    return (log_scale + 0.5 * (1.0 + _LOG_TWO_PI)).sum(-1)
+    return (log_scale + 0.5 * (1.0 + LOG_TWO_PI)).sum(-1)
 
 
 def log_normal(noise: Tensor) -> Tensor:
     """Log density of standard normal ``noise [C, E]``, ``[C]``."""
-    return -0.5 * (noise.square() + _LOG_TWO_PI).sum(-1)
+    return -0.5 * (noise.square() + LOG_TWO_PI).sum(-1)

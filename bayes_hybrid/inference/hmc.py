@@ -14,7 +14,7 @@ from bayes_hybrid.inference.whitening import Whitening, curvature, whiten
 
 # A trajectory whose energy error exceeds this has left the level set (Stan's threshold).
 _DIVERGENCE = 1_000.0
-# Steps of this size, in prior sds of the features, move a chain by a fiftieth in a trajectory.
+# Steps of this size, in prior sds of the features, move a chain by a twenty-fifth in a trajectory.
 _SMALL_STEP = 1e-3
 
 

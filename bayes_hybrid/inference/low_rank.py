@@ -5,9 +5,14 @@ from typing import Final, Self
 
 import torch
 from torch import Tensor
-from torch.distributions import LowRankMultivariateNormal
 
-from bayes_hybrid.inference.guides import AutogradGuide, feature_start, per_restart
+from bayes_hybrid.inference.guides import (
+    LOG_TWO_PI,
+    AutogradGuide,
+    feature_start,
+    log_normal,
+    per_restart,
+)
 from bayes_hybrid.inference.whitening import Whitening
 
 RANK: Final = 10
@@ -24,7 +29,7 @@ class LowRank(AutogradGuide):
     =============  =============  ================================
     ``mean``       ``[C, B]``     mean of the block
     ``log_scale``  ``[C, B]``     log of s
-    ``factor``     ``[C, B, R]``  U
+    ``factors``    ``[C, B, R]``  U
     =============  =============  ================================
 
     Source: Ong, Nott and Smith (2018), Gaussian variational approximation with a factor covariance
@@ -33,7 +38,7 @@ class LowRank(AutogradGuide):
 
     mean: Tensor
     log_scale: Tensor
-    factor: Tensor
+    factors: Tensor
 
     @classmethod
     def start(cls, whitening: Whitening, kl_weight: Tensor | float) -> Self:
@@ -44,14 +49,14 @@ class LowRank(AutogradGuide):
         directions = torch.randn(
             size, RANK, generator=torch.Generator().manual_seed(0), dtype=zeros.dtype
         )
-        factor = (_START * directions).to(zeros.device).expand(count, size, RANK).clone()
+        factors = (_START * directions).to(zeros.device).expand(count, size, RANK).clone()
         weight, features = per_restart(kl_weight, whitening), feature_start(whitening)
-        return cls(whitening, weight, *features, zeros, zeros.clone(), factor)
+        return cls(whitening, weight, *features, zeros, zeros.clone(), factors)
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:
         """Of the features, then of the block."""
-        return (self.feature_mean, self.log_spread, self.mean, self.log_scale, self.factor)
+        return (self.feature_mean, self.log_spread, self.mean, self.log_scale, self.factors)
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -63,11 +68,35 @@ class LowRank(AutogradGuide):
         """B + R."""
         return self.mean.shape[-1] + RANK
 
+    def factor(self) -> Tensor:
+        """See :class:`~bayes_hybrid.inference.guides.Guide`; exact."""
+        covariance = self.factors @ self.factors.mT + torch.diag_embed((2.0 * self.log_scale).exp())
+        return _cholesky(covariance)
+
     def block(self, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See :class:`AutogradGuide`; the entropy is exact."""
-        size = self.mean.shape[-1]
-        along = (self.factor @ noise[:, size:].unsqueeze(-1)).squeeze(-1)
-        q = self.mean + self.log_scale.exp() * noise[:, :size] + along
-        variance = (2.0 * self.log_scale).exp()
-        normal = LowRankMultivariateNormal(self.mean, self.factor, variance, validate_args=False)
-        return q, normal.entropy(), normal.log_prob(q)
+        """See :class:`AutogradGuide`; the entropy is exact.
+
+        With ``V = U / s``, the determinant is that of ``I + V^T V`` times that of ``s^2``, and the
+        inverse is Woodbury's.
+        """
+        size, scale = self.mean.shape[-1], self.log_scale.exp()
+        offset = scale * noise[:, :size] + _product(self.factors, noise[:, size:])
+        scaled = self.factors / scale.unsqueeze(-1)
+        identity = torch.eye(RANK, dtype=noise.dtype, device=noise.device)
+        root = _cholesky(identity + scaled.mT @ scaled)
+        log_volume = self.log_scale.sum(-1) + torch.diagonal(root, dim1=-2, dim2=-1).log().sum(-1)
+        white = offset / scale
+        along = _product(scaled.mT, white).unsqueeze(-1)
+        explained = torch.linalg.solve_triangular(root, along, upper=False).square().sum((-2, -1))
+        density = log_normal(white) + 0.5 * explained - log_volume
+        return self.mean + offset, log_volume + 0.5 * size * (1.0 + LOG_TWO_PI), density
+
+
+def _product(matrix: Tensor, vector: Tensor) -> Tensor:
+    return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
+
+
+def _cholesky(matrix: Tensor) -> Tensor:
+    """Cholesky factors; NaN for a restart that has none, and the others go on."""
+    root, failed = torch.linalg.cholesky_ex(matrix)
+    return torch.where((failed > 0)[:, None, None], torch.nan, root)

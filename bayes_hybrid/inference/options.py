@@ -9,7 +9,7 @@ from bayes_hybrid.errors import OptionError
 
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
-SAMPLERS = ("hmc", "nuts", "sghmc")
+SAMPLERS = ("hmc", "nuts")
 
 
 @dataclass(frozen=True)
@@ -138,19 +138,17 @@ class Variational:
 
 @dataclass(frozen=True, kw_only=True)
 class Refinement:
-    """Short Hamiltonian Monte Carlo from the means of SVI's guide, all restarts side by side.
+    """Short Hamiltonian Monte Carlo from the middle of SVI's guide, all restarts side by side.
 
     Args:
         mode: ``"auto"`` refines when rows x parameters x restarts x gradient evaluations fit
             ``budget``, ``"always"`` or ``"never"`` do as they say.
-        sampler: ``"hmc"``, all restarts side by side; ``"nuts"``, Pyro's, one after another:
-            many times slower, and a second opinion; or ``"sghmc"``, on minibatches, for more rows
-            than HMC's budget allows: approximate, and its cost counts a minibatch's rows only.
+        sampler: ``"hmc"``, all restarts side by side, or ``"nuts"``, Pyro's, one after another:
+            many times slower, and a second opinion.
         num_warmup: iterations that adapt the step size and are thrown away.
         num_iterations: iterations that are kept (thinned to the number of posterior draws).
         num_leapfrog: mean number of leapfrog steps of an iteration; each iteration's number is
-            drawn between half and one and a half of it.  NUTS chooses by itself; of SGHMC it is
-            the number of steps from draw to draw.
+            drawn between half and one and a half of it.  NUTS chooses by itself.
         max_tree_depth: doublings of NUTS's trajectory, at most.
         target_acceptance: what the step size is adapted to.
         max_dense: most parameters for which the curvature of the whole log joint is measured.
@@ -198,7 +196,8 @@ class FitOptions:
         batch_size: rows per step of warm start and SVI; ``None`` takes all rows up to 4,096 and
             minibatches of 512 beyond.
         compile: ``"auto"`` compiles when the gradient calls to come should repay it,
-            ``"always"``, ``"never"``.
+            ``"always"``, ``"never"``.  SVI's whole step is compiled for Gaussian guides of full
+            rank only.
         device: ``"auto"`` takes a GPU where there is one, else any torch device name.
     """
 

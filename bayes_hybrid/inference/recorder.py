@@ -81,10 +81,6 @@ class Recorder:
                 self._compiled.discard(self._records.popitem(last=False)[0])
         return self._records[key]
 
-    def knows(self, *arguments: Tensor) -> bool:
-        """Whether there is a record for arguments of these shapes."""
-        return _key(arguments) in self._records
-
     def compile(self, *arguments: Tensor) -> bool:
         """Record and compile the function for arguments of these shapes.
 

@@ -102,7 +102,9 @@ class Rows:
     def log_likelihood(self, theta: Tensor) -> Tensor:
         """Row log likelihoods ``[C, N]``."""
         if self.num_rows <= _CHUNK:
-            return self.joint.log_likelihood(theta, self.x, self.y)
+            # A rule of the fit, and not of what is recorded: its rounding is part of its answer.
+            whole = self.batch_size >= self.num_rows
+            return self.joint.log_likelihood(theta, self.x, self.y, by_gradient=whole)
         parts = [
             self.joint.log_likelihood(theta, self.x[rows], self.y[rows])[:, kept]
             for rows, kept in self._chunks()

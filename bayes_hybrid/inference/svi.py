@@ -103,7 +103,8 @@ def choose_kl_weight(
     All candidates are trained side by side, for ``selection_steps`` on the folds' training rows and
     with noise of their own, and scored as they will be used, as one posterior: a row's density is
     the mean over the draws of all the restarts that did not see it (:func:`pooled_score`).
-    Restarts judged one by one ask for more regularisation than their mixture needs.
+    Restarts judged one by one ask for more regularisation than their mixture needs.  The trials'
+    guide is :class:`BlockGaussian`, whatever family the fit goes on with.
     """
     if len(options.kl_weights) == 1:
         return options.kl_weights[0], {}
@@ -121,8 +122,10 @@ def choose_kl_weight(
         progress=progress,
     )
     draws = sample(trained.guide, _SCORE_DRAWS, generator)
-    terms = torch.stack([rows.log_likelihood(draws[:, s]) for s in range(_SCORE_DRAWS)])
-    density = (torch.logsumexp(terms, dim=0) - math.log(_SCORE_DRAWS)).split(each)
+    total = rows.log_likelihood(draws[:, 0])
+    for number in range(1, _SCORE_DRAWS):
+        total = torch.logaddexp(total, rows.log_likelihood(draws[:, number]))
+    density = (total - math.log(_SCORE_DRAWS)).split(each)
     scores = {
         kl_weight: pooled_score(part, row_weights)
         for kl_weight, part in zip(options.kl_weights, density, strict=True)
