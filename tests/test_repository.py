@@ -121,6 +121,8 @@ for path in sorted(pathlib.Path("bayes_hybrid").rglob("*.py")):
 for name in theirs:
     if name.split(".")[0] != "bayes_hybrid":
         importlib.import_module(name)
+# zuko's import turns it off, and a change that is there already would not show.
+torch.distributions.Distribution.set_default_validate_args(True)
 
 def state():
     return {

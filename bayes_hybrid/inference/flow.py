@@ -13,6 +13,7 @@ from bayes_hybrid.inference.guides import (
     log_normal,
     per_restart,
 )
+from bayes_hybrid.inference.recorder import quiet_pyro
 from bayes_hybrid.inference.whitening import Whitening
 from bayes_hybrid.random import seeded
 
@@ -28,7 +29,9 @@ def autoregressive_class() -> type[nn.Module]:
         OptionError: zuko is not installed.
     """
     try:
-        from zuko.flows.autoregressive import MaskedAutoregressiveTransform
+        # zuko turns torch's validation off for the whole process when it is first imported.
+        with quiet_pyro():
+            from zuko.flows.autoregressive import MaskedAutoregressiveTransform
     except ImportError as error:
         raise OptionError(
             "guide='flow' needs zuko, which is not installed: pip install 'bayes-hybrid[flow]'."

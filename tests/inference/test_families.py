@@ -1,5 +1,6 @@
 """Low rank and flow: what a family's densities, gradients and fits have to be."""
 
+import subprocess
 import sys
 from typing import Any
 
@@ -219,6 +220,15 @@ def test_a_fit_with_it(guide):
     twin = HybridRegressor(random_state=0, progress=False, fit_options=options)
     twin.fit(x, x[:, 0] ** 2)
     assert torch.equal(twin.fit_.posterior.theta, fit.posterior.theta)
+
+
+def test_loading_zuko_leaves_validation_on():
+    code = (
+        "import torch; from bayes_hybrid.inference.flow import autoregressive_class; "
+        "autoregressive_class(); print(torch.distributions.Distribution._validate_args)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["True"]
 
 
 def test_without_zuko_the_flow_says_what_to_install(monkeypatch):
