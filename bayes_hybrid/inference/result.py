@@ -44,7 +44,7 @@ class Fit:
         target_name: name of the target.
         status: a sentence that says how the fit ended and what to do next.
         converged: whether every stage ended by its own rule, not by its budget.
-        method: ``"svi"`` or ``"svi+hmc"``.
+        method: ``"svi"``, ``"svi+hmc"`` or ``"svi+nuts"``.
         seed: the seed that everything random was derived from.
         kl_weight: weight of the features' KL term that was chosen; 0 means point features.
         kl_scores: held-out log density per row (standardised) of every candidate weight.
@@ -54,7 +54,7 @@ class Fit:
         num_restarts_dropped: restarts that became non-finite or stuck, and were left out.
         num_restarts_missing: restarts asked for that are not in the posterior, because they failed
             or because what they mean by a regime is not what the best restart means.
-        sampler: per-draw statistics of HMC, each ``[R, S]``; empty for pure SVI.
+        sampler: per-draw statistics of HMC or NUTS, each ``[R, S]``; empty for pure SVI.
         stages: the stages in order.
         device: where it ran.
         compiled: whether the recorded graph was compiled.
