@@ -270,7 +270,7 @@ posterior = reg.fit(*train).fit_.posterior
 print(posterior.log_density(*test).mean(), time.time())
 """
 _NUMPYRO_DENSITY = """
-import sys, time
+import sys
 from pathlib import Path
 from benchmarks.speed import numpyro_run
 print(*numpyro_run(Path(sys.argv[1])))

@@ -13,7 +13,7 @@ from bayes_hybrid.inference.guides import (
     log_normal,
     per_restart,
 )
-from bayes_hybrid.inference.whitening import Whitening
+from bayes_hybrid.inference.whitening import Whitening, times
 
 RANK: Final = 10
 # Sd that a direction adds to each entry at the start: at zero it would have no gradient.
@@ -80,20 +80,16 @@ class LowRank(AutogradGuide):
         inverse is Woodbury's.
         """
         size, scale = self.mean.shape[-1], self.log_scale.exp()
-        offset = scale * noise[:, :size] + _product(self.factors, noise[:, size:])
+        offset = scale * noise[:, :size] + times(self.factors, noise[:, size:])
         scaled = self.factors / scale.unsqueeze(-1)
         identity = torch.eye(RANK, dtype=noise.dtype, device=noise.device)
         root = _cholesky(identity + scaled.mT @ scaled)
         log_volume = self.log_scale.sum(-1) + torch.diagonal(root, dim1=-2, dim2=-1).log().sum(-1)
         white = offset / scale
-        along = _product(scaled.mT, white).unsqueeze(-1)
+        along = times(scaled.mT, white).unsqueeze(-1)
         explained = torch.linalg.solve_triangular(root, along, upper=False).square().sum((-2, -1))
         density = log_normal(white) + 0.5 * explained - log_volume
         return self.mean + offset, log_volume + 0.5 * size * (1.0 + LOG_TWO_PI), density
-
-
-def _product(matrix: Tensor, vector: Tensor) -> Tensor:
-    return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
 
 
 def _cholesky(matrix: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ class Whitening:
 
 
 def times(matrix: Tensor, vector: Tensor) -> Tensor:
-    """``matrix [C, B, B] @ vector [C, B]``, as a row product: ten times faster on a CPU."""
+    """``matrix [C, A, B] @ vector [C, B]``, as a row product: ten times faster on a CPU."""
     return torch.bmm(vector.unsqueeze(1), matrix.mT).squeeze(1)
 
 
