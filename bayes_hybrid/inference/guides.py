@@ -126,7 +126,7 @@ class Guide(ABC):
 
     def select(self, index: Tensor) -> Self:
         """The restarts in ``index`` only, with a copy of their parameters."""
-        chosen = tuple(value[index].clone() for value in self.parameters)
+        chosen = tuple(value[index] for value in self.parameters)  # an index tensor copies
         return self.with_parameters(self.whitening.select(index), self.kl_weight[index], chosen)
 
 
