@@ -1,5 +1,6 @@
 """Densities that Pyro does not ship. Mathematics only: no sample sites."""
 
-from bayes_hybrid.distributions.mixture import RegimeMixture, mixture_quantile
+from bayes_hybrid.distributions.mixture import RegimeMixture, chosen, mixture_quantile
+from bayes_hybrid.distributions.outputs import Outputs
 
-__all__ = ["RegimeMixture", "mixture_quantile"]
+__all__ = ["Outputs", "RegimeMixture", "chosen", "mixture_quantile"]

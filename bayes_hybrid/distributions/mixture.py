@@ -63,13 +63,16 @@ class RegimeMixture(TorchDistribution):
     object               batch shape    event shape
     ===================  =============  ===============================
     ``log_weights``      ``[..., K]``   (normalised on the last axis)
-    each component       ``[...]``      ``()``
-    the mixture          ``[...]``      ``()``
+    each component       ``[...]``      ``()``, or ``(Q,)`` for several outputs
+    the mixture          ``[...]``      the components'
     ===================  =============  ===============================
+
+    Outputs of one event share the regime.  Mean, variance, cdf and icdf are those of each output by
+    itself, ``[...]`` or ``[..., Q]``.
 
     Args:
         log_weights: normalised log gate probabilities ``[..., K]``.
-        components: K scalar distributions with batch shape ``[...]``.
+        components: K distributions with batch shape ``[...]``.
 
     Raises:
         ValueError: the number of components is not the size of the last axis.
@@ -83,7 +86,6 @@ class RegimeMixture(TorchDistribution):
     """
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (torch's own protocol)
-    support = constraints.real
     has_rsample = False
 
     def __init__(
@@ -104,7 +106,15 @@ class RegimeMixture(TorchDistribution):
         batch_shape = torch.broadcast_shapes(
             log_weights.shape[:-1], *(component.batch_shape for component in components)
         )
-        super().__init__(batch_shape, torch.Size(), validate_args=validate_args)
+        event_shape = components[0].event_shape
+        # Values of several outputs are not checked: there NaN stands for a missing one.
+        validate_args = False if event_shape else validate_args
+        super().__init__(batch_shape, event_shape, validate_args=validate_args)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """The real numbers."""
+        return constraints.independent(constraints.real, len(self.event_shape))
 
     def expand(
         self, batch_shape: Sequence[int], _instance: "RegimeMixture | None" = None
@@ -131,9 +141,9 @@ class RegimeMixture(TorchDistribution):
         return torch.log_softmax(self.log_weights + self.log_likelihoods(value), dim=-1)
 
     def cdf(self, value: Tensor) -> Tensor:
-        """``sum_k pi_k F_k(y)``, ``[...]``."""
+        """``sum_k pi_k F_k(y)``, of each output."""
         parts = torch.stack([part.cdf(value) for part in self.components], dim=-1)
-        return (self.log_weights.exp() * parts).sum(-1)
+        return (self._weights * parts).sum(-1)
 
     def icdf(self, value: Tensor) -> Tensor:
         """Exact quantiles, found between the smallest and largest component quantile."""
@@ -142,18 +152,24 @@ class RegimeMixture(TorchDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """``sum_k pi_k E_k[y]``."""
+        """``sum_k pi_k E_k[y]``, of each output."""
         parts = torch.stack([part.mean for part in self.components], dim=-1)
-        return (self.log_weights.exp() * parts).sum(-1)
+        return (self._weights * parts).sum(-1)
 
     @property
     def variance(self) -> Tensor:
         """``sum_k pi_k (Var_k[y] + (E_k[y] - E[y])**2)``: within plus between regimes."""
-        weights = self.log_weights.exp()
+        weights = self._weights
         means = torch.stack([part.mean for part in self.components], dim=-1)
         variances = torch.stack([part.variance for part in self.components], dim=-1)
         spread = (means - (weights * means).sum(-1, keepdim=True)).square()
         return (weights * (variances + spread)).sum(-1)
+
+    @property
+    def _weights(self) -> Tensor:
+        """Probabilities of the regimes beside the outputs' axis, if there is one."""
+        weights = self.log_weights.exp()
+        return weights.unsqueeze(-2) if self.event_shape else weights
 
     def sample(self, sample_shape: torch.Size | Sequence[int] = ()) -> Tensor:
         """Draw a regime, then a value from its component, ``sample_shape + [...]``."""
@@ -162,6 +178,19 @@ class RegimeMixture(TorchDistribution):
             draws = torch.stack(
                 [part.expand(self.batch_shape).sample(shape) for part in self.components], dim=-1
             )
-            probs = self.log_weights.exp().expand(draws.shape)
+            rows = shape + self.batch_shape
+            probs = self.log_weights.exp().expand(*rows, len(self.components))
             regime = torch.distributions.Categorical(probs=probs).sample()
-            return torch.gather(draws, -1, regime.unsqueeze(-1)).squeeze(-1)
+            return chosen(draws, regime, self.event_shape)
+
+
+def chosen(draws: Tensor, regime: Tensor, event_shape: torch.Size) -> Tensor:
+    """The draw ``[...] + event_shape`` of each row's regime.
+
+    Args:
+        draws: one draw of every regime, ``[...] + event_shape + [K]``.
+        regime: index of the regime, ``[...]``.
+        event_shape: of a draw.
+    """
+    index = regime.reshape(regime.shape + (1,) * (len(event_shape) + 1))
+    return draws.gather(-1, index.expand(*draws.shape[:-1], 1)).squeeze(-1)

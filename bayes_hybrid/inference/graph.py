@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
 from bayes_hybrid.inference.sites import FixedNormals, SiteTable
-from bayes_hybrid.models.base import HybridModel, Regimes
+from bayes_hybrid.models.base import OBSERVED, HybridModel, Regimes
 
 
 def _terms(
@@ -47,7 +47,8 @@ def _terms(
             feature = feature + term
         else:
             rest = rest + term
-    return feature, rest, nodes["y"]["fn"].log_prob(y)
+    data = [nodes[name]["fn"].log_prob(nodes[name]["value"]) for name in OBSERVED if name in nodes]
+    return feature, rest, data[0] if len(data) == 1 else torch.stack(data).sum(0)
 
 
 @lru_cache(maxsize=16)
@@ -188,10 +189,10 @@ def log_joint(
 def evaluate_regimes(model: HybridModel, table: SiteTable, theta: Tensor, x: Tensor) -> Regimes:
     """Gate and experts of draws ``theta [S, P]`` on ``x [N, D]``, fields ``[S, N, K]``."""
 
-    def one(flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def one(flat: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         values = table.constrain(flat)
         regimes = poutine.condition(model.regimes, data=values)(x)
-        return regimes.log_weights, regimes.locations, regimes.scales
+        return regimes.log_weights, regimes.locations, regimes.scales, regimes.shapes
 
     with quiet_pyro(), torch.no_grad():
         return Regimes(*torch.func.vmap(one)(theta))

@@ -65,7 +65,7 @@ def _agreement(rows: Rows, theta: Tensor, reference: int) -> NDArray[np.float64]
     With responsibilities ``r_c [N, K]`` of each point it is ``mean_n r_ref[n, k] r_c[n, j]``.
     """
     model, stride = rows.joint.model, max(1, rows.num_rows // _MAX_ROWS)
-    x, y = rows.x[::stride], rows.y[::stride]
+    x, y = rows.x[::stride], model.observed(rows.y[::stride])[0]
     # A lost point labels nothing; any finite stand-in will do, and its answer is not used.
     finite = torch.where(torch.isfinite(theta).all(-1, keepdim=True), theta, theta[reference])
     regimes = evaluate_regimes(model, rows.joint.table, finite, x)

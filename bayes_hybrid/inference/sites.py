@@ -13,7 +13,7 @@ from torch.distributions import Independent, LogNormal, Normal, biject_to
 
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.recorder import quiet_pyro
-from bayes_hybrid.models.base import HybridModel, SiteGroup
+from bayes_hybrid.models.base import OBSERVED, HybridModel, SiteGroup
 
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 
@@ -83,9 +83,9 @@ class SiteTable:
 
     @classmethod
     def of(cls, model: HybridModel, x: Tensor) -> "SiteTable":
-        """Trace ``model`` on ``x [N, D]`` and lay out its latent sites, all but ``y``."""
+        """Trace ``model`` on ``x [N, D]`` and lay out its latent sites, all but the data's."""
         table = cls.of_program(model.marginal, x)
-        return cls(tuple(site for site in table.sites if site.name != "y"))
+        return cls(tuple(site for site in table.sites if site.name not in OBSERVED))
 
     @classmethod
     def of_program(cls, program: Callable[..., Any], *arguments: Tensor) -> "SiteTable":

@@ -6,7 +6,16 @@ regime ``z``, and ``model.marginal`` with ``z`` summed out exactly.  Both run un
 """
 
 from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup
+from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.mixture import HybridMixture
 from bayes_hybrid.models.pathway import Pathway, PathwayModel
 
-__all__ = ["HybridMixture", "HybridModel", "Pathway", "PathwayModel", "Regimes", "SiteGroup"]
+__all__ = [
+    "HybridMixture",
+    "HybridModel",
+    "LabelHead",
+    "Pathway",
+    "PathwayModel",
+    "Regimes",
+    "SiteGroup",
+]

@@ -4,6 +4,7 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import pyro
 import pyro.distributions as dist
@@ -11,8 +12,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from bayes_hybrid.distributions import RegimeMixture
+from bayes_hybrid.distributions import Outputs, RegimeMixture, chosen
 from bayes_hybrid.likelihoods import Likelihood
+from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
+
+OBSERVED: Final = ("y", "label")
+"""The sites that hold data."""
 
 
 class SiteGroup(StrEnum):
@@ -39,18 +44,22 @@ class SiteGroup(StrEnum):
 class Regimes:
     """What the gate and the experts say of N rows; all that a mixture needs to know.
 
-    ===============  ===============  =========================================
+    ===============  ===============  =================================================
     field            shape            meaning
-    ===============  ===============  =========================================
+    ===============  ===============  =================================================
     ``log_weights``  ``[..., N, K]``  log p(z = k | x), normalised over k
     ``locations``    ``[..., N, K]``  location of expert k
     ``scales``       ``[..., N, K]``  scale of expert k, positive
-    ===============  ===============  =========================================
+    ``shapes``       ``[..., N, K]``  shape of expert k's likelihood; 1 where it has none
+    ===============  ===============  =================================================
+
+    With Q > 1 outputs the last three are ``[..., N, Q, K]``.
     """
 
     log_weights: Tensor
     locations: Tensor
     scales: Tensor
+    shapes: Tensor
 
 
 class HybridModel(abc.ABC):
@@ -63,6 +72,15 @@ class HybridModel(abc.ABC):
 
     A concrete model states the parameters' priors and computes pi, location and scale in
     :meth:`regimes`.  The likelihood is written here, once, and read in two ways.
+
+    With Q > 1 outputs a row's outputs share its regime, and are independent given it::
+
+        y_nq | z_n = k ~ F_k(location_kq(x_n), scale_kq(x_n))
+
+    A target of NaN is missing and has no factor.  With a label head the rows' regimes are observed
+    too, possibly under another name (:class:`~bayes_hybrid.models.labels.LabelHead`)::
+
+        label_n | z_n = k ~ Categorical(confusion_k)
     """
 
     @property
@@ -84,6 +102,16 @@ class HybridModel(abc.ABC):
     @abc.abstractmethod
     def noise_floor(self) -> float:
         """The smallest scale that any expert can have."""
+
+    @property
+    def num_outputs(self) -> int:
+        """Q, the number of targets in a row."""
+        return 1
+
+    @property
+    def label_head(self) -> LabelHead | None:
+        """How observed regime labels enter; ``None`` for a model that has none."""
+        return None
 
     @abc.abstractmethod
     def regimes(self, x: Tensor) -> Regimes:
@@ -109,28 +137,47 @@ class HybridModel(abc.ABC):
         return len(self.regime_names)
 
     def predictive(self, regimes: Regimes) -> RegimeMixture:
-        """The distribution of ``y`` with the regime summed out, batch shape ``[..., N]``."""
+        """The distribution of ``y`` with the regime summed out, batch shape ``[..., N]``.
+
+        With Q > 1 outputs its event shape is ``(Q,)``.
+        """
         parts = [
-            likelihood(regimes.locations[..., k], regimes.scales[..., k])
+            likelihood(regimes.locations[..., k], regimes.scales[..., k], regimes.shapes[..., k])
             for k, likelihood in enumerate(self.likelihoods)
         ]
+        if self.num_outputs > 1:
+            return RegimeMixture(regimes.log_weights, [Outputs(part) for part in parts])
         return RegimeMixture(regimes.log_weights, parts)
+
+    def observed(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Targets ``[B]`` or ``[B, Q]``, and the labels ``[B]`` of a model with a label head."""
+        if self.label_head is None:
+            return y, None
+        return (y[..., 0] if self.num_outputs == 1 else y[..., :-1]), y[..., -1]
 
     def marginal(self, x: Tensor, y: Tensor | None = None, num_rows: int | None = None) -> Tensor:
         """Pyro program of the joint density with ``z`` summed out exactly: the fast reading.
 
         Args:
             x: features ``[B, D]``, standardised.
-            y: observed targets ``[B]``, standardised, or ``None`` to draw them.
+            y: observed targets, standardised, or ``None`` to draw them: ``[B]``, or ``[B, Q]`` for
+                Q > 1 outputs.  A model with a label head takes them with one column more, ``[B,
+                Q + 1]``: the number of the row's label, or NaN.
             num_rows: N when the B rows are a minibatch; their log density is scaled by N / B.
 
         Returns:
-            ``y``, observed or drawn, ``[B]``.
+            ``y``, observed or drawn, ``[B]`` or ``[B, Q]``.
         """
         predictive = self.predictive(self.regimes(x))
+        log_confusion = self._log_confusion(x)
+        values, labels = (None, None) if y is None else self.observed(y)
         with self._rows(x, num_rows):
-            observed: Tensor = pyro.sample("y", predictive, obs=y)
-        return observed
+            drawn: Tensor = pyro.sample("y", predictive, obs=values)
+            if self.label_head is not None and labels is not None:
+                given_y = predictive.log_responsibilities(drawn)
+                site = RegimeLabel(given_y, log_confusion, self.label_head.weight)
+                pyro.sample("label", site, obs=labels)
+        return drawn
 
     def enumerated(self, x: Tensor, y: Tensor | None = None, num_rows: int | None = None) -> Tensor:
         """The same joint with the explicit latent site ``z``, marked for parallel enumeration.
@@ -139,12 +186,27 @@ class HybridModel(abc.ABC):
         ``infer_discrete`` and ``NUTS`` the site is enumerated; under ``Predictive`` it is drawn.
         """
         regimes = self.regimes(x)
+        log_confusion = self._log_confusion(x)
         parts = self.predictive(regimes).components
+        values, labels = (None, None) if y is None else self.observed(y)
         with self._rows(x, num_rows):
             weights = dist.Categorical(logits=regimes.log_weights)
             z = pyro.sample("z", weights, infer={"enumerate": "parallel"})
-            observed: Tensor = pyro.sample("y", _Selected(z, parts), obs=y)
-        return observed
+            drawn: Tensor = pyro.sample("y", _Selected(z, parts), obs=values)
+            if self.label_head is not None and labels is not None:
+                site = LabelOfRegime(z, log_confusion, self.label_head.weight)
+                pyro.sample("label", site, obs=labels)
+        return drawn
+
+    def _log_confusion(self, x: Tensor) -> Tensor:
+        """``log p(label | z)``, ``[K, K]``; nothing is drawn without a label head."""
+        if self.label_head is None:
+            return x.new_zeros(())
+        prior = self.label_head.prior(self.num_regimes, x)
+        if prior is None:
+            return self.label_head.noise_free(self.num_regimes, x)
+        confusion: Tensor = pyro.sample("label_confusion", prior)
+        return confusion.log()
 
     @staticmethod
     def _rows(x: Tensor, num_rows: int | None) -> pyro.plate:
@@ -158,13 +220,16 @@ class _Selected(dist.TorchDistribution):
     """``F_z``: the component that the regime ``z`` points to, possibly enumerated on the left."""
 
     arg_constraints: dict[str, dist.constraints.Constraint] = {}  # noqa: RUF012 (torch's protocol)
-    support = dist.constraints.real
 
     def __init__(self, z: Tensor, parts: tuple[Distribution, ...]) -> None:
         self.z = z
         self.parts = parts
         shape = torch.broadcast_shapes(z.shape, *(part.batch_shape for part in parts))
-        super().__init__(shape, torch.Size(), validate_args=False)
+        super().__init__(shape, parts[0].event_shape, validate_args=False)
+
+    @property
+    def support(self) -> dist.constraints.Constraint:
+        return dist.constraints.independent(dist.constraints.real, len(self.event_shape))
 
     def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "_Selected":
         size = torch.Size(batch_shape)
@@ -172,7 +237,8 @@ class _Selected(dist.TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         stacked = torch.stack([part.log_prob(value) for part in self.parts], dim=-1)
-        shape = torch.broadcast_shapes(self.batch_shape, value.shape)
+        batch = value.shape[: value.dim() - len(self.event_shape)]
+        shape = torch.broadcast_shapes(self.batch_shape, batch)
         index = self.z.expand(shape).unsqueeze(-1)
         return stacked.expand(*shape, len(self.parts)).gather(-1, index).squeeze(-1)
 
@@ -180,5 +246,4 @@ class _Selected(dist.TorchDistribution):
         shape = torch.Size(sample_shape)
         draws = [part.expand(self.batch_shape).sample(shape) for part in self.parts]
         stacked = torch.stack(draws, dim=-1)
-        index = self.z.expand(stacked.shape[:-1]).unsqueeze(-1)
-        return stacked.gather(-1, index).squeeze(-1)
+        return chosen(stacked, self.z.expand(shape + self.batch_shape), self.event_shape)

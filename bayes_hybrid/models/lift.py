@@ -9,6 +9,7 @@ from pyro.poutine.runtime import InferDict
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from bayes_hybrid.gates import GateModule
 from bayes_hybrid.models.base import SiteGroup
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
@@ -86,3 +87,26 @@ def apply(module: nn.Module, values: dict[str, Tensor], x: Tensor) -> Tensor:
     """Run ``module`` on ``x`` with ``values`` in place of its own parameters."""
     result: Tensor = functional_call(module, values, (x,)) if values else module(x)
     return result
+
+
+def sample_gate(module: GateModule, priors: Priors, x: Tensor) -> Tensor:
+    """Sites for every parameter of a gate, then its ``log_weights [N, K]``."""
+    values: dict[str, Tensor] = {}
+    for path, child in module.named_children():
+        name = f"gate.{path}"
+        if path == "head":
+            size, width = child.get_parameter("weight").shape
+            drawn = sample_head(
+                name,
+                (size, width),
+                priors.gate_scale,
+                priors.gate_bias_scale,
+                SiteGroup.GATE_HEAD,
+                x,
+            )
+        else:
+            drawn = sample_features(name, child, priors, SiteGroup.GATE_FEATURES, x)
+        values |= {f"{path}.{leaf}": value for leaf, value in drawn.items()}
+    for path, prior in module.parameter_priors(priors, x).items():
+        values[path] = pyro.sample(f"gate.{path}", prior, infer=_note(SiteGroup.GATE_HEAD))
+    return apply(module, values, x)

@@ -10,17 +10,12 @@ from torch import Tensor, nn
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.gates import Gate, ReLUGate
+from bayes_hybrid.gates import Gate, GateModule, ReLUGate
 from bayes_hybrid.likelihoods import Likelihood
-from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup
-from bayes_hybrid.models.lift import (
-    apply,
-    sample_features,
-    sample_head,
-    sample_normal,
-    sample_positive,
-)
-from bayes_hybrid.models.pathway import Pathway, sample_expert
+from bayes_hybrid.models.base import HybridModel, Regimes
+from bayes_hybrid.models.labels import LabelHead
+from bayes_hybrid.models.lift import sample_gate
+from bayes_hybrid.models.pathway import Pathway, sample_expert, sample_noise
 from bayes_hybrid.priors import Priors
 
 
@@ -40,6 +35,8 @@ class HybridMixture(HybridModel):
         experts: one :class:`Pathway` per regime, two or more.
         gate: one of :mod:`bayes_hybrid.gates`.
         priors: prior settings.
+        num_outputs: Q, targets in a row that share its regime.
+        label_head: how observed regime labels enter, if there are any.
 
     Raises:
         OptionError: fewer than two experts.
@@ -56,10 +53,15 @@ class HybridMixture(HybridModel):
     experts: tuple[Pathway, ...] = (Pathway(kind="gaussian"), Pathway(kind="relu"))
     gate: Gate = field(default_factory=ReLUGate)
     priors: Priors = field(default_factory=Priors)
+    num_outputs: int = 1
+    label_head: LabelHead | None = None
 
     def __post_init__(self) -> None:
         """Check the settings and the number of experts."""
         checks.positive_int("num_features", self.num_features)
+        checks.positive_int("num_outputs", self.num_outputs)
+        if self.label_head is not None:
+            checks.instance("label_head", self.label_head, LabelHead)
         checks.instance("experts", self.experts, tuple)
         for expert in self.experts:
             checks.instance("experts", expert, Pathway)
@@ -97,11 +99,13 @@ class HybridMixture(HybridModel):
         return tuple(expert.build(self.num_features) for expert in self.experts)
 
     @cached_property
-    def _gate_module(self) -> nn.Module:
+    def _gate_module(self) -> GateModule:
         return self.gate.build(self.num_features, self.num_regimes)
 
     def exchangeable(self, first: int, second: int) -> bool:
-        """See :meth:`HybridModel.exchangeable`: experts made alike."""
+        """See :meth:`HybridModel.exchangeable`: experts made alike that nothing else orders."""
+        if self.gate.ordered or self.label_head is not None:
+            return first == second
         return self.experts[first] == self.experts[second]
 
     def relabelled(self, values: Mapping[str, Tensor], order: Sequence[int]) -> dict[str, Tensor]:
@@ -112,50 +116,19 @@ class HybridMixture(HybridModel):
             for site in values:
                 if site.startswith(old):
                     result[f"{name}.{site.removeprefix(old)}"] = values[site]
-        for site in ("gate.head.weight_raw", "gate.head.bias", "gate.bias"):
-            if site in values:
-                # The first regime's logit is zero by definition, whichever regime that is.
-                rest = values[site]
-                logits = torch.cat([torch.zeros_like(rest[:1]), rest])[list(order)]
-                result[site] = logits[1:] - logits[:1]
-        return result
+        scope = "gate."
+        gate = {s.removeprefix(scope): v for s, v in values.items() if s.startswith(scope)}
+        changed = self.gate.relabelled(gate, order)
+        return result | {f"{scope}{site}": value for site, value in changed.items()}
 
     def regimes(self, x: Tensor) -> Regimes:
         """See :meth:`HybridModel.regimes`."""
-        noise = sample_positive("noise", (), self.priors.noise, SiteGroup.SCALES, x)
+        noise = sample_noise(self.priors, self.num_outputs, x)
         outputs = [
             sample_expert(name, pathway, module, self.priors, noise, x)
             for name, pathway, module in zip(
                 self.regime_names, self.experts, self._modules, strict=True
             )
         ]
-        locations = torch.stack([location for location, _ in outputs], dim=-1)
-        scales = torch.stack([scale for _, scale in outputs], dim=-1)
-        return Regimes(self._sample_gate(x), locations, scales)
-
-    def _sample_gate(self, x: Tensor) -> Tensor:
-        """Sites of the gate's hidden features and head, then ``log_weights [N, K]``."""
-        module = self._gate_module
-        values: dict[str, Tensor] = {}
-        for path, child in module.named_children():
-            if path == "head":
-                shape = child.get_parameter("weight").shape
-                head = sample_head(
-                    "gate.head",
-                    (shape[0], shape[1]),
-                    self.priors.gate_scale,
-                    self.priors.gate_bias_scale,
-                    SiteGroup.GATE_HEAD,
-                    x,
-                )
-                values |= {f"head.{leaf}": value for leaf, value in head.items()}
-            else:
-                features = sample_features(
-                    f"gate.{path}", child, self.priors, SiteGroup.GATE_FEATURES, x
-                )
-                values |= {f"{path}.{leaf}": value for leaf, value in features.items()}
-        if not values:
-            shape = module.get_parameter("bias").shape
-            bias_scale = self.priors.gate_bias_scale
-            values["bias"] = sample_normal("gate.bias", shape, bias_scale, SiteGroup.GATE_HEAD, x)
-        return apply(module, values, x)
+        stacked = (torch.stack(part, dim=-1) for part in zip(*outputs, strict=True))
+        return Regimes(sample_gate(self._gate_module, self.priors, x), *stacked)

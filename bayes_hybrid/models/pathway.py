@@ -11,7 +11,7 @@ from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup
 from bayes_hybrid.models.lift import apply, sample_features, sample_head, sample_positive
 from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS, stack
-from bayes_hybrid.priors import Priors
+from bayes_hybrid.priors import LogNormalPrior, Priors
 
 NOISE_KINDS = ("constant", "input")
 
@@ -57,10 +57,16 @@ class Pathway:
         )
 
 
+def sample_noise(priors: Priors, num_outputs: int, x: Tensor) -> Tensor:
+    """The noise scale that the experts share, one number for each of Q > 1 outputs."""
+    shape = () if num_outputs == 1 else (num_outputs,)
+    return sample_positive("noise", shape, priors.noise, SiteGroup.SCALES, x)
+
+
 def sample_expert(
     name: str, pathway: Pathway, module: nn.Module, priors: Priors, noise: Tensor, x: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Sample one expert's parameters and return its location and scale, each ``[N]``.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sample one expert's parameters and return its location, scale and shape, each ``[N]``.
 
     ::
 
@@ -68,26 +74,46 @@ def sample_expert(
         location(x) = b + location_scale / sqrt(H) * A h(x)
         scale(x) = floor + noise * ratio                                      (noise "constant")
         scale(x) = floor + noise * ratio * exp(slope_scale / sqrt(H) C h(x))  (noise "input")
+        shape = the likelihood's own number, or ~ LogNormal where that is learned
 
     ``noise`` is shared by the experts and ``ratio ~ LogNormal`` is the expert's own: noise levels
     may differ, but an expert with next to no noise on a few rows is a priori improbable.
+
+    With Q > 1 outputs, one entry of ``noise [Q]`` for each, b, A, C and ratio have a row for each
+    output, hidden layers and shape are shared, and all three results are ``[N, Q]``.
     """
     features = sample_features(name, module, priors, SiteGroup.FEATURES, x)
     hidden = apply(module, features, x)
-    shape = (1, pathway.num_units)
+    shape = (max(1, noise.numel()), pathway.num_units)
     head = sample_head(f"{name}.location", shape, priors.location_scale, 1.0, SiteGroup.HEADS, x)
-    location = hidden @ head["weight"][0] + head["bias"]
+    location = _read(hidden, head["weight"], noise.dim()) + head["bias"]
     noise = noise * sample_positive(
-        f"{name}.noise_ratio", (), priors.noise_ratio, SiteGroup.SCALES, x
+        f"{name}.noise_ratio", tuple(noise.shape), priors.noise_ratio, SiteGroup.SCALES, x
     )
-    if pathway.noise == "constant":
-        return location, priors.noise_floor + noise.expand(location.shape)
-    slope = sample_head(
-        f"{name}.noise_slope", shape, priors.noise_slope, None, SiteGroup.SCALE_SLOPES, x
-    )
-    # Bounded to a factor e**4 either way: an exponential of an unbounded ReLU overflows.
-    exponent = 4.0 * torch.tanh(hidden @ slope["weight"][0] / 4.0)
-    return location, priors.noise_floor + noise * torch.exp(exponent)
+    scale = noise.expand(location.shape)
+    if pathway.noise == "input":
+        slope = sample_head(
+            f"{name}.noise_slope", shape, priors.noise_slope, None, SiteGroup.SCALE_SLOPES, x
+        )
+        # Bounded to a factor e**4 either way: an exponential of an unbounded ReLU overflows.
+        exponent = 4.0 * torch.tanh(_read(hidden, slope["weight"], noise.dim()) / 4.0)
+        scale = noise * torch.exp(exponent)
+    number = _sample_shape(name, pathway.likelihood, x)
+    return location, priors.noise_floor + scale, number.expand(location.shape)
+
+
+def _read(hidden: Tensor, weight: Tensor, output_dims: int) -> Tensor:
+    """``hidden [N, H]`` times ``weight [Q, H]``: ``[N, Q]``, or ``[N]`` for one output."""
+    return hidden @ weight.mT if output_dims else hidden @ weight[0]
+
+
+def _sample_shape(name: str, likelihood: Likelihood, like: Tensor) -> Tensor:
+    """The likelihood's shape, drawn where it has a prior."""
+    shape = likelihood.shape
+    if isinstance(shape, LogNormalPrior):
+        site = f"{name}.{likelihood.shape_name}"
+        return sample_positive(site, (), shape, SiteGroup.SCALES, like)
+    return like.new_full((), 1.0 if shape is None else shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +132,12 @@ class PathwayModel(HybridModel):
     num_features: int = 1
     pathway: Pathway = field(default_factory=Pathway)
     priors: Priors = field(default_factory=Priors)
+    num_outputs: int = 1
 
     def __post_init__(self) -> None:
         """Check the settings."""
         checks.positive_int("num_features", self.num_features)
+        checks.positive_int("num_outputs", self.num_outputs)
         checks.instance("pathway", self.pathway, Pathway)
         checks.instance("priors", self.priors, Priors)
 
@@ -134,10 +162,7 @@ class PathwayModel(HybridModel):
 
     def regimes(self, x: Tensor) -> Regimes:
         """See :meth:`HybridModel.regimes`; K = 1 and the only log weight is zero."""
-        noise = sample_positive("noise", (), self.priors.noise, SiteGroup.SCALES, x)
-        location, scale = sample_expert(
-            self.pathway.kind, self.pathway, self._module, self.priors, noise, x
-        )
-        return Regimes(
-            torch.zeros_like(location).unsqueeze(-1), location.unsqueeze(-1), scale.unsqueeze(-1)
-        )
+        noise = sample_noise(self.priors, self.num_outputs, x)
+        expert = sample_expert(self.pathway.kind, self.pathway, self._module, self.priors, noise, x)
+        location, scale, shape = (part.unsqueeze(-1) for part in expert)
+        return Regimes(x.new_zeros(len(x), 1), location, scale, shape)

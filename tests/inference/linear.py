@@ -49,7 +49,8 @@ class LinearRegression(HybridModel):
         slope = pyro.sample("slope", slope_prior, infer={"group": group})  # type: ignore[arg-type]
         intercept = pyro.sample("intercept", dist.Normal(x.new_zeros(()), 2.0))
         location = (x @ slope + intercept).unsqueeze(-1)
-        return Regimes(torch.zeros_like(location), location, torch.full_like(location, self.noise))
+        scale = torch.full_like(location, self.noise)
+        return Regimes(torch.zeros_like(location), location, scale, torch.ones_like(location))
 
 
 def closed_form(model: LinearRegression, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -124,7 +124,12 @@ class _Hierarchical(HybridModel):
         shift = pyro.sample("v", dist.Normal(new(2.0), 0.5))
         noise = pyro.sample("u", dist.Gamma(new(2.0), 3.0))
         location = (x @ mean + shift).unsqueeze(-1)
-        return Regimes(torch.zeros_like(location), location, noise.expand(location.shape))
+        return Regimes(
+            torch.zeros_like(location),
+            location,
+            noise.expand(location.shape),
+            torch.ones_like(location),
+        )
 
 
 def test_priors_of_every_kind():

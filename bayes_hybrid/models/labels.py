@@ -1,0 +1,139 @@
+"""The regime head: observed regime labels, for all, some or none of the rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+from bayes_hybrid import checks
+
+_Constraints = dict[str, dist.constraints.Constraint]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelHead:
+    """How regime labels enter the joint density.
+
+    Label k stands for regime k, but whoever wrote it down may have been mistaken::
+
+        confusion_k ~ Dirichlet(1 + diagonal * e_k)
+        label_n | z_n = k ~ Categorical(confusion_k)
+
+    With the weight w and the targets' ``p(y | x)`` a labelled row contributes::
+
+        log sum_k pi_k(x) p_k(y) confusion_k[label]**w
+
+    which at w = 1 is the joint density of target and label, and at any w that of the target alone
+    for a row without a label.
+
+    Args:
+        noise: ``"learned"``, or ``"none"`` where labels are the truth.
+        diagonal: prior pseudo-counts of a correct label, for each regime.
+        weight: w, of the labels beside the targets; other than 1 the result is no longer the
+            posterior of the stated model.
+
+    Source: Dawid and Skene (1979), Maximum likelihood estimation of observer error-rates, for one
+    observer.
+
+    Example:
+        >>> LabelHead().prior(2, torch.zeros(1)).mean
+        tensor([[0.9167, 0.0833],
+                [0.0833, 0.9167]])
+    """
+
+    noise: str = "learned"
+    diagonal: float = 10.0
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        checks.choice("noise", self.noise, ("learned", "none"))
+        checks.positive_float("diagonal", self.diagonal)
+        checks.positive_float("weight", self.weight)
+
+    def prior(self, num_regimes: int, like: Tensor) -> dist.TorchDistribution | None:
+        """Prior of the confusion matrix ``[K, K]``, or ``None`` without label noise."""
+        if self.noise == "none":
+            return None
+        identity = torch.eye(num_regimes, dtype=like.dtype, device=like.device)
+        prior: dist.TorchDistribution = dist.Dirichlet(1.0 + self.diagonal * identity).to_event(1)
+        return prior
+
+    @staticmethod
+    def noise_free(num_regimes: int, like: Tensor) -> Tensor:
+        """Log of the identity, ``[K, K]``."""
+        return torch.eye(num_regimes, dtype=like.dtype, device=like.device).log()
+
+
+class RegimeLabel(dist.TorchDistribution):
+    """A row's label when its regime is known up to ``log_probs``; NaN is a missing label.
+
+    ``log p(label) = log sum_k exp(log_probs_k + weight log confusion_k[label])``.
+
+    Args:
+        log_probs: log probabilities of the regimes, ``[..., K]``.
+        log_confusion: ``[K, K]``, row k of which belongs to regime k.
+        weight: exponent of the confusion.
+    """
+
+    arg_constraints: _Constraints = {}  # noqa: RUF012 (torch's own protocol)
+    support = dist.constraints.real  # a float, so that it can be missing
+
+    def __init__(self, log_probs: Tensor, log_confusion: Tensor, weight: float) -> None:
+        """Keep the three."""
+        self.log_probs, self.log_confusion, self.weight = log_probs, log_confusion, weight
+        super().__init__(log_probs.shape[:-1], torch.Size(), validate_args=False)
+
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "RegimeLabel":
+        """The same over a larger batch."""
+        log_probs = self.log_probs.expand((*batch_shape, self.log_probs.shape[-1]))
+        return RegimeLabel(log_probs, self.log_confusion, self.weight)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Zero for a missing label."""
+        known, index = _known(value)
+        terms = self.log_probs + self.weight * self.log_confusion.mT[index]
+        return torch.where(known, torch.logsumexp(terms, dim=-1), 0.0)
+
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Labels, as floats."""
+        probs = (self.log_probs.unsqueeze(-1) + self.log_confusion).logsumexp(-2)
+        labels: Tensor = dist.Categorical(logits=probs).sample(torch.Size(sample_shape))
+        return labels.to(probs.dtype)
+
+
+class LabelOfRegime(dist.TorchDistribution):
+    """A row's label given its regime ``z``: ``log p(label) = weight log confusion_z[label]``."""
+
+    arg_constraints: _Constraints = {}  # noqa: RUF012 (torch's own protocol)
+    support = dist.constraints.real
+
+    def __init__(self, z: Tensor, log_confusion: Tensor, weight: float) -> None:
+        """Keep the three; ``z [...]`` may be enumerated on the left."""
+        self.z, self.log_confusion, self.weight = z, log_confusion, weight
+        super().__init__(z.shape, torch.Size(), validate_args=False)
+
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "LabelOfRegime":
+        """The same over a larger batch."""
+        z = self.z.expand(torch.Size(batch_shape))
+        return LabelOfRegime(z, self.log_confusion, self.weight)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Zero for a missing label."""
+        known, index = _known(value)
+        z, index = torch.broadcast_tensors(self.z, index)
+        return torch.where(known, self.weight * self.log_confusion[z, index], 0.0)
+
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Labels, as floats."""
+        logits = self.log_confusion[self.z]
+        labels: Tensor = dist.Categorical(logits=logits).sample(torch.Size(sample_shape))
+        return labels.to(logits.dtype)
+
+
+def _known(value: Tensor) -> tuple[Tensor, Tensor]:
+    """Which labels are there, and their numbers, 0 for the others."""
+    known = ~torch.isnan(value)
+    return known, torch.where(known, value, 0.0).long()
