@@ -10,7 +10,15 @@ if TYPE_CHECKING:
     from bayes_hybrid.errors import BayesHybridError
     from bayes_hybrid.estimator import HybridRegressor, load
     from bayes_hybrid.gates import ConstantGate, LinearGate, ReLUGate
-    from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
+    from bayes_hybrid.inference import (
+        FitOptions,
+        Plan,
+        PlanStage,
+        Rates,
+        Refinement,
+        Variational,
+        WarmStart,
+    )
     from bayes_hybrid.models import Pathway
     from bayes_hybrid.priors import LogNormalPrior, Priors
 
@@ -24,7 +32,10 @@ __all__ = [
     "LinearGate",
     "LogNormalPrior",
     "Pathway",
+    "Plan",
+    "PlanStage",
     "Priors",
+    "Rates",
     "ReLUGate",
     "Refinement",
     "Variational",
@@ -40,7 +51,10 @@ _HOMES = {
     "LinearGate": "gates",
     "LogNormalPrior": "priors",
     "Pathway": "models",
+    "Plan": "inference",
+    "PlanStage": "inference",
     "Priors": "priors",
+    "Rates": "inference",
     "ReLUGate": "gates",
     "Refinement": "inference",
     "Variational": "inference",

@@ -4,7 +4,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor
-from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
+from bayes_hybrid.inference import PLANS, FitOptions, Refinement, Variational, WarmStart
 from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.random import SEED_LIMIT
 
@@ -22,6 +22,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         OptionError: a value that the estimator would not name as it was typed; the estimator
             refuses the others when it is fitted.
     """
+    checks.choice("--plan", settings.plan, tuple(PLANS))
     checks.choice("--refine", settings.refine, REFINE_CHOICES)
     restarts = checks.positive_int("--num-restarts", settings.num_restarts)
     if settings.num_candidates is not None:
@@ -33,6 +34,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     shorthands = {
         "num_restarts": restarts,
         "num_candidates": settings.num_candidates,
+        "plan": settings.plan,
         "refine": settings.refine,
         "device": settings.device,
     }
@@ -62,6 +64,7 @@ def _quick_options(settings: Settings) -> FitOptions:
     return FitOptions(
         num_restarts=2,
         num_candidates=2,
+        plan=settings.plan,
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=10),
         refinement=Refinement(

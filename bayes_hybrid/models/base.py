@@ -18,7 +18,6 @@ from bayes_hybrid.distributions import Outputs, RegimeMixture, chosen
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
 from bayes_hybrid.models.penalties import (
-    PENALTIES,
     mean_entropy,
     neighbours,
     roughness,
@@ -27,6 +26,8 @@ from bayes_hybrid.models.penalties import (
 
 OBSERVED: Final = ("y", "label")
 """The sites that hold data."""
+PENALTIES: Final = ("gate_entropy", "load_balance", "relu_smoothness")
+"""The regularisers, and the names of their factors."""
 
 
 class SiteGroup(StrEnum):

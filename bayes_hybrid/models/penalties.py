@@ -15,9 +15,6 @@ from typing import Final
 import torch
 from torch import Tensor
 
-PENALTIES: Final = ("gate_entropy", "load_balance", "relu_smoothness")
-"""Names of the regularisers."""
-
 # Half the width of a second difference, in sds of the feature: a smooth function changes little
 # over a quarter of an sd, a jump changes by its full height.
 _STEP: Final = 0.25
