@@ -122,8 +122,8 @@ def fit(
     batch_size = options.rows_per_step(len(inputs))
     rows = Rows(joint, inputs, targets, batch_size, torch_generator(fold_seed, device))
     compiled = joint.prepare(inputs[:batch_size], targets[:batch_size])
-    penalised = plan.penalised_share(model.penalty_names) * options.warm_start.max_steps
-    if compiled and options.compiles(int(penalised) * math.ceil(options.candidates / batch)):
+    penalised = _penalised_calls(options, plan.penalised_share(model.penalty_names), batch)
+    if compiled and penalised and options.compiles(penalised):
         joint.prepare(inputs[:batch_size], targets[:batch_size], penalised=True)
     log.add("recording", "compiled" if compiled else "recorded", 0)
 
@@ -225,6 +225,12 @@ def _details(options: FitOptions, model: HybridModel) -> dict[str, Any]:
         "rates": plan.stages[-1].rates.by_group,
         "weights": {name: (weights[name], weights[name]) for name in model.penalty_names},
     }
+
+
+def _penalised_calls(options: FitOptions, share: float, batch: int) -> int:
+    """Gradient calls of the warm start under a regulariser, at most."""
+    steps = math.ceil(share * options.warm_start.max_steps)
+    return steps * math.ceil(options.candidates / batch)
 
 
 def _variational(
