@@ -17,7 +17,7 @@ def is_several(y: ArrayLike | pd.Series | pd.DataFrame) -> bool:
         (True, False, False)
     """
     try:
-        shape = np.shape(y)
+        shape = np.asarray(y).shape
     except ValueError:  # rows of different lengths, which scikit-learn refuses in its own words
         return False
     return len(shape) == 2 and shape[1] > 1
