@@ -4,12 +4,13 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pyro
 import pyro.distributions as dist
 import torch
 from pyro import poutine
+from pyro.poutine.runtime import InferDict
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -303,7 +304,8 @@ class HybridModel(abc.ABC):
         prior = self.label_head.prior(self.num_regimes, x)
         if prior is None:
             return self.label_head.noise_free(self.num_regimes, x)
-        confusion: Tensor = pyro.sample("label_confusion", prior)
+        note = cast(InferDict, {"group": SiteGroup.HEADS, "training": TrainingGroup.HEADS})
+        confusion: Tensor = pyro.sample("label_confusion", prior, infer=note)
         return confusion.log()
 
     @staticmethod

@@ -28,8 +28,9 @@ def model(request):
 
 def _values(model, x):
     pyro.set_rng_seed(0)
-    trace = poutine.trace(model.regimes).get_trace(x)
-    return {name: trace.nodes[name]["value"] for name in trace.stochastic_nodes}
+    trace = poutine.trace(model.marginal).get_trace(x)
+    names = (name for name in trace.stochastic_nodes if name not in {"y", "rows"})
+    return {name: trace.nodes[name]["value"] for name in names}
 
 
 def _log_weights(rows=50, regimes=3):
@@ -96,7 +97,7 @@ def test_a_jump_is_rough_and_a_line_is_not():
 
 
 def test_every_factor_is_in_the_trace_under_its_name(model):
-    x, y = zoo.rows()
+    x, y = zoo.rows(model=model)
     values = _values(model, x)
     conditioned = poutine.condition(model.marginal, data=values)
     factors = _factors(conditioned, x, y, 40, _WEIGHTS)
@@ -123,7 +124,7 @@ def test_every_factor_is_in_the_trace_under_its_name(model):
 
 @pytest.mark.parametrize("num_rows", [None, 63])
 def test_enumerated_is_marginal_with_regularisers(model, num_rows):
-    x, y = zoo.rows()
+    x, y = zoo.rows(model=model)
     values = _values(model, x)
     enumerated = poutine.condition(model.enumerated, data=values)
     elbo = TraceEnum_ELBO(max_plate_nesting=1)
