@@ -37,7 +37,7 @@ from bayes_hybrid.inference.storage import load_fit, save_fit
 from bayes_hybrid.inference.svi import train
 from bayes_hybrid.inference.warm_start import Started, warm_start
 from bayes_hybrid.inference.whitening import whiten
-from bayes_hybrid.models import HybridMixture
+from bayes_hybrid.models import HybridMixture, HybridModel
 from tests.inference.linear import problem
 from tests.models import zoo
 
@@ -83,7 +83,7 @@ def _options(**settings: Any) -> FitOptions:
     return FitOptions(**defaults | settings)
 
 
-def _fit(model: HybridMixture = _MIXTURE, **settings: Any) -> Fit:
+def _fit(model: HybridModel = _MIXTURE, **settings: Any) -> Fit:
     x, y = (part.numpy() for part in zoo.rows(20))
     return fit(model, x, y, seed=0, options=_options(**settings))
 
@@ -240,7 +240,7 @@ def test_annealing_begins_at_one_end_and_reaches_the_other(unrecorded, monkeypat
 
     monkeypatch.setattr(Rows, "gradient", spy)
     ends = {"gate_entropy": (2.0, 0.0), "load_balance": (0.0, 0.0), "relu_smoothness": (1.0, 0.0)}
-    stage = PlanStage(name="a", stop="steps", budget=0.25, **ends)
+    stage = dataclasses.replace(PlanStage(name="a", stop="steps", budget=0.25), **ends)  # type: ignore[arg-type]
     started, log = _start(Plan(stages=(stage, _FREE)), rows, patience=100)
     assert seen[:5] == [[2.0, 0.0, 1.0], [1.5, 0.0, 0.75], [1.0, 0.0, 0.5], [0.5, 0.0, 0.25], None]
     assert seen[5:] == [None] * 20
@@ -434,9 +434,7 @@ def test_a_plan_may_be_compiled(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", compile_)
     # A model of its own: engines are shared, and know what they compiled.
-    model = dataclasses.replace(
-        _MIXTURE, priors=dataclasses.replace(_MIXTURE.priors, width_floor=0.02)
-    )
+    model = HybridMixture(num_features=2, experts=(zoo.pathway("relu"), zoo.pathway("gaussian")))
     _fit(model, plan="balanced", compile="always")
     # The gradient, the same with regularisers, and SVI's step.
     assert len(built) == 3

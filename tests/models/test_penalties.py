@@ -142,7 +142,7 @@ def test_regularisers_leave_the_draws_alone():
     for weights in (None, _WEIGHTS):
         pyro.set_rng_seed(3)
         # In a trace: Pyro warns of factors outside of inference.
-        trace = poutine.trace(_MIXTURE.marginal).get_trace(x, None, None, weights)
+        trace: Any = poutine.trace(_MIXTURE.marginal).get_trace(x, None, None, weights)
         drawn.append(trace.nodes["y"]["value"])
     assert torch.equal(*drawn)
 
