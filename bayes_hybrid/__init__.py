@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from bayes_hybrid.estimator import HybridRegressor, load
     from bayes_hybrid.gates import ConstantGate, LinearGate, ReLUGate
     from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
-    from bayes_hybrid.models import Pathway
+    from bayes_hybrid.likelihoods import Huber, Laplace, Normal, PseudoHuber, StudentT
+    from bayes_hybrid.models import LabelHead, Pathway
     from bayes_hybrid.priors import LogNormalPrior, Priors
 
 __version__ = "0.1.0"
@@ -20,13 +21,19 @@ __all__ = [
     "BayesHybridError",
     "ConstantGate",
     "FitOptions",
+    "Huber",
     "HybridRegressor",
+    "LabelHead",
+    "Laplace",
     "LinearGate",
     "LogNormalPrior",
+    "Normal",
     "Pathway",
     "Priors",
+    "PseudoHuber",
     "ReLUGate",
     "Refinement",
+    "StudentT",
     "Variational",
     "WarmStart",
     "load",
@@ -36,13 +43,19 @@ _HOMES = {
     "BayesHybridError": "errors",
     "ConstantGate": "gates",
     "FitOptions": "inference",
+    "Huber": "likelihoods",
     "HybridRegressor": "estimator",
+    "LabelHead": "models",
+    "Laplace": "likelihoods",
     "LinearGate": "gates",
     "LogNormalPrior": "priors",
+    "Normal": "likelihoods",
     "Pathway": "models",
     "Priors": "priors",
+    "PseudoHuber": "likelihoods",
     "ReLUGate": "gates",
     "Refinement": "inference",
+    "StudentT": "likelihoods",
     "Variational": "inference",
     "WarmStart": "inference",
     "load": "estimator",
