@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
+from sklearn.metrics import log_loss
 
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.data import simulate
@@ -62,6 +64,38 @@ def _gross_errors(num_rows: int, seed: int) -> np.ndarray:
     return np.where(rng.random(num_rows) < 0.1, rng.normal(0.0, 3.0, num_rows), 0.0)
 
 
+# -- labels: two regimes that overlap in x and in y
+
+
+def overlapping(num_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x ~ U(-2, 2); z ~ Bernoulli(sigmoid(1.5 x)); y = sin(2 x) + z + .35 eps."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-2.0, 2.0, num_rows)
+    regime = (rng.random(num_rows) < expit(1.5 * x)).astype(int)
+    y = np.sin(2.0 * x) + regime + 0.35 * rng.standard_normal(num_rows)
+    return x[:, None], y, regime
+
+
+def label_cell(share: float, seed: int) -> Cell:
+    """N=300: log loss of p(z | x, y) and log density of new rows, with labels of a share of rows.
+
+    Without labels the regimes have no names: they get those that suit the test rows better.
+    """
+    train_seed, test_seed, label_seed = spawn_seeds(seed, 3)
+    x, y, regime = overlapping(300, train_seed)
+    x_test, y_test, truth = overlapping(TEST_ROWS, test_seed)
+    known = np.random.default_rng(label_seed).random(len(y)) < share
+    labels = np.where(known, regime.astype(float), np.nan) if share else None
+    reg = HybridRegressor(random_state=seed, progress=False).fit(x, y, regime_label=labels)
+    probs = reg.predict_regime(x_test, y_test)
+    losses = [log_loss(truth, order, labels=[0, 1]) for order in (probs, probs[:, ::-1])]
+    return {
+        "log_loss": float(losses[0] if share else min(losses)),
+        "log_density": float(reg.log_density(x_test, y_test).mean()),
+        "seconds": reg.fit_.seconds,
+    }
+
+
 def jobs(sections: list[str], seeds: range, data: Path | None) -> Iterator[Job]:
     """Name, function and arguments of every cell."""
     if "outliers" in sections:
@@ -70,6 +104,10 @@ def jobs(sections: list[str], seeds: range, data: Path | None) -> Iterator[Job]:
                 for dirty in (False, True):
                     name = f"outliers/{seed}/{likelihood}/{'dirty' if dirty else 'clean'}"
                     yield name, outlier_cell, (likelihood, dirty, seed)
+    if "labels" in sections:
+        for seed in seeds:
+            for share in (0.0, 0.1):
+                yield f"labels/{seed}/{share:g}", label_cell, (share, seed)
 
 
 def main() -> None:
