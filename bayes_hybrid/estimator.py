@@ -116,7 +116,9 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             ``"linear"``, ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
         gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, or one of
             :mod:`bayes_hybrid.gates`.
-        likelihood: ``"normal"``, or one of :mod:`bayes_hybrid.likelihoods`.
+        likelihood: ``"normal"``, ``"student_t"``, ``"laplace"``, ``"huber"``, ``"pseudo_huber"``,
+            or one of :mod:`bayes_hybrid.likelihoods`; a :class:`~bayes_hybrid.models.Pathway`
+            among ``experts`` has its own.
         noise: ``"input"``, a noise scale that depends on the features, or ``"constant"``, one per
             regime.
         experts: of a mixture: a pathway kind (as in ``model``) or a

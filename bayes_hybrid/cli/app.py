@@ -113,7 +113,9 @@ def fit(
         ),
     ] = Settings.model,
     gate: Annotated[str, typer.Option(help="relu, linear or constant.")] = Settings.gate,
-    likelihood: Annotated[str, typer.Option(help="normal.")] = Settings.likelihood,
+    likelihood: Annotated[
+        str, typer.Option(help="normal, student_t, laplace, huber or pseudo_huber.")
+    ] = Settings.likelihood,
     noise: Annotated[
         str, typer.Option(help="input, a noise scale that depends on x, or constant.")
     ] = Settings.noise,

@@ -5,15 +5,9 @@ A gate option (frozen, hashable) says which gate; its ``build`` returns the torc
 module, and its row in :data:`GATES`.
 """
 
-from types import MappingProxyType
-from typing import Final
-
 from bayes_hybrid.gates.base import Gate, GateModule
 from bayes_hybrid.gates.constant import ConstantGate
+from bayes_hybrid.gates.families import GATES
 from bayes_hybrid.gates.softmax import LinearGate, ReLUGate
-
-GATES: Final[MappingProxyType[str, type[Gate]]] = MappingProxyType(
-    {"constant": ConstantGate, "linear": LinearGate, "relu": ReLUGate}
-)
 
 __all__ = ["GATES", "ConstantGate", "Gate", "GateModule", "LinearGate", "ReLUGate"]

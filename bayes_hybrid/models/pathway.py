@@ -116,8 +116,9 @@ def _sample_shape(name: str, likelihood: Likelihood, like: Tensor) -> Tensor:
     """The likelihood's shape, drawn where it has a prior."""
     shape = likelihood.shape
     if isinstance(shape, LogNormalPrior):
-        site = f"{name}.{likelihood.shape_name}"
-        return sample_positive(site, (), shape, SiteGroup.SCALES, like)
+        floor, site = likelihood.shape_floor, f"{name}.{likelihood.shape_name}"
+        site += f"_above_{floor:g}" if floor else ""
+        return floor + sample_positive(site, (), shape, SiteGroup.SCALES, like)
     return like.new_full((), 1.0 if shape is None else shape)
 
 

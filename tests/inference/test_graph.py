@@ -80,6 +80,8 @@ _RECORDED = (
     "mixture of 2, constant, constant",
     "mixture of 3, linear, constant",
     "mixture of 3, 2 outputs, labels",
+    "relu, learned df",
+    "mixture of mixed families",
     pytest.param("mixture of 2, relu, input", marks=pytest.mark.slow),
 )
 

@@ -5,7 +5,9 @@ from typing import Final
 import torch
 
 from bayes_hybrid.gates import ConstantGate, Gate, LinearGate, ReLUGate
+from bayes_hybrid.likelihoods import Huber, Laplace, PseudoHuber, StudentT
 from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
+from bayes_hybrid.priors import LogNormalPrior
 
 # Written out, not read from the package: a new member must be added here to be tested.
 KINDS: Final = ("gaussian", "relu", "linear", "relu_gates_gaussian", "gaussian_stabilizes_relu")
@@ -17,6 +19,7 @@ GATES: Final[dict[str, Gate]] = {
     "relu": ReLUGate(num_units=3),
 }
 NUM_FEATURES: Final = 2
+_LEARNED: Final = LogNormalPrior(median=2.0, spread=0.5)
 
 
 def pathway(kind: str, **settings: object) -> Pathway:
@@ -59,6 +62,17 @@ MODELS: Final[dict[str, HybridModel]] = {
         for noise in NOISES
     },
     "mixture of combinations": _mixture(KINDS[2:], "relu", "input"),
+    "relu, learned df": _single(kind="relu", likelihood=StudentT(df=_LEARNED)),
+    "gaussian, laplace": _single(kind="gaussian", likelihood=Laplace()),
+    "mixture of mixed families": HybridMixture(
+        num_features=NUM_FEATURES,
+        experts=(
+            pathway("gaussian"),
+            pathway("relu", likelihood=Huber(threshold=_LEARNED)),
+            pathway("relu", likelihood=PseudoHuber(threshold=0.5)),
+        ),
+        gate=GATES["linear"],
+    ),
     "relu, 3 outputs": PathwayModel(
         num_features=NUM_FEATURES, pathway=pathway("relu"), num_outputs=3
     ),
