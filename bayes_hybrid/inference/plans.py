@@ -207,18 +207,16 @@ class Plan:
         return sum(stage.budget for stage in self.stages if stage.regularises(names))
 
 
-_SMALL_STEPS: Final = PlanStage(name="small steps", cut=True)
+# Noise that is free to depend on the features from the start explains hard rows away.
+_RECIPE: Final = (
+    PlanStage(name="means first", rates=Rates(noise_slopes=0.0), patience=1),
+    PlanStage(name="all", resumes=True),
+    PlanStage(name="small steps", cut=True),
+)
 
 PLANS: Final[Mapping[str, Plan]] = MappingProxyType(
     {
-        # Noise that is free to depend on the features from the start explains hard rows away.
-        "default": Plan(
-            stages=(
-                PlanStage(name="means first", rates=Rates(noise_slopes=0.0), patience=1),
-                PlanStage(name="all", resumes=True),
-                _SMALL_STEPS,
-            )
-        ),
+        "default": Plan(stages=_RECIPE),
         # A frozen gate would be a random one; this one is free, and held even by its entropy.
         "gaussian_first": Plan(
             stages=(
@@ -235,8 +233,7 @@ PLANS: Final[Mapping[str, Plan]] = MappingProxyType(
                     stop="steps",
                     budget=0.15,
                 ),
-                PlanStage(name="all"),
-                _SMALL_STEPS,
+                *_RECIPE,
             )
         ),
         "balanced": Plan(
@@ -244,14 +241,13 @@ PLANS: Final[Mapping[str, Plan]] = MappingProxyType(
                 PlanStage(
                     name="regularised",
                     rates=Rates(noise_slopes=0.0),
-                    gate_entropy=(0.5, 0.0),
-                    load_balance=(1.0, 0.0),
-                    relu_smoothness=(1.0, 0.0),
+                    gate_entropy=(0.1, 0.0),
+                    load_balance=(0.2, 0.0),
+                    relu_smoothness=(0.3, 0.0),
                     stop="steps",
-                    budget=0.15,
+                    budget=0.1,
                 ),
-                PlanStage(name="all"),
-                _SMALL_STEPS,
+                *_RECIPE,
             )
         ),
         # What one would write first: a baseline for the others.
