@@ -60,13 +60,15 @@ class OrderedNormal(TorchDistribution):
         """The density on the ordered set, ``[...]``."""
         if self._validate_args:
             self._validate_sample(value)
-        return self._unsorted.log_prob(value).sum(-1) + math.lgamma(self.event_shape[0] + 1)
+        terms: Tensor = self._unsorted.log_prob(value)
+        return terms.sum(-1) + math.lgamma(self.event_shape[0] + 1)
 
     def sample(self, sample_shape: torch.Size | Sequence[int] = ()) -> Tensor:
         """Sorted draws, ``sample_shape + [..., n]``."""
         with torch.no_grad():
             shape = torch.Size(sample_shape) + self.batch_shape + self.event_shape
-            return self._unsorted.expand(shape).sample().sort(dim=-1).values
+            draws: Tensor = self._unsorted.expand(shape).sample()
+            return draws.sort(dim=-1).values
 
     @property
     def _unsorted(self) -> TorchDistribution:

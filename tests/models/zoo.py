@@ -4,7 +4,15 @@ from typing import Final
 
 import torch
 
-from bayes_hybrid.gates import ConstantGate, Gate, LinearGate, ReLUGate
+from bayes_hybrid.gates import (
+    ConstantGate,
+    Gate,
+    LinearGate,
+    MonotoneGate,
+    ObliqueGate,
+    ReLUGate,
+    ThresholdGate,
+)
 from bayes_hybrid.models import HybridMixture, HybridModel, Pathway, PathwayModel
 
 # Written out, not read from the package: a new member must be added here to be tested.
@@ -15,6 +23,9 @@ GATES: Final[dict[str, Gate]] = {
     "constant": ConstantGate(),
     "linear": LinearGate(),
     "relu": ReLUGate(num_units=3),
+    "threshold": ThresholdGate(feature=1),
+    "monotone": MonotoneGate(feature=0, num_units=3),
+    "oblique": ObliqueGate(),
 }
 NUM_FEATURES: Final = 2
 
