@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bayes_hybrid.errors import BayesHybridError
     from bayes_hybrid.estimator import HybridRegressor, load
-    from bayes_hybrid.gates import ConstantGate, LinearGate, ReLUGate
+    from bayes_hybrid.gates import (
+        ConstantGate,
+        LinearGate,
+        MonotoneGate,
+        ObliqueGate,
+        ReLUGate,
+        ThresholdGate,
+    )
     from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
     from bayes_hybrid.models import Pathway
     from bayes_hybrid.priors import LogNormalPrior, Priors
@@ -23,10 +30,13 @@ __all__ = [
     "HybridRegressor",
     "LinearGate",
     "LogNormalPrior",
+    "MonotoneGate",
+    "ObliqueGate",
     "Pathway",
     "Priors",
     "ReLUGate",
     "Refinement",
+    "ThresholdGate",
     "Variational",
     "WarmStart",
     "load",
@@ -39,10 +49,13 @@ _HOMES = {
     "HybridRegressor": "estimator",
     "LinearGate": "gates",
     "LogNormalPrior": "priors",
+    "MonotoneGate": "gates",
+    "ObliqueGate": "gates",
     "Pathway": "models",
     "Priors": "priors",
     "ReLUGate": "gates",
     "Refinement": "inference",
+    "ThresholdGate": "gates",
     "Variational": "inference",
     "WarmStart": "inference",
     "load": "estimator",

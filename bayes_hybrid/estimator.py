@@ -103,8 +103,10 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
     Args:
         model: ``"mixture"``, or one pathway for all rows: ``"gaussian"``, ``"relu"``,
             ``"linear"``, ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
-        gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, or one of
-            :mod:`bayes_hybrid.gates`.
+        gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, ``"threshold"``,
+            ``"monotone"``, ``"oblique"``, or one of :mod:`bayes_hybrid.gates`, such as
+            ``ThresholdGate(feature="age")``.  Under the last three the order of ``experts`` is that
+            along the feature: the first expert belongs to its lowest values.
         likelihood: ``"normal"``, or one of :mod:`bayes_hybrid.likelihoods`.
         noise: ``"input"``, a noise scale that depends on the features, or ``"constant"``, one per
             regime.
@@ -230,7 +232,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             features, target = _training_rows(self, X, y)
             with _reporting(self.progress) as report:
                 fitted = fit(
-                    _build_model(self, features.shape[1]),
+                    _build_model(self, features.shape[1], _feature_names(self)),
                     features,
                     target,
                     seed=resolve_seed(self.random_state),
@@ -372,6 +374,25 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         draws = checks.positive_int("num_draws", num_draws)
         return posterior.sample(_features(self, X), draws, resolve_seed(random_state))
 
+    def thresholds(self, prob: float = 0.9) -> pd.DataFrame:
+        """Where the regimes change, see :func:`bayes_hybrid.diagnostics.threshold_table`.
+
+        Args:
+            prob: probability inside the credible intervals, strictly between 0 and 1.
+
+        Returns:
+            A row for each boundary between neighbouring regimes: names of the two, feature,
+            posterior mean and sd of the threshold, its interval (``lower``, ``upper``), and the
+            width of the transition with its own, all in the feature's units.
+
+        Raises:
+            OptionError: the gate has no threshold, or ``prob`` is not strictly between 0 and 1.
+        """
+        from bayes_hybrid.diagnostics import threshold_table
+
+        self._posterior()
+        return threshold_table(self.fit_, prob=prob)
+
     def to_datatree(
         self,
         X_test: ArrayLike | pd.DataFrame | None = None,
@@ -496,7 +517,9 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
 # From settings to objects
 
 
-def _build_model(settings: HybridRegressor, num_features: int) -> HybridModel:
+def _build_model(
+    settings: HybridRegressor, num_features: int, names: Sequence[str] | None = None
+) -> HybridModel:
     """The model that the settings describe, for D features."""
     kind = checks.choice("model", settings.model, MODELS)
     priors = _instance("priors", settings.priors, Priors) or Priors()
@@ -507,7 +530,7 @@ def _build_model(settings: HybridRegressor, num_features: int) -> HybridModel:
     return HybridMixture(
         num_features=num_features,
         experts=_experts(settings, num_features),
-        gate=_gate(settings),
+        gate=_gate(settings).resolved(num_features, names or ()),
         priors=priors,
     )
 
