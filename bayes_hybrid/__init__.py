@@ -18,7 +18,8 @@ if TYPE_CHECKING:
         ThresholdGate,
     )
     from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
-    from bayes_hybrid.models import Pathway
+    from bayes_hybrid.likelihoods import Huber, Laplace, Normal, PseudoHuber, StudentT
+    from bayes_hybrid.models import LabelHead, Pathway
     from bayes_hybrid.priors import LogNormalPrior, Priors
 
 __version__ = "0.1.0"
@@ -27,15 +28,21 @@ __all__ = [
     "BayesHybridError",
     "ConstantGate",
     "FitOptions",
+    "Huber",
     "HybridRegressor",
+    "LabelHead",
+    "Laplace",
     "LinearGate",
     "LogNormalPrior",
     "MonotoneGate",
+    "Normal",
     "ObliqueGate",
     "Pathway",
     "Priors",
+    "PseudoHuber",
     "ReLUGate",
     "Refinement",
+    "StudentT",
     "ThresholdGate",
     "Variational",
     "WarmStart",
@@ -46,16 +53,22 @@ _HOMES = {
     "BayesHybridError": "errors",
     "ConstantGate": "gates",
     "FitOptions": "inference",
+    "Huber": "likelihoods",
     "HybridRegressor": "estimator",
+    "LabelHead": "models",
+    "Laplace": "likelihoods",
     "LinearGate": "gates",
     "LogNormalPrior": "priors",
     "MonotoneGate": "gates",
     "ObliqueGate": "gates",
+    "Normal": "likelihoods",
     "Pathway": "models",
     "Priors": "priors",
+    "PseudoHuber": "likelihoods",
     "ReLUGate": "gates",
     "Refinement": "inference",
     "ThresholdGate": "gates",
+    "StudentT": "likelihoods",
     "Variational": "inference",
     "WarmStart": "inference",
     "load": "estimator",

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Self, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,13 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bayes_hybrid import checks
-from bayes_hybrid.data import numeric_array, refuse_far
+from bayes_hybrid.data import (
+    is_several,
+    numeric_array,
+    refuse_far,
+    regime_numbers,
+    require_outputs,
+)
 from bayes_hybrid.errors import (
     BayesHybridError,
     DataError,
@@ -44,13 +50,14 @@ from bayes_hybrid.inference.storage import (
     save_fit,
 )
 from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
-from bayes_hybrid.models import HybridMixture, HybridModel, Pathway, PathwayModel
+from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
 from bayes_hybrid.nn import COMBINATIONS
 from bayes_hybrid.priors import LogNormalPrior, Priors
 from bayes_hybrid.random import resolve_seed, spawn_seeds
 
 if TYPE_CHECKING:
     import xarray as xr
+    from sklearn.utils import Tags
 
     from bayes_hybrid.diagnostics import Finding
 
@@ -65,7 +72,7 @@ POSTERIOR_FILE: Final = "posterior.nc"
 SAVED_FILES: Final = (MANIFEST, DRAWS, POSTERIOR_FILE)
 """What :meth:`HybridRegressor.save` writes."""
 
-_MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, Priors, LogNormalPrior)
+_MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, LabelHead, Priors, LogNormalPrior)
 _FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement)
 # Every class whose objects may stand in a saved fit; nothing else is ever built from a file.
 _CLASSES: Final = MappingProxyType(
@@ -75,7 +82,7 @@ _CLASSES: Final = MappingProxyType(
     }
 )
 # What a single pathway has no use for, what a Pathway says of itself, and what fit_options says.
-_OF_MIXTURES: Final = ("gate", "experts")
+_OF_MIXTURES: Final = ("gate", "experts", "label_head")
 _OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
 _OF_FIT_OPTIONS: Final = (
     "num_restarts",
@@ -105,15 +112,19 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             ``"linear"``, ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
         gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, ``"threshold"``,
             ``"monotone"``, ``"oblique"``, or one of :mod:`bayes_hybrid.gates`, such as
-            ``ThresholdGate(feature="age")``.  Under the last three the order of ``experts`` is that
-            along the feature: the first expert belongs to its lowest values.
-        likelihood: ``"normal"``, or one of :mod:`bayes_hybrid.likelihoods`.
+            ``ThresholdGate(feature="age")``.  With one of the last three the order of ``experts``
+            is that along the feature: the first expert belongs to its lowest values.
+        likelihood: ``"normal"``, ``"student_t"``, ``"laplace"``, ``"huber"``, ``"pseudo_huber"``,
+            or one of :mod:`bayes_hybrid.likelihoods`; a :class:`~bayes_hybrid.models.Pathway`
+            among ``experts`` has its own.
         noise: ``"input"``, a noise scale that depends on the features, or ``"constant"``, one per
             regime.
         experts: of a mixture: a pathway kind (as in ``model``) or a
             :class:`~bayes_hybrid.models.Pathway` for each regime, two or more.  A ``Pathway`` has
             its own ``likelihood``, ``noise``, ``num_units``, ``depth`` and ``smoothing``; where
             all are one, these have to be left alone here.
+        label_head: of a mixture whose rows have regime labels, how these enter
+            (:class:`~bayes_hybrid.models.LabelHead`); ``None`` is its default.
         num_units: hidden units per layer; ``"auto"`` is 32 up to three features, else 50.
         depth: hidden layers.
         smoothing: base of the Gaussian units: ``"bump"``, ``"step"``, ``"relu"``, ``"identity"``.
@@ -136,6 +147,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
     Attributes:
         fit_: the :class:`~bayes_hybrid.inference.Fit`: posterior, status, stages, seed.
         regimes_: name of each regime, K of them.
+        regime_labels_: the labels that came, in the order of the regimes they stand for; empty
+            without labels.
         n_features_in_: D.
         feature_names_in_: column names ``[D]``, when ``X`` was a table with text for names.
 
@@ -174,6 +187,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         likelihood: str | Likelihood = "normal",
         noise: str = "input",
         experts: Sequence[str | Pathway] = ("gaussian", "relu"),
+        label_head: LabelHead | None = None,
         num_units: int | str = "auto",
         depth: int = 1,
         smoothing: str = "bump",
@@ -193,6 +207,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self.likelihood = likelihood
         self.noise = noise
         self.experts = experts
+        self.label_head = label_head
         self.num_units = num_units
         self.depth = depth
         self.smoothing = smoothing
@@ -210,35 +225,54 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
     def __sklearn_is_fitted__(self) -> bool:
         return "fit_" in vars(self)
 
-    def fit(self, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series) -> Self:
+    def __sklearn_tags__(self) -> "Tags":
+        tags: Tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        y: ArrayLike | pd.Series | pd.DataFrame,
+        regime_label: ArrayLike | pd.Series | None = None,
+    ) -> Self:
         """Fit the model; a fit that fails or is interrupted leaves the estimator as it was.
 
         Args:
             X: features ``[N, D]``: numbers or booleans, finite, ``N >= 2``.
-            y: targets ``[N]``, finite.
+            y: targets ``[N]``, finite.  Or Q > 1 outputs ``[N, Q]`` that share the row's regime,
+                NaN where one is missing: it is left out of the likelihood.
+            regime_label: what is known of the rows' regimes, ``[N]``: text, numbers or booleans,
+                and ``None``, NaN or empty text where nothing is.  Labels that are names of the
+                model's regimes stand for those; others stand for the regimes in their own order.
 
         Returns:
             The estimator itself.
 
         Raises:
             OptionError: a setting cannot be what it is.
-            DataError: missing or infinite values, fewer than two rows, shapes that do not fit, or
-                columns of one name; a ``ValueError``, often in scikit-learn's own words.
+            DataError: missing or infinite values, fewer than two rows, shapes that do not fit,
+                columns of one name, or other than K different labels; a ``ValueError``, often in
+                scikit-learn's own words.
             DataTypeError: text, dates or other objects where numbers belong.
             FitError: every restart became non-finite.
         """
         before = dict(self.__dict__)
         try:
             features, target = _training_rows(self, X, y)
+            outputs = target.shape[1] if target.ndim > 1 else 1
+            model = _build_model(self, features.shape[1], outputs, regime_label is not None)
+            labels, names = regime_numbers(regime_label, len(features), model.regime_names)
             with _reporting(self.progress) as report:
                 fitted = fit(
-                    _build_model(self, features.shape[1], _feature_names(self)),
+                    model,
                     features,
                     target,
                     seed=resolve_seed(self.random_state),
                     options=_build_options(self),
                     feature_names=_feature_names(self),
-                    target_name=_name_of(y),
+                    output_names=_output_names(y, target),
+                    labels=labels,
                     progress=report,
                 )
         except BaseException:
@@ -247,6 +281,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             raise
         self.fit_ = fitted
         self.regimes_ = fitted.posterior.regime_names
+        self.regime_labels_ = names
         return self
 
     def predict(self, X: ArrayLike | pd.DataFrame) -> FloatArray:
@@ -256,7 +291,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             X: features ``[N, D]``, the columns of the fit.
 
         Returns:
-            ``[N]``, in y's units.
+            ``[N]``, or ``[N, Q]``, in y's units.
 
         Raises:
             NotFittedError: before :meth:`fit`; this and the next hold for every method below.
@@ -271,10 +306,10 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Args:
             X: features ``[N, D]``.
-            probs: Q probabilities, each strictly between 0 and 1.
+            probs: L probabilities, each strictly between 0 and 1.
 
         Returns:
-            ``[N, Q]``, in y's units.
+            ``[N, L]``, or ``[N, Q, L]``, in y's units.
 
         Raises:
             OptionError: a probability is not strictly between 0 and 1.
@@ -291,7 +326,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             prob: probability inside, strictly between 0 and 1.
 
         Returns:
-            Lower and upper end ``[N, 2]``, in y's units.
+            Lower and upper end ``[N, 2]``, or ``[N, Q, 2]``, in y's units.
 
         Raises:
             OptionError: ``prob`` is not strictly between 0 and 1.
@@ -304,10 +339,11 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Args:
             X: features ``[N, D]``.
-            y: targets ``[N]``.
+            y: targets ``[N]``, or ``[N, Q]``, NaN where missing.
 
         Returns:
-            ``[N]`` in nats, of a density in 1 / y's units.
+            ``[N]`` in nats, of a density in 1 / y's units; of several outputs, the joint density
+            of those that are there.
         """
         posterior = self._posterior()
         return posterior.log_density(*_rows(self, X, y))
@@ -323,7 +359,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Args:
             X: features ``[N, D]``.
-            y: targets ``[N]`` of rows that were not fitted.
+            y: targets ``[N]`` of rows that were not fitted, or ``[N, Q]``, NaN where missing.
 
         Returns:
             ``[N, K]``, in the order of ``regimes_``; rows sum to one.
@@ -341,15 +377,19 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
             1 / S sum_s pi_sk(x_n) p_sk(y_n | x_n) / sum_j pi_sj(x_n) p_sj(y_n | x_n)
 
+        A row with a regime label also has the label's factor.
+
         Returns:
             ``[N, K]``, in the order of the rows of the fit and of ``regimes_``; rows sum to one.
         """
         from bayes_hybrid.diagnostics.evaluation import row_chunks
 
-        posterior, x, y = self._posterior(), self.fit_.x, self.fit_.y
+        posterior, x, y, labels = self._posterior(), self.fit_.x, self.fit_.y, self.fit_.labels
         per_row = posterior.num_restarts * posterior.num_draws * posterior.num_regimes
         parts = [
-            posterior.regime_probability_draws(x[rows], y[rows]).mean(axis=(0, 1))
+            posterior.regime_probability_draws(
+                x[rows], y[rows], None if labels is None else labels[rows]
+            ).mean(axis=(0, 1))
             for rows in row_chunks(len(x), per_row)
         ]
         return np.concatenate(parts)
@@ -365,7 +405,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             random_state: integer, generator or ``None`` for a fresh seed.
 
         Returns:
-            ``[num_draws, N]``, in y's units; a draw uses one set of parameters for all rows.
+            ``[num_draws, N]``, or ``[num_draws, N, Q]``, in y's units; a draw uses one set of
+            parameters for all rows.
 
         Raises:
             OptionError: ``num_draws`` is below 1, or the random state is none.
@@ -466,6 +507,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             "model": encode(model, _CLASSES),
             "params": {name: encode(value, _CLASSES) for name, value in params.items()},
             "named_features": "feature_names_in_" in vars(self),
+            "regime_labels": encode(self.regime_labels_, _CLASSES),
         }
         # Made in memory: HDF5 does not tell a full disk, it litters standard error.
         tree = bytes(self.to_datatree().to_netcdf(engine="h5netcdf"))
@@ -504,10 +546,12 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
             f"{path} has settings that this version does not take: {error}; "
             "load it with the version that wrote it"
         ) from error
+    labels = decode(config.get("regime_labels", []), _CLASSES)
     if not isinstance(model, HybridModel):
         raise FileFormatError(f"{path} holds no model; expected one, got {type(model).__name__}")
     estimator.fit_ = load_fit(path, model)
     estimator.regimes_ = model.regime_names
+    estimator.regime_labels_ = labels
     estimator.n_features_in_ = model.num_features
     if named:
         estimator.feature_names_in_ = np.array(estimator.fit_.feature_names, dtype=object)
@@ -518,20 +562,30 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
 
 
 def _build_model(
-    settings: HybridRegressor, num_features: int, names: Sequence[str] | None = None
+    settings: HybridRegressor, num_features: int, num_outputs: int = 1, labelled: bool = False
 ) -> HybridModel:
-    """The model that the settings describe, for D features."""
+    """The model that the settings describe, for D features and Q outputs."""
     kind = checks.choice("model", settings.model, MODELS)
     priors = _instance("priors", settings.priors, Priors) or Priors()
     if kind != "mixture":
         _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
         pathway = _pathway(settings, kind, num_features)
-        return PathwayModel(num_features=num_features, pathway=pathway, priors=priors)
+        if labelled:
+            raise OptionError(
+                f"regime_label: model={kind!r} has one regime, of which labels say nothing; "
+                "use model='mixture', or leave the labels out"
+            )
+        return PathwayModel(
+            num_features=num_features, pathway=pathway, priors=priors, num_outputs=num_outputs
+        )
+    label_head = _instance("label_head", settings.label_head, LabelHead) or LabelHead()
     return HybridMixture(
         num_features=num_features,
         experts=_experts(settings, num_features),
-        gate=_gate(settings).resolved(num_features, names or ()),
+        gate=_gate(settings).resolved(num_features, _feature_names(settings) or ()),
         priors=priors,
+        num_outputs=num_outputs,
+        label_head=label_head if labelled else None,
     )
 
 
@@ -668,17 +722,40 @@ def _training_rows(
     estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
 ) -> tuple[FloatArray, FloatArray]:
     """Features and targets of a fit, as copies: the caller's arrays may change afterwards."""
+    # One row has no spread to learn a scale from.
+    x, target = _validated(estimator, X, y, ensure_min_samples=2)
+    if target.ndim > 1:
+        require_outputs(target)
+    return np.array(x, order="C"), np.array(target, dtype=np.float64)
+
+
+def _validated(
+    estimator: HybridRegressor,
+    X: ArrayLike | pd.DataFrame,
+    y: ArrayLike | pd.Series | pd.DataFrame,
+    **settings: Any,  # noqa: ANN401 (scikit-learn's own)
+) -> tuple[FloatArray, FloatArray]:
+    """Features ``[N, D]`` and targets ``[N]`` or ``[N, Q]``, by scikit-learn's checks."""
+    several = y is not None and is_several(y)
     with _as_data_errors():
+        target = None if y is None else numeric_array("y", y, missing=several)
+        absent = np.zeros(())
+        if several:
+            target = np.asarray(target, dtype=np.float64)
+            absent = np.isnan(target)
+            # scikit-learn has no word for a target that may be missing.
+            target = np.where(absent, 0.0, target)
         x, target = validate_data(
             estimator,
             numeric_array("X", X),
-            None if y is None else numeric_array("y", y),
+            target,
             dtype=np.float64,
             y_numeric=True,
-            # One row has no spread to learn a scale from.
-            ensure_min_samples=2,
+            multi_output=several,
+            **settings,
         )
-    return np.array(x, order="C"), np.array(target, dtype=np.float64)
+    target = np.asarray(target, dtype=np.float64)
+    return x, np.where(absent, np.nan, target) if several else target
 
 
 def _features(estimator: HybridRegressor, X: ArrayLike | pd.DataFrame) -> FloatArray:
@@ -693,18 +770,17 @@ def _features(estimator: HybridRegressor, X: ArrayLike | pd.DataFrame) -> FloatA
 def _rows(
     estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
 ) -> tuple[FloatArray, FloatArray]:
-    with _as_data_errors():
-        x, target = validate_data(
-            estimator,
-            numeric_array("X", X),
-            numeric_array("y", y),
-            dtype=np.float64,
-            y_numeric=True,
-            reset=False,
+    x, target = _validated(estimator, X, y, reset=False)
+    fit = estimator.fit_
+    if target.shape[1:] != fit.y.shape[1:]:
+        count = len(fit.output_names)
+        raise DataError(
+            f"y must have {count} outputs, those of the fit; got shape {target.shape}"
+            if count > 1
+            else f"y must be [N], the one output of the fit; got shape {target.shape}"
         )
-    target = np.asarray(target, dtype=np.float64)
-    refuse_far("X", x, estimator.fit_.posterior.x_scaling)
-    refuse_far("y", target, estimator.fit_.posterior.y_scaling)
+    refuse_far("X", x, fit.posterior.x_scaling)
+    refuse_far("y", target, fit.posterior.y_scaling)
     return x, target
 
 
@@ -739,5 +815,8 @@ def _feature_names(estimator: HybridRegressor) -> list[str] | None:
     return None if names is None else [str(name) for name in names]
 
 
-def _name_of(y: ArrayLike | pd.Series) -> str:
-    return str(y.name) if isinstance(y, pd.Series) and y.name is not None else "y"
+def _output_names(y: ArrayLike | pd.Series | pd.DataFrame, target: FloatArray) -> list[str] | None:
+    """The targets' names, where they came with some."""
+    if target.ndim > 1:
+        return [str(name) for name in y.columns] if isinstance(y, pd.DataFrame) else None
+    return [str(y.name)] if isinstance(y, pd.Series) and y.name is not None else None

@@ -7,34 +7,28 @@ hashes.  ``--sections`` and ``--seeds`` run a part.
 """
 
 import argparse
-import hashlib
-import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from joblib import Parallel, delayed
 from scipy.special import logsumexp
 from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-import bayes_hybrid
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, __version__
+from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational
 from bayes_hybrid.data import FAMILIES, load_motorcycle, simulate
 from bayes_hybrid.inference import Posterior
 from bayes_hybrid.random import spawn_seeds
+from benchmarks.cells import Cell, Figures, Job, run_jobs
 
 SIZES = (50, 200)
 TEST_ROWS = 2_000
@@ -52,7 +46,6 @@ REFERENCE = FitOptions(
 )
 # SVI alone, with three times the default's restarts.
 ENSEMBLE = FitOptions(num_restarts=48, refinement=Refinement(mode="never"))
-Cell = dict[str, Any]
 Rows = tuple[np.ndarray, np.ndarray]
 
 
@@ -218,9 +211,7 @@ def ensemble_cell(data: Path, name: str, split: int) -> Cell:
 # -- all cells
 
 
-def cells(
-    sections: list[str], seeds: range, splits: range, data: Path | None
-) -> Iterator[tuple[str, Callable[..., Cell], tuple[Any, ...]]]:
+def cells(sections: list[str], seeds: range, splits: range, data: Path | None) -> Iterator[Job]:
     """Name, function and arguments of every cell."""
     if "families" in sections:
         for family in FAMILIES:
@@ -254,107 +245,6 @@ def cells(
         for name in ("boston", "concrete"):
             for split in splits if data else ():
                 yield f"ensemble/{name}/{split}", ensemble_cell, (data, name, split)
-
-
-def source_hash() -> str:
-    """Short hash of the package's source files, which tells code that was changed from code."""
-    digest = hashlib.sha256()
-    folder = Path(bayes_hybrid.__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def machine_facts() -> dict[str, Any]:
-    """Where and with what the figures were made."""
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "bayes_hybrid": __version__,
-    }
-
-
-def run_cell(name: str, function: Callable[..., Cell], arguments: tuple[Any, ...]) -> Cell:
-    """One cell on one thread."""
-    torch.set_num_threads(1)
-    return {"name": name, "source": source_hash(), **function(*arguments)}
-
-
-def run(args: argparse.Namespace) -> dict[str, Cell]:
-    """Every cell that is not in the cache yet, then all of them."""
-    done: dict[str, Cell] = {}
-    if args.cells.exists():
-        for line in args.cells.read_text().splitlines():
-            cell = json.loads(line)
-            done[cell["name"]] = cell
-    todo = [
-        job
-        for job in cells(args.sections, range(args.seeds), range(args.splits), args.data)
-        if job[0] not in done
-    ]
-    args.cells.parent.mkdir(parents=True, exist_ok=True)
-    results = Parallel(n_jobs=args.jobs, return_as="generator_unordered")(
-        delayed(run_cell)(*job) for job in todo
-    )
-    with args.cells.open("a") as cache:
-        for count, cell in enumerate(results, start=1):
-            done[cell["name"]] = cell
-            print(json.dumps(cell), file=cache, flush=True)
-            print(f"{count}/{len(todo)} {cell['name']}", file=sys.stderr, flush=True)
-        if "demo" in args.sections:
-            for name in ("cold", "warm"):
-                if f"demo/{name}" not in done:
-                    done[f"demo/{name}"] = cell = run_cell(f"demo/{name}", demo_cell, (name,))
-                    print(json.dumps(cell), file=cache, flush=True)
-    return done
-
-
-# -- figures beside targets
-
-
-class Figures:
-    """Means over cells, and the table of figures beside targets."""
-
-    def __init__(self, done: dict[str, Cell]) -> None:
-        self.done = done
-        self.rows: list[dict[str, Any]] = []
-
-    def values(self, prefix: str, suffix: str, kind: str, field: str) -> np.ndarray:
-        """One field of every cell ``prefix*suffix``, in the order of their names."""
-        names = sorted(n for n in self.done if n.startswith(prefix) and n.endswith(suffix))
-        return np.array([self.done[n][kind][field] for n in names])
-
-    def add(self, what: str, figure: float, low: float, high: float, error: float = 0.0) -> None:
-        """A figure whose target is the interval from ``low`` to ``high``."""
-        met = bool(low <= figure <= high)  # a figure that is not a number meets nothing
-        row = {"what": what, "figure": figure, "se": error, "low": low, "high": high}
-        self.rows.append({**row, "met": met})
-
-    def gap(self, what: str, values: np.ndarray, reference: np.ndarray, bound: float) -> None:
-        """Mean of ``values - reference``, cell by cell; at least ``bound`` is the target."""
-        if len(values) and len(values) == len(reference):
-            difference = values - reference
-            error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(values) > 1 else 0.0
-            self.add(what, float(difference.mean()), bound, np.inf, float(error))
-
-    def table(self) -> str:
-        """One line per figure."""
-        lines = ["| what | target | figure | met |", "|---|---|---|---|"]
-        for row in self.rows:
-            low, high = row["low"], row["high"]
-            target = f"{low:g} to {high:g}"
-            if not np.isfinite(high):
-                target = f"≥ {low:g}"
-            elif not np.isfinite(low):
-                target = f"≤ {high:g}"
-            error = f" ± {row['se']:.3f}" if row["se"] else ""
-            met = "yes" if row["met"] else "**no**"
-            if not np.isfinite(low) and not np.isfinite(high):
-                target, met = "", ""
-            lines.append(f"| {row['what']} | {target} | {row['figure']:.3f}{error} | {met} |")
-        return "\n".join(lines)
 
 
 def summarise(done: dict[str, Cell]) -> Figures:
@@ -477,21 +367,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/quality.json"))
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
-    done = run(args)
+    sections, seeds, splits = args.sections, range(args.seeds), range(args.splits)
+    done = run_jobs(cells(sections, seeds, splits, args.data), args.cells, args.jobs)
+    if "demo" in args.sections:
+        # By itself: its seconds are the figure.
+        demos = ((f"demo/{cache}", demo_cell, (cache,)) for cache in ("cold", "warm"))
+        done = run_jobs(demos, args.cells, 1)
     figures = summarise(done)
     print(figures.table())
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    sources = dict(Counter(cell.get("source", "unknown") for cell in done.values()))
-    machine = {**machine_facts(), "sources": sources}
-    # Infinite bounds, and figures that are not numbers, are no JSON.
-    rows = [
-        {
-            key: None if isinstance(value, float) and not np.isfinite(value) else value
-            for key, value in row.items()
-        }
-        for row in figures.rows
-    ]
-    args.out.write_text(json.dumps({"machine": machine, "figures": rows}, indent=1) + "\n")
+    figures.write(args.out)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,9 @@ from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.whitening import whiten
 from bayes_hybrid.models import HybridMixture
+from benchmarks.cells import machine_facts
 from benchmarks.peers import HandWritten, hand_written_step, numpyro_model, pyro_model
-from benchmarks.quality import machine_facts, uci_split
+from benchmarks.quality import uci_split
 
 FEATURES = 4
 SIZES = ((200, 200), (1_000, 1_000), (10_000, 256))

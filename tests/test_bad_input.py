@@ -72,7 +72,7 @@ def with_value(values, value, place):
         (X[:, 0], Y, "Expected 2D array, got 1D array"),
         (X[:, :, None], Y, "dim 3"),
         (X, Y[:-1], "inconsistent numbers of samples"),
-        (X, np.c_[Y, Y], "y should be a 1d array"),
+        (X, np.c_[Y, Y][:, None], "Found array with dim 3"),
         (X[:0], Y[:0], "0 sample"),
         (X[:, :0], Y, "0 feature"),
         (X[:1], Y[:1], "1 sample.* minimum of 2 is required"),

@@ -8,8 +8,8 @@ import torch
 from bayes_hybrid.inference import ProgramDensity
 from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.models import HybridMixture, Pathway
+from benchmarks.cells import Figures
 from benchmarks.peers import HandWritten, numpyro_model, pyro_model
-from benchmarks.quality import Figures
 from benchmarks.speed import step_table
 
 _MODEL = HybridMixture(

@@ -116,9 +116,9 @@ def test_training_regimes_hold_a_chunk_at_a_time(fitted, monkeypatch):
     kind = type(fitted.fit_.posterior)
     sizes, ask = [], kind.regime_probability_draws
 
-    def watch(self, x, y):
+    def watch(self, x, y, labels):
         sizes.append(len(x))
-        return ask(self, x, y)
+        return ask(self, x, y, labels)
 
     monkeypatch.setattr(kind, "regime_probability_draws", watch)
     per_row = ask(fitted.fit_.posterior, [[1.0, 2.0]], [3.0]).size

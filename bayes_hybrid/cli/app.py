@@ -123,7 +123,9 @@ def fit(
         str | None,
         typer.Option(help="Column that the gate threshold or monotone reads, if there are more."),
     ] = Settings.gate_feature,
-    likelihood: Annotated[str, typer.Option(help="normal.")] = Settings.likelihood,
+    likelihood: Annotated[
+        str, typer.Option(help="normal, student_t, laplace, huber or pseudo_huber.")
+    ] = Settings.likelihood,
     noise: Annotated[
         str, typer.Option(help="input, a noise scale that depends on x, or constant.")
     ] = Settings.noise,

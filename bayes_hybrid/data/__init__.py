@@ -4,6 +4,7 @@ from bayes_hybrid.data.arrays import numeric_array
 from bayes_hybrid.data.atomic import atomic_file, refuse_existing, refuse_foreign
 from bayes_hybrid.data.builtin import load_gnp, load_motorcycle, load_nile
 from bayes_hybrid.data.columns import numeric_column
+from bayes_hybrid.data.outputs import is_several, regime_numbers, require_outputs
 from bayes_hybrid.data.scaling import Standardizer, refuse_far
 from bayes_hybrid.data.simulators import FAMILIES, Simulated, simulate
 from bayes_hybrid.data.tables import read_table, split_target, write_table
@@ -13,6 +14,7 @@ __all__ = [
     "Simulated",
     "Standardizer",
     "atomic_file",
+    "is_several",
     "load_gnp",
     "load_motorcycle",
     "load_nile",
@@ -22,6 +24,8 @@ __all__ = [
     "refuse_existing",
     "refuse_far",
     "refuse_foreign",
+    "regime_numbers",
+    "require_outputs",
     "simulate",
     "split_target",
     "write_table",

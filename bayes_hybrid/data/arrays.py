@@ -23,7 +23,9 @@ _KINDS: Final = {
 _AXES: Final = ("row", "column")
 
 
-def numeric_array(name: str, values: ArrayLike | pd.DataFrame | pd.Series) -> Any:  # noqa: ANN401
+def numeric_array(
+    name: str, values: ArrayLike | pd.DataFrame | pd.Series, *, missing: bool = False
+) -> Any:  # noqa: ANN401
     """``values`` as scikit-learn's checks take them, with text and dates refused.
 
     Those checks would read text that spells numbers, and dates, as numbers.  Everything else about
@@ -32,6 +34,7 @@ def numeric_array(name: str, values: ArrayLike | pd.DataFrame | pd.Series) -> An
     Args:
         name: what the values are, ``"X"`` or ``"y"``, for the message.
         values: ``[N, D]`` or ``[N]``.
+        missing: whether a table may have missing values, which are NaN.
 
     Returns:
         A table of float64 for a table, float64 ``[N]`` for a series, else ``values`` itself.
@@ -52,7 +55,9 @@ def numeric_array(name: str, values: ArrayLike | pd.DataFrame | pd.Series) -> An
         repeated = values.columns[values.columns.duplicated()].tolist()
         if repeated:
             raise DataError(f"{name} names columns {repeated} twice; give each its own name")
-        columns = {column: numeric_column(values[column]) for column in values.columns}
+        columns = {
+            column: numeric_column(values[column], missing=missing) for column in values.columns
+        }
         return pd.DataFrame(columns, index=values.index, columns=values.columns)
     if isinstance(values, pd.Series):
         return numeric_column(values if values.name is not None else values.rename(name))

@@ -18,7 +18,7 @@ TIMES: Final = (date, timedelta, np.datetime64, np.timedelta64, pd.Period)
 """What stands for a date, a time or a duration, and is no number."""
 
 
-def numeric_column(column: pd.Series) -> NDArray[np.float64]:
+def numeric_column(column: pd.Series, *, missing: bool = False) -> NDArray[np.float64]:
     """The values of a column as finite float64.
 
     Booleans, integers and floats of any width pass, ``Decimal`` and nullable or Arrow-backed
@@ -26,6 +26,7 @@ def numeric_column(column: pd.Series) -> NDArray[np.float64]:
 
     Args:
         column: ``[N]`` values under one name.
+        missing: whether values may be missing, which are NaN.
 
     Returns:
         ``[N]`` finite numbers.
@@ -46,7 +47,8 @@ def numeric_column(column: pd.Series) -> NDArray[np.float64]:
     if not (pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"):
         _refuse_non_numbers(column)
     values = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-    _refuse(column, np.isnan(values), "missing value (NaN)")
+    if not missing:
+        _refuse(column, np.isnan(values), "missing value (NaN)")
     _refuse(column, np.isinf(values), "infinite value")
     return values
 

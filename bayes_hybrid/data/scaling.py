@@ -66,11 +66,13 @@ class Standardizer:
             raise DataError(f"scale must be positive; got {self.scale}")
 
     @classmethod
-    def fit(cls, values: ArrayLike) -> Self:
+    def fit(cls, values: ArrayLike, *, missing: bool = False) -> Self:
         """The standardizer that gives ``values`` mean 0 and standard deviation 1.
 
         Args:
             values: table ``[N, D]`` or one series ``[N]``, ``N >= 1``.
+            missing: whether NaN stands for a value that is missing, and is left aside; every
+                column needs one that is there.
 
         Returns:
             A standardizer with fields of shape ``[D]`` or ``[]``.
@@ -81,11 +83,18 @@ class Standardizer:
         table = np.asarray(values, dtype=np.float64)
         if table.ndim not in (1, 2) or table.shape[0] == 0:
             raise DataError(f"values must be [N] or [N, D] with N >= 1; got shape {table.shape}")
-        if not np.isfinite(table).all():
+        absent = np.isnan(table) if missing else np.zeros(table.shape, dtype=bool)
+        if not np.isfinite(table[~absent]).all():
             raise DataError(
                 "values must be finite; "
-                f"got {np.count_nonzero(~np.isfinite(table))} NaN or infinite entries; "
+                f"got {np.count_nonzero(~np.isfinite(table[~absent]))} NaN or infinite entries; "
                 "drop those rows or fill them first"
+            )
+        if table.ndim == 2 and absent.any():
+            columns = [cls.fit(column[~np.isnan(column)]) for column in table.T]
+            return cls(
+                mean=np.array([column.mean for column in columns]),
+                scale=np.array([column.scale for column in columns]),
             )
         lowest, highest = table.min(axis=0), table.max(axis=0)
         constant = lowest == highest

@@ -48,7 +48,7 @@ def coverage_finding(cdf: FloatArray) -> Finding:
     rows are covered and chance would do that to a calibrated model less than once in 10,000.
 
     Args:
-        cdf: ``F(y_n | x_n)`` of the held-out rows, ``[N]``.
+        cdf: ``F(y_n | x_n)`` of the held-out rows, ``[N]``; of several outputs, all that are there.
     """
     num_rows, tail = cdf.size, 0.5 * (1.0 - PROB)
     covered = int(((cdf >= tail) & (cdf <= 1.0 - tail)).sum())

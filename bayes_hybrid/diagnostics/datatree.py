@@ -28,7 +28,7 @@ from bayes_hybrid.random import spawn_seeds
 __all__ = ["to_datatree"]
 
 _SAMPLE_DIMS: Final = ("chain", "draw")
-_DIMS: Final = (*_SAMPLE_DIMS, "obs", "regime", "feature", "boundary")
+_DIMS: Final = (*_SAMPLE_DIMS, "obs", "regime", "feature", "boundary", "output")
 
 
 def to_datatree(
@@ -84,17 +84,18 @@ def to_datatree(
     """
     if max_rows is not None:
         checks.positive_int("max_rows", max_rows)
-    test = held_out(x_test, y_test, fit.x.shape[1])
+    test = held_out(x_test, y_test, fit.x.shape[1], fit.y.shape[1:])
     evaluation = evaluate(fit, max_rows=max_rows)
     x, y = fit.x[evaluation.rows], fit.y[evaluation.rows]
     name, coords = _target(fit.target_name), _coords(fit, evaluation.rows)
     train_seed, test_seed = spawn_seeds(seed, 2)
     predictive = {name: fit.posterior.sample_per_draw(x, train_seed)}
+    target_dims = {name: _target_dims(fit)}
     groups = _posterior(fit, evaluation, coords)
-    groups["posterior_predictive"] = _dataset(predictive, {name: ["obs"]}, coords)
+    groups["posterior_predictive"] = _dataset(predictive, target_dims, coords)
     groups["log_likelihood"] = _dataset({name: evaluation.log_likelihood}, {name: ["obs"]}, coords)
     groups["sample_stats"] = _sample_stats(fit, evaluation, coords)
-    groups["observed_data"] = _dataset({name: y}, {name: ["obs"]}, coords, sample_dims=())
+    groups["observed_data"] = _dataset({name: y}, target_dims, coords, sample_dims=())
     groups["constant_data"] = _dataset({"x": x}, {"x": ["obs", "feature"]}, coords, sample_dims=())
     if test is not None:
         groups |= _predictions(fit, *test, test_seed, max_rows)
@@ -180,11 +181,11 @@ def _predictions(
     constant: dict[str, FloatArray] = {"x": x}
     if y is not None:
         constant |= {"y": y[rows], "log_density": fit.posterior.log_density(x, y[rows])}
-    dims = {"x": ["obs", "feature"], "y": ["obs"], "log_density": ["obs"]}
+    dims = {"x": ["obs", "feature"], "y": _target_dims(fit), "log_density": ["obs"]}
     used = {variable: dims[variable] for variable in constant}
     draws = {name: fit.posterior.sample_per_draw(x, seed)}
     return {
-        "predictions": _dataset(draws, {name: ["obs"]}, coords),
+        "predictions": _dataset(draws, {name: _target_dims(fit)}, coords),
         "predictions_constant_data": _dataset(constant, used, coords, sample_dims=()),
     }
 
@@ -195,7 +196,13 @@ def _coords(fit: FitLike, rows: NDArray[np.intp]) -> dict[str, Any]:
         "regime": list(fit.posterior.regime_names),
         "feature": list(fit.feature_names),
         "boundary": boundary_names(fit),
+        "output": list(fit.output_names),
     }
+
+
+def _target_dims(fit: FitLike) -> list[str]:
+    """Of the target: several outputs have a dimension of their own."""
+    return ["obs", "output"] if fit.y.ndim > 1 else ["obs"]
 
 
 def _target(name: str) -> str:

@@ -29,10 +29,12 @@ class Evaluation:
     ``usage``                 ``[R, S, K]``       ``mean_n p(z_n=k | x_n, y_n, theta_rs)``
     ``responsibilities``      ``[R, M, K]``       ``mean_s p(z_n=k | x_n, y_n, theta_rs)``
     ``log_likelihood``        ``[R, S, M]``       ``log p(y_n | x_n, theta_rs)``
-    ``mean``                  ``[R, S, P]``       ``E[y | x_n, theta_rs]`` at P of the rows
+    ``mean``                  ``[R, S, P]``       ``E[y | x_n, theta_rs]`` at some of the rows
     ``variance``              ``[P]``             ``Var[y | x_n]`` of the predictive, same rows
     ``at_floor``              scalar or ``None``  share of rows whose expert sits at its floor
     ========================  ==================  ================================================
+
+    With Q > 1 outputs P counts every output of a row, each in units of its own sd.
     """
 
     rows: NDArray[np.intp]
@@ -69,9 +71,14 @@ def row_chunks(num_rows: int, cells_per_row: int) -> Iterator[slice]:
 
 
 def held_out(
-    x_test: FloatArray | None, y_test: FloatArray | None, num_features: int
+    x_test: FloatArray | None,
+    y_test: FloatArray | None,
+    num_features: int,
+    outputs: tuple[int, ...] = (),
 ) -> tuple[FloatArray, FloatArray | None] | None:
     """Held-out rows as float64 ``[N, D]`` and ``[N]``, or ``None`` where there are none.
+
+    Targets of several outputs have the shape ``[N, *outputs]``.
 
     Raises:
         DataError: targets without features, no rows, or shapes that do not fit.
@@ -88,8 +95,9 @@ def held_out(
     if y_test is None:
         return x, None
     y = np.asarray(y_test, dtype=np.float64)
-    if y.shape != x.shape[:1]:
-        raise DataError(f"y_test must have the shape ({x.shape[0]},), as x_test; got {y.shape}")
+    expected = (x.shape[0], *outputs)
+    if y.shape != expected:
+        raise DataError(f"y_test must have the shape {expected}, as x_test; got {y.shape}")
     return x, y
 
 
@@ -118,16 +126,29 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
         log_likelihood[:, :, part] = posterior.log_likelihood(x[part], y[part])
         floor_hits += _floor_hits(posterior, x[part], given_y)
     mean_x = x[spread_rows(rows.size, _NUM_MEAN_ROWS)]
-    gate = posterior.regime_probability_draws(mean_x)
+    mean, variance = _means(posterior, mean_x, fit.y)
     return Evaluation(
         rows=rows,
         usage=usage / rows.size,
         responsibilities=responsibilities,
         log_likelihood=log_likelihood,
-        mean=(gate * posterior.expert_mean_draws(mean_x)).sum(axis=-1),
-        variance=posterior.variance(mean_x),
+        mean=mean,
+        variance=variance,
         at_floor=None if posterior.scale_floor is None else floor_hits / rows.size,
     )
+
+
+def _means(posterior: PosteriorLike, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Predicted means ``[R, S, P]`` and predictive variances ``[P]``."""
+    gate, variance = posterior.regime_probability_draws(x), posterior.variance(x)
+    experts = posterior.expert_mean_draws(x)
+    if y.ndim == 1:
+        return (gate * experts).sum(axis=-1), variance
+    # Outputs have different units; constant ones have no sd.
+    scale = np.nanstd(y, axis=0)
+    scale = np.where(scale > 0.0, scale, 1.0)
+    mean = (gate[..., None, :] * experts).sum(axis=-1) / scale
+    return mean.reshape(*mean.shape[:2], -1), (variance / scale**2).ravel()
 
 
 # A scale is the floor plus something with a LogNormal prior, which charges for coming ever nearer:
@@ -140,4 +161,6 @@ def _floor_hits(posterior: PosteriorLike, x: FloatArray, given_y: FloatArray) ->
     if posterior.scale_floor is None:
         return 0.0
     at_floor = posterior.expert_scale_draws(x) <= _NEAR_FLOOR * posterior.scale_floor
+    if at_floor.ndim > given_y.ndim:
+        at_floor = at_floor.mean(axis=-2)  # the share of the row's outputs
     return float((given_y * at_floor).sum(axis=(2, 3)).mean())

@@ -2,6 +2,7 @@
 
 Shapes: R restarts (the chains of ArviZ), S draws per restart, N rows, K regimes, D features.
 Everything with a unit is in the units of the data, except ``sites``, which are the model's own.
+With Q > 1 outputs, targets and what is predicted of them have an axis Q behind that of the rows.
 """
 
 from collections.abc import Mapping
@@ -68,8 +69,11 @@ class PosteriorLike(Protocol):
         """Where the regimes change; ``None`` where the gate has no parameter for it."""
 
     @property
-    def scale_floor(self) -> float | None:
-        """Smallest scale that an expert may take, in y's units; ``None`` where there is none."""
+    def scale_floor(self) -> FloatArray | None:
+        """Smallest scale that an expert may take, in y's units; ``None`` where there is none.
+
+        ``[]``, or ``[Q, 1]`` for several outputs.
+        """
 
     def log_likelihood(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """``log p(y_n | x_n, theta_rs)``, summed over the regimes, ``[R, S, N]``."""
@@ -81,10 +85,10 @@ class PosteriorLike(Protocol):
         """``p(z_n = k | x_n, theta_rs)``, or given ``y_n`` also, ``[R, S, N, K]``."""
 
     def expert_mean_draws(self, x: FloatArray) -> FloatArray:
-        """Mean of each expert, ``[R, S, N, K]``."""
+        """Mean of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""
 
     def expert_scale_draws(self, x: FloatArray) -> FloatArray:
-        """Standard deviation of each expert, ``[R, S, N, K]``."""
+        """Standard deviation of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""
 
     def mean(self, x: FloatArray) -> FloatArray:
         """Mean of the posterior predictive, ``[N]``."""
@@ -124,6 +128,10 @@ class FitLike(Protocol):
     @property
     def target_name(self) -> str:
         """Name of the target."""
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs: the target's alone, or Q."""
 
     @property
     def status(self) -> str:

@@ -59,7 +59,7 @@ def diagnose(
         DataError: held-out rows of a wrong shape, or targets without features.
     """
     checks.positive_int("max_rows", max_rows)
-    test = held_out(x_test, y_test, fit.x.shape[1])
+    test = held_out(x_test, y_test, fit.x.shape[1], fit.y.shape[1:])
     posterior = fit.posterior
     if posterior.num_restarts == 0:
         return optimiser_findings(fit)
@@ -68,7 +68,8 @@ def diagnose(
     calibration = []
     if test is not None and test[1] is not None:
         density.append(posterior.log_density(test[0], test[1]))
-        calibration.append(coverage_finding(posterior.cdf(test[0], test[1])))
+        cdf = posterior.cdf(test[0], test[1])
+        calibration.append(coverage_finding(cdf[~np.isnan(test[1])]))
     return [
         density_finding(np.concatenate(density)),
         *calibration,

@@ -1,7 +1,21 @@
-"""Densities that Pyro does not ship. Mathematics only: no sample sites."""
+"""Densities that Pyro does not ship, or not with exact tails. Mathematics only: no sample sites."""
 
+from bayes_hybrid.distributions.huber import Huber
+from bayes_hybrid.distributions.laplace import Laplace
 from bayes_hybrid.distributions.mixture import RegimeMixture, chosen, mixture_quantile
 from bayes_hybrid.distributions.ordered import OrderedNormal
 from bayes_hybrid.distributions.outputs import Outputs
+from bayes_hybrid.distributions.pseudo_huber import PseudoHuber
+from bayes_hybrid.distributions.student_t import StudentT
 
-__all__ = ["OrderedNormal", "Outputs", "RegimeMixture", "chosen", "mixture_quantile"]
+__all__ = [
+    "Huber",
+    "Laplace",
+    "OrderedNormal",
+    "Outputs",
+    "PseudoHuber",
+    "RegimeMixture",
+    "StudentT",
+    "chosen",
+    "mixture_quantile",
+]

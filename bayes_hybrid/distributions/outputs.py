@@ -51,8 +51,9 @@ class Outputs(TorchDistribution):
         return torch.where(observed, terms, 0.0).sum(-1)
 
     def cdf(self, value: Tensor) -> Tensor:
-        """Distribution function of each output, ``[..., Q]``."""
-        return self.base.cdf(value)
+        """Distribution function of each output, ``[..., Q]``; NaN where the value is."""
+        observed = ~torch.isnan(value)
+        return torch.where(observed, self.base.cdf(torch.where(observed, value, 0.0)), value)
 
     def icdf(self, value: Tensor) -> Tensor:
         """Quantile of each output, ``[..., Q]``."""

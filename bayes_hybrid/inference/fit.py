@@ -95,7 +95,8 @@ def fit(
     seed: int,
     options: FitOptions | None = None,
     feature_names: Sequence[str] | None = None,
-    target_name: str = "y",
+    output_names: Sequence[str] | None = None,
+    labels: FloatArray | None = None,
     progress: Progress = silent,
 ) -> Fit:
     """Fit a hybrid model to a table.
@@ -109,11 +110,13 @@ def fit(
     Args:
         model: what to fit; it sees standardised data.
         x: features ``[N, D]``, finite.
-        y: targets ``[N]``, finite.
+        y: targets ``[N]``, finite; ``[N, Q]`` for a model of Q outputs, NaN where missing.
         seed: everything random is derived from it.
         options: how to fit; the defaults are measured in ``benchmarks/quality.py``.
         feature_names: names of the D columns, ``x0, x1, ...`` by default.
-        target_name: name of the target.
+        output_names: a name for each output, ``y``, or ``y0, y1, ...``, by default.
+        labels: for a model with a label head, the number of each row's regime label ``[N]``, NaN
+            where it has none.
         progress: told about the progress of each stage.
 
     Returns:
@@ -127,9 +130,13 @@ def fit(
     device = resolve_device(options.device)
     if GUIDES[options.variational.guide].kind == "flow":
         autoregressive_class()  # not after minutes of work
-    x_scaling, y_scaling = Standardizer.fit(x), Standardizer.fit(y)
+    x_scaling, y_scaling = Standardizer.fit(x), Standardizer.fit(y, missing=y.ndim > 1)
     inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
-    targets = torch.as_tensor(y_scaling.transform(y), dtype=torch.float32, device=device)
+    observed = y_scaling.transform(y)
+    if labels is not None:
+        observed = np.column_stack([observed, labels])
+    targets = torch.as_tensor(observed, dtype=torch.float32, device=device)
+    outputs = _names("y", output_names, y)
     start_seed, fold_seed, svi_seed, hmc_seed, ratio_seed = spawn_seeds(seed, 5)
 
     log = _Log()
@@ -177,8 +184,9 @@ def fit(
         variational=variational,
         x=x,
         y=y,
-        feature_names=_names(feature_names, x.shape[1]),
-        target_name=target_name,
+        feature_names=_names("x", feature_names, x),
+        target_name=outputs[0] if y.ndim == 1 else "y",
+        output_names=outputs,
         status=_status(started, trained, chains, dropped, missing, options.refinement.sampler),
         converged=started.settled and trained.settled,
         method=f"svi+{options.refinement.sampler}" if refined else "svi",
@@ -191,15 +199,19 @@ def fit(
         num_restarts_missing=missing,
         sampler=_sampler(chains),
         stages=tuple(log.stages),
+        labels=labels,
         device=str(device),
         compiled=compiled,
     )
 
 
-def _names(names: Sequence[str] | None, num_features: int) -> tuple[str, ...]:
-    if names is None:
-        return tuple(f"x{column}" for column in range(num_features))
-    return tuple(names)
+def _names(letter: str, names: Sequence[str] | None, values: FloatArray) -> tuple[str, ...]:
+    """The names given, else the letter, numbered by the columns where there are columns."""
+    if names is not None:
+        return tuple(names)
+    if values.ndim == 1:
+        return (letter,)
+    return tuple(f"{letter}{column}" for column in range(values.shape[1]))
 
 
 def _expected_calls(options: FitOptions, batch: int, refined: bool) -> int:

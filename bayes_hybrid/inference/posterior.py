@@ -31,11 +31,15 @@ class Posterior:
     Everything is in the units of ``x`` and ``y`` as they came, except :attr:`sites`, which are the
     model's own (standardised).  Work is chunked over rows: memory does not grow with N S.
 
+    With Q > 1 outputs ``y`` is ``[N, Q]``, NaN where a value is missing.  Mean, variance, cdf,
+    quantiles and draws then have an axis Q behind that of the rows and are those of each output by
+    itself; densities and regime probabilities are the row's, of all outputs that are there.
+
     Args:
         model: the hybrid model.
         theta: unconstrained draws ``[R, S, P]``.
         x_scaling: standardisation of the D features.
-        y_scaling: standardisation of the target.
+        y_scaling: standardisation of the target, or of the Q outputs.
     """
 
     model: HybridModel
@@ -64,9 +68,9 @@ class Posterior:
         return self.model.regime_names
 
     @property
-    def scale_floor(self) -> float:
-        """The smallest noise scale an expert can have, in y's units."""
-        return self.model.noise_floor * self._y_scale
+    def scale_floor(self) -> FloatArray:
+        """The smallest noise scale an expert can have, in y's units, ``[]``, or ``[Q, 1]``."""
+        return np.asarray(self.model.noise_floor * self._per_expert(self.y_scaling.scale))
 
     @cached_property
     def table(self) -> SiteTable:
@@ -85,10 +89,6 @@ class Posterior:
         found = self.model.boundaries(self.table.constrain(self.theta.double()))
         return None if found is None else in_units(found, self.x_scaling)
 
-    @property
-    def _y_scale(self) -> float:
-        return float(self.y_scaling.scale)
-
     # -- per draw
 
     def log_likelihood(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
@@ -97,27 +97,37 @@ class Posterior:
         parts = [
             self._predictive(regimes).log_prob(target[rows]) for rows, regimes in self._chunks(x)
         ]
-        return self._by_restart(torch.cat(parts, dim=-1)) - math.log(self._y_scale)
+        return self._by_restart(torch.cat(parts, dim=-1)) - self._log_volume(y)
 
-    def regime_probability_draws(self, x: ArrayLike, y: ArrayLike | None = None) -> FloatArray:
-        """``p(z = k | x, theta)``, or ``p(z = k | x, y, theta)`` given y, ``[R, S, N, K]``."""
+    def regime_probability_draws(
+        self, x: ArrayLike, y: ArrayLike | None = None, labels: FloatArray | None = None
+    ) -> FloatArray:
+        """``p(z = k | x, theta)``, or ``p(z = k | x, y, theta)`` given y, ``[R, S, N, K]``.
+
+        Given the numbers of regime labels ``[N]``, NaN where there is none, also given those.
+        """
         target = None if y is None else self._target(y)
+        given = None if labels is None else self._label_terms(labels)
         parts = []
         for rows, regimes in self._chunks(x):
             log_probs = regimes.log_weights
             if target is not None:
                 log_probs = self._predictive(regimes).log_responsibilities(target[rows])
+            if given is not None:
+                log_probs = torch.log_softmax(log_probs + given[:, rows], dim=-1)
             parts.append(log_probs.exp())
         return self._by_restart(torch.cat(parts, dim=1))
 
     def expert_mean_draws(self, x: ArrayLike) -> FloatArray:
-        """Mean of each expert, ``[R, S, N, K]``."""
+        """Mean of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""
         draws = self._component_draws(x, lambda part: part.mean)
-        return draws * self._y_scale + float(self.y_scaling.mean)
+        scale, mean = self._per_expert(self.y_scaling.scale), self._per_expert(self.y_scaling.mean)
+        return draws * scale + mean
 
     def expert_scale_draws(self, x: ArrayLike) -> FloatArray:
-        """Standard deviation of each expert, ``[R, S, N, K]``."""
-        return self._component_draws(x, lambda part: part.variance.sqrt()) * self._y_scale
+        """Standard deviation of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""
+        draws = self._component_draws(x, lambda part: part.variance.sqrt())
+        return draws * self._per_expert(self.y_scaling.scale)
 
     def sample_per_draw(self, x: ArrayLike, seed: int) -> FloatArray:
         """One predictive draw of y for each posterior draw and row, ``[R, S, N]``."""
@@ -125,14 +135,14 @@ class Posterior:
         with seeded(seed, self.theta.device):
             for _, regimes in self._chunks(x):
                 parts.append(self._predictive(regimes).sample())
-        return self._by_restart(self._y_units(torch.cat(parts, dim=-1)))
+        return self._y_units(self._by_restart(torch.cat(parts, dim=1)))
 
     # -- averaged over draws
 
     def mean(self, x: ArrayLike) -> FloatArray:
         """Posterior predictive mean, ``[N]``."""
         parts = [self._predictive(regimes).mean.mean(0) for _, regimes in self._chunks(x)]
-        return _numpy(self._y_units(torch.cat(parts)))
+        return self._y_units(_numpy(torch.cat(parts)))
 
     def variance(self, x: ArrayLike) -> FloatArray:
         """Posterior predictive variance: within draws plus between draws, ``[N]``."""
@@ -140,7 +150,7 @@ class Posterior:
         for _, regimes in self._chunks(x):
             predictive = self._predictive(regimes)
             parts.append(predictive.variance.mean(0) + predictive.mean.var(0, correction=0))
-        return _numpy(torch.cat(parts)) * self._y_scale**2
+        return _numpy(torch.cat(parts)) * self.y_scaling.scale**2
 
     def log_density(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """``log mean_s p(y_n | x_n, theta_s)``, in 1 / y's units, ``[N]``."""
@@ -149,7 +159,7 @@ class Posterior:
         for rows, regimes in self._chunks(x):
             terms = self._predictive(regimes).log_prob(target[rows])
             parts.append(torch.logsumexp(terms, dim=0) - math.log(terms.shape[0]))
-        return _numpy(torch.cat(parts)) - math.log(self._y_scale)
+        return _numpy(torch.cat(parts)) - self._log_volume(y)
 
     def cdf(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Posterior predictive probability of a value up to y, ``[N]``."""
@@ -160,7 +170,9 @@ class Posterior:
         return _numpy(torch.cat(parts))
 
     def quantile(self, x: ArrayLike, probs: ArrayLike) -> FloatArray:
-        """Exact quantiles of the posterior predictive mixture over draws and regimes, ``[N, Q]``.
+        """Exact quantiles of the posterior predictive mixture over draws and regimes, ``[N, L]``.
+
+        With several outputs it is ``[N, Q, L]``.
 
         Raises:
             OptionError: a probability is not strictly between 0 and 1.
@@ -169,7 +181,8 @@ class Posterior:
         parts = []
         for _, regimes in self._chunks(x):
             parts.append(_quantiles(self._predictive(regimes), levels.tolist()))
-        return _numpy(self._y_units(torch.cat(parts)))
+        standard = np.moveaxis(_numpy(torch.cat(parts)), -1, 0)
+        return np.moveaxis(self._y_units(standard), 0, -1)
 
     def regime_probability(self, x: ArrayLike, y: ArrayLike | None = None) -> FloatArray:
         """``p(z | x)`` averaged over draws, or ``p(z | x, y)``, ``[N, K]``.
@@ -202,13 +215,27 @@ class Posterior:
                 order = torch.randperm(total, generator=generator, device=self.theta.device)
                 chunks = self._chunks(x, order[: num_draws - first])
                 parts = [self._predictive(regimes).sample() for _, regimes in chunks]
-                rounds.append(torch.cat(parts, dim=-1))
-        return _numpy(self._y_units(torch.cat(rounds)))
+                rounds.append(torch.cat(parts, dim=1))
+        return self._y_units(_numpy(torch.cat(rounds)))
 
     # -- helpers
 
     def _predictive(self, regimes: Regimes) -> RegimeMixture:
         return self.model.predictive(regimes)
+
+    def _label_terms(self, labels: FloatArray) -> Tensor:
+        """What each row's label adds to the log probability of the regimes, ``[R S, N, K]``."""
+        head, size = self.model.label_head, self.num_regimes
+        if head is None:
+            raise ValueError("labels came, but the model has no label head")
+        draws = self.table.constrain(self.theta.double().reshape(-1, self.theta.shape[-1]))
+        log_confusion = head.noise_free(size, self.theta.double()).expand(1, size, size)
+        if "label_confusion" in draws:
+            log_confusion = draws["label_confusion"].log()
+        known = ~np.isnan(labels)
+        index = torch.as_tensor(np.where(known, labels, 0.0).astype(np.int64))
+        terms = head.weight * log_confusion[:, :, index.to(self.theta.device)].mT
+        return torch.where(torch.as_tensor(known, device=terms.device).unsqueeze(-1), terms, 0.0)
 
     def _component_draws(
         self, x: ArrayLike, read: Callable[[torch.distributions.Distribution], Tensor]
@@ -227,7 +254,8 @@ class Posterior:
         flat = self.theta.double().reshape(-1, self.theta.shape[-1])
         flat = flat if order is None else flat[order]
         # The widest hidden layer counts, not only the K outputs.
-        width = max(self.num_regimes, flat.shape[-1] // max(1, self.model.num_features) // 4)
+        outputs = self.num_regimes * self.model.num_outputs
+        width = max(outputs, flat.shape[-1] // max(1, self.model.num_features) // 4)
         size = max(1, _CHUNK_ENTRIES // (flat.shape[0] * max(1, min(width, 64))))
         with torch.no_grad():
             for start in range(0, len(inputs), size):
@@ -238,22 +266,37 @@ class Posterior:
         scaled = self.y_scaling.transform(np.asarray(y, dtype=np.float64))
         return torch.as_tensor(scaled, device=self.theta.device)
 
-    def _y_units(self, value: Tensor) -> Tensor:
-        return value * self._y_scale + float(self.y_scaling.mean)
+    def _y_units(self, value: FloatArray) -> FloatArray:
+        return value * self.y_scaling.scale + self.y_scaling.mean
+
+    @staticmethod
+    def _per_expert(value: FloatArray) -> FloatArray:
+        """A number for each output beside an axis of experts."""
+        return value[..., None] if value.ndim else value
+
+    def _log_volume(self, y: ArrayLike) -> FloatArray:
+        """Log of the volume that a unit of standardised y has, ``[]``, or ``[N]`` by what is there.
+
+        A density in y's units is one of standardised y over it.
+        """
+        scale = np.log(self.y_scaling.scale)
+        if not scale.ndim:
+            return scale
+        return np.asarray((~np.isnan(np.asarray(y, dtype=np.float64)) * scale).sum(axis=-1))
 
     def _by_restart(self, value: Tensor) -> FloatArray:
         return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))
 
 
 def _quantiles(predictive: RegimeMixture, levels: list[float]) -> Tensor:
-    """``[rows, Q]`` quantiles of the equal mixture over the draws on the first axis."""
+    """``[rows, L]`` quantiles of the equal mixture over the draws on the first axis."""
 
     def cdf(value: Tensor) -> Tensor:
         return predictive.cdf(value).mean(0)
 
     columns = []
     for level in levels:
-        target = torch.full_like(predictive.log_weights[0, :, 0], level)
+        target = torch.full_like(predictive.components[0].mean[0], level)
         # The mixture's quantile lies between the smallest and the largest of its components'.
         parts = torch.stack([part.icdf(target) for part in predictive.components])
         columns.append(mixture_quantile(cdf, target, parts.amin((0, 1)), parts.amax((0, 1))))

@@ -39,9 +39,10 @@ class Fit:
         posterior: equally weighted draws of the restarts that were kept.
         variational: SVI's own posterior, before any refinement, to compare with.
         x: training features ``[N, D]``, as they came.
-        y: training targets ``[N]``, as they came.
+        y: training targets ``[N]``, as they came; ``[N, Q]`` of Q outputs, NaN where missing.
         feature_names: names of the D columns.
-        target_name: name of the target.
+        target_name: name of the target; of several outputs ``"y"``.
+        output_names: names of the outputs: the target's alone, or Q.
         status: a sentence that says how the fit ended and what to do next.
         converged: whether every stage ended by its own rule, not by its budget.
         method: ``"svi"``, ``"svi+hmc"`` or ``"svi+nuts"``.
@@ -56,6 +57,8 @@ class Fit:
             or because what they mean by a regime is not what the best restart means.
         sampler: per-draw statistics of HMC or NUTS, each ``[R, S]``; empty for pure SVI.
         stages: the stages in order.
+        labels: number of each row's regime label, NaN where it has none, ``[N]``; ``None`` where
+            there are no labels.
         device: where it ran.
         compiled: whether the recorded graph was compiled.
     """
@@ -66,6 +69,7 @@ class Fit:
     y: FloatArray
     feature_names: tuple[str, ...]
     target_name: str
+    output_names: tuple[str, ...] = ("y",)
     status: str
     converged: bool
     method: str
@@ -78,6 +82,7 @@ class Fit:
     num_restarts_missing: int = 0
     sampler: Mapping[str, FloatArray] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
+    labels: FloatArray | None = None
     device: str = "cpu"
     compiled: bool = False
 

@@ -52,6 +52,8 @@ _SPECIAL: Final = {
     "elbo",
     "log_ratios",
     "sampler",
+    "labels",
+    "output_names",
     "kl_scores",
     "stages",
     "feature_names",
@@ -144,7 +146,10 @@ def load_fit(folder: str | os.PathLike[str], model: HybridModel) -> Fit:
             },
             kl_scores={float(weight): float(score) for weight, score in saved["kl_scores"]},
             stages=tuple(_stage(stage) for stage in saved["stages"]),
+            labels=_array(tensors["labels"]) if "labels" in tensors else None,
             feature_names=tuple(str(name) for name in saved["feature_names"]),
+            # Fits of one output were saved without it once.
+            output_names=tuple(saved.get("output_names", [saved["target_name"]])),
             **{name: _typed(saved, name, kind) for name, kind in _PLAIN.items()},
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -237,6 +242,8 @@ def decode(data: Any, classes: Mapping[str, type]) -> Any:  # noqa: ANN401 (any 
 def _tensors(fit: Fit) -> dict[str, Tensor]:
     arrays = {"x": fit.x, "y": fit.y, "elbo": fit.elbo, "log_ratios": fit.log_ratios}
     arrays |= {f"{_SAMPLER}{name}": values for name, values in fit.sampler.items()}
+    if fit.labels is not None:
+        arrays["labels"] = fit.labels
     # Each a copy in C order: safetensors refuses views and shared memory.
     tensors = {name: torch.tensor(np.ascontiguousarray(a)) for name, a in arrays.items()}
     tensors["theta"] = _on_cpu(fit.posterior.theta)
@@ -254,6 +261,7 @@ def _plain(fit: Fit) -> dict[str, Any]:
     plain = {name: getattr(fit, name) for name in _PLAIN}
     return {name: _number(v) if isinstance(v, float) else v for name, v in plain.items()} | {
         "feature_names": list(fit.feature_names),
+        "output_names": list(fit.output_names),
         "kl_scores": [[_number(weight), _number(score)] for weight, score in fit.kl_scores.items()],
         "x_scaling": _scaling(posterior.x_scaling),
         "y_scaling": _scaling(posterior.y_scaling),
@@ -430,17 +438,21 @@ def _require_consistent(folder: Path, manifest: Mapping[str, Any], fit: Fit) -> 
             f"{manifest.get('package_version')}, which wrote it"
         )
     num_features = posterior.model.num_features
+    outputs = () if posterior.model.num_outputs == 1 else (posterior.model.num_outputs,)
+    labels = fit.x[:, 0] if fit.labels is None else fit.labels
     theta, variational = tuple(posterior.theta.shape), tuple(fit.variational.theta.shape)
     num_parameters = posterior.table.num_parameters
     shapes = {
         "theta": (theta, (*theta[:2], num_parameters)),
         _VARIATIONAL: (variational, (*variational[:2], num_parameters)),
         "x": (fit.x.shape, (len(fit.y), num_features)),
-        "y": (fit.y.shape, (len(fit.x),)),
+        "y": (fit.y.shape, (len(fit.x), *outputs)),
+        "labels": (labels.shape, (len(fit.x),)),
+        "output_names": ((len(fit.output_names),), outputs or (1,)),
         "elbo": (fit.elbo.shape, theta[:1]),
         "log_ratios": (fit.log_ratios.shape[:1], theta[:1]),
         "x_scaling": (posterior.x_scaling.mean.shape, (num_features,)),
-        "y_scaling": (posterior.y_scaling.mean.shape, ()),
+        "y_scaling": (posterior.y_scaling.mean.shape, outputs),
         "feature_names": ((len(fit.feature_names),), (num_features,)),
     }
     for name, (got, expected) in shapes.items():

@@ -3,12 +3,12 @@
 A new likelihood is a new file with its option, and its row in :data:`LIKELIHOODS`.
 """
 
-from types import MappingProxyType
-from typing import Final
-
 from bayes_hybrid.likelihoods.base import Likelihood
+from bayes_hybrid.likelihoods.families import LIKELIHOODS
+from bayes_hybrid.likelihoods.huber import Huber
+from bayes_hybrid.likelihoods.laplace import Laplace
 from bayes_hybrid.likelihoods.normal import Normal
+from bayes_hybrid.likelihoods.pseudo_huber import PseudoHuber
+from bayes_hybrid.likelihoods.student_t import StudentT
 
-LIKELIHOODS: Final[MappingProxyType[str, type[Likelihood]]] = MappingProxyType({"normal": Normal})
-
-__all__ = ["LIKELIHOODS", "Likelihood", "Normal"]
+__all__ = ["LIKELIHOODS", "Huber", "Laplace", "Likelihood", "Normal", "PseudoHuber", "StudentT"]

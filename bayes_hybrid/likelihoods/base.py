@@ -7,6 +7,8 @@ from typing import ClassVar
 import pyro.distributions as dist
 from torch import Tensor
 
+from bayes_hybrid import checks
+from bayes_hybrid.errors import OptionError
 from bayes_hybrid.priors import LogNormalPrior
 
 
@@ -25,6 +27,21 @@ class Likelihood(abc.ABC):
     def shape(self) -> float | LogNormalPrior | None:
         """The shape's value, its prior where it is learned, or ``None`` without one."""
         return None if self.shape_name is None else getattr(self, self.shape_name)
+
+    def __post_init__(self) -> None:
+        """Check the shape: a positive number, or a prior."""
+        if self.shape_name is not None and not isinstance(self.shape, LogNormalPrior):
+            checks.positive_float(self.shape_name, getattr(self, self.shape_name))
+
+    def _shape(self, given: Tensor | None, like: Tensor) -> Tensor:
+        """The shape that came, or the option's own number."""
+        if given is not None:
+            return given
+        if not isinstance(self.shape, float | int):
+            raise OptionError(
+                f"{self.shape_name}: it has a prior and is learned; expected its value, got none"
+            )
+        return like.new_full((), self.shape)
 
     @abc.abstractmethod
     def __call__(

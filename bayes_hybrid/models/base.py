@@ -4,11 +4,12 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro.poutine.runtime import InferDict
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -215,7 +216,8 @@ class HybridModel(abc.ABC):
         prior = self.label_head.prior(self.num_regimes, x)
         if prior is None:
             return self.label_head.noise_free(self.num_regimes, x)
-        confusion: Tensor = pyro.sample("label_confusion", prior)
+        note = cast(InferDict, {"group": SiteGroup.HEADS})
+        confusion: Tensor = pyro.sample("label_confusion", prior, infer=note)
         return confusion.log()
 
     @staticmethod

@@ -112,6 +112,7 @@ class FakeFit:
     y: np.ndarray
     feature_names: tuple[str, ...] = ("dose",)
     target_name: str = "response"
+    output_names: tuple[str, ...] = ("response",)
     status: str = "The search for a better fit ended by its own rule after 900 steps."
     converged: bool = True
     seed: int = 0

@@ -74,7 +74,7 @@ def _equal(one, other):
 @pytest.mark.parametrize("model", [_LINE, _MIXTURE], ids=["line", "mixture"])
 def test_contract(model, refinement):
     x, y = _table(num_features=model.num_features)
-    done = fit(model, x, y, seed=3, options=_options(refinement=refinement), target_name="yield")
+    done = fit(model, x, y, seed=3, options=_options(refinement=refinement), output_names=["yield"])
     refined = refinement.mode == "always"
     assert done.method == ("svi+hmc" if refined else "svi")
     size = SiteTable.of(model, torch.zeros(1, model.num_features)).num_parameters

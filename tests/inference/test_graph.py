@@ -40,7 +40,9 @@ def _plain(joint, theta, x, y, row_weights, feature_weight):
     values = joint.table.constrain(theta)
     program = poutine.condition(joint.model.marginal, data=values)
     trace: Any = poutine.trace(program).get_trace(x, y)
-    total = (row_weights * trace.nodes["y"]["fn"].log_prob(y)).sum()
+    nodes = [trace.nodes[name] for name in trace.observation_nodes if name not in values]
+    rows = sum(node["fn"].log_prob(node["value"]) for node in nodes)
+    total = (row_weights * rows).sum()
     for site in joint.table.sites:
         free = theta[site.start : site.stop].reshape(site.free_shape)
         jacobian = site.transform.log_abs_det_jacobian(free, values[site.name]).sum()
@@ -77,6 +79,9 @@ _RECORDED = (
     "relu, deep",
     "mixture of 2, constant, constant",
     "mixture of 3, linear, constant",
+    "mixture of 3, 2 outputs, labels",
+    "relu, learned df",
+    "mixture of mixed families",
     pytest.param("mixture of 2, relu, input", marks=pytest.mark.slow),
 )
 
@@ -87,7 +92,7 @@ def test_recorded_equals_plain_pyro(name):
 
 
 def _assert_equals_plain_pyro(model):
-    x, y = zoo.rows()
+    x, y = zoo.rows(model=model)
     joint = LogJoint(model, x, batch=2)
     count = 3  # one and a half pieces
     theta = 0.5 * torch.randn(count, joint.table.num_parameters, dtype=torch.float64)
@@ -217,7 +222,7 @@ def test_table_is_invertible(name):
     torch.testing.assert_close(table.flatten(single), theta[0, 0], rtol=0, atol=1e-14)
     stops = [site.stop for site in table.sites]
     assert [site.start for site in table.sites] == [0, *stops[:-1]]
-    trace: Any = poutine.trace(model.regimes).get_trace(zoo.rows()[0])
+    trace: Any = poutine.trace(model.marginal).get_trace(zoo.rows()[0])
     for site in table.sites:
         assert values[site.name].shape == (2, 3, *site.shape)
         assert trace.nodes[site.name]["value"].shape == site.shape
@@ -227,7 +232,7 @@ def test_table_is_invertible(name):
         )
         if site.name.endswith(("scale", "width", "noise", "ratio")):
             assert positive, site.name
-    assert {site.name for site in table.sites} == set(trace.stochastic_nodes)
+    assert {site.name for site in table.sites} == set(trace.stochastic_nodes) - {"y", "rows"}
 
 
 def test_masks_split_the_flat_vector():
@@ -254,7 +259,7 @@ def test_evaluate_regimes_is_the_loop_over_draws(name):
     batched = evaluate_regimes(model, table, theta, x)
     for s in range(3):
         single = poutine.condition(model.regimes, data=table.constrain(theta[s]))(x)
-        for field in ("log_weights", "locations", "scales"):
+        for field in ("log_weights", "locations", "scales", "shapes"):
             torch.testing.assert_close(
                 getattr(batched, field)[s], getattr(single, field), rtol=1e-12, atol=1e-12
             )

@@ -38,8 +38,11 @@ def _values(model, x, seed=0):
     """Latent values from the prior."""
     with torch.random.fork_rng():
         pyro.set_rng_seed(seed)
-        trace = poutine.trace(model.regimes).get_trace(x)
-    return {name: trace.nodes[name]["value"].detach() for name in trace.stochastic_nodes}
+        trace = poutine.trace(model.marginal).get_trace(x)
+    nodes = {
+        name: trace.nodes[name] for name in trace.stochastic_nodes if name not in {"y", "rows"}
+    }
+    return {name: node["value"].detach() for name, node in nodes.items()}
 
 
 def _without_z(model, reading):
@@ -69,11 +72,13 @@ def test_roll_call():
 
 
 def test_shapes(model):
-    x, y = zoo.rows()
+    x, y = zoo.rows(model=model)
     size, num_regimes = len(x), model.num_regimes
+    outputs = () if model.num_outputs == 1 else (model.num_outputs,)
     regimes = model.regimes(x)
-    for field in (regimes.log_weights, regimes.locations, regimes.scales):
-        assert field.shape == (size, num_regimes)
+    assert regimes.log_weights.shape == (size, num_regimes)
+    for field in (regimes.locations, regimes.scales, regimes.shapes):
+        assert field.shape == (size, *outputs, num_regimes)
         assert field.dtype == x.dtype
     # Up to three float64 numbers below one.
     total = regimes.log_weights.exp().sum(-1)
@@ -83,16 +88,18 @@ def test_shapes(model):
     assert len(model.likelihoods) == num_regimes
     predictive = model.predictive(regimes)
     assert predictive.batch_shape == (size,)
-    assert predictive.log_responsibilities(y).shape == (size, num_regimes)
+    targets, _ = model.observed(y)
+    assert predictive.event_shape == outputs
+    assert predictive.log_responsibilities(targets).shape == (size, num_regimes)
     for reading in _READINGS:
         program = getattr(model, reading)
-        assert torch.equal(program(x, y), y)
-        assert program(x).shape == (size,)
-        assert program(x[:1]).shape == (1,)
+        torch.testing.assert_close(program(x, y), targets, rtol=0, atol=0, equal_nan=True)
+        assert program(x).shape == (size, *outputs)
+        assert program(x[:1]).shape == (1, *outputs)
 
 
 def test_sites_and_their_groups(model):
-    x, y = zoo.rows()
+    x, y = zoo.rows(model=model)
     trace = poutine.trace(model.marginal).get_trace(x, y)
     groups = {name: trace.nodes[name]["infer"].get("group") for name in _values(model, x)}
     assert all(isinstance(group, SiteGroup) for group in groups.values())
@@ -100,7 +107,9 @@ def test_sites_and_their_groups(model):
         assert group.is_feature == (".0." in name or ".1." in name or "gate.features" in name), name
     scopes = {name.split(".")[0] for name in groups}
     gate = {"gate"} if model.num_regimes > 1 else set()
-    assert scopes == {"noise", *model.regime_names, *gate}
+    learned = model.label_head is not None and model.label_head.noise == "learned"
+    labels = {"label_confusion"} if learned else set()
+    assert scopes == {"noise", *model.regime_names, *gate, *labels}
     others = poutine.trace(model.enumerated).get_trace(x, y)
     names = [n for n in others.nodes if others.nodes[n]["type"] == "sample"]
     mine = [n for n in trace.nodes if trace.nodes[n]["type"] == "sample"]
@@ -108,13 +117,13 @@ def test_sites_and_their_groups(model):
 
 
 def test_every_site_is_moved_by_the_data(model):
-    x, y = zoo.rows(size=40)
+    x, y = zoo.rows(size=40, model=model)
     values = {name: value.requires_grad_() for name, value in _values(model, x, seed=3).items()}
     conditioned = poutine.condition(model.marginal, data=values)
-    node: Any = poutine.trace(conditioned).get_trace(x, y).nodes["y"]
-    gradients = torch.autograd.grad(
-        node["fn"].log_prob(y).sum(), list(values.values()), materialize_grads=True
-    )
+    nodes: Any = poutine.trace(conditioned).get_trace(x, y).nodes
+    data = [nodes[name] for name in ("y", "label") if name in nodes]
+    total = sum(node["fn"].log_prob(node["value"]).sum() for node in data)
+    gradients = torch.autograd.grad(total, list(values.values()), materialize_grads=True)
     for name, gradient in zip(values, gradients, strict=True):
         assert bool(torch.isfinite(gradient).all()), name
         # The Gaussian smoothing of the identity is the identity, whatever its width.
@@ -126,7 +135,7 @@ def test_is_a_value(model):
     twin = eval(repr(model), {**vars(bayes_hybrid.models), **_option_classes()})
     assert twin == model
     assert hash(twin) == hash(model)
-    x, y = zoo.rows()
+    x, y = zoo.rows(model=model)
     values = _values(model, x)
     ours, theirs = (
         poutine.trace(poutine.condition(m.marginal, data=values)).get_trace(x, y).log_prob_sum()
@@ -145,7 +154,7 @@ def _option_classes():
 
 @pytest.mark.parametrize("reading", _READINGS)
 def test_runs_under_plain_svi(model, reading):
-    x, y = (part.float() for part in zoo.rows(size=12))
+    x, y = (part.float() for part in zoo.rows(size=12, model=model))
     guide = AutoNormal(_without_z(model, reading), init_scale=0.05)
     elbo = Trace_ELBO() if reading == "marginal" else TraceEnum_ELBO(max_plate_nesting=1)
     svi = SVI(getattr(model, reading), guide, Adam({"lr": 0.01}), loss=elbo)
@@ -167,7 +176,8 @@ def test_runs_under_plain_svi(model, reading):
 def test_predictive_draws_from_the_prior(model, reading):
     x, _ = zoo.rows()
     drawn = Predictive(getattr(model, reading), num_samples=4)(x)
-    assert drawn["y"].shape == (4, len(x))
+    outputs = () if model.num_outputs == 1 else (model.num_outputs,)
+    assert drawn["y"].shape == (4, len(x), *outputs)
     assert bool(torch.isfinite(drawn["y"]).all())
     for name, value in _values(model, x).items():
         # Pyro puts an axis of one for the plate that the parameters are not in.
@@ -182,19 +192,25 @@ def test_predictive_follows_given_draws(model):
     draws = [_values(model, x, seed) for seed in range(3)]
     stacked = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
     drawn = Predictive(model.marginal, posterior_samples=stacked)(x)
-    assert drawn["y"].shape == (3, len(x))
+    assert drawn["y"].shape[:2] == (3, len(x))
 
 
 @pytest.mark.parametrize("name", [n for n, m in zoo.MODELS.items() if m.num_regimes > 1])
 def test_infer_discrete_finds_the_most_probable_regime(name):
     model = zoo.MODELS[name]
-    x, y = zoo.rows(size=60)
+    x, y = zoo.rows(size=60, model=model)
     values = _values(model, x)
     conditioned = poutine.condition(model.enumerated, data=values)
     best = infer_discrete(conditioned, first_available_dim=-2, temperature=0)
     z = poutine.trace(best).get_trace(x, y).nodes["z"]["value"]
     regimes = poutine.condition(model.regimes, data=values)(x)
-    log_probs = model.predictive(regimes).log_responsibilities(y)
+    targets, labels = model.observed(y)
+    log_probs = model.predictive(regimes).log_responsibilities(targets)
+    if model.label_head is not None and labels is not None:
+        confusion = values.get("label_confusion", torch.eye(model.num_regimes))
+        known = ~torch.isnan(labels)
+        index = labels[known].long()
+        log_probs[known] += model.label_head.weight * confusion.log().T[index]
     assert torch.equal(z, log_probs.argmax(-1))
 
 

@@ -18,37 +18,60 @@ def model(request):
 
 def _values(model, x, seed=0):
     pyro.set_rng_seed(seed)
-    trace = poutine.trace(model.regimes).get_trace(x)
-    return {name: trace.nodes[name]["value"] for name in trace.stochastic_nodes}
+    trace = poutine.trace(model.marginal).get_trace(x)
+    return {
+        name: trace.nodes[name]["value"]
+        for name in trace.stochastic_nodes
+        if name not in {"y", "rows"}
+    }
 
 
 def _trace(model, values, *arguments):
     return poutine.trace(poutine.condition(model.marginal, data=values)).get_trace(*arguments)
 
 
+def _row(model, regimes, row, k, values, y):
+    """``log p(y | k)`` of one row and one regime, by a loop over its outputs, and its label's."""
+    targets, labels = model.observed(y)
+    targets = targets.reshape(len(y), -1)
+    locations, scales, shapes = (
+        field[row].reshape(-1, model.num_regimes)[:, k]
+        for field in (regimes.locations, regimes.scales, regimes.shapes)
+    )
+    total = torch.zeros(())
+    for q in range(model.num_outputs):
+        if not torch.isnan(targets[row, q]):
+            density = model.likelihoods[k](locations[q], scales[q], shapes[q])
+            total = total + density.log_prob(targets[row, q])
+    if labels is not None and not torch.isnan(labels[row]):
+        confusion = values.get("label_confusion", torch.eye(model.num_regimes))
+        total = total + model.label_head.weight * confusion[k, int(labels[row])].log()
+    return total
+
+
 def test_marginal_is_the_sum_over_regimes(model):
-    x, y = zoo.rows()
+    x, y = zoo.rows(model=model)
     values = _values(model, x)
     trace = _trace(model, values, x, y)
     regimes = poutine.condition(model.regimes, data=values)(x)
     total = torch.zeros(())
     for row in range(len(x)):
         terms = [
-            regimes.log_weights[row, k]
-            + torch.distributions.Normal(
-                regimes.locations[row, k], regimes.scales[row, k]
-            ).log_prob(y[row])
+            regimes.log_weights[row, k] + _row(model, regimes, row, k, values, y)
             for k in range(model.num_regimes)
         ]
         total = total + torch.stack(terms).logsumexp(0)
     trace.compute_log_prob()
     # Two orders of summation in float64.
-    torch.testing.assert_close(trace.nodes["y"]["log_prob_sum"], total, rtol=1e-12, atol=1e-12)
+    observed = sum(
+        trace.nodes[name]["log_prob_sum"] for name in ("y", "label") if name in trace.nodes
+    )
+    torch.testing.assert_close(observed, total, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("num_rows", [None, 63])
 def test_marginal_is_the_enumerated_model_summed_by_pyro(model, num_rows):
-    x, y = zoo.rows()
+    x, y = zoo.rows(model=model)
     values = _values(model, x)
     conditioned = poutine.condition(model.enumerated, data=values)
     # An empty guide leaves the log joint with z summed out; the parameters count as observed.
@@ -92,7 +115,7 @@ def test_enum_messenger_agrees_row_by_row():
 
 @pytest.mark.parametrize("size", [1, 4])
 def test_a_minibatch_counts_for_all_rows(model, size):
-    x, y = zoo.rows()
+    x, y = zoo.rows(model=model)
     values = _values(model, x)
     whole = _trace(model, values, x[:size], y[:size])
     scaled = _trace(model, values, x[:size], y[:size], len(x))

@@ -13,7 +13,9 @@ from bayes_hybrid.gates import (
     ReLUGate,
     ThresholdGate,
 )
-from bayes_hybrid.models import HybridMixture, HybridModel, Pathway, PathwayModel
+from bayes_hybrid.likelihoods import Huber, Laplace, PseudoHuber, StudentT
+from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
+from bayes_hybrid.priors import LogNormalPrior
 
 # Written out, not read from the package: a new member must be added here to be tested.
 KINDS: Final = ("gaussian", "relu", "linear", "relu_gates_gaussian", "gaussian_stabilizes_relu")
@@ -28,6 +30,7 @@ GATES: Final[dict[str, Gate]] = {
     "oblique": ObliqueGate(),
 }
 NUM_FEATURES: Final = 2
+_LEARNED: Final = LogNormalPrior(median=2.0, spread=0.5)
 
 
 def pathway(kind: str, **settings: object) -> Pathway:
@@ -39,9 +42,20 @@ def _single(**settings: object) -> PathwayModel:
     return PathwayModel(num_features=NUM_FEATURES, pathway=pathway(**settings))  # type: ignore[arg-type]
 
 
-def _mixture(kinds: tuple[str, ...], gate: str, noise: str) -> HybridMixture:
-    experts = tuple(pathway(kind, noise=noise) for kind in kinds)
-    return HybridMixture(num_features=NUM_FEATURES, experts=experts, gate=GATES[gate])
+def _mixture(
+    kinds: tuple[str, ...],
+    gate: str,
+    noise: str,
+    num_outputs: int = 1,
+    label_head: LabelHead | None = None,
+) -> HybridMixture:
+    return HybridMixture(
+        num_features=NUM_FEATURES,
+        experts=tuple(pathway(kind, noise=noise) for kind in kinds),
+        gate=GATES[gate],
+        num_outputs=num_outputs,
+        label_head=label_head,
+    )
 
 
 MODELS: Final[dict[str, HybridModel]] = {
@@ -59,11 +73,48 @@ MODELS: Final[dict[str, HybridModel]] = {
         for noise in NOISES
     },
     "mixture of combinations": _mixture(KINDS[2:], "relu", "input"),
+    "relu, learned df": _single(kind="relu", likelihood=StudentT(df=_LEARNED)),
+    "gaussian, laplace": _single(kind="gaussian", likelihood=Laplace()),
+    "mixture of mixed families": HybridMixture(
+        num_features=NUM_FEATURES,
+        experts=(
+            pathway("gaussian"),
+            pathway("relu", likelihood=Huber(threshold=_LEARNED)),
+            pathway("relu", likelihood=PseudoHuber(threshold=0.5)),
+        ),
+        gate=GATES["linear"],
+    ),
+    "relu, 3 outputs": PathwayModel(
+        num_features=NUM_FEATURES, pathway=pathway("relu"), num_outputs=3
+    ),
+    "mixture of 2, 3 outputs": _mixture(("gaussian", "relu"), "relu", "input", 3),
+    "mixture of 2, labels": _mixture(
+        ("gaussian", "relu"), "linear", "constant", label_head=LabelHead(noise="none")
+    ),
+    "mixture of 3, 2 outputs, labels": _mixture(
+        ("gaussian", "relu", "gaussian"), "constant", "constant", 2, LabelHead(weight=0.5)
+    ),
 }
 
 
-def rows(size: int = 9, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows of standardised size, in float64: ``x [size, 2]``, ``y [size]``."""
+def rows(
+    size: int = 9, seed: int = 0, model: HybridModel | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of standardised size, in float64: ``x [size, 2]``, ``y [size]`` or as the model has it.
+
+    Several outputs have one missing value in three; a model with a label head has labels on every
+    other row.
+    """
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(size, NUM_FEATURES, generator=generator, dtype=torch.float64)
-    return x, torch.randn(size, generator=generator, dtype=torch.float64)
+    if model is None or (model.num_outputs == 1 and model.label_head is None):
+        return x, torch.randn(size, generator=generator, dtype=torch.float64)
+    shape = (size, model.num_outputs)
+    y = torch.randn(shape, generator=generator, dtype=torch.float64)
+    if model.num_outputs > 1:
+        y[::3, 1] = torch.nan
+    if model.label_head is not None:
+        label = torch.randint(model.num_regimes, (size, 1), generator=generator).to(y)
+        label[1::2] = torch.nan
+        y = torch.cat([y, label], dim=-1)
+    return x, y

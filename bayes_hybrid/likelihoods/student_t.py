@@ -1,0 +1,36 @@
+"""Noise with heavy tails."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pyro.distributions as dist
+from torch import Tensor
+
+from bayes_hybrid.distributions import StudentT as StudentTDensity
+from bayes_hybrid.likelihoods.base import Likelihood
+from bayes_hybrid.priors import LogNormalPrior
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentT(Likelihood):
+    """``y ~ StudentT(df, location, scale)``: its tails fall like a power of ``|y|``.
+
+    ``scale`` is not the standard deviation, which is ``scale * sqrt(df / (df - 2))`` for df > 2.
+
+    Args:
+        df: degrees of freedom, a positive number, or a prior from which they are learned.
+
+    Example:
+        >>> import torch
+        >>> StudentT()(torch.tensor(0.0), torch.tensor(1.0)).variance
+        tensor(2.)
+    """
+
+    shape_name: ClassVar[str | None] = "df"
+    df: float | LogNormalPrior = 4.0
+
+    def __call__(
+        self, location: Tensor, scale: Tensor, shape: Tensor | None = None
+    ) -> dist.TorchDistribution:
+        """See :meth:`Likelihood.__call__`."""
+        return StudentTDensity(self._shape(shape, scale), location, scale)

@@ -1,0 +1,129 @@
+"""Cells of a benchmark, kept as they finish, and figures beside targets.
+
+A cell is a data set and a way to fit it.  Finished cells are kept as JSON lines, so a run that was
+stopped goes on where it was; each says by a hash which source of the package made it.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+
+import bayes_hybrid
+from bayes_hybrid import __version__
+
+Cell = dict[str, Any]
+Job = tuple[str, Callable[..., Cell], tuple[Any, ...]]
+
+
+def source_hash() -> str:
+    """Short hash of the package's source files, which tells code that was changed from code."""
+    digest = hashlib.sha256()
+    folder = Path(bayes_hybrid.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def machine_facts() -> dict[str, Any]:
+    """Where and with what the figures were made."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "bayes_hybrid": __version__,
+    }
+
+
+def run_cell(name: str, function: Callable[..., Cell], arguments: tuple[Any, ...]) -> Cell:
+    """One cell on one thread."""
+    torch.set_num_threads(1)
+    return {"name": name, "source": source_hash(), **function(*arguments)}
+
+
+def run_jobs(jobs: Iterable[Job], path: Path, num_jobs: int) -> dict[str, Cell]:
+    """Run every job that is not among the cells at ``path``, then return all of them, by name."""
+    done: dict[str, Cell] = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            cell = json.loads(line)
+            done[cell["name"]] = cell
+    todo = [job for job in jobs if job[0] not in done]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    results = Parallel(n_jobs=num_jobs, return_as="generator_unordered")(
+        delayed(run_cell)(*job) for job in todo
+    )
+    with path.open("a") as cache:
+        for count, cell in enumerate(results, start=1):
+            done[cell["name"]] = cell
+            print(json.dumps(cell), file=cache, flush=True)
+            print(f"{count}/{len(todo)} {cell['name']}", file=sys.stderr, flush=True)
+    return done
+
+
+class Figures:
+    """Means over cells, and the table of figures beside targets."""
+
+    def __init__(self, done: dict[str, Cell]) -> None:
+        self.done = done
+        self.rows: list[dict[str, Any]] = []
+
+    def values(self, prefix: str, suffix: str, kind: str, field: str) -> np.ndarray:
+        """One field of every cell ``prefix*suffix``, in the order of their names."""
+        names = sorted(n for n in self.done if n.startswith(prefix) and n.endswith(suffix))
+        return np.array([self.done[n][kind][field] for n in names])
+
+    def add(self, what: str, figure: float, low: float, high: float, error: float = 0.0) -> None:
+        """A figure whose target is the interval from ``low`` to ``high``."""
+        met = bool(low <= figure <= high)  # a figure that is not a number meets nothing
+        row = {"what": what, "figure": figure, "se": error, "low": low, "high": high}
+        self.rows.append({**row, "met": met})
+
+    def gap(self, what: str, values: np.ndarray, reference: np.ndarray, bound: float) -> None:
+        """Mean of ``values - reference``, cell by cell; at least ``bound`` is the target."""
+        if len(values) and len(values) == len(reference):
+            difference = values - reference
+            error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(values) > 1 else 0.0
+            self.add(what, float(difference.mean()), bound, np.inf, float(error))
+
+    def table(self) -> str:
+        """One line per figure."""
+        lines = ["| what | target | figure | met |", "|---|---|---|---|"]
+        for row in self.rows:
+            low, high = row["low"], row["high"]
+            target = f"{low:g} to {high:g}"
+            if not np.isfinite(high):
+                target = f"≥ {low:g}"
+            elif not np.isfinite(low):
+                target = f"≤ {high:g}"
+            error = f" ± {row['se']:.3f}" if row["se"] else ""
+            met = "yes" if row["met"] else "**no**"
+            if not np.isfinite(low) and not np.isfinite(high):
+                target, met = "", ""
+            lines.append(f"| {row['what']} | {target} | {row['figure']:.3f}{error} | {met} |")
+        return "\n".join(lines)
+
+    def write(self, path: Path) -> None:
+        """The figures, the machine and the sources of the cells, as JSON."""
+        sources = dict(Counter(cell.get("source", "unknown") for cell in self.done.values()))
+        # Infinite bounds, and figures that are not numbers, are no JSON.
+        rows = [
+            {
+                key: None if isinstance(value, float) and not np.isfinite(value) else value
+                for key, value in row.items()
+            }
+            for row in self.rows
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        machine = {**machine_facts(), "sources": sources}
+        path.write_text(json.dumps({"machine": machine, "figures": rows}, indent=1) + "\n")
