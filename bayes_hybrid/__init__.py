@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bayes_hybrid.errors import BayesHybridError
     from bayes_hybrid.estimator import HybridRegressor, load
-    from bayes_hybrid.gates import ConstantGate, LinearGate, ReLUGate
+    from bayes_hybrid.gates import (
+        ConstantGate,
+        LinearGate,
+        MonotoneGate,
+        ObliqueGate,
+        ReLUGate,
+        ThresholdGate,
+    )
     from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
     from bayes_hybrid.likelihoods import Huber, Laplace, Normal, PseudoHuber, StudentT
     from bayes_hybrid.models import LabelHead, Pathway
@@ -27,13 +34,16 @@ __all__ = [
     "Laplace",
     "LinearGate",
     "LogNormalPrior",
+    "MonotoneGate",
     "Normal",
+    "ObliqueGate",
     "Pathway",
     "Priors",
     "PseudoHuber",
     "ReLUGate",
     "Refinement",
     "StudentT",
+    "ThresholdGate",
     "Variational",
     "WarmStart",
     "load",
@@ -49,12 +59,15 @@ _HOMES = {
     "Laplace": "likelihoods",
     "LinearGate": "gates",
     "LogNormalPrior": "priors",
+    "MonotoneGate": "gates",
+    "ObliqueGate": "gates",
     "Normal": "likelihoods",
     "Pathway": "models",
     "Priors": "priors",
     "PseudoHuber": "likelihoods",
     "ReLUGate": "gates",
     "Refinement": "inference",
+    "ThresholdGate": "gates",
     "StudentT": "likelihoods",
     "Variational": "inference",
     "WarmStart": "inference",

@@ -110,8 +110,10 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
     Args:
         model: ``"mixture"``, or one pathway for all rows: ``"gaussian"``, ``"relu"``,
             ``"linear"``, ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
-        gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, or one of
-            :mod:`bayes_hybrid.gates`.
+        gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, ``"threshold"``,
+            ``"monotone"``, ``"oblique"``, or one of :mod:`bayes_hybrid.gates`, such as
+            ``ThresholdGate(feature="age")``.  With one of the last three the order of ``experts``
+            is that along the feature: the first expert belongs to its lowest values.
         likelihood: ``"normal"``, ``"student_t"``, ``"laplace"``, ``"huber"``, ``"pseudo_huber"``,
             or one of :mod:`bayes_hybrid.likelihoods`; a :class:`~bayes_hybrid.models.Pathway`
             among ``experts`` has its own.
@@ -413,6 +415,25 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         draws = checks.positive_int("num_draws", num_draws)
         return posterior.sample(_features(self, X), draws, resolve_seed(random_state))
 
+    def thresholds(self, prob: float = 0.9) -> pd.DataFrame:
+        """Where the regimes change, see :func:`bayes_hybrid.diagnostics.threshold_table`.
+
+        Args:
+            prob: probability inside the credible intervals, strictly between 0 and 1.
+
+        Returns:
+            A row for each boundary between neighbouring regimes: names of the two, feature,
+            posterior mean and sd of the threshold, its interval (``lower``, ``upper``), and the
+            width of the transition with its own, all in the feature's units.
+
+        Raises:
+            OptionError: the gate has no threshold, or ``prob`` is not strictly between 0 and 1.
+        """
+        from bayes_hybrid.diagnostics import threshold_table
+
+        self._posterior()
+        return threshold_table(self.fit_, prob=prob)
+
     def to_datatree(
         self,
         X_test: ArrayLike | pd.DataFrame | None = None,
@@ -561,7 +582,7 @@ def _build_model(
     return HybridMixture(
         num_features=num_features,
         experts=_experts(settings, num_features),
-        gate=_gate(settings),
+        gate=_gate(settings).resolved(num_features, _feature_names(settings) or ()),
         priors=priors,
         num_outputs=num_outputs,
         label_head=label_head if labelled else None,

@@ -23,9 +23,11 @@ from bayes_hybrid import (
     FitOptions,
     HybridRegressor,
     LinearGate,
+    MonotoneGate,
     Pathway,
     Priors,
     Refinement,
+    ThresholdGate,
     Variational,
     WarmStart,
     load,
@@ -38,7 +40,7 @@ from bayes_hybrid.estimator import (
     _build_model,
     _build_options,
 )
-from bayes_hybrid.gates import Gate
+from bayes_hybrid.gates import THRESHOLD_GATES, Gate
 from bayes_hybrid.models import HybridMixture, PathwayModel
 
 
@@ -283,6 +285,68 @@ def test_a_gate_of_ones_own_is_not_saved(fitted, tmp_path, table):
     with pytest.raises(OptionError, match="cannot be saved"):
         reg.save(tmp_path / "fit")
     assert list(tmp_path.iterdir()) == []
+
+
+THRESHOLDS = {
+    "threshold": ThresholdGate(feature="load"),
+    "monotone": MonotoneGate(feature=1, num_units=3),
+    "oblique": "oblique",
+}
+
+
+@pytest.mark.parametrize("name", THRESHOLD_GATES)
+def test_thresholds_survive_a_round_trip(name, table, tmp_path):
+    X, y = table
+    experts = (Pathway(kind="relu", num_units=3), Pathway(kind="relu", num_units=3))
+    settings = {"gate": THRESHOLDS[name], "experts": experts, "fit_options": tiny()}
+    reg = HybridRegressor(**settings, random_state=0).fit(X, y)
+    found = reg.thresholds(prob=0.8)
+    assert list(found[["below", "above"]].iloc[0]) == ["relu_1", "relu_2"]
+    assert (found["lower"] < found["upper"]).all()
+    if name == "oblique":
+        assert {"coefficient[hour]", "coefficient[load]"} <= set(found.columns)
+    else:
+        assert list(found["feature"]) == ["load"]
+    reg.save(tmp_path / "fit")
+    again = load(tmp_path / "fit")
+    pd.testing.assert_frame_equal(again.thresholds(prob=0.8), found)
+    assert again.gate == reg.gate
+    np.testing.assert_array_equal(again.predict(X), reg.predict(X))
+    with xr.open_datatree(tmp_path / "fit" / POSTERIOR_FILE, engine="h5netcdf") as tree:
+        draws = tree["posterior"]["threshold"]
+        assert draws.dims == ("chain", "draw", "boundary")
+        # Two orders of summation.
+        assert float(draws.mean()) == pytest.approx(found["mean"][0], rel=1e-12)
+
+
+def test_a_fit_without_thresholds_says_which_gates_have_them(fitted):
+    with pytest.raises(OptionError, match="'threshold', 'monotone', 'oblique'"):
+        fitted.thresholds()
+    with pytest.raises(NotFittedError):
+        clone(fitted).thresholds()
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        ("threshold", "2 columns, 'hour', 'load'; say which"),
+        ("monotone", "2 columns, 'hour', 'load'; say which"),
+        (ThresholdGate(feature="laod"), "feature must be one of 'hour', 'load'.*mean 'load'"),
+        (MonotoneGate(feature=2), "expected an index below 2"),
+    ],
+)
+def test_a_column_that_the_gate_cannot_read_is_refused(gate, message, table):
+    with pytest.raises(OptionError, match=message):
+        HybridRegressor(gate=gate, fit_options=tiny()).fit(*table)
+
+
+def test_a_gate_on_the_only_column_needs_no_name(table):
+    X, y = table
+    reg = HybridRegressor(gate="threshold", num_units=3, fit_options=tiny(), random_state=0)
+    assert list(reg.fit(X[["load"]], y).thresholds()["feature"]) == ["load"]
+    assert list(reg.fit(X[["load"]].to_numpy(), y).thresholds()["feature"]) == ["x0"]
+    with pytest.raises(OptionError, match="expected an index below 1"):
+        clone(reg).set_params(gate=ThresholdGate(feature="load")).fit(X[["load"]].to_numpy(), y)
 
 
 def test_saving_twice_needs_force(fitted, tmp_path):

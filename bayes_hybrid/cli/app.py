@@ -112,7 +112,17 @@ def fit(
             "gaussian_stabilizes_relu."
         ),
     ] = Settings.model,
-    gate: Annotated[str, typer.Option(help="relu, linear or constant.")] = Settings.gate,
+    gate: Annotated[
+        str,
+        typer.Option(
+            help="relu, linear or constant; or, with thresholds that are reported: threshold, "
+            "monotone, oblique."
+        ),
+    ] = Settings.gate,
+    gate_feature: Annotated[
+        str | None,
+        typer.Option(help="Column that the gate threshold or monotone reads, if there are more."),
+    ] = Settings.gate_feature,
     likelihood: Annotated[
         str, typer.Option(help="normal, student_t, laplace, huber or pseudo_huber.")
     ] = Settings.likelihood,
@@ -153,6 +163,7 @@ def fit(
         settings = Settings(
             model=model,
             gate=gate,
+            gate_feature=gate_feature,
             likelihood=likelihood,
             noise=noise,
             num_units=num_units,

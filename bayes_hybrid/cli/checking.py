@@ -7,7 +7,13 @@ import pandas as pd
 
 from bayes_hybrid.cli.console import findings_table, say, show, warn
 from bayes_hybrid.data import Standardizer, read_table, refuse_far, split_target
-from bayes_hybrid.diagnostics import Finding, diagnose, exit_code, verdict
+from bayes_hybrid.diagnostics import (
+    Finding,
+    diagnose,
+    exit_code,
+    threshold_sentences,
+    verdict,
+)
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import load
@@ -40,6 +46,8 @@ def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> i
         warn(findings)
     else:
         print_findings(findings)
+        for sentence in threshold_sentences(fit):
+            say(sentence)
     return exit_code(findings)
 
 

@@ -4,6 +4,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor
+from bayes_hybrid.gates import FEATURE_GATES, Gate
 from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
 from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.random import SEED_LIMIT
@@ -39,7 +40,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     quick = {"fit_options": _quick_options(settings)}
     return HybridRegressor(
         model=settings.model,
-        gate=settings.gate,
+        gate=_gate(settings),
         likelihood=settings.likelihood,
         noise=settings.noise,
         num_units=4 if settings.quick and num_units == "auto" else num_units,
@@ -47,6 +48,17 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         random_state=settings.seed,
         **(quick if settings.quick else shorthands),
     )
+
+
+def _gate(settings: Settings) -> str | Gate:
+    if settings.gate_feature is None:
+        return settings.gate
+    if settings.gate not in FEATURE_GATES:
+        raise OptionError(
+            f"--gate-feature goes with --gate {' or '.join(FEATURE_GATES)}; "
+            f"got --gate {settings.gate}"
+        )
+    return FEATURE_GATES[settings.gate](feature=settings.gate_feature)
 
 
 def _num_units(text: str) -> int | str:

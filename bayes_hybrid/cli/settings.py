@@ -15,6 +15,7 @@ class Settings:
     Attributes:
         model: ``"mixture"`` or the kind of a single pathway.
         gate: name of the gate.
+        gate_feature: column that a gate on one feature reads; ``None`` for the only one.
         likelihood: name of the likelihood.
         noise: ``"input"`` or ``"constant"``.
         num_units: hidden units of each pathway, or ``"auto"``.
@@ -28,6 +29,7 @@ class Settings:
 
     model: str = "mixture"
     gate: str = "relu"
+    gate_feature: str | None = None
     likelihood: str = "normal"
     noise: str = "input"
     num_units: str = "auto"

@@ -22,12 +22,13 @@ from bayes_hybrid.diagnostics.evaluation import (
 )
 from bayes_hybrid.diagnostics.gate import regime_distance
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.diagnostics.thresholds import boundary_names
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["to_datatree"]
 
 _SAMPLE_DIMS: Final = ("chain", "draw")
-_DIMS: Final = (*_SAMPLE_DIMS, "obs", "regime", "feature", "output")
+_DIMS: Final = (*_SAMPLE_DIMS, "obs", "regime", "feature", "boundary", "output")
 
 
 def to_datatree(
@@ -45,7 +46,8 @@ def to_datatree(
     =============================  ===============================================================
     ``posterior``                  ``usage[regime]`` and ``log_lik``, which do not depend on how
                                    hidden units are numbered and on which r-hat should be read;
-                                   then the model's sites, in standardised units
+                                   of a gate with thresholds also ``threshold[boundary]``, in the
+                                   feature's units; then the model's sites, in standardised units
     ``posterior_fixed``            those of them with an element that does not move within a
                                    chain, such as features held at their mode, or the usage of a
                                    regime that is exactly 0: r-hat and ESS are not defined there
@@ -127,11 +129,13 @@ def _posterior(
 ) -> dict[str, xr.Dataset]:
     """The groups ``posterior`` and, where needed, ``posterior_fixed``."""
     summaries = {"usage": evaluation.usage, "log_lik": evaluation.log_likelihood.sum(axis=-1)}
+    if fit.posterior.thresholds is not None:
+        summaries["threshold"] = fit.posterior.thresholds.location
     sites = {name.replace("/", "_"): draws for name, draws in fit.posterior.sites.items()}
     clash = sorted(summaries.keys() & sites)
     if clash or len(sites) < len(fit.posterior.sites):
         raise ValueError(f"site names must be distinct and none of {[*summaries]}; got {[*sites]}")
-    dims = {"usage": ["regime"], "log_lik": []} | {
+    dims = {"usage": ["regime"], "log_lik": [], "threshold": ["boundary"]} | {
         name: [f"{name}_dim_{axis}" for axis in range(draws.ndim - 2)]
         for name, draws in sites.items()
     }
@@ -191,6 +195,7 @@ def _coords(fit: FitLike, rows: NDArray[np.intp]) -> dict[str, Any]:
         "obs": rows,
         "regime": list(fit.posterior.regime_names),
         "feature": list(fit.feature_names),
+        "boundary": boundary_names(fit),
         "output": list(fit.output_names),
     }
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from bayes_hybrid.distributions import Outputs, RegimeMixture, chosen
+from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
 
@@ -131,6 +132,15 @@ class HybridModel(abc.ABC):
         """
         del order  # no two regimes are exchangeable
         return dict(values)
+
+    def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries | None:
+        """Where the regimes change, or ``None`` where no parameter says it.
+
+        Args:
+            values: constrained values of all sites, by name, of any number of draws.
+        """
+        del values
+        return None
 
     @property
     def num_regimes(self) -> int:
