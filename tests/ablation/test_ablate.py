@@ -1,0 +1,455 @@
+"""The comparison: pairs, figures, failures, and that the folder is gone on from."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from typing import Any, cast
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from arviz_stats.loo import loo
+from joblib.parallel import ThreadingBackend
+from sklearn.base import clone
+from sklearn.model_selection import RepeatedKFold
+
+from bayes_hybrid import HybridRegressor, ablate
+from bayes_hybrid.ablation import Variant, cells
+from bayes_hybrid.ablation.result import corrected_error
+from bayes_hybrid.ablation.running import outcomes
+from bayes_hybrid.errors import DataError, DataTypeError, FitError, OptionError, OutputExistsError
+from bayes_hybrid.gates import LinearGate
+from bayes_hybrid.random import spawn_seeds
+from tests.ablation.conftest import BASE, BROKEN, OPTIONS, PLAN, RELU, make_rows
+
+SECONDS = 120
+
+
+def again(folder, *rows, **options):
+    given = {"base": BASE, "variants": [RELU, BROKEN], "folder": folder} | PLAN | options
+    return ablate(*(rows or make_rows()), **given)
+
+
+def figures(result):
+    """The table without what a clock says."""
+    return result.table.drop(columns="seconds")
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """The variants' models, as they are fitted."""
+    fitted, fit = [], HybridRegressor.fit
+
+    def watched(self, X, y):
+        fitted.append((self.model, self.random_state, len(X)))
+        return fit(self, X, y)
+
+    monkeypatch.setattr(HybridRegressor, "fit", watched)
+    return fitted
+
+
+# What is measured
+
+
+def test_a_cell_is_a_fit_to_the_other_rows(shared):
+    _, result = shared
+    X, y = make_rows()
+    split_seed, _, first_seed, _ = spawn_seeds(0, 4)
+    train, test = next(RepeatedKFold(n_splits=2, n_repeats=1, random_state=split_seed).split(X))
+    for name, model in (("base", "gaussian"), ("relu", "relu")):
+        reg = clone(BASE).set_params(model=model, random_state=first_seed).fit(X[train], y[train])
+        chosen = (result.rows["variant"] == name) & (result.rows["fold"] == 0)
+        rows = result.rows[chosen]
+        assert rows["row"].tolist() == test.tolist()
+        np.testing.assert_array_equal(rows["log_density"], reg.log_density(X[test], y[test]))
+        cell = result.cells.query("variant == @name and fold == 0").iloc[0]
+        low, high = reg.predict_interval(X[test]).T
+        assert cell["log_density"] == rows["log_density"].mean()
+        assert cell["coverage"] == ((low <= y[test]) & (y[test] <= high)).mean()
+        assert cell["rmse"] == np.sqrt(np.mean((reg.predict(X[test]) - y[test]) ** 2))
+        findings = reg.diagnose(X[test], y[test])
+        assert cell["num_flagged"] == sum(finding.severity != "ok" for finding in findings)
+        assert cell["status"] == reg.fit_.status
+
+
+def test_pairs_share_rows_and_seeds_and_every_row_is_held_out_once(shared, fits):
+    _, result = shared
+    rows = result.rows.pivot(index="row", columns="variant", values="fold")
+    assert (rows["base"] == rows["relu"]).all()
+    assert rows.index.tolist() == list(range(30))
+    ablate(*make_rows(), base=BASE, variants=[RELU], **PLAN)
+    assert len({seed for _, seed, _ in fits}) == 3
+    assert {fit[1:] for fit in fits if fit[0] == "gaussian"} == {
+        fit[1:] for fit in fits if fit[0] == "relu"
+    }
+
+
+def test_the_table_is_the_mean_of_the_pairs(shared):
+    _, result = shared
+    base, relu = (result.cells.query("variant == @name and fold >= 0") for name in ("base", "relu"))
+    line = result.table.set_index("variant").loc["relu"]
+    for score in ("log_density", "rmse"):
+        pairs = relu[score].to_numpy() - base[score].to_numpy()
+        assert line[f"{score}_diff"] == pytest.approx(pairs.mean(), rel=1e-12)
+        # Two folds of equal size, J = 2 and n_test / n_train = 1: (1/2 + 1) s^2.
+        expected = np.sqrt(1.5 * pairs.var(ddof=1))
+        assert line[f"{score}_se"] == pytest.approx(expected, rel=1e-12)
+    first = result.table.iloc[0]
+    assert (first["variant"], first["log_density_diff"], first["elpd_diff"]) == ("base", 0.0, 0.0)
+
+
+def test_the_corrected_error_has_the_right_size_where_the_theory_holds():
+    # Differences with variance 1 and correlation 1/5 between any two, as Nadeau and Bengio take
+    # five folds to be: their rule has the mean's variance in expectation, 1/J + (J-1)/J/5, when
+    # test to train is rho / (1 - rho) = 1/4.
+    rng, num_cells, rho = np.random.default_rng(0), 10, 0.2
+    common = rng.normal(size=(20_000, 1)) * np.sqrt(rho)
+    draws = common + rng.normal(size=(20_000, num_cells)) * np.sqrt(1.0 - rho)
+    estimated = np.mean([corrected_error(draw, 0.25) ** 2 for draw in draws])
+    # The relative standard error of the mean of 20,000 scaled chi-squares of 9 degrees is 0.33%:
+    # four of them, a false alarm once in 16,000 seeds.
+    assert estimated == pytest.approx((1.0 - rho) * (0.1 + 0.25), rel=0.0134)
+    assert draws.mean(axis=1).var() == pytest.approx(estimated, rel=0.05)
+    assert np.isnan(corrected_error(np.array([1.0]), 0.25))
+
+
+def test_leave_one_out_is_arviz_own(shared):
+    _, result = shared
+    X, y = make_rows()
+    _, full_seed = spawn_seeds(0, 2)
+    line = result.table.set_index("variant").loc["relu"]
+    reg = clone(BASE).set_params(model="relu", random_state=full_seed).fit(X, y)
+    with pytest.warns(UserWarning, match="Pareto"):
+        data = loo(reg.to_datatree(), pointwise=True)
+    # Kept in float32; and the length of the tail follows summaries instead of all sites.
+    assert line["elpd_loo"] == pytest.approx(float(data.elpd), rel=1e-3)
+    # The same difference and error as in ArviZ's table, whose order and rounding differ by version.
+    arviz = result.comparison
+    worse = arviz.index[-1]
+    np.testing.assert_allclose(
+        abs(result.table.set_index("variant").loc["relu", ["elpd_diff", "dse"]].astype(float)),
+        abs(arviz.loc[worse, ["elpd_diff", "dse"]].astype(float)),
+        rtol=0.05,
+    )
+    assert set(arviz.index) == {"base", "relu"}
+    assert 0.0 <= line["bad_k"] <= 1.0
+
+
+# Failures
+
+
+def test_a_variant_that_cannot_be_fitted_has_failed_cells(shared):
+    _, result = shared
+    line = result.table.set_index("variant").loc["broken"]
+    assert line["failed_cells"] == 3
+    assert line.drop("failed_cells").isna().all()
+    failures = result.cells.query("variant == 'broken'")["failure"]
+    assert failures.str.startswith("OptionError: smoothing must be one of").all()
+    assert any(note.startswith("broken: 3 of 3 cells failed") for note in result.notes)
+    assert result.table["failed_cells"].tolist() == [0, 0, 3]
+
+
+def test_pairs_without_one_half_are_left_out(monkeypatch):
+    fit = HybridRegressor.fit
+
+    def fails_once(self, X, y):
+        if self.model == "relu" and len(X) == 15 and self.random_state == spawn_seeds(0, 3)[2]:
+            raise FitError("planted")
+        return fit(self, X, y)
+
+    monkeypatch.setattr(HybridRegressor, "fit", fails_once)
+    result = ablate(*make_rows(), base=BASE, variants=[RELU], **PLAN)
+    line = result.table.set_index("variant").loc["relu"]
+    base, relu = (result.cells.query("variant == @name and fold == 1") for name in ("base", "relu"))
+    assert line["log_density_diff"] == relu["log_density"].iloc[0] - base["log_density"].iloc[0]
+    assert np.isnan(line["log_density_se"])
+    assert line["failed_cells"] == 1
+
+
+def test_nothing_but_failures_is_an_error(monkeypatch):
+    def fails(self, X, y):
+        raise MemoryError("planted")
+
+    monkeypatch.setattr(HybridRegressor, "fit", fails)
+    with pytest.raises(
+        FitError, match="every one of the 6 cells failed; base: MemoryError: planted"
+    ):
+        ablate(*make_rows(), base=BASE, variants=[RELU], **PLAN)
+
+
+def test_a_density_that_is_not_finite_is_a_failure(monkeypatch):
+    monkeypatch.setattr(HybridRegressor, "log_density", lambda self, X, y: np.full(len(y), -np.inf))
+    result = ablate(*make_rows(), base=BASE, variants=[], **PLAN)
+    assert result.table["failed_cells"].tolist() == [2]
+    assert result.cells["failure"].str.contains("held-out row is not finite").sum() == 2
+    assert "The base failed in every fold, so there are no differences to it." in result.notes
+
+
+def test_too_few_draws_for_leave_one_out_fail_that_cell_only():
+    few = replace(OPTIONS, variational=replace(OPTIONS.variational, num_draws=12))
+    base = clone(BASE).set_params(fit_options=few)
+    result = ablate(*make_rows(), base=base, variants=[], **PLAN)
+    assert result.cells["failure"].tolist() == [
+        "ValueError: leave-one-out needs 25 draws; there are 24",
+        "",
+        "",
+    ]
+    assert result.table["log_density"].notna().all()
+
+
+# The folder
+
+
+def test_a_second_run_fits_nothing_and_gives_the_same(shared, fits):
+    folder, result = shared
+    repeated = again(folder)
+    assert fits == []
+    pd.testing.assert_frame_equal(repeated.table, result.table)
+    pd.testing.assert_frame_equal(repeated.cells, result.cells)
+    pd.testing.assert_frame_equal(repeated.rows, result.rows)
+
+
+def test_more_variants_and_repeats_compute_only_what_is_missing(shared, fits, tmp_path):
+    again(tmp_path / "new", variants=[RELU])
+    fits.clear()
+    again(tmp_path / "new", variants=[RELU], num_repeats=2)
+    assert [(model, rows) for model, _, rows in fits] == [("gaussian", 15), ("relu", 15)] * 2
+    fits.clear()
+    # Twice the same model under two names is one model.
+    again(tmp_path / "new", variants=[Variant("other", {"model": "relu"})])
+    assert fits == []
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        (".json", b'{"key": "'),
+        (".json", b"[]"),
+        (".json", b"\xff"),
+        (".npz", b"PK\x03"),
+        (".npz", None),
+    ],
+)
+def test_a_damaged_cell_is_computed_again(shared, fits, tmp_path, suffix, content):
+    folder = copied(shared[0], tmp_path)
+    path = sorted((folder / "cells").glob(f"*{suffix}"))[0]
+    before = path.read_bytes()
+    path.unlink() if content is None else path.write_bytes(content)
+    named = path.with_suffix(".json").name
+    with pytest.warns(UserWarning, match=f"{named} cannot be read .* computed again"):
+        result = again(folder)
+    assert len(fits) == 1
+    pd.testing.assert_frame_equal(figures(result), figures(shared[1]))
+    if suffix == ".npz":
+        assert path.read_bytes() == before
+
+
+def test_a_cell_of_another_key_is_not_taken(shared, fits, tmp_path):
+    folder = copied(shared[0], tmp_path)
+    first, second = sorted((folder / "cells").glob("*.json"))[:2]
+    first.write_bytes(second.read_bytes())
+    with pytest.warns(UserWarning, match="of another cell"):
+        again(folder)
+    assert len(fits) == 1
+
+
+def copied(folder, tmp_path):
+    copy = tmp_path / "copy"
+    (copy / "cells").mkdir(parents=True)
+    for path in folder.rglob("*.*"):
+        if path.is_file():
+            (copy / path.relative_to(folder)).write_bytes(path.read_bytes())
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        (make_rows(seed=1), {}, "data other than now"),
+        ((), {"base": clone(BASE).set_params(depth=2)}, "settings of the base other than now"),
+        ((), {"base": clone(BASE).set_params(random_state=1)}, "a seed other than now"),
+        ((), {"num_folds": 3}, "a number of folds other than now"),
+    ],
+)
+def test_a_folder_of_another_ablation_is_refused(shared, fits, rows, options, message):
+    with pytest.raises(OutputExistsError, match=message):
+        again(shared[0], *rows, **options)
+    assert fits == []
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(OutputExistsError, match="something other than an ablation"):
+        again(tmp_path)
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_it_goes_on(shared, tmp_path, fits):
+    # SIGKILL leaves no time to tidy up.
+    folder = tmp_path / "killed"
+    code = (
+        "import sys; from tests.ablation.conftest import *;"
+        "ablate(*make_rows(), base=BASE, variants=[RELU, BROKEN], folder=sys.argv[1], **PLAN)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder)])
+    deadline = time.monotonic() + SECONDS
+    while len(list(folder.glob("cells/*.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = [json.loads(path.read_text()) for path in folder.glob("cells/*.json")]
+    assert 2 <= len(done) < 9
+    result = again(folder)
+    whole = sum(record["failure"] == "" for record in done)
+    broken = sum(record["variant"] == "broken" for record in done)
+    assert len(fits) == 9 - whole - broken
+    pd.testing.assert_frame_equal(figures(result), figures(shared[1]))
+
+
+# Side by side
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_two_at_a_time_give_the_same(shared, backend):
+    threads = torch.get_num_threads()
+    with joblib.parallel_config(backend, n_jobs=2):
+        result = again(None)
+    pd.testing.assert_frame_equal(figures(result), figures(shared[1]))
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_same(shared, tmp_path):
+    from dask.distributed import Client, LocalCluster
+
+    cluster = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
+    with (
+        LocalCluster(**cluster, dashboard_address=None) as workers,
+        Client(workers),
+        joblib.parallel_config("dask"),
+    ):
+        result = again(tmp_path / "dask")
+    pd.testing.assert_frame_equal(figures(result), figures(shared[1]))
+    assert len(list(tmp_path.glob("dask/cells/*.json"))) == 9
+
+
+class Coarse(ThreadingBackend):  # type: ignore[misc] # (ships no types)
+    """Hands over all results at once, as Ray's does."""
+
+    supports_return_generator = False
+
+
+@pytest.mark.parametrize(
+    ("backend", "at_once", "most"),
+    [("sequential", 1, 1), ("threading", 2, 6), (Coarse(), 2, 2)],
+)
+def test_outcomes_come_one_by_one_or_a_few_at_a_time(monkeypatch, backend, at_once, most):
+    started = []
+
+    def stand_in(cell, x, y, *, one_thread):
+        started.append(cell)
+        return cell, one_thread
+
+    monkeypatch.setattr("bayes_hybrid.ablation.running.run_cell", stand_in)
+    tasks: Any = [*"abcdef"]
+    with joblib.parallel_config(backend, n_jobs=2):
+        stream = outcomes(tasks, np.zeros((2, 1)), np.zeros(2), None)
+        found: dict[Any, Any] = dict([next(stream)])
+        assert len(started) <= most
+        found |= dict(stream)
+    assert found == {task: (task, at_once > 1) for task in tasks}
+
+
+def test_one_thread_inside_and_as_before_outside(monkeypatch):
+    seen = []
+    monkeypatch.setattr(cells, "_measured", lambda *_: seen.append(torch.get_num_threads()))
+    before, nothing = torch.get_num_threads(), cast(Any, None)
+    try:
+        torch.set_num_threads(2)
+        for one_thread in (True, False):
+            cells.run_cell(nothing, nothing, nothing, one_thread=one_thread)
+        assert (seen, torch.get_num_threads()) == ([1, 2], 2)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_progress_counts_the_cells(shared):
+    heard = []
+    base = clone(BASE).set_params(progress=lambda *stage: heard.append(stage))
+    again(shared[0], base=base)
+    assert heard == [("cells", 9, 9)]
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_folds": 1}, "num_folds must be an integer >= 2"),
+        ({"num_repeats": 0}, "num_repeats must be an integer >= 1"),
+        ({"n_jobs": 0}, "n_jobs must be"),
+        ({"n_jobs": "two"}, "n_jobs must be"),
+        ({"only": ["rellu"]}, "did you mean 'relu'"),
+        ({"base": "relu"}, "base must be a HybridRegressor"),
+        ({"base": HybridRegressor(gate="rellu")}, "did you mean 'relu'"),
+        ({"variants": ["relu"]}, "a variant must be a Variant"),
+        ({"variants": [RELU, RELU]}, "'relu' 2 times"),
+        ({"variants": [Variant("base", {"depth": 2})]}, "'base' is the base as it is"),
+        ({"base": clone(BASE).set_params(random_state=None), "folder": "out"}, "random_state"),
+    ],
+)
+def test_bad_options_are_refused(fits, options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OptionError, match=message):
+        ablate(*make_rows(), **({"base": BASE, "variants": [RELU]} | options))
+    assert (fits, os.listdir(tmp_path)) == ([], [])
+
+
+def test_a_setting_of_ones_own_cannot_be_kept(tmp_path):
+    class Own(LinearGate):
+        """Stands for a gate that this package has never heard of."""
+
+    mine = Variant("mine", {"model": "mixture", "gate": Own()})
+    with pytest.raises(OptionError, match="cannot be saved"):
+        again(tmp_path / "out", variants=[mine])
+
+
+def test_bad_rows_are_refused(fits):
+    X, y = make_rows()
+    with pytest.raises(DataError, match="NaN"):
+        ablate(np.where(X > 1.0, np.nan, X), y, base=BASE)
+    with pytest.raises(DataTypeError, match="text"):
+        ablate(X.astype(str), y, base=BASE)
+    with pytest.raises(DataError, match="3 rows are too few for 2 folds"):
+        ablate(X[:3], y[:3], base=BASE, num_folds=2)
+    with pytest.raises(DataError, match="too few for 31 folds"):
+        ablate(X, y, base=BASE, num_folds=31)
+    assert fits == []
+
+
+# The plot
+
+
+def test_the_plot_has_the_differences(shared, tmp_path):
+    _, result = shared
+    figure = result.plot()
+    figure.savefig(tmp_path / "plot.png")
+    folds, loo_axes = figure.axes
+    assert [label.get_text() for label in folds.get_yticklabels()] == ["relu", "broken"]
+    line = result.table.set_index("variant").loc["relu"]
+    for axes, column in ((folds, "log_density_diff"), (loo_axes, "elpd_diff")):
+        points = np.concatenate([drawn[0].get_xdata() for drawn in axes.containers])
+        assert np.isclose(points, line[column]).any()
+    # Hollow where k-hats are bad, as the legend says.
+    reliable = result.table.assign(bad_k=0.0)
+    assert figure.legends
+    assert not replace(result, table=reliable).plot().legends
