@@ -37,7 +37,7 @@ def test_the_folder_and_what_is_printed(folder):
     page = (folder / "out" / "ablation.md").read_text()
     assert page.startswith("# What each part is worth\n\nresponse from dose, other: 40 rows")
     printed = (folder / "stdout").read_text()
-    difference, error = table.loc[1, ["log_density_diff", "log_density_se"]].astype(float)
+    difference, error = table["log_density_diff"].iloc[1], table["log_density_se"].iloc[1]
     for text in (page, printed):
         assert f"{difference:+.3f} ± {error:.3f}" in text
         assert f"- relu: {_judged(difference, error)}" in f"- {text}".replace("\n", "\n- ")
