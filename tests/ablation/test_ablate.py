@@ -379,11 +379,34 @@ def test_one_thread_inside_and_as_before_outside(monkeypatch):
         torch.set_num_threads(before)
 
 
-def test_progress_counts_the_cells(shared):
+def test_progress_counts_the_cells(shared, tmp_path):
     heard = []
     base = clone(BASE).set_params(progress=lambda *stage: heard.append(stage))
     again(shared[0], base=base)
     assert heard == [("cells", 9, 9)]
+    heard.clear()
+    # Of the six, the base's are there.
+    folder = copied(shared[0], tmp_path)
+    for path in folder.glob("cells/*.json"):
+        if json.loads(path.read_text())["variant"] == "relu":
+            path.unlink()
+    again(folder, base=base, variants=[RELU])
+    assert heard == [("cells", done, 6) for done in (3, 4, 5, 6)]
+
+
+def test_everything_that_determines_a_cell_is_in_its_key():
+    test = np.array([0, 1])
+    cell = cells.Cell(variant="base", repeat=0, fold=0, estimator=clone(BASE), test=test)
+    others = [
+        replace(cell, estimator=clone(BASE).set_params(random_state=1)),
+        replace(cell, estimator=clone(BASE).set_params(depth=2)),
+        replace(cell, test=np.array([0, 2])),
+    ]
+    keys = [cell.key("data"), cell.key("other"), *(other.key("data") for other in others)]
+    assert len(set(keys)) == 5
+    # Neither a name nor a progress bar makes another fit.
+    same = replace(cell, variant="again", estimator=clone(BASE).set_params(progress=False))
+    assert same.key("data") == keys[0]
 
 
 # Bad input
