@@ -101,6 +101,10 @@ def ablate(
     check_jobs(n_jobs)
     selected = _selected(base, variants, only)
     x, target = training_rows(clone(base), X, y)
+    if target.ndim > 1:
+        raise DataError(
+            f"y has {target.shape[1]} outputs; expected one, [N]: compare variants for each output"
+        )
     build_model(base, x.shape[1])  # a base that cannot be is not a hundred failed cells
     if folder is not None and not isinstance(base.random_state, int | np.integer):
         raise OptionError(

@@ -139,8 +139,8 @@ def applied(base: HybridRegressor, variant: Variant) -> HybridRegressor:
 def _models(base: HybridRegressor) -> list[Variant]:
     """Every pathway alone, and the mixture."""
     default = HybridRegressor()
-    # A single pathway has no use for a gate or experts, and refuses them.
-    alone = {"gate": default.gate, "experts": default.experts}
+    # A single pathway has no use for these, and refuses them.
+    alone = {name: getattr(default, name) for name in ("gate", "experts", "label_head")}
     mixture = [] if base.model == "mixture" else [Variant("mixture", {"model": "mixture"})]
     return [Variant(kind, {"model": kind} | alone) for kind in COMBINATIONS] + mixture
 

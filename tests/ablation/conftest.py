@@ -33,3 +33,26 @@ def shared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ablations") / "shared"
     variants = [RELU, BROKEN]
     return folder, ablate(*make_rows(), base=BASE, variants=variants, folder=folder, **PLAN)
+
+
+def again(folder, *rows, **options):
+    given = {"base": BASE, "variants": [RELU, BROKEN], "folder": folder} | PLAN | options
+    return ablate(*(rows or make_rows()), **given)
+
+
+def figures(result):
+    """The table without what a clock says."""
+    return result.table.drop(columns="seconds")
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """The variants' models, as they are fitted."""
+    fitted, fit = [], HybridRegressor.fit
+
+    def watched(self, X, y):
+        fitted.append((self.model, self.random_state, len(X)))
+        return fit(self, X, y)
+
+    monkeypatch.setattr(HybridRegressor, "fit", watched)
+    return fitted

@@ -1,58 +1,21 @@
-"""The comparison: pairs, figures, failures, and that the folder is gone on from."""
+"""The comparison: pairs, figures, failures, what is refused, and the plot."""
 
-import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from typing import Any, cast
 
-import joblib
 import numpy as np
-import pandas as pd
 import pytest
-import torch
 from arviz_stats.loo import loo
-from joblib.parallel import ThreadingBackend
 from sklearn.base import clone
 from sklearn.model_selection import RepeatedKFold
 
 from bayes_hybrid import HybridRegressor, ablate
-from bayes_hybrid.ablation import Variant, cells
+from bayes_hybrid.ablation import Variant
 from bayes_hybrid.ablation.result import corrected_error
-from bayes_hybrid.ablation.running import outcomes
-from bayes_hybrid.errors import DataError, DataTypeError, FitError, OptionError, OutputExistsError
+from bayes_hybrid.errors import DataError, DataTypeError, FitError, OptionError
 from bayes_hybrid.gates import LinearGate
 from bayes_hybrid.random import spawn_seeds
-from tests.ablation.conftest import BASE, BROKEN, OPTIONS, PLAN, RELU, make_rows
-
-SECONDS = 120
-
-
-def again(folder, *rows, **options):
-    given = {"base": BASE, "variants": [RELU, BROKEN], "folder": folder} | PLAN | options
-    return ablate(*(rows or make_rows()), **given)
-
-
-def figures(result):
-    """The table without what a clock says."""
-    return result.table.drop(columns="seconds")
-
-
-@pytest.fixture
-def fits(monkeypatch):
-    """The variants' models, as they are fitted."""
-    fitted, fit = [], HybridRegressor.fit
-
-    def watched(self, X, y):
-        fitted.append((self.model, self.random_state, len(X)))
-        return fit(self, X, y)
-
-    monkeypatch.setattr(HybridRegressor, "fit", watched)
-    return fitted
-
+from tests.ablation.conftest import BASE, OPTIONS, PLAN, RELU, again, make_rows
 
 # What is measured
 
@@ -201,214 +164,6 @@ def test_too_few_draws_for_leave_one_out_fail_that_cell_only():
     assert result.table["log_density"].notna().all()
 
 
-# The folder
-
-
-def test_a_second_run_fits_nothing_and_gives_the_same(shared, fits):
-    folder, result = shared
-    repeated = again(folder)
-    assert fits == []
-    pd.testing.assert_frame_equal(repeated.table, result.table)
-    pd.testing.assert_frame_equal(repeated.cells, result.cells)
-    pd.testing.assert_frame_equal(repeated.rows, result.rows)
-
-
-def test_more_variants_and_repeats_compute_only_what_is_missing(shared, fits, tmp_path):
-    again(tmp_path / "new", variants=[RELU])
-    fits.clear()
-    again(tmp_path / "new", variants=[RELU], num_repeats=2)
-    assert [(model, rows) for model, _, rows in fits] == [("gaussian", 15), ("relu", 15)] * 2
-    fits.clear()
-    # Twice the same model under two names is one model.
-    again(tmp_path / "new", variants=[Variant("other", {"model": "relu"})])
-    assert fits == []
-
-
-@pytest.mark.parametrize(
-    ("suffix", "content"),
-    [
-        (".json", b'{"key": "'),
-        (".json", b"[]"),
-        (".json", b"\xff"),
-        (".npz", b"PK\x03"),
-        (".npz", None),
-    ],
-)
-def test_a_damaged_cell_is_computed_again(shared, fits, tmp_path, suffix, content):
-    folder = copied(shared[0], tmp_path)
-    path = sorted((folder / "cells").glob(f"*{suffix}"))[0]
-    before = path.read_bytes()
-    path.unlink() if content is None else path.write_bytes(content)
-    named = path.with_suffix(".json").name
-    with pytest.warns(UserWarning, match=f"{named} cannot be read .* computed again"):
-        result = again(folder)
-    assert len(fits) == 1
-    pd.testing.assert_frame_equal(figures(result), figures(shared[1]))
-    if suffix == ".npz":
-        assert path.read_bytes() == before
-
-
-def test_a_cell_of_another_key_is_not_taken(shared, fits, tmp_path):
-    folder = copied(shared[0], tmp_path)
-    first, second = sorted((folder / "cells").glob("*.json"))[:2]
-    first.write_bytes(second.read_bytes())
-    with pytest.warns(UserWarning, match="of another cell"):
-        again(folder)
-    assert len(fits) == 1
-
-
-def copied(folder, tmp_path):
-    copy = tmp_path / "copy"
-    (copy / "cells").mkdir(parents=True)
-    for path in folder.rglob("*.*"):
-        if path.is_file():
-            (copy / path.relative_to(folder)).write_bytes(path.read_bytes())
-    return copy
-
-
-@pytest.mark.parametrize(
-    ("rows", "options", "message"),
-    [
-        (make_rows(seed=1), {}, "data other than now"),
-        ((), {"base": clone(BASE).set_params(depth=2)}, "settings of the base other than now"),
-        ((), {"base": clone(BASE).set_params(random_state=1)}, "a seed other than now"),
-        ((), {"num_folds": 3}, "a number of folds other than now"),
-    ],
-)
-def test_a_folder_of_another_ablation_is_refused(shared, fits, rows, options, message):
-    with pytest.raises(OutputExistsError, match=message):
-        again(shared[0], *rows, **options)
-    assert fits == []
-
-
-def test_a_folder_with_other_files_is_refused(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(OutputExistsError, match="something other than an ablation"):
-        again(tmp_path)
-    assert os.listdir(tmp_path) == ["thesis.txt"]
-
-
-@pytest.mark.slow
-def test_killed_in_the_middle_it_goes_on(shared, tmp_path, fits):
-    # SIGKILL leaves no time to tidy up.
-    folder = tmp_path / "killed"
-    code = (
-        "import sys; from tests.ablation.conftest import *;"
-        "ablate(*make_rows(), base=BASE, variants=[RELU, BROKEN], folder=sys.argv[1], **PLAN)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder)])
-    deadline = time.monotonic() + SECONDS
-    while len(list(folder.glob("cells/*.json"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    done = [json.loads(path.read_text()) for path in folder.glob("cells/*.json")]
-    assert 2 <= len(done) < 9
-    result = again(folder)
-    whole = sum(record["failure"] == "" for record in done)
-    broken = sum(record["variant"] == "broken" for record in done)
-    assert len(fits) == 9 - whole - broken
-    pd.testing.assert_frame_equal(figures(result), figures(shared[1]))
-
-
-# Side by side
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_two_at_a_time_give_the_same(shared, backend):
-    threads = torch.get_num_threads()
-    with joblib.parallel_config(backend, n_jobs=2):
-        result = again(None)
-    pd.testing.assert_frame_equal(figures(result), figures(shared[1]))
-    assert torch.get_num_threads() == threads
-
-
-@pytest.mark.slow
-def test_a_dask_cluster_gives_the_same(shared, tmp_path):
-    from dask.distributed import Client, LocalCluster
-
-    cluster = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
-    with (
-        LocalCluster(**cluster, dashboard_address=None) as workers,
-        Client(workers),
-        joblib.parallel_config("dask"),
-    ):
-        result = again(tmp_path / "dask")
-    pd.testing.assert_frame_equal(figures(result), figures(shared[1]))
-    assert len(list(tmp_path.glob("dask/cells/*.json"))) == 9
-
-
-class Coarse(ThreadingBackend):  # type: ignore[misc] # (ships no types)
-    """Hands over all results at once, as Ray's does."""
-
-    supports_return_generator = False
-
-
-@pytest.mark.parametrize(
-    ("backend", "at_once", "most"),
-    [("sequential", 1, 1), ("threading", 2, 6), (Coarse(), 2, 2)],
-)
-def test_outcomes_come_one_by_one_or_a_few_at_a_time(monkeypatch, backend, at_once, most):
-    started = []
-
-    def stand_in(cell, x, y, *, one_thread):
-        started.append(cell)
-        return cell, one_thread
-
-    monkeypatch.setattr("bayes_hybrid.ablation.running.run_cell", stand_in)
-    tasks: Any = [*"abcdef"]
-    with joblib.parallel_config(backend, n_jobs=2):
-        stream = outcomes(tasks, np.zeros((2, 1)), np.zeros(2), None)
-        found: dict[Any, Any] = dict([next(stream)])
-        assert len(started) <= most
-        found |= dict(stream)
-    assert found == {task: (task, at_once > 1) for task in tasks}
-
-
-def test_one_thread_inside_and_as_before_outside(monkeypatch):
-    seen = []
-    monkeypatch.setattr(cells, "_measured", lambda *_: seen.append(torch.get_num_threads()))
-    before, nothing = torch.get_num_threads(), cast(Any, None)
-    try:
-        torch.set_num_threads(2)
-        for one_thread in (True, False):
-            cells.run_cell(nothing, nothing, nothing, one_thread=one_thread)
-        assert (seen, torch.get_num_threads()) == ([1, 2], 2)
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_progress_counts_the_cells(shared, tmp_path):
-    heard = []
-    base = clone(BASE).set_params(progress=lambda *stage: heard.append(stage))
-    again(shared[0], base=base)
-    assert heard == [("cells", 9, 9)]
-    heard.clear()
-    # Of the six, the base's are there.
-    folder = copied(shared[0], tmp_path)
-    for path in folder.glob("cells/*.json"):
-        if json.loads(path.read_text())["variant"] == "relu":
-            path.unlink()
-    again(folder, base=base, variants=[RELU])
-    assert heard == [("cells", done, 6) for done in (3, 4, 5, 6)]
-
-
-def test_everything_that_determines_a_cell_is_in_its_key():
-    test = np.array([0, 1])
-    cell = cells.Cell(variant="base", repeat=0, fold=0, estimator=clone(BASE), test=test)
-    others = [
-        replace(cell, estimator=clone(BASE).set_params(random_state=1)),
-        replace(cell, estimator=clone(BASE).set_params(depth=2)),
-        replace(cell, test=np.array([0, 2])),
-    ]
-    keys = [cell.key("data"), cell.key("other"), *(other.key("data") for other in others)]
-    assert len(set(keys)) == 5
-    # Neither a name nor a progress bar makes another fit.
-    same = replace(cell, variant="again", estimator=clone(BASE).set_params(progress=False))
-    assert same.key("data") == keys[0]
-
-
 # Bad input
 
 
@@ -450,6 +205,8 @@ def test_bad_rows_are_refused(fits):
         ablate(np.where(X > 1.0, np.nan, X), y, base=BASE)
     with pytest.raises(DataTypeError, match="text"):
         ablate(X.astype(str), y, base=BASE)
+    with pytest.raises(DataError, match="y has 2 outputs; expected one"):
+        ablate(X, np.column_stack([y, y]), base=BASE)
     with pytest.raises(DataError, match="3 rows are too few for 2 folds"):
         ablate(X[:3], y[:3], base=BASE, num_folds=2)
     with pytest.raises(DataError, match="too few for 31 folds"):

@@ -11,14 +11,14 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import build_model, build_options
 from bayes_hybrid.gates import GATES, LinearGate
 from bayes_hybrid.likelihoods import LIKELIHOODS, Normal
-from bayes_hybrid.models import HybridMixture
+from bayes_hybrid.models import HybridMixture, LabelHead
 from bayes_hybrid.nn import COMBINATIONS
 
 OWN = (Pathway(kind="relu", num_units=7), Pathway(kind="linear"))
 BASES = [
     HybridRegressor(),
     HybridRegressor(fit_options=FitOptions()),
-    HybridRegressor(gate=LinearGate(), experts=OWN),
+    HybridRegressor(gate=LinearGate(), experts=OWN, label_head=LabelHead()),
     HybridRegressor(experts=["relu", OWN[0]], noise="input"),
     HybridRegressor(model="relu", likelihood=Normal()),
 ]
