@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bayes_hybrid.ablation import ablate
     from bayes_hybrid.errors import BayesHybridError
     from bayes_hybrid.estimator import HybridRegressor, load
     from bayes_hybrid.gates import (
@@ -46,6 +47,7 @@ __all__ = [
     "ThresholdGate",
     "Variational",
     "WarmStart",
+    "ablate",
     "load",
 ]
 
@@ -71,6 +73,7 @@ _HOMES = {
     "StudentT": "likelihoods",
     "Variational": "inference",
     "WarmStart": "inference",
+    "ablate": "ablation",
     "load": "estimator",
 }
 

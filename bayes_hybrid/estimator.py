@@ -75,7 +75,7 @@ SAVED_FILES: Final = (MANIFEST, DRAWS, POSTERIOR_FILE)
 _MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, LabelHead, Priors, LogNormalPrior)
 _FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement)
 # Every class whose objects may stand in a saved fit; nothing else is ever built from a file.
-_CLASSES: Final = MappingProxyType(
+SETTING_CLASSES: Final = MappingProxyType(
     {
         kind.__name__: kind
         for kind in (*_MODEL_CLASSES, *_FIT_CLASSES, *GATES.values(), *LIKELIHOODS.values())
@@ -259,17 +259,17 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """
         before = dict(self.__dict__)
         try:
-            features, target = _training_rows(self, X, y)
+            features, target = training_rows(self, X, y)
             outputs = target.shape[1] if target.ndim > 1 else 1
-            model = _build_model(self, features.shape[1], outputs, regime_label is not None)
+            model = build_model(self, features.shape[1], outputs, regime_label is not None)
             labels, names = regime_numbers(regime_label, len(features), model.regime_names)
-            with _reporting(self.progress) as report:
+            with reporting(self.progress) as report:
                 fitted = fit(
                     model,
                     features,
                     target,
                     seed=resolve_seed(self.random_state),
-                    options=_build_options(self),
+                    options=build_options(self),
                     feature_names=_feature_names(self),
                     output_names=_output_names(y, target),
                     labels=labels,
@@ -504,10 +504,10 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         if not isinstance(self.random_state, int | np.integer):
             params["random_state"] = None
         config = {
-            "model": encode(model, _CLASSES),
-            "params": {name: encode(value, _CLASSES) for name, value in params.items()},
+            "model": encode(model, SETTING_CLASSES),
+            "params": {name: encode(value, SETTING_CLASSES) for name, value in params.items()},
             "named_features": "feature_names_in_" in vars(self),
-            "regime_labels": encode(self.regime_labels_, _CLASSES),
+            "regime_labels": encode(self.regime_labels_, SETTING_CLASSES),
         }
         # Made in memory: HDF5 does not tell a full disk, it litters standard error.
         tree = bytes(self.to_datatree().to_netcdf(engine="h5netcdf"))
@@ -537,8 +537,8 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
     """
     config = read_config(path)
     try:
-        model = decode(config["model"], _CLASSES)
-        params = {name: decode(value, _CLASSES) for name, value in config["params"].items()}
+        model = decode(config["model"], SETTING_CLASSES)
+        params = {name: decode(value, SETTING_CLASSES) for name, value in config["params"].items()}
         named = config["named_features"]
         estimator = HybridRegressor(**params)
     except (KeyError, TypeError, AttributeError) as error:
@@ -546,7 +546,7 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
             f"{path} has settings that this version does not take: {error}; "
             "load it with the version that wrote it"
         ) from error
-    labels = decode(config.get("regime_labels", []), _CLASSES)
+    labels = decode(config.get("regime_labels", []), SETTING_CLASSES)
     if not isinstance(model, HybridModel):
         raise FileFormatError(f"{path} holds no model; expected one, got {type(model).__name__}")
     estimator.fit_ = load_fit(path, model)
@@ -561,7 +561,7 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
 # From settings to objects
 
 
-def _build_model(
+def build_model(
     settings: HybridRegressor, num_features: int, num_outputs: int = 1, labelled: bool = False
 ) -> HybridModel:
     """The model that the settings describe, for D features and Q outputs."""
@@ -633,7 +633,7 @@ def _pathway(settings: HybridRegressor, expert: str, num_features: int) -> Pathw
     )
 
 
-def _build_options(settings: HybridRegressor) -> FitOptions:
+def build_options(settings: HybridRegressor) -> FitOptions:
     """The fit options that the settings describe."""
     given = _instance("fit_options", settings.fit_options, FitOptions)
     if given is not None:
@@ -688,7 +688,7 @@ def _is_default(value: object, default: object) -> bool:
 
 
 @contextmanager
-def _reporting(progress: str | bool | Progress) -> Iterator[Progress]:
+def reporting(progress: str | bool | Progress) -> Iterator[Progress]:
     """Where a fit reports to: a bar on standard error, a function, or nowhere."""
     if callable(progress):
         yield progress
@@ -718,7 +718,7 @@ def _reporting(progress: str | bool | Progress) -> Iterator[Progress]:
 # From tables and arrays to finite numbers
 
 
-def _training_rows(
+def training_rows(
     estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
 ) -> tuple[FloatArray, FloatArray]:
     """Features and targets of a fit, as copies: the caller's arrays may change afterwards."""
