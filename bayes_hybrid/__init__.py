@@ -18,7 +18,15 @@ if TYPE_CHECKING:
         ReLUGate,
         ThresholdGate,
     )
-    from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
+    from bayes_hybrid.inference import (
+        FitOptions,
+        Plan,
+        PlanStage,
+        Rates,
+        Refinement,
+        Variational,
+        WarmStart,
+    )
     from bayes_hybrid.likelihoods import Huber, Laplace, Normal, PseudoHuber, StudentT
     from bayes_hybrid.models import LabelHead, Pathway
     from bayes_hybrid.priors import LogNormalPrior, Priors
@@ -39,8 +47,11 @@ __all__ = [
     "Normal",
     "ObliqueGate",
     "Pathway",
+    "Plan",
+    "PlanStage",
     "Priors",
     "PseudoHuber",
+    "Rates",
     "ReLUGate",
     "Refinement",
     "StudentT",
@@ -65,8 +76,11 @@ _HOMES = {
     "ObliqueGate": "gates",
     "Normal": "likelihoods",
     "Pathway": "models",
+    "Plan": "inference",
+    "PlanStage": "inference",
     "Priors": "priors",
     "PseudoHuber": "likelihoods",
+    "Rates": "inference",
     "ReLUGate": "gates",
     "Refinement": "inference",
     "ThresholdGate": "gates",

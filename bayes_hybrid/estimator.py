@@ -31,8 +31,11 @@ from bayes_hybrid.errors import (
 from bayes_hybrid.gates import GATES, Gate
 from bayes_hybrid.inference import (
     FitOptions,
+    Plan,
+    PlanStage,
     Posterior,
     Progress,
+    Rates,
     Refinement,
     Variational,
     WarmStart,
@@ -73,7 +76,7 @@ SAVED_FILES: Final = (MANIFEST, DRAWS, POSTERIOR_FILE)
 """What :meth:`HybridRegressor.save` writes."""
 
 _MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, LabelHead, Priors, LogNormalPrior)
-_FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement)
+_FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement, Plan, PlanStage, Rates)
 # Every class whose objects may stand in a saved fit; nothing else is ever built from a file.
 SETTING_CLASSES: Final = MappingProxyType(
     {
@@ -87,6 +90,7 @@ _OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
 _OF_FIT_OPTIONS: Final = (
     "num_restarts",
     "num_candidates",
+    "plan",
     "refine",
     "batch_size",
     "device",
@@ -132,10 +136,13 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         num_candidates: restarts that are trained, of which the R with the largest ELBO are kept;
             half as many again as R by default.  Many candidates for few restarts make the regimes
             those of the best mode; many restarts average over modes, which predicts better.
+        plan: how training goes, ``"default"``, ``"gaussian_first"``, ``"balanced"``, ``"plain"``,
+            or a :class:`~bayes_hybrid.inference.plans.Plan`; for gates that collapse.
         refine: ``True`` or ``"always"`` runs HMC after SVI, ``False`` or ``"never"`` does not,
             ``"auto"`` where its budget allows.
-        fit_options: everything about fitting at once; then ``num_restarts``, ``refine``,
-            ``num_candidates``, ``batch_size``, ``device`` and ``compile`` have to be left alone.
+        fit_options: everything about fitting at once; then ``num_restarts``,
+            ``num_candidates``, ``plan``, ``refine``, ``batch_size``, ``device`` and ``compile``
+            have to be left alone.
         priors: :class:`~bayes_hybrid.priors.Priors`, in standardised units.
         batch_size: rows per step; by default all up to 4,096, minibatches of 512 beyond.
         device: ``"auto"`` is the GPU where there is one, else the name of a torch device.
@@ -193,6 +200,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         smoothing: str = "bump",
         num_restarts: int = 16,
         num_candidates: int | None = None,
+        plan: str | Plan = "default",
         refine: str | bool = "auto",
         fit_options: FitOptions | None = None,
         priors: Priors | None = None,
@@ -213,6 +221,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self.smoothing = smoothing
         self.num_restarts = num_restarts
         self.num_candidates = num_candidates
+        self.plan = plan
         self.refine = refine
         self.fit_options = fit_options
         self.priors = priors
@@ -642,6 +651,7 @@ def build_options(settings: HybridRegressor) -> FitOptions:
     return FitOptions(
         num_restarts=checks.positive_int("num_restarts", settings.num_restarts),
         num_candidates=settings.num_candidates,
+        plan=settings.plan,
         refinement=Refinement(mode=_refine_mode(settings.refine)),
         batch_size=settings.batch_size,
         device=settings.device,

@@ -441,9 +441,15 @@ def test_default_options_are_the_defaults_of_the_recipe():
 
 def test_options_follow_the_settings():
     settings = HybridRegressor(
-        num_restarts=2, num_candidates=7, refine=True, batch_size=64, compile="never"
+        num_restarts=2,
+        num_candidates=7,
+        plan="balanced",
+        refine=True,
+        batch_size=64,
+        compile="never",
     )
     options = build_options(settings)
+    assert options.plan == "balanced"
     assert (options.num_restarts, options.candidates) == (2, 7)
     assert options.refinement.mode == "always"
     assert (options.batch_size, options.compile) == (64, "never")

@@ -143,6 +143,9 @@ def fit(
             "default."
         ),
     ] = Settings.num_candidates,
+    plan: Annotated[
+        str, typer.Option(help="Training plan: default, gaussian_first, balanced or plain.")
+    ] = Settings.plan,
     refine: Annotated[
         str,
         typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never."),
@@ -169,6 +172,7 @@ def fit(
             num_units=num_units,
             num_restarts=num_restarts,
             num_candidates=num_candidates,
+            plan=plan,
             refine=refine,
             seed=seed,
             device=device,

@@ -6,6 +6,7 @@ from typing import Final
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference.plans import Plan, plan_of
 
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
@@ -59,6 +60,7 @@ class WarmStart:
     restarts of their held-out log density is recorded; when it has not improved for ``patience``
     checks, training goes back to the best check.  It goes on from there at a tenth of the step,
     ``num_cuts`` times, and then stops: with next to no noise most of the fit is gained then.
+    That is the default plan; a :class:`~bayes_hybrid.inference.plans.Plan` may have other stages.
 
     Args:
         max_steps: most Adam steps at each size of the step.
@@ -190,6 +192,8 @@ class FitOptions:
         num_restarts: R restarts that make up the posterior.
         num_candidates: restarts that are trained; those with the largest ELBO are kept.  ``None``
             takes half as many again as R.
+        plan: the stages of training, a :class:`~bayes_hybrid.inference.plans.Plan` or one of
+            ``"default"``, ``"gaussian_first"``, ``"balanced"``, ``"plain"``.
         warm_start: see :class:`WarmStart`.
         variational: see :class:`Variational`.
         refinement: see :class:`Refinement`.
@@ -203,6 +207,7 @@ class FitOptions:
 
     num_restarts: int = 16
     num_candidates: int | None = None
+    plan: str | Plan = "default"
     warm_start: WarmStart = field(default_factory=WarmStart)
     variational: Variational = field(default_factory=Variational)
     refinement: Refinement = field(default_factory=Refinement)
@@ -215,6 +220,7 @@ class FitOptions:
         checks.positive_int("num_restarts", self.num_restarts)
         if self.num_candidates is not None:
             checks.positive_int("num_candidates", self.num_candidates, minimum=self.num_restarts)
+        plan_of(self.plan)
         for name, kind in (
             ("warm_start", WarmStart),
             ("variational", Variational),

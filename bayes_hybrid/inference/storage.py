@@ -58,6 +58,8 @@ _SPECIAL: Final = {
     "stages",
     "feature_names",
 }
+# Fields of a stage that are numbers in a row.
+_SERIES: Final = ("trace", "usage_before", "usage_after")
 _PLAIN: Final = {
     field.name: field.type for field in dataclasses.fields(Fit) if field.name not in _SPECIAL
 }
@@ -266,7 +268,8 @@ def _plain(fit: Fit) -> dict[str, Any]:
         "x_scaling": _scaling(posterior.x_scaling),
         "y_scaling": _scaling(posterior.y_scaling),
         "stages": [
-            dataclasses.asdict(stage) | {"trace": [_number(value) for value in stage.trace]}
+            dataclasses.asdict(stage)
+            | {name: [_number(value) for value in getattr(stage, name)] for name in _SERIES}
             for stage in fit.stages
         ],
     }
@@ -471,8 +474,10 @@ def _standardizer(saved: Mapping[str, Any]) -> Standardizer:
 
 
 def _stage(saved: Mapping[str, Any]) -> Stage:
-    trace = tuple(float(value) for value in saved["trace"])
-    return Stage(**{**saved, "trace": trace})
+    # Fits of earlier versions have neither usages nor weights.
+    series = {name: tuple(map(float, saved[name])) for name in _SERIES if name in saved}
+    weights = {name: tuple(ends) for name, ends in saved.get("weights", {}).items()}
+    return Stage(**{**saved, **series, "weights": weights})
 
 
 def _typed(saved: Mapping[str, Any], name: str, kind: Any) -> Any:  # noqa: ANN401 (any field)

@@ -103,6 +103,11 @@ class HybridMixture(HybridModel):
         """See :attr:`HybridModel.noise_floor`."""
         return self.priors.noise_floor
 
+    @property
+    def relu_regimes(self) -> tuple[int, ...]:
+        """See :attr:`HybridModel.relu_regimes`."""
+        return tuple(k for k, expert in enumerate(self.experts) if expert.has_relu)
+
     @cached_property
     def _modules(self) -> tuple[nn.Module, ...]:
         return tuple(expert.build(self.num_features) for expert in self.experts)

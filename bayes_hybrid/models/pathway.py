@@ -50,6 +50,11 @@ class Pathway:
         checks.choice("noise", self.noise, NOISE_KINDS)
         checks.instance("likelihood", self.likelihood, Likelihood)
 
+    @property
+    def has_relu(self) -> bool:
+        """Whether there are ReLU units in it: in all but the Gaussian control."""
+        return self.kind != "gaussian"
+
     def build(self, num_features: int) -> nn.Sequential:
         """The hidden layers as a torch module ``[..., D] -> [..., H]``."""
         return stack(
@@ -156,6 +161,11 @@ class PathwayModel(HybridModel):
     def noise_floor(self) -> float:
         """See :attr:`HybridModel.noise_floor`."""
         return self.priors.noise_floor
+
+    @property
+    def relu_regimes(self) -> tuple[int, ...]:
+        """See :attr:`HybridModel.relu_regimes`."""
+        return (0,) if self.pathway.has_relu else ()
 
     @cached_property
     def _module(self) -> nn.Sequential:
