@@ -146,6 +146,11 @@ class HybridModel(abc.ABC):
         return 1
 
     @property
+    def has_thresholds(self) -> bool:
+        """Whether the regimes are in an order with thresholds between them."""
+        return False
+
+    @property
     def label_head(self) -> LabelHead | None:
         """How observed regime labels enter; ``None`` for a model that has none."""
         return None

@@ -94,6 +94,11 @@ class HybridMixture(HybridModel):
         return tuple(names)
 
     @property
+    def has_thresholds(self) -> bool:
+        """See :attr:`HybridModel.has_thresholds`."""
+        return self.gate.has_thresholds
+
+    @property
     def likelihoods(self) -> tuple[Likelihood, ...]:
         """Each expert's likelihood."""
         return tuple(expert.likelihood for expert in self.experts)
