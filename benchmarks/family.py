@@ -18,10 +18,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
-from bayes_hybrid import HybridRegressor
+from bayes_hybrid import (
+    FitOptions,
+    HybridRegressor,
+    LogNormalPrior,
+    Pathway,
+    Refinement,
+    ThresholdGate,
+    Variational,
+)
 from bayes_hybrid.data import simulate
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.random import spawn_seeds
@@ -29,6 +38,9 @@ from benchmarks.cells import Cell, Figures, Job, run_jobs
 
 SECTIONS = ("outliers", "labels", "thresholds", "mcp")
 TEST_ROWS = 2_000
+NUM_THRESHOLDS = 100
+# NUTS takes chains one after another: the widths are compared on the first sets.
+NUM_NUTS = 10
 
 
 # -- outliers: a tenth of the rows of `step` get an error of sd 3
@@ -96,6 +108,81 @@ def label_cell(share: float, seed: int) -> Cell:
     }
 
 
+# -- thresholds: two lines, one threshold, and the same model by NUTS
+
+LINE = Pathway(kind="gaussian", smoothing="identity", num_units=1, noise="constant")
+NUTS = FitOptions(
+    num_restarts=2,
+    num_candidates=8,
+    variational=Variational(num_draws=150),
+    refinement=Refinement(
+        mode="always", sampler="nuts", num_warmup=150, num_iterations=150, max_tree_depth=6
+    ),
+)
+
+
+def two_lines(num_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """x ~ U(0, 10), threshold ~ U(3, 7): slopes of .3 and -.2, a jump of 1, noise of sd .4."""
+    rng = np.random.default_rng(seed)
+    x, threshold = rng.uniform(0.0, 10.0, num_rows), rng.uniform(3.0, 7.0)
+    away = x - threshold
+    mean = np.where(away < 0.0, 0.3 * away, 1.0 - 0.2 * away)
+    return x[:, None], mean + 0.4 * rng.standard_normal(num_rows), float(threshold)
+
+
+def threshold_cell(how: str, seed: int) -> Cell:
+    """N=100: the threshold's 90% interval, by the default recipe or by NUTS."""
+    x, y, truth = two_lines(100, seed)
+    options = NUTS if how == "nuts" else None
+    reg = HybridRegressor(
+        gate="threshold",
+        experts=(LINE, LINE),
+        fit_options=options,
+        random_state=seed,
+        progress=False,
+    ).fit(x, y)
+    row = reg.thresholds(prob=0.9).iloc[0]
+    return {
+        "covers": bool(row["lower"] <= truth <= row["upper"]),
+        "width": float(row["upper"] - row["lower"]),
+        "seconds": reg.fit_.seconds,
+    }
+
+
+# -- mcp: a constant, a joined line, and another line
+
+
+def mcp_cell(data: Path, seed: int) -> Cell:
+    """Mean and sd of both change points.
+
+    R's mcp was asked for a constant that goes over into a line (the change point is the kink of
+    one ReLU unit) and then jumps to another line (the gate's threshold).  Its second change is
+    abrupt, so the sharpness's prior is that of an abrupt one.
+    """
+    table = pd.read_csv(data / "regime" / "mcp_demo.csv")
+    reg = HybridRegressor(
+        gate=ThresholdGate(sharpness=LogNormalPrior(median=400.0, spread=0.5)),
+        experts=(Pathway(kind="relu", num_units=1, noise="constant"), LINE),
+        fit_options=FitOptions(
+            variational=Variational(num_draws=200),
+            refinement=Refinement(mode="always", num_warmup=150, num_iterations=200),
+        ),
+        random_state=seed,
+        progress=False,
+    ).fit(table[["time"]], table["response"])
+    posterior = reg.fit_.posterior
+    weight, bias = (
+        posterior.sites[f"relu.0.{leaf}_raw"].reshape(-1) for leaf in ("weight", "bias")
+    )
+    kink = -bias / weight * posterior.x_scaling.scale[0] + posterior.x_scaling.mean[0]
+    row = reg.thresholds().iloc[0]
+    return {
+        "cp_1": {"mean": float(kink.mean()), "sd": float(kink.std())},
+        "cp_2": {"mean": float(row["mean"]), "sd": float(row["sd"])},
+        "seconds": reg.fit_.seconds,
+    }
+
+
 def jobs(sections: list[str], seeds: range, data: Path | None) -> Iterator[Job]:
     """Name, function and arguments of every cell."""
     if "outliers" in sections:
@@ -108,6 +195,15 @@ def jobs(sections: list[str], seeds: range, data: Path | None) -> Iterator[Job]:
         for seed in seeds:
             for share in (0.0, 0.1):
                 yield f"labels/{seed}/{share:g}", label_cell, (share, seed)
+    if "thresholds" in sections:
+        for seed in range(NUM_THRESHOLDS):
+            yield f"thresholds/{seed}/default", threshold_cell, ("default", seed)
+            if seed < NUM_NUTS:
+                yield f"thresholds/{seed}/nuts", threshold_cell, ("nuts", seed)
+    if "mcp" in sections:
+        if data is None:
+            raise SystemExit("mcp: --data has to name the folder that holds regime/mcp_demo.csv")
+        yield "mcp/0", mcp_cell, (data, 0)
 
 
 def main() -> None:
