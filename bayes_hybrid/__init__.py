@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bayes_hybrid.ablation import ablate
     from bayes_hybrid.errors import BayesHybridError
     from bayes_hybrid.estimator import HybridRegressor, load
     from bayes_hybrid.gates import (
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
         ReLUGate,
         ThresholdGate,
     )
-    from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
+    from bayes_hybrid.inference import (
+        FitOptions,
+        Plan,
+        PlanStage,
+        Rates,
+        Refinement,
+        Variational,
+        WarmStart,
+    )
     from bayes_hybrid.likelihoods import Huber, Laplace, Normal, PseudoHuber, StudentT
     from bayes_hybrid.models import LabelHead, Pathway
     from bayes_hybrid.priors import LogNormalPrior, Priors
@@ -38,14 +47,18 @@ __all__ = [
     "Normal",
     "ObliqueGate",
     "Pathway",
+    "Plan",
+    "PlanStage",
     "Priors",
     "PseudoHuber",
+    "Rates",
     "ReLUGate",
     "Refinement",
     "StudentT",
     "ThresholdGate",
     "Variational",
     "WarmStart",
+    "ablate",
     "load",
 ]
 
@@ -63,14 +76,18 @@ _HOMES = {
     "ObliqueGate": "gates",
     "Normal": "likelihoods",
     "Pathway": "models",
+    "Plan": "inference",
+    "PlanStage": "inference",
     "Priors": "priors",
     "PseudoHuber": "likelihoods",
+    "Rates": "inference",
     "ReLUGate": "gates",
     "Refinement": "inference",
     "ThresholdGate": "gates",
     "StudentT": "likelihoods",
     "Variational": "inference",
     "WarmStart": "inference",
+    "ablate": "ablation",
     "load": "estimator",
 }
 

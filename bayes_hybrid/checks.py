@@ -121,11 +121,16 @@ def positive_int(name: str, value: SupportsIndex, *, minimum: int = 1) -> int:
     return whole
 
 
-def positive_float(name: str, value: float) -> float:
+def positive_float(name: str, value: float, *, closed: bool = False) -> float:
     """``value`` as a Python ``float``, which has to be finite and above 0.
 
+    Args:
+        name: the setting, as its user writes it.
+        value: what came.
+        closed: whether 0 itself is allowed.
+
     Raises:
-        OptionError: not a real number, not finite, 0 or negative.
+        OptionError: not a real number, not finite, negative, or 0 where that is not allowed.
 
     Example:
         >>> positive_float("noise_floor", 1)
@@ -134,9 +139,9 @@ def positive_float(name: str, value: float) -> float:
         Traceback (most recent call last):
         bayes_hybrid.errors.OptionError: noise_floor must be a finite number > 0; got -0.5
     """
-    wanted = f"{name} must be a finite number > 0; got {value!r}"
+    wanted = f"{name} must be a finite number {'>=' if closed else '>'} 0; got {value!r}"
     number = _real(wanted, value)
-    if not (math.isfinite(number) and number > 0.0):
+    if not (math.isfinite(number) and (number > 0.0 or (closed and number == 0.0))):
         raise OptionError(wanted)
     return number
 

@@ -31,8 +31,11 @@ from bayes_hybrid.errors import (
 from bayes_hybrid.gates import GATES, Gate
 from bayes_hybrid.inference import (
     FitOptions,
+    Plan,
+    PlanStage,
     Posterior,
     Progress,
+    Rates,
     Refinement,
     Variational,
     WarmStart,
@@ -73,9 +76,9 @@ SAVED_FILES: Final = (MANIFEST, DRAWS, POSTERIOR_FILE)
 """What :meth:`HybridRegressor.save` writes."""
 
 _MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, LabelHead, Priors, LogNormalPrior)
-_FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement)
+_FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement, Plan, PlanStage, Rates)
 # Every class whose objects may stand in a saved fit; nothing else is ever built from a file.
-_CLASSES: Final = MappingProxyType(
+SETTING_CLASSES: Final = MappingProxyType(
     {
         kind.__name__: kind
         for kind in (*_MODEL_CLASSES, *_FIT_CLASSES, *GATES.values(), *LIKELIHOODS.values())
@@ -87,6 +90,7 @@ _OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
 _OF_FIT_OPTIONS: Final = (
     "num_restarts",
     "num_candidates",
+    "plan",
     "refine",
     "batch_size",
     "device",
@@ -132,10 +136,13 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         num_candidates: restarts that are trained, of which the R with the largest ELBO are kept;
             half as many again as R by default.  Many candidates for few restarts make the regimes
             those of the best mode; many restarts average over modes, which predicts better.
+        plan: how training goes, ``"default"``, ``"gaussian_first"``, ``"balanced"``, ``"plain"``,
+            or a :class:`~bayes_hybrid.inference.plans.Plan`; for gates that collapse.
         refine: ``True`` or ``"always"`` runs HMC after SVI, ``False`` or ``"never"`` does not,
             ``"auto"`` where its budget allows.
-        fit_options: everything about fitting at once; then ``num_restarts``, ``refine``,
-            ``num_candidates``, ``batch_size``, ``device`` and ``compile`` have to be left alone.
+        fit_options: everything about fitting at once; then ``num_restarts``,
+            ``num_candidates``, ``plan``, ``refine``, ``batch_size``, ``device`` and ``compile``
+            have to be left alone.
         priors: :class:`~bayes_hybrid.priors.Priors`, in standardised units.
         batch_size: rows per step; by default all up to 4,096, minibatches of 512 beyond.
         device: ``"auto"`` is the GPU where there is one, else the name of a torch device.
@@ -193,6 +200,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         smoothing: str = "bump",
         num_restarts: int = 16,
         num_candidates: int | None = None,
+        plan: str | Plan = "default",
         refine: str | bool = "auto",
         fit_options: FitOptions | None = None,
         priors: Priors | None = None,
@@ -213,6 +221,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self.smoothing = smoothing
         self.num_restarts = num_restarts
         self.num_candidates = num_candidates
+        self.plan = plan
         self.refine = refine
         self.fit_options = fit_options
         self.priors = priors
@@ -259,17 +268,17 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """
         before = dict(self.__dict__)
         try:
-            features, target = _training_rows(self, X, y)
+            features, target = training_rows(self, X, y)
             outputs = target.shape[1] if target.ndim > 1 else 1
-            model = _build_model(self, features.shape[1], outputs, regime_label is not None)
+            model = build_model(self, features.shape[1], outputs, regime_label is not None)
             labels, names = regime_numbers(regime_label, len(features), model.regime_names)
-            with _reporting(self.progress) as report:
+            with reporting(self.progress) as report:
                 fitted = fit(
                     model,
                     features,
                     target,
                     seed=resolve_seed(self.random_state),
-                    options=_build_options(self),
+                    options=build_options(self),
                     feature_names=_feature_names(self),
                     output_names=_output_names(y, target),
                     labels=labels,
@@ -504,10 +513,10 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         if not isinstance(self.random_state, int | np.integer):
             params["random_state"] = None
         config = {
-            "model": encode(model, _CLASSES),
-            "params": {name: encode(value, _CLASSES) for name, value in params.items()},
+            "model": encode(model, SETTING_CLASSES),
+            "params": {name: encode(value, SETTING_CLASSES) for name, value in params.items()},
             "named_features": "feature_names_in_" in vars(self),
-            "regime_labels": encode(self.regime_labels_, _CLASSES),
+            "regime_labels": encode(self.regime_labels_, SETTING_CLASSES),
         }
         # Made in memory: HDF5 does not tell a full disk, it litters standard error.
         tree = bytes(self.to_datatree().to_netcdf(engine="h5netcdf"))
@@ -537,8 +546,8 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
     """
     config = read_config(path)
     try:
-        model = decode(config["model"], _CLASSES)
-        params = {name: decode(value, _CLASSES) for name, value in config["params"].items()}
+        model = decode(config["model"], SETTING_CLASSES)
+        params = {name: decode(value, SETTING_CLASSES) for name, value in config["params"].items()}
         named = config["named_features"]
         estimator = HybridRegressor(**params)
     except (KeyError, TypeError, AttributeError) as error:
@@ -546,7 +555,7 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
             f"{path} has settings that this version does not take: {error}; "
             "load it with the version that wrote it"
         ) from error
-    labels = decode(config.get("regime_labels", []), _CLASSES)
+    labels = decode(config.get("regime_labels", []), SETTING_CLASSES)
     if not isinstance(model, HybridModel):
         raise FileFormatError(f"{path} holds no model; expected one, got {type(model).__name__}")
     estimator.fit_ = load_fit(path, model)
@@ -561,7 +570,7 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
 # From settings to objects
 
 
-def _build_model(
+def build_model(
     settings: HybridRegressor, num_features: int, num_outputs: int = 1, labelled: bool = False
 ) -> HybridModel:
     """The model that the settings describe, for D features and Q outputs."""
@@ -633,7 +642,7 @@ def _pathway(settings: HybridRegressor, expert: str, num_features: int) -> Pathw
     )
 
 
-def _build_options(settings: HybridRegressor) -> FitOptions:
+def build_options(settings: HybridRegressor) -> FitOptions:
     """The fit options that the settings describe."""
     given = _instance("fit_options", settings.fit_options, FitOptions)
     if given is not None:
@@ -642,6 +651,7 @@ def _build_options(settings: HybridRegressor) -> FitOptions:
     return FitOptions(
         num_restarts=checks.positive_int("num_restarts", settings.num_restarts),
         num_candidates=settings.num_candidates,
+        plan=settings.plan,
         refinement=Refinement(mode=_refine_mode(settings.refine)),
         batch_size=settings.batch_size,
         device=settings.device,
@@ -688,7 +698,7 @@ def _is_default(value: object, default: object) -> bool:
 
 
 @contextmanager
-def _reporting(progress: str | bool | Progress) -> Iterator[Progress]:
+def reporting(progress: str | bool | Progress) -> Iterator[Progress]:
     """Where a fit reports to: a bar on standard error, a function, or nowhere."""
     if callable(progress):
         yield progress
@@ -718,7 +728,7 @@ def _reporting(progress: str | bool | Progress) -> Iterator[Progress]:
 # From tables and arrays to finite numbers
 
 
-def _training_rows(
+def training_rows(
     estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
 ) -> tuple[FloatArray, FloatArray]:
     """Features and targets of a fit, as copies: the caller's arrays may change afterwards."""

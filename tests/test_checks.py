@@ -62,6 +62,12 @@ def test_positive_float_refuses(value):
         checks.positive_float("scale", value)
 
 
+def test_positive_float_may_be_zero_where_that_is_allowed():
+    assert checks.positive_float("weight", 0, closed=True) == 0.0
+    with pytest.raises(OptionError, match="weight must be a finite number >= 0; got -1"):
+        checks.positive_float("weight", -1, closed=True)
+
+
 @pytest.mark.parametrize("value", [1e-9, 0.5, np.float32(0.25)])
 def test_fraction_inside(value):
     assert checks.fraction("prob", value) == value

@@ -37,8 +37,8 @@ from bayes_hybrid.estimator import (
     MODELS,
     POSTERIOR_FILE,
     SAVED_FILES,
-    _build_model,
-    _build_options,
+    build_model,
+    build_options,
 )
 from bayes_hybrid.gates import THRESHOLD_GATES, Gate
 from bayes_hybrid.models import HybridMixture, PathwayModel
@@ -391,7 +391,7 @@ def test_a_configuration_of_another_version_is_refused(saved, tmp_path, change):
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_every_model_is_built(kind):
-    model = _build_model(HybridRegressor(model=kind), 4)
+    model = build_model(HybridRegressor(model=kind), 4)
     assert model.num_features == 4
     if kind == "mixture":
         assert isinstance(model, HybridMixture)
@@ -406,7 +406,7 @@ def test_settings_reach_every_expert():
     settings = HybridRegressor(
         experts=["gaussian", given, "linear"], depth=2, smoothing="step", noise="constant"
     )
-    model = _build_model(settings, 4)
+    model = build_model(settings, 4)
     assert isinstance(model, HybridMixture)
     first, second, third = model.experts
     assert first == Pathway(
@@ -418,39 +418,45 @@ def test_settings_reach_every_expert():
 
 def test_pathways_of_ones_own_are_taken_as_they_are():
     given = [Pathway(kind="linear", noise="constant"), Pathway(kind="relu", num_units=7)]
-    model = _build_model(HybridRegressor(experts=given), 4)
+    model = build_model(HybridRegressor(experts=given), 4)
     assert isinstance(model, HybridMixture)
     assert model.experts == tuple(given)
 
 
 def test_the_default_experts_may_come_as_a_list():
-    model = _build_model(HybridRegressor(model="gaussian", experts=["gaussian", "relu"]), 4)
+    model = build_model(HybridRegressor(model="gaussian", experts=["gaussian", "relu"]), 4)
     assert isinstance(model, PathwayModel)
 
 
 @pytest.mark.parametrize(("num_features", "num_units"), [(1, 32), (3, 32), (4, 50), (20, 50)])
 def test_automatic_width(num_features, num_units):
-    model = _build_model(HybridRegressor(), num_features)
+    model = build_model(HybridRegressor(), num_features)
     assert isinstance(model, HybridMixture)
     assert [expert.num_units for expert in model.experts] == [num_units, num_units]
 
 
 def test_default_options_are_the_defaults_of_the_recipe():
-    assert _build_options(HybridRegressor()) == FitOptions()
+    assert build_options(HybridRegressor()) == FitOptions()
 
 
 def test_options_follow_the_settings():
     settings = HybridRegressor(
-        num_restarts=2, num_candidates=7, refine=True, batch_size=64, compile="never"
+        num_restarts=2,
+        num_candidates=7,
+        plan="balanced",
+        refine=True,
+        batch_size=64,
+        compile="never",
     )
-    options = _build_options(settings)
+    options = build_options(settings)
+    assert options.plan == "balanced"
     assert (options.num_restarts, options.candidates) == (2, 7)
     assert options.refinement.mode == "always"
     assert (options.batch_size, options.compile) == (64, "never")
-    assert _build_options(HybridRegressor(refine=False)).refinement.mode == "never"
+    assert build_options(HybridRegressor(refine=False)).refinement.mode == "never"
     for mode in ("auto", "always", "never"):
-        assert _build_options(HybridRegressor(refine=mode)).refinement.mode == mode
-    assert _build_options(HybridRegressor(fit_options=tiny())) == tiny()
+        assert build_options(HybridRegressor(refine=mode)).refinement.mode == mode
+    assert build_options(HybridRegressor(fit_options=tiny())) == tiny()
 
 
 # Progress
@@ -502,9 +508,9 @@ def test_predicting_does_not_load_arviz(saved):
 
 
 def test_no_gate_is_forgotten_when_saving():
-    from bayes_hybrid.estimator import _CLASSES
+    from bayes_hybrid.estimator import SETTING_CLASSES
 
-    assert set(Gate.__subclasses__()) & set(_CLASSES.values()) >= {LinearGate}
+    assert set(Gate.__subclasses__()) & set(SETTING_CLASSES.values()) >= {LinearGate}
 
 
 def test_a_fit_warns_of_nothing(table):

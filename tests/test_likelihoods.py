@@ -115,6 +115,11 @@ def test_bad_shapes(kind, bad):
         kind(**{kind.shape_name: bad})
 
 
+def test_degrees_of_freedom_without_a_mean_are_refused():
+    with pytest.raises(OptionError, match="df must be above 1, or the density has no mean"):
+        StudentT(df=1.0)
+
+
 def test_families_without_a_shape_take_none():
     with pytest.raises(TypeError):
         Normal(threshold=1.0)  # type: ignore[call-arg]

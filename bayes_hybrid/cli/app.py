@@ -143,6 +143,9 @@ def fit(
             "default."
         ),
     ] = Settings.num_candidates,
+    plan: Annotated[
+        str, typer.Option(help="Training plan: default, gaussian_first, balanced or plain.")
+    ] = Settings.plan,
     refine: Annotated[
         str,
         typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never."),
@@ -169,6 +172,7 @@ def fit(
             num_units=num_units,
             num_restarts=num_restarts,
             num_candidates=num_candidates,
+            plan=plan,
             refine=refine,
             seed=seed,
             device=device,
@@ -227,6 +231,42 @@ def check(
 
         code = run(fit, data, target, quiet=quiet)
     raise typer.Exit(code)
+
+
+@app.command()
+def ablate(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
+    target: Annotated[str, typer.Option(help="Column to predict.")],
+    out: Annotated[Path, typer.Option(help="Folder to make, or of a run to go on with.")],
+    features: Annotated[
+        str | None,
+        typer.Option(help="Columns to predict from, a,b,c; all but the target by default."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Variants to compare with the base, a,b,c; all of them by default."),
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Folds of each repeat of cross-validation.")] = 5,
+    repeats: Annotated[int, typer.Option(help="Repeats of cross-validation.")] = 2,
+    jobs: Annotated[int, typer.Option(help="Fits side by side; -1 is one for each core.")] = 1,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    quick: Quick = False,
+) -> None:
+    """Compare the model with variants of it, each with one part changed or taken away.
+
+    The folder gets ablation.md (read this first), table.csv, cells.csv and plot.png.  Each fit is
+    kept in cells/ as soon as it is done: after an interruption, the same command goes on from
+    there, and with more repeats or other variants it computes only what is missing.
+    """
+    with clean_exit():
+        from bayes_hybrid.cli.ablating import Plan, run
+        from bayes_hybrid.cli.fitting import Rows
+
+        rows = Rows(data=data, target=target, features=features)
+        plan = Plan(only=only, num_folds=folds, num_repeats=repeats, num_jobs=jobs)
+        run(rows, Settings(seed=seed, device=device, quick=quick), plan, out, quiet=quiet)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from bayes_hybrid.estimator import SAVED_FILES
 from bayes_hybrid.inference.storage import refuse_occupied
 from bayes_hybrid.random import spawn_seeds
 
-__all__ = ["Rows", "run"]
+__all__ = ["Rows", "column_names", "run"]
 
 _LEAST_ROWS = 2
 """What the estimator can be fitted to."""
@@ -97,7 +97,7 @@ def _split(rows: Rows, seed: int) -> _Split:
     test = None if rows.test is None else read_table(rows.test)
     if rows.test_fraction > 0.0:
         table, test = _held_out(table, rows.test_fraction, seed)
-    X, y = split_target(table, rows.target, _names(rows.features))
+    X, y = split_target(table, rows.target, column_names(rows.features))
     if len(X) < _LEAST_ROWS:
         raise DataError(
             f"{rows.data} has {counted(len(X), 'row')}; expected at least {_LEAST_ROWS} to fit, "
@@ -109,8 +109,12 @@ def _split(rows: Rows, seed: int) -> _Split:
     return _Split(X, y, test)
 
 
-def _names(features: str | None) -> list[str] | None:
-    """The names in ``a,b,c``; those who type a space after a comma do not mean it."""
+def column_names(features: str | None) -> list[str] | None:
+    """The names in ``a,b,c``; those who type a space after a comma do not mean it.
+
+    Raises:
+        OptionError: an empty name.
+    """
     if features is None:
         return None
     names = [name.strip() for name in features.split(",")]

@@ -5,7 +5,7 @@ from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor
 from bayes_hybrid.gates import FEATURE_GATES, Gate
-from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart
+from bayes_hybrid.inference import PLANS, FitOptions, Refinement, Variational, WarmStart
 from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.random import SEED_LIMIT
 
@@ -23,6 +23,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         OptionError: a value that the estimator would not name as it was typed; the estimator
             refuses the others when it is fitted.
     """
+    checks.choice("--plan", settings.plan, tuple(PLANS))
     checks.choice("--refine", settings.refine, REFINE_CHOICES)
     restarts = checks.positive_int("--num-restarts", settings.num_restarts)
     if settings.num_candidates is not None:
@@ -34,6 +35,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     shorthands = {
         "num_restarts": restarts,
         "num_candidates": settings.num_candidates,
+        "plan": settings.plan,
         "refine": settings.refine,
         "device": settings.device,
     }
@@ -74,6 +76,7 @@ def _quick_options(settings: Settings) -> FitOptions:
     return FitOptions(
         num_restarts=2,
         num_candidates=2,
+        plan=settings.plan,
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=10),
         refinement=Refinement(

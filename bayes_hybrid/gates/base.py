@@ -83,6 +83,11 @@ class Gate(abc.ABC):
         del num_features, names
         return self
 
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether :meth:`boundaries` says where the regimes change."""
+        return False
+
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries | None:
         """Where the regimes change, or ``None`` for a gate that may change back and forth.
 

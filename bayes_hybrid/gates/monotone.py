@@ -141,6 +141,11 @@ class MonotoneGate(Gate):
         """See :meth:`Gate.resolved`."""
         return replace(self, feature=column(self.feature, num_features, names))
 
+    @property
+    def has_thresholds(self) -> bool:
+        """See :attr:`Gate.has_thresholds`."""
+        return True
+
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries:
         """See :meth:`Gate.boundaries`; the warp is inverted numerically, draw by draw."""
         offset, reach = values["location"], LOG_ODDS_90 / values["sharpness"]

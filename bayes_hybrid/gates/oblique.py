@@ -104,6 +104,11 @@ class ObliqueGate(Gate):
             )
         return ObliqueGateModule(num_features, num_regimes, self)
 
+    @property
+    def has_thresholds(self) -> bool:
+        """See :attr:`Gate.has_thresholds`."""
+        return True
+
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries:
         """See :meth:`Gate.boundaries`."""
         return Boundaries(

@@ -191,6 +191,11 @@ class ThresholdGate(Gate):
         """See :meth:`Gate.resolved`."""
         return replace(self, feature=column(self.feature, num_features, names))
 
+    @property
+    def has_thresholds(self) -> bool:
+        """See :attr:`Gate.has_thresholds`."""
+        return True
+
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries:
         """See :meth:`Gate.boundaries`."""
         width = 2.0 * LOG_ODDS_90 / values["sharpness"]

@@ -65,6 +65,8 @@ class Adam:
         parameters: tensors, changed in place.
         schedule: see :class:`Schedule`.
         shares: fraction of the step that each tensor takes, one by default.
+        rates: the same of each entry, one tensor that broadcasts for each of the parameters; an
+            entry at 0 stands still.  ``None`` for one everywhere; may be changed between steps.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class Adam:
         schedule: Schedule,
         *,
         shares: Sequence[float] | None = None,
+        rates: Sequence[Tensor] | None = None,
     ) -> None:
         """Start with empty moments."""
+        self.rates = rates
         self._shares = list(shares or [1.0] * len(parameters))
         self._parameters = list(parameters)
         # Fused: on vectors this small, one kernel a tensor is half of a step's overhead.
@@ -90,6 +94,11 @@ class Adam:
     def ascend(self, gradients: Sequence[Tensor]) -> None:
         """One step uphill."""
         self._step += 1
+        before = None
+        if self.rates is not None:
+            before = [parameter.clone() for parameter in self._parameters]
+            # A frozen entry gathers no moments, so that it starts afresh when it is let go.
+            gradients = [g * (r > 0) for g, r in zip(gradients, self.rates, strict=True)]
         rate = self._schedule.rate(self._step)
         groups = self._optimizer.param_groups
         for group, share, parameter, gradient in zip(
@@ -99,3 +108,7 @@ class Adam:
             # Fused Adam reads memory in a row, whatever the strides say.
             parameter.grad = gradient.contiguous()
         self._optimizer.step()
+        if self.rates is not None and before is not None:
+            for parameter, old, rates in zip(self._parameters, before, self.rates, strict=True):
+                slowed = old + rates * (parameter - old)
+                parameter.copy_(torch.where(rates == 1.0, parameter, slowed))

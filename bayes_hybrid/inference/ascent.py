@@ -1,5 +1,7 @@
 """Steps of SVI: one after another in Python, or each as one recorded and compiled program."""
 
+import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -13,22 +15,68 @@ from bayes_hybrid.inference.rows import Rows, zero_where_broken
 from bayes_hybrid.inference.whitening import Whitening
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Course:
+    """How a plan would have SVI go; by default as it is.
+
+    Args:
+        kl_warmup: share of the steps over which the KL term's factor rises to 1.
+        rates: of theta's entries, ``[P]``; ``None`` for one everywhere.
+        penalties: weights of the regularisers; ``None`` for none.
+    """
+
+    kl_warmup: float = 0.0
+    rates: Tensor | None = None
+    penalties: Tensor | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it changes nothing."""
+        return self.kl_warmup == 0.0 and self.rates is None and self.penalties is None
+
+    def kl_factor(self, step: int, num_steps: int) -> float:
+        """What multiplies all but the likelihood at the step of that number, from one."""
+        return min(1.0, step / max(1, math.ceil(self.kl_warmup * num_steps)))
+
+
+PLAIN = Course()
+
+
 class Ascent:
     """Adam on the ELBO of every restart, in place on the guide."""
 
-    def __init__(self, rows: Rows, guide: Guide, row_weights: Tensor, schedule: Schedule) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        guide: Guide,
+        row_weights: Tensor,
+        schedule: Schedule,
+        course: Course = PLAIN,
+    ) -> None:
         """Start with empty moments."""
         self._rows, self._guide, self._weights = rows, guide, row_weights
         self._feature_weight = guide.feature_weight
-        self._adam = Adam(guide.parameters, schedule, shares=guide.shares)
+        rates = None if course.rates is None else guide.rates(course.rates)
+        self._adam = Adam(guide.parameters, schedule, shares=guide.shares, rates=rates)
+        self._course, self._number, self._num_steps = course, 0, schedule.num_steps
 
     def step(self, noise: Tensor) -> Tensor:
         """One step with ``noise [C, E]``; the loss before it but for a constant, ``[C]``."""
-        guide = self._guide
+        self._number += 1
+        factor = self._course.kl_factor(self._number, self._num_steps)
+        guide, weights, penalties = self._guide, self._weights, self._course.penalties
+        if factor < 1.0:
+            # The likelihood is divided by the factor and the sum multiplied: the same, and the
+            # recorded graph need not know of it.
+            weights = weights / factor
+            penalties = None if penalties is None else penalties / factor
         theta = guide.draw(noise)
-        value, gradient = self._rows.gradient(theta, self._weights, self._feature_weight)
+        value, gradient = self._rows.gradient(theta, weights, self._feature_weight, penalties)
         loss = -(value + guide.whitened_entropy(noise))
-        self._adam.ascend(guide.gradients(gradient, noise))
+        gradients = guide.gradients(gradient, noise)
+        if factor < 1.0:
+            loss, gradients = factor * loss, tuple(factor * part for part in gradients)
+        self._adam.ascend(gradients)
         return loss
 
     def finish(self) -> None:

@@ -1,10 +1,9 @@
 """The recipe: warm start, SVI, choice of restarts, and a short HMC where the budget allows."""
 
 import math
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -13,21 +12,23 @@ from torch import Tensor
 
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError
+from bayes_hybrid.inference.ascent import Course
 from bayes_hybrid.inference.flow import Flow, autoregressive_class
 from bayes_hybrid.inference.graph import log_joint
 from bayes_hybrid.inference.guides import BlockGaussian, Guide
 from bayes_hybrid.inference.hmc import Chains, refine
-from bayes_hybrid.inference.labels import relabel, same_labelling
+from bayes_hybrid.inference.labels import relabel, same_labelling, usage
 from bayes_hybrid.inference.low_rank import LowRank
 from bayes_hybrid.inference.nuts import refine_by_nuts
 from bayes_hybrid.inference.options import GUIDES, FitOptions
+from bayes_hybrid.inference.plans import Plan, plan_of
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
-from bayes_hybrid.inference.result import Fit, Stage
+from bayes_hybrid.inference.result import Fit, StageLog
 from bayes_hybrid.inference.rows import Rows, held_out_score
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import Trained, choose_kl_weight, log_ratios, sample, train
-from bayes_hybrid.inference.warm_start import Started, warm_start
+from bayes_hybrid.inference.warm_start import Started, penalty_weights, warm_start
 from bayes_hybrid.inference.whitening import whiten_at
 from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.random import spawn_seeds, torch_generator
@@ -35,7 +36,6 @@ from bayes_hybrid.random import spawn_seeds, torch_generator
 FloatArray = NDArray[np.float64]
 # A chain that accepts less than this has not moved: its draws are copies of one point.
 _STUCK = 0.05
-_TRACE_LENGTH = 200
 _KINDS: Final[Mapping[str, type[Guide]]] = {
     "gaussian": BlockGaussian,
     "low_rank": LowRank,
@@ -65,28 +65,6 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-@dataclass
-class _Log:
-    """The stages so far."""
-
-    stages: list[Stage] = field(default_factory=list)
-    started: float = field(default_factory=time.perf_counter)
-
-    def add(self, name: str, reason: str, steps: int, trace: Sequence[float] = ()) -> None:
-        now = time.perf_counter()
-        stride = max(1, len(trace) // _TRACE_LENGTH)
-        self.stages.append(
-            Stage(
-                name=name,
-                reason=reason,
-                steps=steps,
-                seconds=now - self.started,
-                trace=tuple(float(value) for value in trace[::stride]),
-            )
-        )
-        self.started = now
-
-
 def fit(
     model: HybridModel,
     x: FloatArray,
@@ -101,7 +79,7 @@ def fit(
 ) -> Fit:
     """Fit a hybrid model to a table.
 
-    1. A warm start of all candidates, stopped by held-out density (:class:`WarmStart`).
+    1. A warm start of all candidates in the stages of a :class:`Plan`, stopped by held-out density.
     2. The features' KL weight is chosen by held-out density (:class:`Variational`).
     3. SVI with it on all rows; of the candidates that mean the same by a regime as the best does
        (:mod:`~bayes_hybrid.inference.labels`), the R with the largest ELBO are the posterior.
@@ -139,7 +117,8 @@ def fit(
     outputs = _names("y", output_names, y)
     start_seed, fold_seed, svi_seed, hmc_seed, ratio_seed = spawn_seeds(seed, 5)
 
-    log = _Log()
+    plan = plan_of(options.plan)
+    log = StageLog()
     size = SiteTable.of(model, inputs[:1]).num_parameters
     refined = options.refinement.wanted(len(inputs), size, options.num_restarts)
     batch = options.candidates
@@ -150,20 +129,30 @@ def fit(
     batch_size = options.rows_per_step(len(inputs))
     rows = Rows(joint, inputs, targets, batch_size, torch_generator(fold_seed, device))
     compiled = joint.prepare(inputs[:batch_size], targets[:batch_size])
+    penalised = _penalised_calls(options, plan.penalised_share(model.penalty_names), batch)
+    if compiled and penalised and options.compiles(penalised):
+        joint.prepare(inputs[:batch_size], targets[:batch_size], penalised=True)
     log.add("recording", "compiled" if compiled else "recorded", 0)
 
     started = warm_start(
         rows,
         options.warm_start,
+        plan,
         num_restarts=options.candidates,
         seed=start_seed,
         progress=progress,
+        log=log,
     )
-    log.add("warm start", _warm_reason(started), started.steps, started.scores)
-
     generator = torch_generator(svi_seed, device)
     trained, kl_weight, kl_scores, dropped = _variational(
-        rows, started, options, compiled=compiled, generator=generator, progress=progress, log=log
+        rows,
+        started,
+        options,
+        _course(plan, rows),
+        compiled=compiled,
+        generator=generator,
+        progress=progress,
+        log=log,
     )
     elbo = trained.elbo
     chains: Chains | None = None
@@ -187,7 +176,8 @@ def fit(
         feature_names=_names("x", feature_names, x),
         target_name=outputs[0] if y.ndim == 1 else "y",
         output_names=outputs,
-        status=_status(started, trained, chains, dropped, missing, options.refinement.sampler),
+        status=_status(started, trained, chains, dropped, missing, options.refinement.sampler)
+        + _regularised(plan, model),
         converged=started.settled and trained.settled,
         method=f"svi+{options.refinement.sampler}" if refined else "svi",
         seed=seed,
@@ -229,15 +219,42 @@ def _expected_calls(options: FitOptions, batch: int, refined: bool) -> int:
     return calls
 
 
+def _course(plan: Plan, rows: Rows) -> Course:
+    """SVI goes on with the last stage's rates and weights."""
+    rates = rows.joint.table.by_training(plan.stages[-1].rates.by_group, rows.x)
+    return Course(
+        kl_warmup=plan.kl_warmup,
+        rates=None if bool((rates == 1.0).all()) else rates,
+        penalties=penalty_weights(plan.final_weights, rows.joint, rows.x),
+    )
+
+
+def _details(options: FitOptions, model: HybridModel) -> dict[str, Any]:
+    """What SVI's record says of rates and regularisers."""
+    plan = plan_of(options.plan)
+    weights = plan.final_weights
+    return {
+        "rates": plan.stages[-1].rates.by_group,
+        "weights": {name: (weights[name], weights[name]) for name in model.penalty_names},
+    }
+
+
+def _penalised_calls(options: FitOptions, share: float, batch: int) -> int:
+    """Gradient calls of the warm start under a regulariser, at most."""
+    steps = math.ceil(share * options.warm_start.max_steps)
+    return steps * math.ceil(options.candidates / batch)
+
+
 def _variational(
     rows: Rows,
     started: Started,
     options: FitOptions,
+    course: Course,
     *,
     compiled: bool,
     generator: torch.Generator,
     progress: Progress,
-    log: _Log,
+    log: StageLog,
 ) -> tuple[Trained, float, dict[float, float], int]:
     """Choose the KL weight, train every candidate with it, and keep the best that label alike."""
     variational = options.variational
@@ -261,6 +278,7 @@ def _variational(
         variational,
         generator=generator,
         progress=progress,
+        course=course,
     )
     trials = variational.selection_steps if kl_scores else 0
     log.add("choice of the KL weight", f"{kl_weight:g} has the best held-out density", trials)
@@ -279,21 +297,34 @@ def _variational(
         stage="SVI",
         progress=progress,
         compiled=compiled,
+        course=course,
     )
     finite = torch.isfinite(trained.elbo) & torch.isfinite(trained.guide.center).all(dim=-1)
     _require(finite, "SVI")
     score = torch.where(finite, trained.elbo, -torch.inf)
     alike = finite & same_labelling(rows, trained.guide.center, int(score.argmax()))
-    best = _best(score, alike, options.num_restarts)
+    if options.weights_by_elbo(rows.joint.model):
+        best = _by_evidence(score, alike, options.num_restarts)
+        kept = f"took {len(set(best.tolist()))} different restarts in proportion to exp(ELBO)"
+    else:
+        best = _best(score, alike, options.num_restarts)
+        kept = f"kept the {len(best)} restarts with the largest ELBO"
     reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
     reason += (
-        f"; kept the {len(best)} restarts with the largest ELBO of the {int(alike.sum())} that "
+        f"; {kept} of the {int(alike.sum())} that "
         f"label the regimes as the best of all {len(usable)} does"
     )
-    log.add("SVI", reason, variational.num_steps, _trace(trained.neg_elbo))
-    trained = Trained(
-        trained.guide.select(best), trained.neg_elbo, trained.elbo[best], trained.settled
+    guide = trained.guide.select(best)
+    log.add(
+        "SVI",
+        reason,
+        variational.num_steps,
+        _trace(trained.neg_elbo),
+        usage_before=usage(rows, theta[best]),
+        usage_after=usage(rows, guide.center),
+        **_details(options, rows.joint.model),
     )
+    trained = Trained(guide, trained.neg_elbo, trained.elbo[best], trained.settled)
     return trained, kl_weight, kl_scores, int((~usable).sum() + (~finite).sum())
 
 
@@ -303,13 +334,26 @@ def _best(score: Tensor, allowed: Tensor, count: int) -> Tensor:
     return order[: min(count, int(allowed.sum()))]
 
 
+def _by_evidence(score: Tensor, allowed: Tensor, count: int) -> Tensor:
+    """``count`` indices, each about ``count`` times its share of exp(score), best first.
+
+    Systematic resampling: Carpenter, Clifford and Fearnhead (1999), Improved particle filter for
+    nonlinear problems.
+    """
+    shares = torch.softmax(torch.where(allowed, score.double(), -torch.inf), dim=0)
+    order = shares.argsort(descending=True)
+    middles = (torch.arange(count, dtype=shares.dtype, device=shares.device) + 0.5) / count
+    places = torch.searchsorted(shares[order].cumsum(0), middles)
+    return order[places.clamp_max(len(order) - 1)]
+
+
 def _refine(
     rows: Rows,
     guide: Guide,
     options: FitOptions,
     generator: torch.Generator,
     progress: Progress,
-    log: _Log,
+    log: StageLog,
 ) -> tuple[Chains, Tensor]:
     """HMC or NUTS from SVI's solution; chains that never moved are dropped."""
     name = options.refinement.sampler.upper()
@@ -328,7 +372,13 @@ def _refine(
     kept = chains.select(index)
     share = float(kept.acceptance.mean())
     iterations = options.refinement.num_warmup + options.refinement.num_iterations
-    log.add(f"refinement ({name})", f"acceptance {share:.2f}", iterations)
+    log.add(
+        f"refinement ({name})",
+        f"acceptance {share:.2f}",
+        iterations,
+        usage_before=log.stages[-1].usage_after,
+        usage_after=usage(rows, kept.draws[:, -1]),
+    )
     return kept, moving
 
 
@@ -344,12 +394,6 @@ def _require(usable: Tensor, stage: str) -> None:
 def _trace(losses: Tensor) -> list[float]:
     values: list[float] = losses.nanmedian(dim=-1).values.tolist()
     return values
-
-
-def _warm_reason(started: Started) -> str:
-    if started.settled:
-        return "held-out density stopped improving"
-    return "the budget of steps is used up while held-out density was still improving"
 
 
 def _status(
@@ -382,6 +426,18 @@ def _status(
     if missing > 0:
         text += f" {missing} of the restarts asked for could not be filled."
     return text
+
+
+def _regularised(plan: Plan, model: HybridModel) -> str:
+    """What the status has to say where SVI kept a regulariser."""
+    weights = {name: plan.final_weights[name] for name in model.penalty_names}
+    kept = ", ".join(f"{name}={weight:g}" for name, weight in weights.items() if weight)
+    if not kept:
+        return ""
+    return (
+        f" SVI kept {kept} of the plan's last stage, so its posterior is not that of the stated "
+        "model; end the plan with weights of 0 for that."
+    )
 
 
 def _sampler(chains: Chains | None) -> dict[str, FloatArray]:

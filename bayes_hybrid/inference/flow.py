@@ -115,6 +115,12 @@ class Flow(AutogradGuide):
         """All of the step; a thirtieth for weights, whose unit is not a posterior sd."""
         return (1.0, 1.0, 1.0, 1.0, *(1.0 / 30.0 for _ in self.weights))
 
+    def rates(self, rates: Tensor) -> tuple[Tensor, ...]:
+        """See :class:`~bayes_hybrid.inference.guides.Guide`."""
+        block, features = rates[self.whitening.block], rates[self.whitening.features]
+        ones = (torch.ones_like(rates[:1]) for _ in self.weights)
+        return (features, features, block, block, *ones)
+
     def with_parameters(
         self, whitening: Whitening, kl_weight: Tensor, parameters: tuple[Tensor, ...]
     ) -> Self:

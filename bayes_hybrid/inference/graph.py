@@ -27,14 +27,16 @@ def _terms(
     theta: Tensor,
     x: Tensor,
     y: Tensor,
+    penalties: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Log prior of features, log prior of the rest, row log likelihoods, for one ``theta [P]``.
 
-    The priors include the log Jacobian of the unconstraining maps.
+    The priors include the log Jacobian of the unconstraining maps, the rest also the regularisers.
     """
     values = table.constrain(theta)
     conditioned = poutine.condition(model.marginal, data=values)
-    nodes: Mapping[str, Any] = poutine.trace(conditioned).get_trace(x, y).nodes
+    trace = poutine.trace(conditioned).get_trace(x, y, penalties=penalties)
+    nodes: Mapping[str, Any] = trace.nodes
     # One expression for all fixed Normal priors: site by site they were most of the graph.
     feature, rest = normals.log_prob(theta)
     for site in table.sites:
@@ -47,6 +49,8 @@ def _terms(
             feature = feature + term
         else:
             rest = rest + term
+    for name in penalties or ():
+        rest = rest + nodes[name]["fn"].log_prob(nodes[name]["value"])
     data = [nodes[name]["fn"].log_prob(nodes[name]["value"]) for name in OBSERVED if name in nodes]
     return feature, rest, data[0] if len(data) == 1 else torch.stack(data).sum(0)
 
@@ -78,7 +82,8 @@ class LogJoint:
 
     ``log_joint_c = w_c . log p(y | x, theta_c) + log p(rest_c) + f_c log p(features_c)`` with row
     weights ``w [C, N]`` (a fold mask, N / B for a minibatch, or ones) and feature weights
-    ``f [C]``.
+    ``f [C]``.  Where weights of regularisers are given, their factors are added; that is a record
+    of its own, so that fits without them pay nothing.
 
     Args:
         model: the hybrid model.
@@ -98,6 +103,7 @@ class LogJoint:
         self.batch = batch
         self.compiled = compiled
         self._evaluate = Recorder(self.evaluate)
+        self._evaluate_penalised = Recorder(self._penalised)
         self._log_likelihood = Recorder(self._plain_log_likelihood)
 
     def value_and_grad(
@@ -107,14 +113,29 @@ class LogJoint:
         y: Tensor,
         row_weights: Tensor | None = None,
         feature_weight: Tensor | None = None,
+        penalties: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Log joint ``[C]`` and its gradient ``[C, P]``; weights are one if not given."""
+        """Log joint ``[C]`` and its gradient ``[C, P]``; row and feature weights are 1 by default.
+
+        Args:
+            theta: ``[C, P]``.
+            x: features ``[N, D]``.
+            y: targets ``[N]``.
+            row_weights: ``[C, N]``.
+            feature_weight: ``[C]``.
+            penalties: weights of the model's regularisers in the order of
+                :attr:`HybridModel.penalty_names`, or ``None`` for none.
+        """
         ones, one = _ones(self.batch, x.shape[0], x.dtype, x.device)
         count, values, gradients = theta.shape[0], [], []
         for piece in self.pieces(theta):
             weights = ones if row_weights is None else row_weights[piece]
             scale = one if feature_weight is None else feature_weight[piece]
-            value, gradient, _ = self._evaluate(theta[piece], x, y, weights, scale)
+            arguments = (theta[piece], x, y, weights, scale)
+            if penalties is None:
+                value, gradient, _ = self._evaluate(*arguments)
+            else:
+                value, gradient = self._evaluate_penalised(*arguments, penalties)
             values.append(value)
             gradients.append(gradient)
         return _joined(values)[:count], _joined(gradients)[:count]
@@ -135,18 +156,28 @@ class LogJoint:
             parts = [self._log_likelihood(theta[i], x, y) for i in pieces]
         return _joined(parts)[: theta.shape[0]]
 
-    def prepare(self, x: Tensor, y: Tensor) -> bool:
+    def prepare(self, x: Tensor, y: Tensor, *, penalised: bool = False) -> bool:
         """Record the gradient for rows of this shape, and compile it if asked to.
+
+        Args:
+            x: features ``[N, D]``.
+            y: targets ``[N]``.
+            penalised: whether to take the record with the regularisers instead.
 
         Returns:
             Whether the graph is compiled.  Where ``torch.compile`` fails, most often for lack of a
             C++ compiler, one warning says so and the recorded graph stays.
         """
         theta = x.new_zeros(self.batch, self.table.num_parameters)
-        arguments = (theta, x, y, *_ones(self.batch, x.shape[0], x.dtype, x.device))
+        ones = _ones(self.batch, x.shape[0], x.dtype, x.device)
+        arguments: tuple[Tensor, ...] = (theta, x, y, *ones)
+        recorder = self._evaluate
+        if penalised:
+            recorder = self._evaluate_penalised
+            arguments = (*arguments, x.new_zeros(len(self.model.penalty_names)))
         if self.compiled:
-            return self._evaluate.compile(*arguments)
-        self._evaluate(*arguments)
+            return recorder.compile(*arguments)
+        recorder(*arguments)
         return False
 
     def pieces(self, theta: Tensor) -> tuple[Tensor | slice, ...]:
@@ -155,18 +186,38 @@ class LogJoint:
 
     @torch.enable_grad()
     def evaluate(
-        self, theta: Tensor, x: Tensor, y: Tensor, row_weights: Tensor, feature_weight: Tensor
+        self,
+        theta: Tensor,
+        x: Tensor,
+        y: Tensor,
+        row_weights: Tensor,
+        feature_weight: Tensor,
+        penalties: Mapping[str, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What is recorded: value, gradient and row log likelihoods, by Pyro and autograd."""
         theta = theta.detach().requires_grad_()
 
         def one(flat: Tensor, weights: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-            feature, rest, rows = _terms(self.model, self.table, self._normals, flat, x, y)
+            terms = _terms(self.model, self.table, self._normals, flat, x, y, penalties)
+            feature, rest, rows = terms
             return rest + scale * feature + (weights * rows).sum(), rows
 
         value, rows = torch.func.vmap(one)(theta, row_weights, feature_weight)
         (gradient,) = torch.autograd.grad(value.sum(), theta)
         return value.detach(), gradient, rows.detach()
+
+    def _penalised(
+        self,
+        theta: Tensor,
+        x: Tensor,
+        y: Tensor,
+        row_weights: Tensor,
+        feature_weight: Tensor,
+        penalties: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        named = dict(zip(self.model.penalty_names, penalties, strict=True))
+        value, gradient, _ = self.evaluate(theta, x, y, row_weights, feature_weight, named)
+        return value, gradient
 
     def _plain_log_likelihood(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
         return torch.func.vmap(

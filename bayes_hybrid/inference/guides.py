@@ -46,6 +46,14 @@ class Guide(ABC):
     def shares(self) -> tuple[float, ...]:
         """The share of the step that each of the parameters takes."""
 
+    @abstractmethod
+    def rates(self, rates: Tensor) -> tuple[Tensor, ...]:
+        """What theta's entries take of the step, ``[P]``, for each of the parameters.
+
+        A whitened coordinate takes the rate of the entry at its place; what belongs to none of
+        them, such as a network's weights, takes all.
+        """
+
     def with_parameters(
         self, whitening: Whitening, kl_weight: Tensor, parameters: tuple[Tensor, ...]
     ) -> Self:
@@ -181,6 +189,11 @@ class BlockGaussian(Guide):
         once, and the guide is too wide to recover (up to 0.2 nats per row).
         """
         return (1.0, 1.0, 1.0, 0.05)
+
+    def rates(self, rates: Tensor) -> tuple[Tensor, ...]:
+        """See :class:`Guide`; a row of the block's factor goes with its coordinate."""
+        block, features = rates[self.whitening.block], rates[self.whitening.features]
+        return (rates[self.whitening.order], block, features, block.unsqueeze(-1))
 
     def factor(self) -> Tensor:
         """L, ``[C, B, B]``."""

@@ -6,6 +6,8 @@ probability averaged over both says 50% where every restart is certain.  Experts
 relabelled; of others, only the restarts with one labelling are kept.
 """
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -59,17 +61,37 @@ def same_labelling(rows: Rows, theta: Tensor, reference: int) -> Tensor:
     return torch.tensor(best, device=theta.device)
 
 
+def usage(rows: Rows, theta: Tensor) -> tuple[float, ...]:
+    """Mean responsibility of each regime over rows and points ``[C, P]``, K numbers.
+
+    Points that are not finite do not count; of none that is, the usage is NaN.
+    """
+    size = rows.joint.model.num_regimes
+    if size == 1:
+        return (1.0,)
+    finite = theta[torch.isfinite(theta).all(-1)]
+    if not len(finite):
+        return (math.nan,) * size
+    shares: list[float] = _responsibilities(rows, finite).mean((0, 1)).tolist()
+    return tuple(shares)
+
+
 def _agreement(rows: Rows, theta: Tensor, reference: int) -> NDArray[np.float64]:
     """How label k of the reference and label j of point c agree, ``[C, K, K]``.
 
     With responsibilities ``r_c [N, K]`` of each point it is ``mean_n r_ref[n, k] r_c[n, j]``.
     """
-    model, stride = rows.joint.model, max(1, rows.num_rows // _MAX_ROWS)
-    x, y = rows.x[::stride], model.observed(rows.y[::stride])[0]
     # A lost point labels nothing; any finite stand-in will do, and its answer is not used.
     finite = torch.where(torch.isfinite(theta).all(-1, keepdim=True), theta, theta[reference])
-    regimes = evaluate_regimes(model, rows.joint.table, finite, x)
-    responsibilities = model.predictive(regimes).log_responsibilities(y).exp()
-    agreement = torch.einsum("nk,cnj->ckj", responsibilities[reference], responsibilities)
-    result: NDArray[np.float64] = torch.nan_to_num(agreement).cpu().double().numpy() / len(x)
-    return result
+    shares = _responsibilities(rows, finite)
+    agreement = torch.einsum("nk,cnj->ckj", shares[reference], shares)
+    result: NDArray[np.float64] = torch.nan_to_num(agreement).cpu().double().numpy()
+    return result / shares.shape[1]
+
+
+def _responsibilities(rows: Rows, theta: Tensor) -> Tensor:
+    """Of each regime for some of the rows, under finite points, ``[C, n, K]``."""
+    model, stride = rows.joint.model, max(1, rows.num_rows // _MAX_ROWS)
+    x, y = rows.x[::stride], model.observed(rows.y[::stride])[0]
+    regimes = evaluate_regimes(model, rows.joint.table, theta, x)
+    return model.predictive(regimes).log_responsibilities(y).exp()

@@ -63,6 +63,11 @@ class LowRank(AutogradGuide):
         """All of the step, but a twentieth for the directions, whose B entries move together."""
         return (1.0, 1.0, 1.0, 1.0, 0.05)
 
+    def rates(self, rates: Tensor) -> tuple[Tensor, ...]:
+        """See :class:`~bayes_hybrid.inference.guides.Guide`."""
+        block, features = rates[self.whitening.block], rates[self.whitening.features]
+        return (features, features, block, block, block.unsqueeze(-1))
+
     @property
     def block_noise_size(self) -> int:
         """B + R."""

@@ -1,7 +1,9 @@
 """What a fit returns: the posterior, and how it came about."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from bayes_hybrid.inference.posterior import Posterior
 
 FloatArray = NDArray[np.float64]
+_TRACE_LENGTH = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,11 @@ class Stage:
         seconds: wall time.
         trace: its objective over time (thinned): held-out log density per row for the warm start,
             median negative ELBO in nats for SVI; empty for the others.
+        rates: learning rate of each part of the model, as multiples; empty where nothing is
+            trained.
+        weights: first and last weight of each regulariser that acts on the model, in nats per row.
+        usage_before: mean responsibility of each regime over rows and restarts, at the start.
+        usage_after: the same at the end.
     """
 
     name: str
@@ -29,6 +37,36 @@ class Stage:
     steps: int
     seconds: float
     trace: tuple[float, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    usage_before: tuple[float, ...] = ()
+    usage_after: tuple[float, ...] = ()
+
+
+@dataclass
+class StageLog:
+    """The stages so far; each has taken the time since the one before."""
+
+    stages: list[Stage] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+
+    def add(
+        self,
+        name: str,
+        reason: str,
+        steps: int,
+        trace: Sequence[float] = (),
+        **details: Any,  # noqa: ANN401 (further fields of Stage)
+    ) -> None:
+        """Add a stage that ends now, its trace thinned."""
+        now = time.perf_counter()
+        stride = max(1, len(trace) // _TRACE_LENGTH)
+        thin = tuple(float(value) for value in trace[::stride])
+        seconds = now - self.started
+        self.stages.append(
+            Stage(name=name, reason=reason, steps=steps, seconds=seconds, trace=thin, **details)
+        )
+        self.started = now
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

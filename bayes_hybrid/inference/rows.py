@@ -57,14 +57,22 @@ class Rows:
         return (fold[None, :] != left_out[:, None]).to(self.x.dtype)
 
     def gradient(
-        self, theta: Tensor, row_weights: Tensor, feature_weight: Tensor
+        self,
+        theta: Tensor,
+        row_weights: Tensor,
+        feature_weight: Tensor,
+        penalties: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and gradient ``[C, P]``, on a minibatch scaled by N / B if B < N.
 
         For an optimiser: entries of the gradient that are not finite are zero.  Their restart is
-        judged by its value, and the others go on.
+        judged by its value, and the others go on.  Regularisers, if there are any, count for all N
+        rows, those left out by ``row_weights`` too: they need no target.
         """
-        value, gradient = self.joint.value_and_grad(theta, *self.batch(row_weights), feature_weight)
+        batch = self.batch(row_weights)
+        if penalties is not None:
+            penalties = penalties * (self.num_rows / len(batch[0]))
+        value, gradient = self.joint.value_and_grad(theta, *batch, feature_weight, penalties)
         return value, zero_where_broken(gradient)
 
     def batch(self, row_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:

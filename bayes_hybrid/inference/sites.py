@@ -13,7 +13,7 @@ from torch.distributions import Independent, LogNormal, Normal, biject_to
 
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.recorder import quiet_pyro
-from bayes_hybrid.models.base import OBSERVED, HybridModel, SiteGroup
+from bayes_hybrid.models.base import OBSERVED, HybridModel, SiteGroup, TrainingGroup
 
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 
@@ -29,6 +29,7 @@ class Site:
         start: first index in the flat vector.
         group: what the site is for.
         transform: unconstrained to constrained.
+        training: which part of the model it is trained with.
         normal: location and scale, each flat, of a prior that is a fixed Normal in unconstrained
             space (a Normal site, or a LogNormal one with its Jacobian); ``None`` for any other.
     """
@@ -40,6 +41,7 @@ class Site:
     group: SiteGroup
     transform: torch.distributions.Transform
     normal: tuple[Tensor, Tensor] | None
+    training: TrainingGroup
 
     @property
     def stop(self) -> int:
@@ -109,7 +111,8 @@ class SiteTable:
             free = tuple(transform.inv(node["value"]).shape)
             group = node["infer"].get("group", SiteGroup.HEADS)
             normal = _fixed_normal(node["fn"], again[name]["fn"])
-            site = Site(name, shape, free, start, group, transform, normal)
+            training = node["infer"].get("training", TrainingGroup.of(group))
+            site = Site(name, shape, free, start, group, transform, normal, training)
             sites.append(site)
             start = site.stop
         if not sites:
@@ -123,6 +126,13 @@ class SiteTable:
             if site.group in groups:
                 mask[site.start : site.stop] = True
         return mask
+
+    def by_training(self, values: Mapping[str, float], like: Tensor) -> Tensor:
+        """The value of each entry's training group, ``[P]``, on ``like``'s device."""
+        result = like.new_ones(self.num_parameters)
+        for site in self.sites:
+            result[site.start : site.stop] = values[site.training]
+        return result
 
     @cached_property
     def feature_mask(self) -> Tensor:

@@ -58,6 +58,8 @@ _SPECIAL: Final = {
     "stages",
     "feature_names",
 }
+# Fields of a stage that are numbers in a row.
+_SERIES: Final = ("trace", "usage_before", "usage_after")
 _PLAIN: Final = {
     field.name: field.type for field in dataclasses.fields(Fit) if field.name not in _SPECIAL
 }
@@ -92,7 +94,7 @@ def save_fit(
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "package_version": _package_version(),
+        "package_version": package_version(),
         "files": {DRAWS: {"bytes": len(draws), "sha256": hashlib.sha256(draws).hexdigest()}},
         "config": dict(config),
         "sites": _sites(fit.posterior),
@@ -266,7 +268,8 @@ def _plain(fit: Fit) -> dict[str, Any]:
         "x_scaling": _scaling(posterior.x_scaling),
         "y_scaling": _scaling(posterior.y_scaling),
         "stages": [
-            dataclasses.asdict(stage) | {"trace": [_number(value) for value in stage.trace]}
+            dataclasses.asdict(stage)
+            | {name: [_number(value) for value in getattr(stage, name)] for name in _SERIES}
             for stage in fit.stages
         ],
     }
@@ -286,7 +289,8 @@ def _sites(posterior: Posterior) -> list[list[Any]]:
     return [[site.name, list(site.free_shape)] for site in posterior.table.sites]
 
 
-def _package_version() -> str:
+def package_version() -> str:
+    """The version of this package, as a saved result records it."""
     try:
         return metadata.version("bayes_hybrid")
     except metadata.PackageNotFoundError:  # imported from a source folder, not installed
@@ -470,8 +474,10 @@ def _standardizer(saved: Mapping[str, Any]) -> Standardizer:
 
 
 def _stage(saved: Mapping[str, Any]) -> Stage:
-    trace = tuple(float(value) for value in saved["trace"])
-    return Stage(**{**saved, "trace": trace})
+    # Fits of earlier versions have neither usages nor weights.
+    series = {name: tuple(map(float, saved[name])) for name in _SERIES if name in saved}
+    weights = {name: tuple(ends) for name, ends in saved.get("weights", {}).items()}
+    return Stage(**{**saved, **series, "weights": weights})
 
 
 def _typed(saved: Mapping[str, Any], name: str, kind: Any) -> Any:  # noqa: ANN401 (any field)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid.inference.adam import Schedule
-from bayes_hybrid.inference.ascent import Ascent, CompiledAscent
+from bayes_hybrid.inference.ascent import PLAIN, Ascent, CompiledAscent, Course
 from bayes_hybrid.inference.guides import BlockGaussian, Guide
 from bayes_hybrid.inference.options import Variational
 from bayes_hybrid.inference.progress import Progress
@@ -27,7 +27,8 @@ class Trained:
 
     Args:
         guide: the fitted guide of C restarts.
-        neg_elbo: loss per step and restart, ``[steps, C]``, in nats.
+        neg_elbo: loss per step and restart, ``[steps, C]``, in nats; with the KL term's factor, if
+            that is warmed up.
         elbo: mean ELBO over the last tenth of the run, ``[C]``.
         settled: whether the last tenth's mean improved by less than its own noise, or a thousandth.
     """
@@ -49,6 +50,7 @@ def train(
     stage: str,
     progress: Progress,
     compiled: bool = False,
+    course: Course = PLAIN,
 ) -> Trained:
     """Climb the ELBO of every restart, in place on ``guide``.
 
@@ -57,14 +59,16 @@ def train(
         ELBO_c = E_q[ w_c . log p(y | x, theta) + log p(heads) + f log p(features) ] + H[q]
 
     with one reparametrised draw per step and f the guide's KL weight; for a point feature block
-    (weight 0) f is 1, so that features sit at the maximum of the ELBO, prior included.
+    (weight 0) f is 1, so that features sit at the maximum of the ELBO, prior included.  A course
+    that is not plain adds what :class:`~bayes_hybrid.inference.plans.Plan` says; its steps are not
+    compiled whole.
     """
     schedule = Schedule(learning_rate, num_steps, final=0.02, decay=0.999)
     ascent: Ascent | CompiledAscent
-    if compiled and isinstance(guide, BlockGaussian):
+    if compiled and course.plain and isinstance(guide, BlockGaussian):
         ascent = CompiledAscent(rows, guide, row_weights, schedule)
     else:
-        ascent = Ascent(rows, guide, row_weights, schedule)
+        ascent = Ascent(rows, guide, row_weights, schedule, course)
     losses = row_weights.new_empty(num_steps, guide.num_restarts)
     for step in range(num_steps):
         noise = guide.noise(generator)
@@ -72,7 +76,9 @@ def train(
         if step % 50 == 49:
             progress(stage, step + 1, num_steps)
     ascent.finish()
-    losses -= guide.whitening.log_volume(guide.kl_weight)
+    volume = guide.whitening.log_volume(guide.kl_weight)
+    factors = [course.kl_factor(step, num_steps) for step in range(1, num_steps + 1)]
+    losses -= losses.new_tensor(factors).unsqueeze(-1) * volume
     tail = losses[-max(1, math.ceil(_TAIL * num_steps)) :]
     return Trained(guide, losses, -tail.mean(0), _settled(losses))
 
@@ -97,6 +103,7 @@ def choose_kl_weight(
     *,
     generator: torch.Generator,
     progress: Progress,
+    course: Course = PLAIN,
 ) -> tuple[float, dict[float, float]]:
     """The features' KL weight with the best held-out log density, and every candidate's score.
 
@@ -120,6 +127,7 @@ def choose_kl_weight(
         generator=generator,
         stage="choice of the KL weight",
         progress=progress,
+        course=course,
     )
     draws = sample(trained.guide, _SCORE_DRAWS, generator)
     total = rows.log_likelihood(draws[:, 0])

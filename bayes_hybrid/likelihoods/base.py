@@ -23,6 +23,9 @@ class Likelihood(abc.ABC):
     shape_name: ClassVar[str | None] = None
     """What the shape is called, in the option and as a latent site; ``None`` without one."""
 
+    shape_floor: ClassVar[float] = 0.0
+    """What the shape has to lie above.  Where it is learned, what is above has the prior."""
+
     @property
     def shape(self) -> float | LogNormalPrior | None:
         """The shape's value, its prior where it is learned, or ``None`` without one."""
@@ -31,7 +34,12 @@ class Likelihood(abc.ABC):
     def __post_init__(self) -> None:
         """Check the shape: a positive number, or a prior."""
         if self.shape_name is not None and not isinstance(self.shape, LogNormalPrior):
-            checks.positive_float(self.shape_name, getattr(self, self.shape_name))
+            shape = checks.positive_float(self.shape_name, getattr(self, self.shape_name))
+            if shape <= self.shape_floor:
+                raise OptionError(
+                    f"{self.shape_name} must be above {self.shape_floor:g}, or the density has no "
+                    f"mean to predict; got {shape!r}"
+                )
 
     def _shape(self, given: Tensor | None, like: Tensor) -> Tensor:
         """The shape that came, or the option's own number."""

@@ -18,7 +18,8 @@ class StudentT(Likelihood):
     ``scale`` is not the standard deviation, which is ``scale * sqrt(df / (df - 2))`` for df > 2.
 
     Args:
-        df: degrees of freedom, a positive number, or a prior from which they are learned.
+        df: degrees of freedom, a number above 1, below which there is no mean; or, to learn them,
+            the prior of ``df - 1``.
 
     Example:
         >>> import torch
@@ -27,6 +28,7 @@ class StudentT(Likelihood):
     """
 
     shape_name: ClassVar[str | None] = "df"
+    shape_floor: ClassVar[float] = 1.0
     df: float | LogNormalPrior = 4.0
 
     def __call__(

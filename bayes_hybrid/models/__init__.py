@@ -5,7 +5,7 @@ regime ``z``, and ``model.marginal`` with ``z`` summed out exactly.  Both run un
 ``pyro.infer.SVI``, ``Predictive`` and ``NUTS``.
 """
 
-from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup
+from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup, TrainingGroup
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.mixture import HybridMixture
 from bayes_hybrid.models.pathway import Pathway, PathwayModel
@@ -18,4 +18,5 @@ __all__ = [
     "PathwayModel",
     "Regimes",
     "SiteGroup",
+    "TrainingGroup",
 ]

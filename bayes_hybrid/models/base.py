@@ -4,22 +4,32 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro import poutine
 from pyro.poutine.runtime import InferDict
 from torch import Tensor
 from torch.distributions import Distribution
 
+from bayes_hybrid import checks
 from bayes_hybrid.distributions import Outputs, RegimeMixture, chosen
 from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
+from bayes_hybrid.models.penalties import (
+    mean_entropy,
+    neighbours,
+    roughness,
+    usage_variation,
+)
 
 OBSERVED: Final = ("y", "label")
 """The sites that hold data."""
+PENALTIES: Final = ("gate_entropy", "load_balance", "relu_smoothness")
+"""The regularisers, and the names of their factors."""
 
 
 class SiteGroup(StrEnum):
@@ -40,6 +50,31 @@ class SiteGroup(StrEnum):
     def is_feature(self) -> bool:
         """Whether the site shapes hidden features, rather than what is read off them."""
         return self in (SiteGroup.FEATURES, SiteGroup.GATE_FEATURES)
+
+
+class TrainingGroup(StrEnum):
+    """What a latent site belongs to when parts of a model are trained one after another.
+
+    Sites carry it in ``infer={"training": ...}``.  A site without one goes by its
+    :class:`SiteGroup`, features of an unknown pathway as heads.
+    """
+
+    GAUSSIAN = "gaussian"
+    RELU = "relu"
+    GATE = "gate"
+    HEADS = "heads"
+    SCALES = "scales"
+    NOISE_SLOPES = "noise_slopes"
+
+    @classmethod
+    def of(cls, group: SiteGroup) -> "TrainingGroup":
+        """Where a site of that group belongs if nothing else is known of it."""
+        return {
+            SiteGroup.GATE_FEATURES: cls.GATE,
+            SiteGroup.GATE_HEAD: cls.GATE,
+            SiteGroup.SCALES: cls.SCALES,
+            SiteGroup.SCALE_SLOPES: cls.NOISE_SLOPES,
+        }.get(group, cls.HEADS)
 
 
 @dataclass(frozen=True)
@@ -111,9 +146,25 @@ class HybridModel(abc.ABC):
         return 1
 
     @property
+    def has_thresholds(self) -> bool:
+        """Whether the regimes are in an order with thresholds between them."""
+        return False
+
+    @property
     def label_head(self) -> LabelHead | None:
         """How observed regime labels enter; ``None`` for a model that has none."""
         return None
+
+    @property
+    def relu_regimes(self) -> tuple[int, ...]:
+        """Numbers of the regimes whose expert has ReLU units, which may be asked to be smooth."""
+        return ()
+
+    @property
+    def penalty_names(self) -> tuple[str, ...]:
+        """The regularisers that act on this model: a gate has to choose, ReLU units to be there."""
+        acts = (self.num_regimes > 1, self.num_regimes > 1, bool(self.relu_regimes))
+        return tuple(name for name, act in zip(PENALTIES, acts, strict=True) if act)
 
     @abc.abstractmethod
     def regimes(self, x: Tensor) -> Regimes:
@@ -166,7 +217,13 @@ class HybridModel(abc.ABC):
             return y, None
         return (y[..., 0] if self.num_outputs == 1 else y[..., :-1]), y[..., -1]
 
-    def marginal(self, x: Tensor, y: Tensor | None = None, num_rows: int | None = None) -> Tensor:
+    def marginal(
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        num_rows: int | None = None,
+        penalties: Mapping[str, float | Tensor] | None = None,
+    ) -> Tensor:
         """Pyro program of the joint density with ``z`` summed out exactly: the fast reading.
 
         Args:
@@ -175,11 +232,18 @@ class HybridModel(abc.ABC):
                 Q > 1 outputs.  A model with a label head takes them with one column more, ``[B,
                 Q + 1]``: the number of the row's label, or NaN.
             num_rows: N when the B rows are a minibatch; their log density is scaled by N / B.
+            penalties: weights of regularisers, in nats per row, by name
+                (:mod:`~bayes_hybrid.models.penalties`); each is a factor of its name, those that
+                have nothing to act on left out (:attr:`penalty_names`).  They have no part in the
+                stated model.
 
         Returns:
             ``y``, observed or drawn, ``[B]`` or ``[B, Q]``.
+
+        Raises:
+            OptionError: a regulariser of another name.
         """
-        predictive = self.predictive(self.regimes(x))
+        predictive = self.predictive(self._regularised(x, num_rows, penalties))
         log_confusion = self._log_confusion(x)
         values, labels = (None, None) if y is None else self.observed(y)
         with self._rows(x, num_rows):
@@ -190,13 +254,19 @@ class HybridModel(abc.ABC):
                 pyro.sample("label", site, obs=labels)
         return drawn
 
-    def enumerated(self, x: Tensor, y: Tensor | None = None, num_rows: int | None = None) -> Tensor:
+    def enumerated(
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        num_rows: int | None = None,
+        penalties: Mapping[str, float | Tensor] | None = None,
+    ) -> Tensor:
         """The same joint with the explicit latent site ``z``, marked for parallel enumeration.
 
         Arguments and return value are those of :meth:`marginal`.  Under ``TraceEnum_ELBO``,
         ``infer_discrete`` and ``NUTS`` the site is enumerated; under ``Predictive`` it is drawn.
         """
-        regimes = self.regimes(x)
+        regimes = self._regularised(x, num_rows, penalties)
         log_confusion = self._log_confusion(x)
         parts = self.predictive(regimes).components
         values, labels = (None, None) if y is None else self.observed(y)
@@ -209,6 +279,39 @@ class HybridModel(abc.ABC):
                 pyro.sample("label", site, obs=labels)
         return drawn
 
+    def _regularised(
+        self, x: Tensor, num_rows: int | None, penalties: Mapping[str, float | Tensor] | None
+    ) -> Regimes:
+        """:meth:`regimes`, and a factor for each of the regularisers that act on the model."""
+        if not penalties:
+            return self.regimes(x)
+        for name in penalties:
+            checks.choice("penalties", name, PENALTIES)
+        drawn: Any
+        with poutine.trace() as drawn:
+            regimes = self.regimes(x)
+        size = len(x) if num_rows is None else num_rows
+        for name in self.penalty_names:
+            if name not in penalties:
+                continue
+            if name == "gate_entropy":
+                term = mean_entropy(regimes.log_weights)
+            elif name == "load_balance":
+                term = -usage_variation(regimes.log_weights)
+            else:
+                term = -self._roughness(x, regimes.locations, drawn.trace.nodes)
+            pyro.factor(name, size * penalties[name] * term)
+        return regimes
+
+    def _roughness(self, x: Tensor, locations: Tensor, nodes: Mapping[str, Any]) -> Tensor:
+        """:func:`~bayes_hybrid.models.penalties.roughness` of the experts with ReLU units."""
+        drawn = {name: node["value"] for name, node in nodes.items() if node["type"] == "sample"}
+        # The same parameters at other rows; nobody outside is to see the sites a second time.
+        with poutine.block(), poutine.condition(data=drawn):
+            around = self.regimes(neighbours(x)).locations
+        relu = list(self.relu_regimes)
+        return roughness(locations[..., relu], around[..., relu])
+
     def _log_confusion(self, x: Tensor) -> Tensor:
         """``log p(label | z)``, ``[K, K]``; nothing is drawn without a label head."""
         if self.label_head is None:
@@ -216,7 +319,7 @@ class HybridModel(abc.ABC):
         prior = self.label_head.prior(self.num_regimes, x)
         if prior is None:
             return self.label_head.noise_free(self.num_regimes, x)
-        note = cast(InferDict, {"group": SiteGroup.HEADS})
+        note = cast(InferDict, {"group": SiteGroup.HEADS, "training": TrainingGroup.HEADS})
         confusion: Tensor = pyro.sample("label_confusion", prior, infer=note)
         return confusion.log()
 

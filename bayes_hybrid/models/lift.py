@@ -10,31 +10,53 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from bayes_hybrid.gates import GateModule
-from bayes_hybrid.models.base import SiteGroup
+from bayes_hybrid.models.base import SiteGroup, TrainingGroup
+from bayes_hybrid.nn import GaussianBlock, GaussianStabilizesReLULayer, ReLUBlock
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
 
-def _note(group: SiteGroup) -> InferDict:
+def _note(group: SiteGroup, training: TrainingGroup | None = None) -> InferDict:
     # Pyro hands on keys that it does not know; its type lists only those that it does.
-    return cast(InferDict, {"group": group})
+    return cast(InferDict, {"group": group, "training": training or TrainingGroup.of(group)})
+
+
+def _pathway_of(block: nn.Module, group: SiteGroup) -> TrainingGroup:
+    """Which pathway a block of hidden features is part of; what mixes pathways is of neither."""
+    if group != SiteGroup.FEATURES:
+        return TrainingGroup.of(group)
+    if isinstance(block, GaussianBlock):
+        return TrainingGroup.GAUSSIAN
+    if isinstance(block, ReLUBlock | GaussianStabilizesReLULayer):
+        return TrainingGroup.RELU
+    return TrainingGroup.HEADS
 
 
 def sample_normal(
-    name: str, shape: tuple[int, ...], scale: float, group: SiteGroup, like: Tensor
+    name: str,
+    shape: tuple[int, ...],
+    scale: float,
+    group: SiteGroup,
+    like: Tensor,
+    training: TrainingGroup | None = None,
 ) -> Tensor:
     """``name ~ Normal(0, scale)``, independent entries of ``shape``, on ``like``'s device."""
     prior = dist.Normal(like.new_zeros(shape), like.new_full(shape, scale)).to_event(len(shape))
-    value: Tensor = pyro.sample(name, prior, infer=_note(group))
+    value: Tensor = pyro.sample(name, prior, infer=_note(group, training))
     return value
 
 
 def sample_positive(
-    name: str, shape: tuple[int, ...], prior: LogNormalPrior, group: SiteGroup, like: Tensor
+    name: str,
+    shape: tuple[int, ...],
+    prior: LogNormalPrior,
+    group: SiteGroup,
+    like: Tensor,
+    training: TrainingGroup | None = None,
 ) -> Tensor:
     """``log name ~ Normal(log median, spread)``, independent entries of ``shape``."""
     location = like.new_full(shape, math.log(prior.median))
     site = dist.LogNormal(location, like.new_full(shape, prior.spread)).to_event(len(shape))
-    value: Tensor = pyro.sample(name, site, infer=_note(group))
+    value: Tensor = pyro.sample(name, site, infer=_note(group, training))
     return value
 
 
@@ -69,15 +91,17 @@ def sample_features(
     for path, parameter in module.named_parameters():
         block, _, leaf = path.rpartition(".")
         site, shape = f"{name}.{path}", tuple(parameter.shape)
+        part = _pathway_of(module.get_submodule(block), group)
         if leaf == "width":
-            width = sample_positive(site, shape, priors.width, group, like)
+            width = sample_positive(site, shape, priors.width, group, like, part)
             values[path] = priors.width_floor + width
         elif leaf == "bias":
             # named_parameters lists a block's weight before its bias.
-            values[path] = scales[block] * sample_normal(f"{site}_raw", shape, 1.0, group, like)
+            raw = sample_normal(f"{site}_raw", shape, 1.0, group, like, part)
+            values[path] = scales[block] * raw
         else:
-            scale = sample_positive(f"{site}_scale", (), priors.feature_scale, group, like)
-            raw = sample_normal(f"{site}_raw", shape, 1.0, group, like)
+            scale = sample_positive(f"{site}_scale", (), priors.feature_scale, group, like, part)
+            raw = sample_normal(f"{site}_raw", shape, 1.0, group, like, part)
             values[path] = scale / math.sqrt(shape[-1]) * raw
             scales[block] = scale
     return values

@@ -94,6 +94,11 @@ class HybridMixture(HybridModel):
         return tuple(names)
 
     @property
+    def has_thresholds(self) -> bool:
+        """See :attr:`HybridModel.has_thresholds`."""
+        return self.gate.has_thresholds
+
+    @property
     def likelihoods(self) -> tuple[Likelihood, ...]:
         """Each expert's likelihood."""
         return tuple(expert.likelihood for expert in self.experts)
@@ -102,6 +107,11 @@ class HybridMixture(HybridModel):
     def noise_floor(self) -> float:
         """See :attr:`HybridModel.noise_floor`."""
         return self.priors.noise_floor
+
+    @property
+    def relu_regimes(self) -> tuple[int, ...]:
+        """See :attr:`HybridModel.relu_regimes`."""
+        return tuple(k for k, expert in enumerate(self.experts) if expert.has_relu)
 
     @cached_property
     def _modules(self) -> tuple[nn.Module, ...]:

@@ -50,6 +50,11 @@ class Pathway:
         checks.choice("noise", self.noise, NOISE_KINDS)
         checks.instance("likelihood", self.likelihood, Likelihood)
 
+    @property
+    def has_relu(self) -> bool:
+        """Whether there are ReLU units in it: in all but the Gaussian control."""
+        return self.kind != "gaussian"
+
     def build(self, num_features: int) -> nn.Sequential:
         """The hidden layers as a torch module ``[..., D] -> [..., H]``."""
         return stack(
@@ -111,8 +116,9 @@ def _sample_shape(name: str, likelihood: Likelihood, like: Tensor) -> Tensor:
     """The likelihood's shape, drawn where it has a prior."""
     shape = likelihood.shape
     if isinstance(shape, LogNormalPrior):
-        site = f"{name}.{likelihood.shape_name}"
-        return sample_positive(site, (), shape, SiteGroup.SCALES, like)
+        floor, site = likelihood.shape_floor, f"{name}.{likelihood.shape_name}"
+        site += f"_above_{floor:g}" if floor else ""
+        return floor + sample_positive(site, (), shape, SiteGroup.SCALES, like)
     return like.new_full((), 1.0 if shape is None else shape)
 
 
@@ -155,6 +161,11 @@ class PathwayModel(HybridModel):
     def noise_floor(self) -> float:
         """See :attr:`HybridModel.noise_floor`."""
         return self.priors.noise_floor
+
+    @property
+    def relu_regimes(self) -> tuple[int, ...]:
+        """See :attr:`HybridModel.relu_regimes`."""
+        return (0,) if self.pathway.has_relu else ()
 
     @cached_property
     def _module(self) -> nn.Sequential:

@@ -11,12 +11,13 @@ from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import DataError
 from bayes_hybrid.estimator import MODELS, HybridRegressor
 from bayes_hybrid.gates import GATES
+from bayes_hybrid.inference import PLANS
 from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models.pathway import NOISE_KINDS
 from tests.cli.conftest import bayes_hybrid
 
-COMMANDS = ("demo", "fit", "predict", "check")
+COMMANDS = ("demo", "fit", "predict", "check", "ablate")
 
 
 def words(text: str) -> str:
@@ -59,14 +60,14 @@ def test_every_command_has_help(command):
 
 def test_help_names_every_choice():
     text = words(bayes_hybrid("fit", "--help").stdout)
-    for choices in (MODELS, GATES, LIKELIHOODS, NOISE_KINDS, REFINE_CHOICES):
+    for choices in (MODELS, GATES, LIKELIHOODS, NOISE_KINDS, PLANS, REFINE_CHOICES):
         for choice in choices:
             assert choice in text
 
 
 def test_the_defaults_are_those_of_the_estimator():
     estimator, settings = HybridRegressor().get_params(), Settings()
-    shared = ("model", "gate", "likelihood", "noise", "num_units", "refine", "device")
+    shared = ("model", "gate", "likelihood", "noise", "num_units", "plan", "refine", "device")
     for name in (*shared, "num_restarts", "num_candidates"):
         assert getattr(settings, name) == estimator[name]
 

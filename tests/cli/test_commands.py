@@ -202,6 +202,11 @@ def test_misspelt_names_get_a_suggestion(data, saved, tmp_path):
         (["--num-units", "many"], "--num-units must be auto or a whole number >= 1; got 'many'"),
         (["--num-restarts", "0"], "--num-restarts must be an integer >= 1; got 0"),
         (["--num-candidates", "3"], "--num-candidates must be an integer >= 16; got 3"),
+        (
+            ["--plan", "blanced"],
+            "--plan must be one of 'default', 'gaussian_first', 'balanced', 'plain'; got "
+            "'blanced'; did you mean 'balanced'?",
+        ),
         (["--refine", "maybe"], "--refine must be one of 'auto', 'always', 'never'; got 'maybe'"),
         (["--features", "dose,,other"], "--features must be column names separated by commas"),
         (["--test-fraction", "20"], "--test-fraction must lie between 0 and 1"),

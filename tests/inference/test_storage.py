@@ -62,7 +62,17 @@ def make_fit(*, scale=1.0, **changes):
         "num_restarts_dropped": 1,
         "sampler": {"energy": rng.normal(size=(2, 5)), "diverging": np.zeros((2, 5))},
         "stages": (
-            Stage(name="SVI", reason="settled", steps=3, seconds=0.1, trace=(1 / 3, float("nan"))),
+            Stage(
+                name="SVI",
+                reason="settled",
+                steps=3,
+                seconds=0.1,
+                trace=(1 / 3, float("nan")),
+                rates={"gate": 1 / 3},
+                weights={"load_balance": (1 / 3, 0.0)},
+                usage_before=(float("nan"), 1.0),
+                usage_after=(2 / 3, 1 / 3),
+            ),
             Stage(name="HMC", reason="done", steps=3, seconds=1e-9),
         ),
         "device": "cuda:0",
@@ -98,6 +108,17 @@ def test_every_field_comes_back_to_the_last_bit(saved):
     assert torch.equal(after.variational.theta, before.variational.theta)
     assert after.posterior.theta.device.type == "cpu"
     assert read_config(saved) == CONFIG
+
+
+def test_stages_of_earlier_versions_are_read(saved):
+    fields = json.loads((saved / MANIFEST).read_text(encoding="utf-8"))["fit"]
+    for stage in fields["stages"]:
+        for name in ("rates", "weights", "usage_before", "usage_after"):
+            del stage[name]
+    edit(saved, fit=fields)
+    stage = load_fit(saved, MODEL).stages[0]
+    assert (stage.rates, stage.weights, stage.usage_before) == ({}, {}, ())
+    assert stage.trace[0] == 1 / 3
 
 
 def test_draws_without_a_refinement_are_written_once(tmp_path):

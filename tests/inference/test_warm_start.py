@@ -4,8 +4,9 @@ import math
 
 import torch
 
-from bayes_hybrid.inference import WarmStart
+from bayes_hybrid.inference import PLANS, WarmStart
 from bayes_hybrid.inference.progress import silent
+from bayes_hybrid.inference.result import StageLog
 from bayes_hybrid.inference.warm_start import warm_start
 from tests.inference.linear import closed_form, problem
 
@@ -13,7 +14,16 @@ from tests.inference.linear import closed_form, problem
 def _start(noise, **settings):
     model, rows = problem(40, dtype=torch.float64, noise=noise)
     options = WarmStart(learning_rate=0.1, check_every=20, **settings)
-    return model, rows, warm_start(rows, options, num_restarts=5, seed=0, progress=silent)
+    started = warm_start(
+        rows,
+        options,
+        PLANS["default"],
+        num_restarts=5,
+        seed=0,
+        progress=silent,
+        log=StageLog(),
+    )
+    return model, rows, started
 
 
 def test_restarts_climb_to_the_mode_of_their_own_rows():
@@ -46,7 +56,13 @@ def test_the_budget_of_steps_is_a_bound_and_is_reported():
     _, rows = problem(40)
     options = WarmStart(max_steps=30, check_every=20, num_cuts=2)
     started = warm_start(
-        rows, options, num_restarts=2, seed=0, progress=lambda *call: seen.append(call)
+        rows,
+        options,
+        PLANS["default"],
+        num_restarts=2,
+        seed=0,
+        progress=lambda *call: seen.append(call),
+        log=StageLog(),
     )
     assert [step for _, step, _ in seen] == [20, 30, 50, 60, 80, 90]
     assert {total for _, _, total in seen} == {90}

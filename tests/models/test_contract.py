@@ -22,7 +22,7 @@ from pyro.optim import Adam  # type: ignore[attr-defined]
 
 import bayes_hybrid.models
 from bayes_hybrid.gates import GATES
-from bayes_hybrid.models import HybridMixture, HybridModel, PathwayModel, SiteGroup
+from bayes_hybrid.models import HybridMixture, HybridModel, PathwayModel, SiteGroup, TrainingGroup
 from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS
 from tests.models import zoo
 
@@ -114,6 +114,34 @@ def test_sites_and_their_groups(model):
     names = [n for n in others.nodes if others.nodes[n]["type"] == "sample"]
     mine = [n for n in trace.nodes if trace.nodes[n]["type"] == "sample"]
     assert [name for name in names if name != "z"] == mine
+
+
+def _expected_training(name, kinds):
+    """Which part of the model a site is trained with, by its name."""
+    scope, *path = name.split(".")
+    if scope in ("gate", "label_confusion"):
+        return "gate" if scope == "gate" else "heads"
+    if "noise_slope" in path:
+        return "noise_slopes"
+    if name == "noise" or path[-1] in ("noise_ratio", "df_above_1", "threshold"):
+        return "scales"
+    if path[0] == "location" or "mix_" in name:
+        return "heads"
+    if "gaussian" in path or "relu" in path:  # the parts of a combined layer
+        return "gaussian" if "gaussian" in path else "relu"
+    return "gaussian" if kinds[scope] == "gaussian" else "relu"
+
+
+def test_sites_say_what_trains_them(model):
+    x, y = zoo.rows(model=model)
+    mixture = isinstance(model, HybridMixture)
+    experts = model.experts if mixture else (model.pathway,)
+    kinds = dict(zip(model.regime_names, (expert.kind for expert in experts), strict=True))
+    trace = poutine.trace(model.marginal).get_trace(x, y)
+    for name in _values(model, x):
+        group = trace.nodes[name]["infer"]["training"]
+        assert isinstance(group, TrainingGroup)
+        assert group == _expected_training(name, kinds), name
 
 
 def test_every_site_is_moved_by_the_data(model):

@@ -1,0 +1,225 @@
+"""Do the parts of the family do what they are for?  ``python -m benchmarks.family``.
+
+======================  =========================================================================
+section                 question
+======================  =========================================================================
+``outliers``            do robust likelihoods keep the mean where a tenth of the rows are wrong?
+``labels``              do labels of a tenth of the rows say which overlapping regime is which?
+``thresholds``          does the threshold's interval cover, and is it as narrow as NUTS's?
+``mcp``                 is the posterior of two change points that of the R package mcp?
+======================  =========================================================================
+
+Cells are kept as in :mod:`benchmarks.cells`.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from sklearn.metrics import log_loss
+
+from bayes_hybrid import (
+    FitOptions,
+    HybridRegressor,
+    LogNormalPrior,
+    Pathway,
+    Refinement,
+    ThresholdGate,
+    Variational,
+)
+from bayes_hybrid.data import simulate
+from bayes_hybrid.likelihoods import LIKELIHOODS
+from bayes_hybrid.random import spawn_seeds
+from benchmarks.cells import Cell, Figures, Job, run_jobs
+
+SECTIONS = ("outliers", "labels", "thresholds", "mcp")
+TEST_ROWS = 2_000
+NUM_THRESHOLDS = 100
+# NUTS takes chains one after another: the widths are compared on the first sets.
+NUM_NUTS = 10
+
+
+# -- outliers: a tenth of the rows of `step` get an error of sd 3
+
+
+def outlier_cell(likelihood: str, dirty: bool, seed: int) -> Cell:
+    """``step``, N=200: RMSE of the mean against the truth, log density of rows like the training's.
+
+    Test rows are contaminated as the training rows are.
+    """
+    seeds = spawn_seeds(seed, 4)
+    train = simulate("step", 200, seed=seeds[0])
+    test = simulate("step", TEST_ROWS, seed=seeds[1])
+    y, y_test = (
+        rows.y + (_gross_errors(len(rows.y), error_seed) if dirty else 0.0)
+        for rows, error_seed in ((train, seeds[2]), (test, seeds[3]))
+    )
+    reg = HybridRegressor(likelihood=likelihood, random_state=seed, progress=False)
+    reg.fit(train.x, y)
+    return {
+        "rmse": float(np.sqrt(np.mean((reg.predict(test.x) - test.mean) ** 2))),
+        "median_rmse": float(
+            np.sqrt(np.mean((reg.predict_quantile(test.x, [0.5])[:, 0] - test.mean) ** 2))
+        ),
+        "log_density": float(reg.log_density(test.x, y_test).mean()),
+        "seconds": reg.fit_.seconds,
+    }
+
+
+def _gross_errors(num_rows: int, seed: int) -> np.ndarray:
+    """Normal errors of sd 3 on a random tenth of the rows, zero elsewhere."""
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(num_rows) < 0.1, rng.normal(0.0, 3.0, num_rows), 0.0)
+
+
+# -- labels: two regimes that overlap in x and in y
+
+
+def overlapping(num_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x ~ U(-2, 2); z ~ Bernoulli(sigmoid(1.5 x)); y = sin(2 x) + z + .35 eps."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-2.0, 2.0, num_rows)
+    regime = (rng.random(num_rows) < expit(1.5 * x)).astype(int)
+    y = np.sin(2.0 * x) + regime + 0.35 * rng.standard_normal(num_rows)
+    return x[:, None], y, regime
+
+
+def label_cell(share: float, seed: int) -> Cell:
+    """N=300: log loss of p(z | x, y) and log density of new rows, with labels of a share of rows.
+
+    Without labels the regimes have no names: they get those that suit the test rows better.
+    """
+    train_seed, test_seed, label_seed = spawn_seeds(seed, 3)
+    x, y, regime = overlapping(300, train_seed)
+    x_test, y_test, truth = overlapping(TEST_ROWS, test_seed)
+    known = np.random.default_rng(label_seed).random(len(y)) < share
+    labels = np.where(known, regime.astype(float), np.nan) if share else None
+    reg = HybridRegressor(random_state=seed, progress=False).fit(x, y, regime_label=labels)
+    probs = reg.predict_regime(x_test, y_test)
+    losses = [log_loss(truth, order, labels=[0, 1]) for order in (probs, probs[:, ::-1])]
+    return {
+        "log_loss": float(losses[0] if share else min(losses)),
+        "log_density": float(reg.log_density(x_test, y_test).mean()),
+        "seconds": reg.fit_.seconds,
+    }
+
+
+# -- thresholds: two lines, one threshold, and the same model by NUTS
+
+LINE = Pathway(kind="gaussian", smoothing="identity", num_units=1, noise="constant")
+NUTS = FitOptions(
+    num_restarts=2,
+    num_candidates=8,
+    variational=Variational(num_draws=150),
+    refinement=Refinement(
+        mode="always", sampler="nuts", num_warmup=150, num_iterations=150, max_tree_depth=6
+    ),
+)
+
+
+def two_lines(num_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """x ~ U(0, 10), threshold ~ U(3, 7): slopes of .3 and -.2, a jump of 1, noise of sd .4."""
+    rng = np.random.default_rng(seed)
+    x, threshold = rng.uniform(0.0, 10.0, num_rows), rng.uniform(3.0, 7.0)
+    away = x - threshold
+    mean = np.where(away < 0.0, 0.3 * away, 1.0 - 0.2 * away)
+    return x[:, None], mean + 0.4 * rng.standard_normal(num_rows), float(threshold)
+
+
+def threshold_cell(how: str, seed: int) -> Cell:
+    """N=100: the threshold's 90% interval, by the default recipe or by NUTS."""
+    x, y, truth = two_lines(100, seed)
+    options = NUTS if how == "nuts" else None
+    reg = HybridRegressor(
+        gate="threshold",
+        experts=(LINE, LINE),
+        fit_options=options,
+        random_state=seed,
+        progress=False,
+    ).fit(x, y)
+    row = reg.thresholds(prob=0.9).iloc[0]
+    return {
+        "covers": bool(row["lower"] <= truth <= row["upper"]),
+        "width": float(row["upper"] - row["lower"]),
+        "seconds": reg.fit_.seconds,
+    }
+
+
+# -- mcp: a constant, a joined line, and another line
+
+
+def mcp_cell(data: Path, seed: int) -> Cell:
+    """Mean and sd of both change points.
+
+    R's mcp was asked for a constant that goes over into a line (the change point is the kink of
+    one ReLU unit) and then jumps to another line (the gate's threshold).  Its second change is
+    abrupt, so the sharpness's prior is that of an abrupt one.
+    """
+    table = pd.read_csv(data / "regime" / "mcp_demo.csv")
+    reg = HybridRegressor(
+        gate=ThresholdGate(sharpness=LogNormalPrior(median=400.0, spread=0.5)),
+        experts=(Pathway(kind="relu", num_units=1, noise="constant"), LINE),
+        fit_options=FitOptions(
+            variational=Variational(num_draws=200),
+            refinement=Refinement(mode="always", num_warmup=150, num_iterations=200),
+        ),
+        random_state=seed,
+        progress=False,
+    ).fit(table[["time"]], table["response"])
+    posterior = reg.fit_.posterior
+    weight, bias = (
+        posterior.sites[f"relu.0.{leaf}_raw"].reshape(-1) for leaf in ("weight", "bias")
+    )
+    kink = -bias / weight * posterior.x_scaling.scale[0] + posterior.x_scaling.mean[0]
+    row = reg.thresholds().iloc[0]
+    return {
+        "cp_1": {"mean": float(kink.mean()), "sd": float(kink.std())},
+        "cp_2": {"mean": float(row["mean"]), "sd": float(row["sd"])},
+        "seconds": reg.fit_.seconds,
+    }
+
+
+def jobs(sections: list[str], seeds: range, data: Path | None) -> Iterator[Job]:
+    """Name, function and arguments of every cell."""
+    if "outliers" in sections:
+        for seed in seeds:
+            for likelihood in LIKELIHOODS:
+                for dirty in (False, True):
+                    name = f"outliers/{seed}/{likelihood}/{'dirty' if dirty else 'clean'}"
+                    yield name, outlier_cell, (likelihood, dirty, seed)
+    if "labels" in sections:
+        for seed in seeds:
+            for share in (0.0, 0.1):
+                yield f"labels/{seed}/{share:g}", label_cell, (share, seed)
+    if "thresholds" in sections:
+        for seed in range(NUM_THRESHOLDS):
+            yield f"thresholds/{seed}/default", threshold_cell, ("default", seed)
+            if seed < NUM_NUTS:
+                yield f"thresholds/{seed}/nuts", threshold_cell, ("nuts", seed)
+    if "mcp" in sections:
+        if data is None:
+            raise SystemExit("mcp: --data has to name the folder that holds regime/mcp_demo.csv")
+        yield "mcp/0", mcp_cell, (data, 0)
+
+
+def main() -> None:
+    """Run what is left, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--seeds", type=int, default=5, help="simulated data sets of a kind")
+    parser.add_argument("--data", type=Path, help="folder with regime/mcp_demo.csv")
+    parser.add_argument("--cells", type=Path, default=Path("benchmark-output/family-cells.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/family.json"))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    args = parser.parse_args()
+    done = run_jobs(jobs(args.sections, range(args.seeds), args.data), args.cells, args.jobs)
+    figures = Figures(done)
+    print(figures.table())
+
+
+if __name__ == "__main__":
+    main()
