@@ -343,6 +343,35 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         tail = (1.0 - checks.fraction("prob", prob)) / 2.0
         return self.predict_quantile(X, [tail, 1.0 - tail])
 
+    def score(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        y: ArrayLike | pd.Series | pd.DataFrame,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """R², the share of the variance of y that the predicted mean explains.
+
+        Of several outputs it is the mean of their R², each over the rows where it is there.
+
+        Args:
+            X: features ``[N, D]``.
+            y: targets ``[N]``, or ``[N, Q]``, NaN where missing.
+            sample_weight: weights of the rows ``[N]``; equal ones by default.
+        """
+        from sklearn.metrics import r2_score
+
+        predicted = self.predict(X)
+        if predicted.ndim == 1:
+            return float(r2_score(y, predicted, sample_weight=sample_weight))
+        _, target = _rows(self, X, y)
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        parts = []
+        for q in range(target.shape[1]):
+            there = ~np.isnan(target[:, q])
+            part = None if weights is None else weights[there]
+            parts.append(r2_score(target[there, q], predicted[there, q], sample_weight=part))
+        return float(np.mean(parts))
+
     def log_density(self, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series) -> FloatArray:
         """Log posterior predictive density, ``log mean_s p(y_n | x_n, theta_s)``.
 
@@ -789,6 +818,13 @@ def _rows(
             if count > 1
             else f"y must be [N], the one output of the fit; got shape {target.shape}"
         )
+    names = _output_names(y, target)
+    expected = list(fit.output_names)
+    if names is not None and names != expected and sorted(names) == sorted(expected):
+        raise DataError(
+            f"y has its outputs in another order than the fit: expected {expected}, "
+            f"got {names}; put the columns in that order"
+        )
     refuse_far("X", x, fit.posterior.x_scaling)
     refuse_far("y", target, fit.posterior.y_scaling)
     return x, target
@@ -827,6 +863,8 @@ def _feature_names(estimator: HybridRegressor) -> list[str] | None:
 
 def _output_names(y: ArrayLike | pd.Series | pd.DataFrame, target: FloatArray) -> list[str] | None:
     """The targets' names, where they came with some."""
+    if isinstance(y, pd.DataFrame):
+        return [str(name) for name in y.columns]
     if target.ndim > 1:
-        return [str(name) for name in y.columns] if isinstance(y, pd.DataFrame) else None
+        return None
     return [str(y.name)] if isinstance(y, pd.Series) and y.name is not None else None
