@@ -432,6 +432,40 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         ]
         return np.concatenate(parts)
 
+    def score_regimes(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        labels: ArrayLike | pd.Series,
+        y: ArrayLike | pd.Series | pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """How good :meth:`predict_regime` is on new rows whose regimes are known.
+
+        Args:
+            X: features ``[N, D]`` of rows that were not fitted.
+            labels: ``[N]``, as for :meth:`fit`; rows without one are left out.  After a fit with
+                labels they have to be labels of that fit.
+            y: targets, to score ``p(z | x, y)`` instead of ``p(z | x)``.
+
+        Returns:
+            A row each for ``log_loss``, ``brier``, ``auc`` and ``ece``, with its value, standard
+            error, number of rows and a note, see
+            :func:`bayes_hybrid.diagnostics.regime_scores`.
+
+        Raises:
+            OptionError: the model has one regime.
+            DataError: other labels than those of the fit, or no row with a label.
+        """
+        from bayes_hybrid.diagnostics import regime_scores
+
+        probs = self.predict_regime(X, y)
+        if len(self.regimes_) == 1:
+            raise OptionError("score_regimes: the model has one regime, so there is none to tell")
+        known = self.regime_labels_ or self.regimes_
+        numbers, names = regime_numbers(labels, len(probs), known)
+        if numbers is None or (self.regime_labels_ and names != known):
+            raise DataError(f"labels: expected those of the fit, {[*known]}, got {[*names]}")
+        return regime_scores(probs, numbers, self.regimes_)
+
     def sample_predictive(
         self, X: ArrayLike | pd.DataFrame, num_draws: int = 1, random_state: RandomState = None
     ) -> FloatArray:

@@ -14,6 +14,7 @@ from bayes_hybrid import (
     WarmStart,
     load,
 )
+from bayes_hybrid.diagnostics import regime_scores
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.models import LabelHead
 
@@ -293,3 +294,41 @@ def test_without_labels_there_is_no_head(labelled):
     assert reg.regime_labels_ == ()
     assert reg.fit_.labels is None
     assert reg.fit_.posterior.model.label_head is None
+
+
+# Scores of regimes
+
+
+def test_regimes_are_scored_against_labels(labelled):
+    x, y, upper, names = labelled
+    reg = make(label_head=LabelHead(noise="none")).fit(x, y, names)
+    for given in (None, y):
+        expected = regime_scores(reg.predict_regime(x, given), upper, reg.regimes_)
+        found = reg.score_regimes(x, np.where(upper, "wet", "dry"), given)
+        pd.testing.assert_frame_equal(found, expected)
+    # One of the fit's labels is enough, and rows without one do not count.
+    some = np.where(upper, "wet", "")
+    scores = reg.score_regimes(x, some, y)
+    assert scores["num_rows"].tolist() == [upper.sum()] * 4
+    assert scores["value"].isna().to_dict()["auc"]
+    with pytest.raises(DataError, match=r"expected those of the fit, \['dry', 'wet'\], got"):
+        reg.score_regimes(x, upper)
+    with pytest.raises(DataError, match="no row has a known regime"):
+        reg.score_regimes(x, [None] * 60)
+
+
+def test_without_labels_in_the_fit_names_of_regimes_are_scored(labelled):
+    x, y, upper, _ = labelled
+    reg = make().fit(x, y)
+    by_name = reg.score_regimes(x, np.where(upper, "relu", "gaussian"), y)
+    # Labels of one's own stand for the regimes in their own order.
+    pd.testing.assert_frame_equal(by_name, reg.score_regimes(x, upper, y))
+    swapped = reg.score_regimes(x, ~upper, y)
+    assert swapped["value"]["auc"] == pytest.approx(1.0 - by_name["value"]["auc"])
+
+
+def test_one_regime_has_no_scores(table):
+    X, Y = table
+    reg = make(model="relu").fit(X, Y["power"].fillna(0.0))
+    with pytest.raises(OptionError, match="one regime"):
+        reg.score_regimes(X, ["relu"] * 30)

@@ -58,7 +58,7 @@ def require_outputs(y: NDArray[np.float64]) -> None:
 
 
 def regime_numbers(
-    labels: ArrayLike | pd.Series | None, num_rows: int, regimes: tuple[str, ...]
+    labels: ArrayLike | pd.Series | None, num_rows: int, regimes: tuple[Label, ...]
 ) -> tuple[NDArray[np.float64] | None, tuple[Label, ...]]:
     """Regime labels as numbers of regimes.
 
@@ -112,7 +112,7 @@ def _plain(row: int, label: object) -> Label:
     return label
 
 
-def _ordered(found: set[Label], regimes: tuple[str, ...]) -> tuple[Label, ...]:
+def _ordered(found: set[Label], regimes: tuple[Label, ...]) -> tuple[Label, ...]:
     """The labels in the order of the regimes that they stand for."""
     if found <= set(regimes):
         return regimes
@@ -121,7 +121,7 @@ def _ordered(found: set[Label], regimes: tuple[str, ...]) -> tuple[Label, ...]:
         raise DataError(
             f"regime_label: {mixed[0]!r} is the name of a regime and {other[0]!r} is not; expected "
             f"names among {list(regimes)} only, or names of your own only"
-            f"{checks.suggestion(other[0], regimes)}"
+            f"{checks.suggestion(other[0], [name for name in regimes if isinstance(name, str)])}"
         )
     try:
         names = tuple(sorted(found))
