@@ -798,7 +798,7 @@ def training_rows(
     # One row has no spread to learn a scale from.
     x, target = _validated(estimator, X, y, ensure_min_samples=2)
     if target.ndim > 1:
-        require_outputs(target)
+        require_outputs(target, _output_names(y, target))
     return np.array(x, order="C"), np.array(target, dtype=np.float64)
 
 

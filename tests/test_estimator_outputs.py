@@ -152,7 +152,7 @@ def test_targets_of_another_form_are_refused(fitted, table, change, message):
     ("change", "message"),
     [
         (lambda Y: pd.concat([Y[:4], Y[4:5] * np.nan, Y[5:]]), "y, row 5: every output is missing"),
-        (lambda Y: Y.assign(heat=np.nan, other=1.0), "y, column 2: 0 of 30"),
+        (lambda Y: Y.assign(heat=np.nan, other=1.0), "y, column 'heat': 0 of 30"),
         (lambda Y: Y.assign(heat="warm"), "column 'heat' holds text"),
         (lambda Y: Y.replace(np.nan, np.inf), "infinite"),
     ],
