@@ -531,7 +531,15 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         x, y = _held_out(self, X_test, y_test)
         # The fit itself uses the first four seeds that its own seed spawns.
         seed = spawn_seeds(self.fit_.seed, 5)[-1]
-        return to_datatree(self.fit_, x_test=x, y_test=y, seed=seed)
+        head = self.fit_.posterior.model.label_head
+        return to_datatree(
+            self.fit_,
+            x_test=x,
+            y_test=y,
+            seed=seed,
+            label_names=[str(label) for label in self.regime_labels_],
+            label_weight=None if head is None else head.weight,
+        )
 
     def diagnose(
         self,

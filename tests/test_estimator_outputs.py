@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import r2_score
 
@@ -16,6 +17,7 @@ from bayes_hybrid import (
 )
 from bayes_hybrid.diagnostics import regime_scores
 from bayes_hybrid.errors import DataError, OptionError
+from bayes_hybrid.estimator import POSTERIOR_FILE
 from bayes_hybrid.models import LabelHead
 
 
@@ -251,6 +253,13 @@ def test_a_labelled_fit_comes_back(labelled, tmp_path):
     again = load(tmp_path / "fit")
     assert again.regime_labels_ == (False, True)
     assert again.get_params()["label_head"] == head
+    with xr.open_datatree(tmp_path / "fit" / POSTERIOR_FILE, engine="h5netcdf") as tree:
+        assert tree.attrs["label_weight"] == 2.0
+        confusion = tree["posterior"]["label_confusion"]
+        assert confusion.dims == ("chain", "draw", "regime", "label")
+        assert list(confusion.coords["label"].values) == ["False", "True"]
+        assert list(confusion.coords["regime"].values) == ["gaussian", "relu"]
+        np.testing.assert_array_equal(confusion, reg.fit_.posterior.sites["label_confusion"])
     np.testing.assert_array_equal(again.fit_.labels, upper)
     np.testing.assert_array_equal(again.training_regimes(), reg.training_regimes())
 
@@ -296,6 +305,7 @@ def test_without_labels_there_is_no_head(labelled):
     assert reg.regime_labels_ == ()
     assert reg.fit_.labels is None
     assert reg.fit_.posterior.model.label_head is None
+    assert "label_weight" not in reg.to_datatree().attrs
 
 
 # Scores of regimes
