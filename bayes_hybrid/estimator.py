@@ -343,6 +343,35 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         tail = (1.0 - checks.fraction("prob", prob)) / 2.0
         return self.predict_quantile(X, [tail, 1.0 - tail])
 
+    def score(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        y: ArrayLike | pd.Series | pd.DataFrame,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """R², the share of the variance of y that the predicted mean explains.
+
+        Of several outputs it is the mean of their R², each over the rows where it is there.
+
+        Args:
+            X: features ``[N, D]``.
+            y: targets ``[N]``, or ``[N, Q]``, NaN where missing.
+            sample_weight: weights of the rows ``[N]``; equal ones by default.
+        """
+        from sklearn.metrics import r2_score
+
+        predicted = self.predict(X)
+        if predicted.ndim == 1:
+            return float(r2_score(y, predicted, sample_weight=sample_weight))
+        _, target = _rows(self, X, y)
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        parts = []
+        for q in range(target.shape[1]):
+            there = ~np.isnan(target[:, q])
+            part = None if weights is None else weights[there]
+            parts.append(r2_score(target[there, q], predicted[there, q], sample_weight=part))
+        return float(np.mean(parts))
+
     def log_density(self, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series) -> FloatArray:
         """Log posterior predictive density, ``log mean_s p(y_n | x_n, theta_s)``.
 
@@ -402,6 +431,40 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             for rows in row_chunks(len(x), per_row)
         ]
         return np.concatenate(parts)
+
+    def score_regimes(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        labels: ArrayLike | pd.Series,
+        y: ArrayLike | pd.Series | pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """How good :meth:`predict_regime` is on new rows whose regimes are known.
+
+        Args:
+            X: features ``[N, D]`` of rows that were not fitted.
+            labels: ``[N]``, as for :meth:`fit`; rows without one are left out.  After a fit with
+                labels they have to be labels of that fit.
+            y: targets, to score ``p(z | x, y)`` instead of ``p(z | x)``.
+
+        Returns:
+            A row each for ``log_loss``, ``brier``, ``auc`` and ``ece``, with its value, standard
+            error, number of rows and a note, see
+            :func:`bayes_hybrid.diagnostics.regime_scores`.
+
+        Raises:
+            OptionError: the model has one regime.
+            DataError: other labels than those of the fit, or no row with a label.
+        """
+        from bayes_hybrid.diagnostics import regime_scores
+
+        probs = self.predict_regime(X, y)
+        if len(self.regimes_) == 1:
+            raise OptionError("score_regimes: the model has one regime, so there is none to tell")
+        known = self.regime_labels_ or self.regimes_
+        numbers, names = regime_numbers(labels, len(probs), known)
+        if numbers is None or (self.regime_labels_ and names != known):
+            raise DataError(f"labels: expected those of the fit, {[*known]}, got {[*names]}")
+        return regime_scores(probs, numbers, self.regimes_)
 
     def sample_predictive(
         self, X: ArrayLike | pd.DataFrame, num_draws: int = 1, random_state: RandomState = None
@@ -468,7 +531,15 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         x, y = _held_out(self, X_test, y_test)
         # The fit itself uses the first four seeds that its own seed spawns.
         seed = spawn_seeds(self.fit_.seed, 5)[-1]
-        return to_datatree(self.fit_, x_test=x, y_test=y, seed=seed)
+        head = self.fit_.posterior.model.label_head
+        return to_datatree(
+            self.fit_,
+            x_test=x,
+            y_test=y,
+            seed=seed,
+            label_names=[str(label) for label in self.regime_labels_],
+            label_weight=None if head is None else head.weight,
+        )
 
     def diagnose(
         self,
@@ -735,7 +806,7 @@ def training_rows(
     # One row has no spread to learn a scale from.
     x, target = _validated(estimator, X, y, ensure_min_samples=2)
     if target.ndim > 1:
-        require_outputs(target)
+        require_outputs(target, _output_names(y, target))
     return np.array(x, order="C"), np.array(target, dtype=np.float64)
 
 
@@ -789,6 +860,13 @@ def _rows(
             if count > 1
             else f"y must be [N], the one output of the fit; got shape {target.shape}"
         )
+    names = _output_names(y, target)
+    expected = list(fit.output_names)
+    if names is not None and names != expected and sorted(names) == sorted(expected):
+        raise DataError(
+            f"y has its outputs in another order than the fit: expected {expected}, "
+            f"got {names}; put the columns in that order"
+        )
     refuse_far("X", x, fit.posterior.x_scaling)
     refuse_far("y", target, fit.posterior.y_scaling)
     return x, target
@@ -827,6 +905,8 @@ def _feature_names(estimator: HybridRegressor) -> list[str] | None:
 
 def _output_names(y: ArrayLike | pd.Series | pd.DataFrame, target: FloatArray) -> list[str] | None:
     """The targets' names, where they came with some."""
+    if isinstance(y, pd.DataFrame):
+        return [str(name) for name in y.columns]
     if target.ndim > 1:
-        return [str(name) for name in y.columns] if isinstance(y, pd.DataFrame) else None
+        return None
     return [str(y.name)] if isinstance(y, pd.Series) and y.name is not None else None

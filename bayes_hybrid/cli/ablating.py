@@ -13,8 +13,9 @@ from rich.table import Table
 from bayes_hybrid import checks
 from bayes_hybrid.ablation import Ablation, ablate
 from bayes_hybrid.ablation.variant import BASE
+from bayes_hybrid.cli.columns import column_names
 from bayes_hybrid.cli.console import say, show
-from bayes_hybrid.cli.fitting import Rows, column_names
+from bayes_hybrid.cli.fitting import Rows
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.data import atomic_file, read_table, split_target, write_table
@@ -67,7 +68,8 @@ def run(rows: Rows, settings: Settings, plan: Plan, out: Path, *, quiet: bool) -
     if plan.num_jobs == 0:
         raise OptionError("--jobs must be a number of processes, or -1 for one per core; got 0")
     base = regressor(settings, quiet=quiet)
-    X, y = split_target(read_table(rows.data), rows.target, column_names(rows.features))
+    features = None if rows.features is None else column_names("--features", rows.features)
+    X, y = split_target(read_table(rows.data), rows.target, features)
     result = ablate(
         X,
         y,

@@ -93,12 +93,35 @@ def demo(
 @app.command()
 def fit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
-    target: Annotated[str, typer.Option(help="Column to predict.")],
+    target: Annotated[
+        str,
+        typer.Option(
+            help="Column to predict; or several, a,b, that share their regimes and may have empty "
+            "cells."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder to save the fit in.")],
     features: Annotated[
         str | None,
-        typer.Option(help="Columns to predict from, a,b,c; all but the target by default."),
+        typer.Option(
+            help="Columns to predict from, a,b,c; by default all but those of --target and "
+            "--regime-label."
+        ),
     ] = None,
+    regime_label: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that says which regime a row is in, where that is known; empty cells are "
+            "latent."
+        ),
+    ] = None,
+    label_noise: Annotated[
+        str,
+        typer.Option(help="learned, how often labels are wrong, or none, they are the truth."),
+    ] = Settings.label_noise,
+    label_weight: Annotated[
+        float, typer.Option(help="Weight of the labels beside the targets.")
+    ] = Settings.label_weight,
     test: Annotated[
         Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")
     ] = None,
@@ -161,7 +184,12 @@ def fit(
         from bayes_hybrid.cli.fitting import Rows, run
 
         rows = Rows(
-            data=data, target=target, features=features, test=test, test_fraction=test_fraction
+            data=data,
+            target=target,
+            features=features,
+            regime_label=regime_label,
+            test=test,
+            test_fraction=test_fraction,
         )
         settings = Settings(
             model=model,
@@ -169,6 +197,8 @@ def fit(
             gate_feature=gate_feature,
             likelihood=likelihood,
             noise=noise,
+            label_noise=label_noise,
+            label_weight=label_weight,
             num_units=num_units,
             num_restarts=num_restarts,
             num_candidates=num_candidates,
@@ -192,7 +222,7 @@ def predict(
     ] = False,
     target: Annotated[
         str | None,
-        typer.Option(help="Column that holds the target, by default the one that was fitted."),
+        typer.Option(help="Columns that hold the targets, by default those that were fitted."),
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -201,7 +231,8 @@ def predict(
 
     The output has the columns of DATA and then TARGET_mean and the ends of the interval, such as
     TARGET_q5 and TARGET_q95.  Rows whose target is known also get TARGET_log_density, and with
-    --regimes p(z|x, y), both as rows that were not fitted.
+    --regimes p(z|x, y), both as rows that were not fitted.  Several targets have a mean and an
+    interval each, and one joint_log_density of those that are known.
     """
     with clean_exit():
         from bayes_hybrid.cli.predicting import Wanted, run
@@ -218,7 +249,7 @@ def check(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="Column that holds the target, by default the one that was fitted."),
+        typer.Option(help="Columns that hold the targets, by default those that were fitted."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

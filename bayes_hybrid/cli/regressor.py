@@ -7,6 +7,7 @@ from bayes_hybrid.estimator import HybridRegressor
 from bayes_hybrid.gates import FEATURE_GATES, Gate
 from bayes_hybrid.inference import PLANS, FitOptions, Refinement, Variational, WarmStart
 from bayes_hybrid.inference.options import REFINE_CHOICES
+from bayes_hybrid.models.labels import LABEL_NOISES, LabelHead
 from bayes_hybrid.random import SEED_LIMIT
 
 __all__ = ["regressor"]
@@ -31,6 +32,10 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     if checks.positive_int("--seed", settings.seed, minimum=0) >= SEED_LIMIT:
         raise OptionError(f"--seed must be below 2**32 = {SEED_LIMIT}; got {settings.seed}")
     num_units = _num_units(settings.num_units)
+    label_head = LabelHead(
+        noise=checks.choice("--label-noise", settings.label_noise, LABEL_NOISES),
+        weight=checks.positive_float("--label-weight", settings.label_weight),
+    )
     # With options of its own, a quick fit must leave the estimator's shorthands alone.
     shorthands = {
         "num_restarts": restarts,
@@ -45,6 +50,8 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         gate=_gate(settings),
         likelihood=settings.likelihood,
         noise=settings.noise,
+        # The default is the estimator's own, which a model without labels has no use for.
+        label_head=None if label_head == LabelHead() else label_head,
         num_units=4 if settings.quick and num_units == "auto" else num_units,
         progress=False if quiet else "auto",
         random_state=settings.seed,

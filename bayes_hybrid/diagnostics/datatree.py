@@ -28,7 +28,7 @@ from bayes_hybrid.random import spawn_seeds
 __all__ = ["to_datatree"]
 
 _SAMPLE_DIMS: Final = ("chain", "draw")
-_DIMS: Final = (*_SAMPLE_DIMS, "obs", "regime", "feature", "boundary", "output")
+_DIMS: Final = (*_SAMPLE_DIMS, "obs", "regime", "feature", "boundary", "output", "label")
 
 
 def to_datatree(
@@ -38,6 +38,8 @@ def to_datatree(
     y_test: FloatArray | None = None,
     seed: int,
     max_rows: int | None = 5_000,
+    label_names: Sequence[str] = (),
+    label_weight: float | None = None,
 ) -> xr.DataTree:
     """The fit as a ``DataTree`` that ArviZ 0.x and 1.x read; restarts are its chains.
 
@@ -73,6 +75,9 @@ def to_datatree(
         max_rows: at most so many rows, evenly spread, are exported, and ``usage``, ``log_lik`` and
             leave-one-out are then those of the rows exported; ``None`` for all.  Each row takes
             16 bytes per posterior draw.
+        label_names: of a fit with regime labels, their names in the order of the regimes; the site
+            ``label_confusion`` is then ``[regime, label]``.
+        label_weight: of a fit with regime labels, their weight, which becomes an attribute.
 
     Returns:
         The tree, in memory; ``to_netcdf(path, engine="h5netcdf")`` writes it.  With ArviZ 0.x use
@@ -91,7 +96,7 @@ def to_datatree(
     train_seed, test_seed = spawn_seeds(seed, 2)
     predictive = {name: fit.posterior.sample_per_draw(x, train_seed)}
     target_dims = {name: _target_dims(fit)}
-    groups = _posterior(fit, evaluation, coords)
+    groups = _posterior(fit, evaluation, coords | {"label": list(label_names)})
     groups["posterior_predictive"] = _dataset(predictive, target_dims, coords)
     groups["log_likelihood"] = _dataset({name: evaluation.log_likelihood}, {name: ["obs"]}, coords)
     groups["sample_stats"] = _sample_stats(fit, evaluation, coords)
@@ -101,6 +106,8 @@ def to_datatree(
         groups |= _predictions(fit, *test, test_seed, max_rows)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = _attributes(fit)
+    if label_weight is not None:
+        tree.attrs["label_weight"] = label_weight
     return tree
 
 
@@ -139,6 +146,8 @@ def _posterior(
         name: [f"{name}_dim_{axis}" for axis in range(draws.ndim - 2)]
         for name, draws in sites.items()
     }
+    if coords["label"] and "label_confusion" in sites:
+        dims["label_confusion"] = ["regime", "label"]
     both: dict[str, dict[str, FloatArray]] = {"posterior": {}, "posterior_fixed": {}}
     for name, draws in (summaries | sites).items():
         both["posterior" if _moves(draws) else "posterior_fixed"][name] = draws

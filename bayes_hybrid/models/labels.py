@@ -10,8 +10,11 @@ from torch import Tensor
 
 from bayes_hybrid import checks
 
+LABEL_NOISES = ("learned", "none")
+
 # A log probability that no evidence outweighs; times zero it is zero, as minus infinity is not.
 _NEVER: Final = -1e30
+
 _Constraints = dict[str, dist.constraints.Constraint]
 
 
@@ -52,7 +55,7 @@ class LabelHead:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        checks.choice("noise", self.noise, ("learned", "none"))
+        checks.choice("noise", self.noise, LABEL_NOISES)
         checks.positive_float("diagonal", self.diagonal)
         checks.positive_float("weight", self.weight)
 
