@@ -131,7 +131,7 @@ def two_lines(num_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def threshold_cell(how: str, seed: int) -> Cell:
-    """N=100: the threshold's 90% interval, by the recipe with 6 restarts of 12 candidates or by NUTS."""
+    """N=100: the threshold's 90% interval, by the recipe (6 restarts of 12) or by NUTS."""
     x, y, truth = two_lines(100, seed)
     options = NUTS if how == "nuts" else FitOptions(num_restarts=6, num_candidates=12)
     reg = HybridRegressor(

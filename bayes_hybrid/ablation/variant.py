@@ -26,7 +26,7 @@ BASE: Final = "base"
 _NAME: Final = re.compile(r"[\w.+-]+")
 _OF_THE_RUN: Final = ("random_state", "progress")
 # What a variant changes and fit_options has where it is given, and Pathways have where they are.
-_IN_OPTIONS: Final = ("refine", "num_restarts", "num_candidates")
+_IN_OPTIONS: Final = ("refine", "num_restarts", "num_candidates", "plan")
 _IN_PATHWAYS: Final = ("likelihood", "noise")
 
 
@@ -67,6 +67,10 @@ MITIGATIONS: Final = (
     Variant("minus_refinement", {"refine": "never"}),
     Variant("minus_restarts", {"num_restarts": 1, "num_candidates": 1}),
     Variant("minus_input_noise", {"noise": "constant"}),
+    # The plan without a mitigation at all, then those with more than the default's.
+    Variant("plan_plain", {"plan": "plain"}),
+    Variant("plan_balanced", {"plan": "balanced"}),
+    Variant("plan_gaussian_first", {"plan": "gaussian_first"}),
 )
 """What the estimator does against bad fits, each taken away: a new one is a row here."""
 
@@ -86,6 +90,7 @@ def variants(base: HybridRegressor, *, only: Sequence[str] | None = None) -> tup
     ``minus_refinement``                  without HMC after SVI
     ``minus_restarts``                    a single restart of a single candidate
     ``minus_input_noise``                 noise that does not depend on the features
+    ``plan_plain``, ...                   another training plan
     ====================================  =======================================================
 
     A step that would change nothing is left out.
