@@ -206,6 +206,82 @@ def jobs(sections: list[str], seeds: range, data: Path | None) -> Iterator[Job]:
         yield "mcp/0", mcp_cell, (data, 0)
 
 
+# -- figures beside targets
+
+
+def summarise(done: dict[str, Cell], data: Path | None) -> Figures:
+    """Figures of the sections that have cells."""
+    out = Figures(done)
+    _outliers(out)
+    _labels(out)
+    _thresholds(out)
+    if data is not None and "mcp/0" in done:
+        _mcp(out, data)
+    return out
+
+
+def _field(out: Figures, prefix: str, suffix: str, field: str) -> np.ndarray:
+    """One field of the cells of a kind, in the order of their names."""
+    names = sorted(n for n in out.done if n.startswith(prefix) and n.endswith(suffix))
+    return np.array([out.done[name][field] for name in names], dtype=float)
+
+
+def _outliers(out: Figures) -> None:
+    density = {
+        name: _field(out, "outliers/", f"/{name}/dirty", "log_density").mean()
+        for name in LIKELIHOODS
+        if len(_field(out, "outliers/", f"/{name}/dirty", "log_density"))
+    }
+    for name in density:
+        bound = 1.25 if name in ("huber", "pseudo_huber") else np.inf
+        for field, what in (("rmse", "mean"), ("median_rmse", "median")):
+            dirty, clean = (
+                _field(out, "outliers/", f"/{name}/{kind}", field) for kind in ("dirty", "clean")
+            )
+            label = f"outliers, {name}: RMSE of the predictive {what} over that of clean data"
+            out.add(label, dirty.mean() / clean.mean(), -np.inf, bound)
+        # The target is to be the best, or within .02 of Student's t.
+        low = density.get("student_t", np.nan) - 0.02 if np.isfinite(bound) else -np.inf
+        out.add(f"outliers, {name}: log density", float(density[name]), low, np.inf)
+
+
+def _labels(out: Figures) -> None:
+    without, with_labels = (
+        {field: _field(out, "labels/", f"/{share}", field) for field in ("log_loss", "log_density")}
+        for share in ("0", "0.1")
+    )
+    if len(without["log_loss"]) and len(with_labels["log_loss"]):
+        ratio = with_labels["log_loss"].mean() / without["log_loss"].mean()
+        out.add("labels of a tenth: log loss of the regime, over that without", ratio, -np.inf, 0.7)
+        what = "labels of a tenth: log density minus that without"
+        out.gap(what, with_labels["log_density"], without["log_density"], 0.0)
+
+
+def _thresholds(out: Figures) -> None:
+    covers, width = (_field(out, "thresholds/", "/recipe", field) for field in ("covers", "width"))
+    if not len(covers):
+        return
+    error = float(np.sqrt(0.9 * 0.1 / len(covers)))
+    what = f"thresholds, {len(covers)} sets: coverage of the 90% interval"
+    out.add(what, covers.mean(), 0.85, 0.95, error)
+    out.add("thresholds: median width", float(np.median(width)), -np.inf, np.inf)
+    nuts = {n: c["width"] for n, c in out.done.items() if n.endswith("/nuts")}
+    if nuts:
+        ratios = [out.done[n.replace("/nuts", "/recipe")]["width"] / w for n, w in nuts.items()]
+        what = f"thresholds: width over NUTS's, median of {len(nuts)} sets"
+        out.add(what, float(np.median(ratios)), -np.inf, 1.3)
+
+
+def _mcp(out: Figures, data: Path) -> None:
+    file = data / "regime" / "mcp_demo_posterior_summary.csv"
+    reference = pd.read_csv(file).set_index("param")
+    for point in ("cp_1", "cp_2"):
+        mean, sd = reference.loc[point, ["mean", "sd"]]
+        ours = out.done["mcp/0"][point]
+        out.add(f"mcp, {point}: mean minus mcp's, in its sd", (ours["mean"] - mean) / sd, -1.0, 1.0)
+        out.add(f"mcp, {point}: sd over mcp's", ours["sd"] / sd, 0.7, 1.3)
+
+
 def main() -> None:
     """Run what is left, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -217,8 +293,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
     done = run_jobs(jobs(args.sections, range(args.seeds), args.data), args.cells, args.jobs)
-    figures = Figures(done)
+    figures = summarise(done, args.data)
     print(figures.table())
+    figures.write(args.out)
 
 
 if __name__ == "__main__":
