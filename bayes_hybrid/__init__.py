@@ -7,9 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bayes_hybrid.ablation import ablate
     from bayes_hybrid.errors import BayesHybridError
     from bayes_hybrid.estimator import HybridRegressor, load
-    from bayes_hybrid.gates import ConstantGate, LinearGate, ReLUGate
+    from bayes_hybrid.gates import (
+        ConstantGate,
+        LinearGate,
+        MonotoneGate,
+        ObliqueGate,
+        ReLUGate,
+        ThresholdGate,
+    )
     from bayes_hybrid.inference import (
         FitOptions,
         Plan,
@@ -35,7 +43,9 @@ __all__ = [
     "Laplace",
     "LinearGate",
     "LogNormalPrior",
+    "MonotoneGate",
     "Normal",
+    "ObliqueGate",
     "Pathway",
     "Plan",
     "PlanStage",
@@ -45,8 +55,10 @@ __all__ = [
     "ReLUGate",
     "Refinement",
     "StudentT",
+    "ThresholdGate",
     "Variational",
     "WarmStart",
+    "ablate",
     "load",
 ]
 
@@ -60,6 +72,8 @@ _HOMES = {
     "Laplace": "likelihoods",
     "LinearGate": "gates",
     "LogNormalPrior": "priors",
+    "MonotoneGate": "gates",
+    "ObliqueGate": "gates",
     "Normal": "likelihoods",
     "Pathway": "models",
     "Plan": "inference",
@@ -69,9 +83,11 @@ _HOMES = {
     "Rates": "inference",
     "ReLUGate": "gates",
     "Refinement": "inference",
+    "ThresholdGate": "gates",
     "StudentT": "likelihoods",
     "Variational": "inference",
     "WarmStart": "inference",
+    "ablate": "ablation",
     "load": "estimator",
 }
 

@@ -78,7 +78,7 @@ SAVED_FILES: Final = (MANIFEST, DRAWS, POSTERIOR_FILE)
 _MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, LabelHead, Priors, LogNormalPrior)
 _FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement, Plan, PlanStage, Rates)
 # Every class whose objects may stand in a saved fit; nothing else is ever built from a file.
-_CLASSES: Final = MappingProxyType(
+SETTING_CLASSES: Final = MappingProxyType(
     {
         kind.__name__: kind
         for kind in (*_MODEL_CLASSES, *_FIT_CLASSES, *GATES.values(), *LIKELIHOODS.values())
@@ -114,8 +114,10 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
     Args:
         model: ``"mixture"``, or one pathway for all rows: ``"gaussian"``, ``"relu"``,
             ``"linear"``, ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
-        gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, or one of
-            :mod:`bayes_hybrid.gates`.
+        gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, ``"threshold"``,
+            ``"monotone"``, ``"oblique"``, or one of :mod:`bayes_hybrid.gates`, such as
+            ``ThresholdGate(feature="age")``.  With one of the last three the order of ``experts``
+            is that along the feature: the first expert belongs to its lowest values.
         likelihood: ``"normal"``, ``"student_t"``, ``"laplace"``, ``"huber"``, ``"pseudo_huber"``,
             or one of :mod:`bayes_hybrid.likelihoods`; a :class:`~bayes_hybrid.models.Pathway`
             among ``experts`` has its own.
@@ -266,17 +268,17 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """
         before = dict(self.__dict__)
         try:
-            features, target = _training_rows(self, X, y)
+            features, target = training_rows(self, X, y)
             outputs = target.shape[1] if target.ndim > 1 else 1
-            model = _build_model(self, features.shape[1], outputs, regime_label is not None)
+            model = build_model(self, features.shape[1], outputs, regime_label is not None)
             labels, names = regime_numbers(regime_label, len(features), model.regime_names)
-            with _reporting(self.progress) as report:
+            with reporting(self.progress) as report:
                 fitted = fit(
                     model,
                     features,
                     target,
                     seed=resolve_seed(self.random_state),
-                    options=_build_options(self),
+                    options=build_options(self),
                     feature_names=_feature_names(self),
                     output_names=_output_names(y, target),
                     labels=labels,
@@ -341,6 +343,35 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         tail = (1.0 - checks.fraction("prob", prob)) / 2.0
         return self.predict_quantile(X, [tail, 1.0 - tail])
 
+    def score(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        y: ArrayLike | pd.Series | pd.DataFrame,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """R², the share of the variance of y that the predicted mean explains.
+
+        Of several outputs it is the mean of their R², each over the rows where it is there.
+
+        Args:
+            X: features ``[N, D]``.
+            y: targets ``[N]``, or ``[N, Q]``, NaN where missing.
+            sample_weight: weights of the rows ``[N]``; equal ones by default.
+        """
+        from sklearn.metrics import r2_score
+
+        predicted = self.predict(X)
+        if predicted.ndim == 1:
+            return float(r2_score(y, predicted, sample_weight=sample_weight))
+        _, target = _rows(self, X, y)
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        parts = []
+        for q in range(target.shape[1]):
+            there = ~np.isnan(target[:, q])
+            part = None if weights is None else weights[there]
+            parts.append(r2_score(target[there, q], predicted[there, q], sample_weight=part))
+        return float(np.mean(parts))
+
     def log_density(self, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series) -> FloatArray:
         """Log posterior predictive density, ``log mean_s p(y_n | x_n, theta_s)``.
 
@@ -401,6 +432,40 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         ]
         return np.concatenate(parts)
 
+    def score_regimes(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        labels: ArrayLike | pd.Series,
+        y: ArrayLike | pd.Series | pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """How good :meth:`predict_regime` is on new rows whose regimes are known.
+
+        Args:
+            X: features ``[N, D]`` of rows that were not fitted.
+            labels: ``[N]``, as for :meth:`fit`; rows without one are left out.  After a fit with
+                labels they have to be labels of that fit.
+            y: targets, to score ``p(z | x, y)`` instead of ``p(z | x)``.
+
+        Returns:
+            A row each for ``log_loss``, ``brier``, ``auc`` and ``ece``, with its value, standard
+            error, number of rows and a note, see
+            :func:`bayes_hybrid.diagnostics.regime_scores`.
+
+        Raises:
+            OptionError: the model has one regime.
+            DataError: other labels than those of the fit, or no row with a label.
+        """
+        from bayes_hybrid.diagnostics import regime_scores
+
+        probs = self.predict_regime(X, y)
+        if len(self.regimes_) == 1:
+            raise OptionError("score_regimes: the model has one regime, so there is none to tell")
+        known = self.regime_labels_ or self.regimes_
+        numbers, names = regime_numbers(labels, len(probs), known)
+        if numbers is None or (self.regime_labels_ and names != known):
+            raise DataError(f"labels: expected those of the fit, {[*known]}, got {[*names]}")
+        return regime_scores(probs, numbers, self.regimes_)
+
     def sample_predictive(
         self, X: ArrayLike | pd.DataFrame, num_draws: int = 1, random_state: RandomState = None
     ) -> FloatArray:
@@ -421,6 +486,25 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         posterior = self._posterior()
         draws = checks.positive_int("num_draws", num_draws)
         return posterior.sample(_features(self, X), draws, resolve_seed(random_state))
+
+    def thresholds(self, prob: float = 0.9) -> pd.DataFrame:
+        """Where the regimes change, see :func:`bayes_hybrid.diagnostics.threshold_table`.
+
+        Args:
+            prob: probability inside the credible intervals, strictly between 0 and 1.
+
+        Returns:
+            A row for each boundary between neighbouring regimes: names of the two, feature,
+            posterior mean and sd of the threshold, its interval (``lower``, ``upper``), and the
+            width of the transition with its own, all in the feature's units.
+
+        Raises:
+            OptionError: the gate has no threshold, or ``prob`` is not strictly between 0 and 1.
+        """
+        from bayes_hybrid.diagnostics import threshold_table
+
+        self._posterior()
+        return threshold_table(self.fit_, prob=prob)
 
     def to_datatree(
         self,
@@ -447,7 +531,15 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         x, y = _held_out(self, X_test, y_test)
         # The fit itself uses the first four seeds that its own seed spawns.
         seed = spawn_seeds(self.fit_.seed, 5)[-1]
-        return to_datatree(self.fit_, x_test=x, y_test=y, seed=seed)
+        head = self.fit_.posterior.model.label_head
+        return to_datatree(
+            self.fit_,
+            x_test=x,
+            y_test=y,
+            seed=seed,
+            label_names=[str(label) for label in self.regime_labels_],
+            label_weight=None if head is None else head.weight,
+        )
 
     def diagnose(
         self,
@@ -492,10 +584,10 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         if not isinstance(self.random_state, int | np.integer):
             params["random_state"] = None
         config = {
-            "model": encode(model, _CLASSES),
-            "params": {name: encode(value, _CLASSES) for name, value in params.items()},
+            "model": encode(model, SETTING_CLASSES),
+            "params": {name: encode(value, SETTING_CLASSES) for name, value in params.items()},
             "named_features": "feature_names_in_" in vars(self),
-            "regime_labels": encode(self.regime_labels_, _CLASSES),
+            "regime_labels": encode(self.regime_labels_, SETTING_CLASSES),
         }
         # Made in memory: HDF5 does not tell a full disk, it litters standard error.
         tree = bytes(self.to_datatree().to_netcdf(engine="h5netcdf"))
@@ -525,8 +617,8 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
     """
     config = read_config(path)
     try:
-        model = decode(config["model"], _CLASSES)
-        params = {name: decode(value, _CLASSES) for name, value in config["params"].items()}
+        model = decode(config["model"], SETTING_CLASSES)
+        params = {name: decode(value, SETTING_CLASSES) for name, value in config["params"].items()}
         named = config["named_features"]
         estimator = HybridRegressor(**params)
     except (KeyError, TypeError, AttributeError) as error:
@@ -534,7 +626,7 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
             f"{path} has settings that this version does not take: {error}; "
             "load it with the version that wrote it"
         ) from error
-    labels = decode(config.get("regime_labels", []), _CLASSES)
+    labels = decode(config.get("regime_labels", []), SETTING_CLASSES)
     if not isinstance(model, HybridModel):
         raise FileFormatError(f"{path} holds no model; expected one, got {type(model).__name__}")
     estimator.fit_ = load_fit(path, model)
@@ -549,7 +641,7 @@ def load(path: str | os.PathLike[str]) -> HybridRegressor:
 # From settings to objects
 
 
-def _build_model(
+def build_model(
     settings: HybridRegressor, num_features: int, num_outputs: int = 1, labelled: bool = False
 ) -> HybridModel:
     """The model that the settings describe, for D features and Q outputs."""
@@ -570,7 +662,7 @@ def _build_model(
     return HybridMixture(
         num_features=num_features,
         experts=_experts(settings, num_features),
-        gate=_gate(settings),
+        gate=_gate(settings).resolved(num_features, _feature_names(settings) or ()),
         priors=priors,
         num_outputs=num_outputs,
         label_head=label_head if labelled else None,
@@ -621,7 +713,7 @@ def _pathway(settings: HybridRegressor, expert: str, num_features: int) -> Pathw
     )
 
 
-def _build_options(settings: HybridRegressor) -> FitOptions:
+def build_options(settings: HybridRegressor) -> FitOptions:
     """The fit options that the settings describe."""
     given = _instance("fit_options", settings.fit_options, FitOptions)
     if given is not None:
@@ -677,7 +769,7 @@ def _is_default(value: object, default: object) -> bool:
 
 
 @contextmanager
-def _reporting(progress: str | bool | Progress) -> Iterator[Progress]:
+def reporting(progress: str | bool | Progress) -> Iterator[Progress]:
     """Where a fit reports to: a bar on standard error, a function, or nowhere."""
     if callable(progress):
         yield progress
@@ -707,14 +799,14 @@ def _reporting(progress: str | bool | Progress) -> Iterator[Progress]:
 # From tables and arrays to finite numbers
 
 
-def _training_rows(
+def training_rows(
     estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
 ) -> tuple[FloatArray, FloatArray]:
     """Features and targets of a fit, as copies: the caller's arrays may change afterwards."""
     # One row has no spread to learn a scale from.
     x, target = _validated(estimator, X, y, ensure_min_samples=2)
     if target.ndim > 1:
-        require_outputs(target)
+        require_outputs(target, _output_names(y, target))
     return np.array(x, order="C"), np.array(target, dtype=np.float64)
 
 
@@ -768,6 +860,13 @@ def _rows(
             if count > 1
             else f"y must be [N], the one output of the fit; got shape {target.shape}"
         )
+    names = _output_names(y, target)
+    expected = list(fit.output_names)
+    if names is not None and names != expected and sorted(names) == sorted(expected):
+        raise DataError(
+            f"y has its outputs in another order than the fit: expected {expected}, "
+            f"got {names}; put the columns in that order"
+        )
     refuse_far("X", x, fit.posterior.x_scaling)
     refuse_far("y", target, fit.posterior.y_scaling)
     return x, target
@@ -806,6 +905,8 @@ def _feature_names(estimator: HybridRegressor) -> list[str] | None:
 
 def _output_names(y: ArrayLike | pd.Series | pd.DataFrame, target: FloatArray) -> list[str] | None:
     """The targets' names, where they came with some."""
+    if isinstance(y, pd.DataFrame):
+        return [str(name) for name in y.columns]
     if target.ndim > 1:
-        return [str(name) for name in y.columns] if isinstance(y, pd.DataFrame) else None
+        return None
     return [str(y.name)] if isinstance(y, pd.Series) and y.name is not None else None

@@ -18,10 +18,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
-from bayes_hybrid import HybridRegressor
+from bayes_hybrid import (
+    FitOptions,
+    HybridRegressor,
+    LogNormalPrior,
+    Pathway,
+    Refinement,
+    ThresholdGate,
+    Variational,
+)
 from bayes_hybrid.data import simulate
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.random import spawn_seeds
@@ -29,6 +38,9 @@ from benchmarks.cells import Cell, Figures, Job, run_jobs
 
 SECTIONS = ("outliers", "labels", "thresholds", "mcp")
 TEST_ROWS = 2_000
+NUM_THRESHOLDS = 100
+# NUTS takes chains one after another: the widths are compared on the first sets.
+NUM_NUTS = 5
 
 
 # -- outliers: a tenth of the rows of `step` get an error of sd 3
@@ -96,6 +108,81 @@ def label_cell(share: float, seed: int) -> Cell:
     }
 
 
+# -- thresholds: two lines, one threshold, and the same model by NUTS
+
+LINE = Pathway(kind="gaussian", smoothing="identity", num_units=1, noise="constant")
+NUTS = FitOptions(
+    num_restarts=2,
+    num_candidates=8,
+    variational=Variational(num_draws=150),
+    refinement=Refinement(
+        mode="always", sampler="nuts", num_warmup=150, num_iterations=150, max_tree_depth=6
+    ),
+)
+
+
+def two_lines(num_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """x ~ U(0, 10), threshold ~ U(3, 7): slopes of .3 and -.2, a jump of 1, noise of sd .4."""
+    rng = np.random.default_rng(seed)
+    x, threshold = rng.uniform(0.0, 10.0, num_rows), rng.uniform(3.0, 7.0)
+    away = x - threshold
+    mean = np.where(away < 0.0, 0.3 * away, 1.0 - 0.2 * away)
+    return x[:, None], mean + 0.4 * rng.standard_normal(num_rows), float(threshold)
+
+
+def threshold_cell(how: str, seed: int) -> Cell:
+    """N=100: the threshold's 90% interval, by the recipe (6 restarts of 12) or by NUTS."""
+    x, y, truth = two_lines(100, seed)
+    options = NUTS if how == "nuts" else FitOptions(num_restarts=6, num_candidates=12)
+    reg = HybridRegressor(
+        gate="threshold",
+        experts=(LINE, LINE),
+        fit_options=options,
+        random_state=seed,
+        progress=False,
+    ).fit(x, y)
+    row = reg.thresholds(prob=0.9).iloc[0]
+    return {
+        "covers": bool(row["lower"] <= truth <= row["upper"]),
+        "width": float(row["upper"] - row["lower"]),
+        "seconds": reg.fit_.seconds,
+    }
+
+
+# -- mcp: a constant, a joined line, and another line
+
+
+def mcp_cell(data: Path, seed: int) -> Cell:
+    """Mean and sd of both change points.
+
+    R's mcp was asked for a constant that goes over into a line (the change point is the kink of
+    one ReLU unit) and then jumps to another line (the gate's threshold).  Its second change is
+    abrupt, so the sharpness's prior is that of an abrupt one.
+    """
+    table = pd.read_csv(data / "regime" / "mcp_demo.csv")
+    reg = HybridRegressor(
+        gate=ThresholdGate(sharpness=LogNormalPrior(median=400.0, spread=0.5)),
+        experts=(Pathway(kind="relu", num_units=1, noise="constant"), LINE),
+        fit_options=FitOptions(
+            variational=Variational(num_draws=200),
+            refinement=Refinement(mode="always", num_warmup=150, num_iterations=200),
+        ),
+        random_state=seed,
+        progress=False,
+    ).fit(table[["time"]], table["response"])
+    posterior = reg.fit_.posterior
+    weight, bias = (
+        posterior.sites[f"relu.0.{leaf}_raw"].reshape(-1) for leaf in ("weight", "bias")
+    )
+    kink = -bias / weight * posterior.x_scaling.scale[0] + posterior.x_scaling.mean[0]
+    row = reg.thresholds().iloc[0]
+    return {
+        "cp_1": {"mean": float(kink.mean()), "sd": float(kink.std())},
+        "cp_2": {"mean": float(row["mean"]), "sd": float(row["sd"])},
+        "seconds": reg.fit_.seconds,
+    }
+
+
 def jobs(sections: list[str], seeds: range, data: Path | None) -> Iterator[Job]:
     """Name, function and arguments of every cell."""
     if "outliers" in sections:
@@ -108,6 +195,91 @@ def jobs(sections: list[str], seeds: range, data: Path | None) -> Iterator[Job]:
         for seed in seeds:
             for share in (0.0, 0.1):
                 yield f"labels/{seed}/{share:g}", label_cell, (share, seed)
+    if "thresholds" in sections:
+        for seed in range(NUM_THRESHOLDS):
+            yield f"thresholds/{seed}/recipe", threshold_cell, ("recipe", seed)
+            if seed < NUM_NUTS:
+                yield f"thresholds/{seed}/nuts", threshold_cell, ("nuts", seed)
+    if "mcp" in sections:
+        if data is None:
+            raise SystemExit("mcp: --data has to name the folder that holds regime/mcp_demo.csv")
+        yield "mcp/0", mcp_cell, (data, 0)
+
+
+# -- figures beside targets
+
+
+def summarise(done: dict[str, Cell], data: Path | None) -> Figures:
+    """Figures of the sections that have cells."""
+    out = Figures(done)
+    _outliers(out)
+    _labels(out)
+    _thresholds(out)
+    if data is not None and "mcp/0" in done:
+        _mcp(out, data)
+    return out
+
+
+def _field(out: Figures, prefix: str, suffix: str, field: str) -> np.ndarray:
+    """One field of the cells of a kind, in the order of their names."""
+    names = sorted(n for n in out.done if n.startswith(prefix) and n.endswith(suffix))
+    return np.array([out.done[name][field] for name in names], dtype=float)
+
+
+def _outliers(out: Figures) -> None:
+    density = {
+        name: _field(out, "outliers/", f"/{name}/dirty", "log_density").mean()
+        for name in LIKELIHOODS
+        if len(_field(out, "outliers/", f"/{name}/dirty", "log_density"))
+    }
+    for name in density:
+        bound = 1.25 if name in ("huber", "pseudo_huber") else np.inf
+        for field, what in (("rmse", "mean"), ("median_rmse", "median")):
+            dirty, clean = (
+                _field(out, "outliers/", f"/{name}/{kind}", field) for kind in ("dirty", "clean")
+            )
+            label = f"outliers, {name}: RMSE of the predictive {what} over that of clean data"
+            out.add(label, dirty.mean() / clean.mean(), -np.inf, bound)
+        # The target is to be the best, or within .02 of Student's t.
+        low = density.get("student_t", np.nan) - 0.02 if np.isfinite(bound) else -np.inf
+        out.add(f"outliers, {name}: log density", float(density[name]), low, np.inf)
+
+
+def _labels(out: Figures) -> None:
+    without, with_labels = (
+        {field: _field(out, "labels/", f"/{share}", field) for field in ("log_loss", "log_density")}
+        for share in ("0", "0.1")
+    )
+    if len(without["log_loss"]) and len(with_labels["log_loss"]):
+        ratio = with_labels["log_loss"].mean() / without["log_loss"].mean()
+        out.add("labels of a tenth: log loss of the regime, over that without", ratio, -np.inf, 0.7)
+        what = "labels of a tenth: log density minus that without"
+        out.gap(what, with_labels["log_density"], without["log_density"], 0.0)
+
+
+def _thresholds(out: Figures) -> None:
+    covers, width = (_field(out, "thresholds/", "/recipe", field) for field in ("covers", "width"))
+    if not len(covers):
+        return
+    error = float(np.sqrt(0.9 * 0.1 / len(covers)))
+    what = f"thresholds, {len(covers)} sets: coverage of the 90% interval"
+    out.add(what, covers.mean(), 0.85, 0.95, error)
+    out.add("thresholds: median width", float(np.median(width)), -np.inf, np.inf)
+    nuts = {n: c["width"] for n, c in out.done.items() if n.endswith("/nuts")}
+    if nuts:
+        ratios = [out.done[n.replace("/nuts", "/recipe")]["width"] / w for n, w in nuts.items()]
+        what = f"thresholds: width over NUTS's, median of {len(nuts)} sets"
+        out.add(what, float(np.median(ratios)), -np.inf, 1.3)
+
+
+def _mcp(out: Figures, data: Path) -> None:
+    file = data / "regime" / "mcp_demo_posterior_summary.csv"
+    reference = pd.read_csv(file).set_index("param")
+    for point in ("cp_1", "cp_2"):
+        mean, sd = reference.loc[point, ["mean", "sd"]]
+        ours = out.done["mcp/0"][point]
+        out.add(f"mcp, {point}: mean minus mcp's, in its sd", (ours["mean"] - mean) / sd, -1.0, 1.0)
+        out.add(f"mcp, {point}: sd over mcp's", ours["sd"] / sd, 0.7, 1.3)
 
 
 def main() -> None:
@@ -121,8 +293,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
     done = run_jobs(jobs(args.sections, range(args.seeds), args.data), args.cells, args.jobs)
-    figures = Figures(done)
+    figures = summarise(done, args.data)
     print(figures.table())
+    figures.write(args.out)
 
 
 if __name__ == "__main__":

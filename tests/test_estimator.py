@@ -23,9 +23,11 @@ from bayes_hybrid import (
     FitOptions,
     HybridRegressor,
     LinearGate,
+    MonotoneGate,
     Pathway,
     Priors,
     Refinement,
+    ThresholdGate,
     Variational,
     WarmStart,
     load,
@@ -35,10 +37,10 @@ from bayes_hybrid.estimator import (
     MODELS,
     POSTERIOR_FILE,
     SAVED_FILES,
-    _build_model,
-    _build_options,
+    build_model,
+    build_options,
 )
-from bayes_hybrid.gates import Gate
+from bayes_hybrid.gates import THRESHOLD_GATES, Gate
 from bayes_hybrid.models import HybridMixture, PathwayModel
 
 
@@ -285,6 +287,68 @@ def test_a_gate_of_ones_own_is_not_saved(fitted, tmp_path, table):
     assert list(tmp_path.iterdir()) == []
 
 
+THRESHOLDS = {
+    "threshold": ThresholdGate(feature="load"),
+    "monotone": MonotoneGate(feature=1, num_units=3),
+    "oblique": "oblique",
+}
+
+
+@pytest.mark.parametrize("name", THRESHOLD_GATES)
+def test_thresholds_survive_a_round_trip(name, table, tmp_path):
+    X, y = table
+    experts = (Pathway(kind="relu", num_units=3), Pathway(kind="relu", num_units=3))
+    settings = {"gate": THRESHOLDS[name], "experts": experts, "fit_options": tiny()}
+    reg = HybridRegressor(**settings, random_state=0).fit(X, y)
+    found = reg.thresholds(prob=0.8)
+    assert list(found[["below", "above"]].iloc[0]) == ["relu_1", "relu_2"]
+    assert (found["lower"] < found["upper"]).all()
+    if name == "oblique":
+        assert {"coefficient[hour]", "coefficient[load]"} <= set(found.columns)
+    else:
+        assert list(found["feature"]) == ["load"]
+    reg.save(tmp_path / "fit")
+    again = load(tmp_path / "fit")
+    pd.testing.assert_frame_equal(again.thresholds(prob=0.8), found)
+    assert again.gate == reg.gate
+    np.testing.assert_array_equal(again.predict(X), reg.predict(X))
+    with xr.open_datatree(tmp_path / "fit" / POSTERIOR_FILE, engine="h5netcdf") as tree:
+        draws = tree["posterior"]["threshold"]
+        assert draws.dims == ("chain", "draw", "boundary")
+        # Two orders of summation.
+        assert float(draws.mean()) == pytest.approx(found["mean"][0], rel=1e-12)
+
+
+def test_a_fit_without_thresholds_says_which_gates_have_them(fitted):
+    with pytest.raises(OptionError, match="'threshold', 'monotone', 'oblique'"):
+        fitted.thresholds()
+    with pytest.raises(NotFittedError):
+        clone(fitted).thresholds()
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        ("threshold", "2 columns, 'hour', 'load'; say which"),
+        ("monotone", "2 columns, 'hour', 'load'; say which"),
+        (ThresholdGate(feature="laod"), "feature must be one of 'hour', 'load'.*mean 'load'"),
+        (MonotoneGate(feature=2), "expected an index below 2"),
+    ],
+)
+def test_a_column_that_the_gate_cannot_read_is_refused(gate, message, table):
+    with pytest.raises(OptionError, match=message):
+        HybridRegressor(gate=gate, fit_options=tiny()).fit(*table)
+
+
+def test_a_gate_on_the_only_column_needs_no_name(table):
+    X, y = table
+    reg = HybridRegressor(gate="threshold", num_units=3, fit_options=tiny(), random_state=0)
+    assert list(reg.fit(X[["load"]], y).thresholds()["feature"]) == ["load"]
+    assert list(reg.fit(X[["load"]].to_numpy(), y).thresholds()["feature"]) == ["x0"]
+    with pytest.raises(OptionError, match="expected an index below 1"):
+        clone(reg).set_params(gate=ThresholdGate(feature="load")).fit(X[["load"]].to_numpy(), y)
+
+
 def test_saving_twice_needs_force(fitted, tmp_path):
     fitted.save(tmp_path / "fit")
     with pytest.raises(OutputExistsError, match="force=True"):
@@ -327,7 +391,7 @@ def test_a_configuration_of_another_version_is_refused(saved, tmp_path, change):
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_every_model_is_built(kind):
-    model = _build_model(HybridRegressor(model=kind), 4)
+    model = build_model(HybridRegressor(model=kind), 4)
     assert model.num_features == 4
     if kind == "mixture":
         assert isinstance(model, HybridMixture)
@@ -342,7 +406,7 @@ def test_settings_reach_every_expert():
     settings = HybridRegressor(
         experts=["gaussian", given, "linear"], depth=2, smoothing="step", noise="constant"
     )
-    model = _build_model(settings, 4)
+    model = build_model(settings, 4)
     assert isinstance(model, HybridMixture)
     first, second, third = model.experts
     assert first == Pathway(
@@ -354,25 +418,25 @@ def test_settings_reach_every_expert():
 
 def test_pathways_of_ones_own_are_taken_as_they_are():
     given = [Pathway(kind="linear", noise="constant"), Pathway(kind="relu", num_units=7)]
-    model = _build_model(HybridRegressor(experts=given), 4)
+    model = build_model(HybridRegressor(experts=given), 4)
     assert isinstance(model, HybridMixture)
     assert model.experts == tuple(given)
 
 
 def test_the_default_experts_may_come_as_a_list():
-    model = _build_model(HybridRegressor(model="gaussian", experts=["gaussian", "relu"]), 4)
+    model = build_model(HybridRegressor(model="gaussian", experts=["gaussian", "relu"]), 4)
     assert isinstance(model, PathwayModel)
 
 
 @pytest.mark.parametrize(("num_features", "num_units"), [(1, 32), (3, 32), (4, 50), (20, 50)])
 def test_automatic_width(num_features, num_units):
-    model = _build_model(HybridRegressor(), num_features)
+    model = build_model(HybridRegressor(), num_features)
     assert isinstance(model, HybridMixture)
     assert [expert.num_units for expert in model.experts] == [num_units, num_units]
 
 
 def test_default_options_are_the_defaults_of_the_recipe():
-    assert _build_options(HybridRegressor()) == FitOptions()
+    assert build_options(HybridRegressor()) == FitOptions()
 
 
 def test_options_follow_the_settings():
@@ -384,15 +448,15 @@ def test_options_follow_the_settings():
         batch_size=64,
         compile="never",
     )
-    options = _build_options(settings)
+    options = build_options(settings)
     assert options.plan == "balanced"
     assert (options.num_restarts, options.candidates) == (2, 7)
     assert options.refinement.mode == "always"
     assert (options.batch_size, options.compile) == (64, "never")
-    assert _build_options(HybridRegressor(refine=False)).refinement.mode == "never"
+    assert build_options(HybridRegressor(refine=False)).refinement.mode == "never"
     for mode in ("auto", "always", "never"):
-        assert _build_options(HybridRegressor(refine=mode)).refinement.mode == mode
-    assert _build_options(HybridRegressor(fit_options=tiny())) == tiny()
+        assert build_options(HybridRegressor(refine=mode)).refinement.mode == mode
+    assert build_options(HybridRegressor(fit_options=tiny())) == tiny()
 
 
 # Progress
@@ -444,9 +508,9 @@ def test_predicting_does_not_load_arviz(saved):
 
 
 def test_no_gate_is_forgotten_when_saving():
-    from bayes_hybrid.estimator import _CLASSES
+    from bayes_hybrid.estimator import SETTING_CLASSES
 
-    assert set(Gate.__subclasses__()) & set(_CLASSES.values()) >= {LinearGate}
+    assert set(Gate.__subclasses__()) & set(SETTING_CLASSES.values()) >= {LinearGate}
 
 
 def test_a_fit_warns_of_nothing(table):

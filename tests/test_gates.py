@@ -1,12 +1,35 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.func import functional_call
 
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.gates import GATES, ConstantGate, Gate, LinearGate, ReLUGate
+from bayes_hybrid.gates import (
+    FEATURE_GATES,
+    GATES,
+    THRESHOLD_GATES,
+    ConstantGate,
+    Gate,
+    LinearGate,
+    MonotoneGate,
+    ObliqueGate,
+    ReLUGate,
+    ThresholdGate,
+)
+from bayes_hybrid.gates.monotone import unwarped, warped
+from bayes_hybrid.priors import LogNormalPrior, Priors
 
-_CASES = {"constant": ConstantGate(), "linear": LinearGate(), "relu": ReLUGate(num_units=5)}
+_CASES: dict[str, Gate] = {
+    "constant": ConstantGate(),
+    "linear": LinearGate(),
+    "relu": ReLUGate(num_units=5),
+    "threshold": ThresholdGate(feature=1),
+    "monotone": MonotoneGate(feature=1, num_units=3),
+    "oblique": ObliqueGate(),
+}
 
 
 def _build(name, num_features, num_regimes, seed=0, scale=1.0):
@@ -96,7 +119,7 @@ def test_relu_gate_switches_where_its_unit_starts():
 @pytest.mark.parametrize("name", _CASES)
 def test_options_are_values(name):
     gate = _CASES[name]
-    twin = eval(repr(gate), {type(gate).__name__: type(gate)})
+    twin = eval(repr(gate), {type(gate).__name__: type(gate), "LogNormalPrior": LogNormalPrior})
     assert twin == gate
     assert hash(twin) == hash(gate)
 
@@ -108,3 +131,196 @@ def test_bad_options():
         Gate()  # type: ignore[abstract]
     with pytest.raises(TypeError):
         LinearGate(num_units=3)  # type: ignore[call-arg]
+
+
+# -- the threshold gates
+
+_ORDERED: dict[str, ThresholdGate | MonotoneGate | ObliqueGate] = {
+    "threshold": ThresholdGate(feature=0),
+    "monotone": MonotoneGate(feature=0, num_units=4),
+    "oblique": ObliqueGate(),
+}
+
+
+def _ordered_values(name, num_regimes, num_draws=20, seed=0):
+    """Draws of a threshold gate's parameters from their priors, ``[num_draws, *shape]``."""
+    torch.manual_seed(seed)
+    module = _ORDERED[name].build(2, num_regimes)
+    like = torch.zeros(1, 2, dtype=torch.float64)
+    priors = module.parameter_priors(Priors(), like)
+    assert set(priors) == {path for path, _ in module.named_parameters()}
+    return module, {path: prior.sample((num_draws,)) for path, prior in priors.items()}
+
+
+def _log_weights(module, values, draw, x):
+    return functional_call(module, {path: v[draw] for path, v in values.items()}, (x,))
+
+
+def test_roll_call_of_thresholds():
+    values = {name: _ordered_values(name, 3)[1] for name in _ORDERED}
+    assert tuple(_ORDERED) == THRESHOLD_GATES
+    for name, gate in _CASES.items():
+        found = gate.boundaries(values.get(name, {}))
+        assert (found is None) == (name not in THRESHOLD_GATES)
+    assert {name for name, gate in GATES.items() if "feature" in gate.__dataclass_fields__} == set(
+        FEATURE_GATES
+    )
+
+
+@pytest.mark.parametrize("num_regimes", [2, 3, 4])
+@pytest.mark.parametrize("name", _ORDERED)
+def test_odds_are_one_at_a_boundary_and_nine_at_the_ends_of_its_transition(name, num_regimes):
+    module, values = _ordered_values(name, num_regimes)
+    found = _ORDERED[name].boundaries(values)
+    assert found.location.shape == found.width.shape == (20, num_regimes - 1)
+    for draw in range(20):
+        # One row per boundary, at its location along the feature or the direction.
+        along = torch.eye(2).double()[0] if found.direction is None else found.direction[draw]
+        log_weights = _log_weights(module, values, draw, found.location[draw, :, None] * along)
+        steps = log_weights.diff(dim=-1).diagonal()
+        # Locations are found to the rounding of values below 1,000, and sharpnesses are below 500.
+        torch.testing.assert_close(steps, torch.zeros_like(steps), rtol=0, atol=1e-9)
+        if name == "monotone":
+            continue
+        for sign in (-0.5, 0.5):
+            x = (found.location + sign * found.width)[draw, :, None] * along
+            steps = _log_weights(module, values, draw, x).diff(dim=-1).diagonal()
+            expected = torch.full_like(steps, math.copysign(math.log(9.0), sign))
+            torch.testing.assert_close(steps, expected, rtol=0, atol=1e-9)
+
+
+def test_transition_of_a_monotone_gate_is_measured_along_its_warp():
+    module, values = _ordered_values("monotone", 2)
+    width = _ORDERED["monotone"].boundaries(values).width
+    for draw in range(20):
+        grid = torch.linspace(-40.0, 40.0, 400_001, dtype=torch.float64)[:, None].expand(-1, 2)
+        odds = _log_weights(module, values, draw, grid).diff(dim=-1)[:, 0].exp()
+        inside = (odds > 1 / 9) & (odds < 9)
+        # Steps of the grid are 2e-4, one at either end.
+        assert float(inside.sum()) * 2e-4 == pytest.approx(float(width[draw, 0]), abs=4e-4)
+
+
+@pytest.mark.parametrize("name", _ORDERED)
+def test_regimes_follow_each_other_along_the_score(name):
+    module, values = _ordered_values(name, 4)
+    for draw in range(20):
+        along = torch.ones(2, dtype=torch.float64)
+        if name == "oblique":
+            along = values["direction_raw"][draw]
+        grid = torch.linspace(-20.0, 20.0, 2_001, dtype=torch.float64)[:, None] * along
+        likeliest = _log_weights(module, values, draw, grid).argmax(-1)
+        assert bool((likeliest.diff() >= 0).all())
+        assert (int(likeliest[0]), int(likeliest[-1])) == (0, 3)
+
+
+@pytest.mark.parametrize("name", _ORDERED)
+def test_a_sharp_gate_splits_hard(name):
+    module, values = _ordered_values(name, 3)
+    values["sharpness"] = torch.full_like(values["sharpness"], 1e9)
+    x = torch.randn(500, 2, dtype=torch.float64)
+    for draw in range(20):
+        raw = {path: v[draw] for path, v in values.items()}
+        score = x[:, 0]
+        if name == "monotone":
+            score = warped(score, raw["warp_raw"])
+        elif name == "oblique":
+            score = x @ (raw["direction_raw"] / raw["direction_raw"].norm())
+        regime = torch.searchsorted(raw["location"], score.contiguous())
+        # No row is within 1e-7 of a threshold, so that log odds are beyond 100 = -log(4e-44).
+        assert float((score[:, None] - raw["location"]).abs().min()) > 1e-7
+        expected = torch.nn.functional.one_hot(regime, 3).double()
+        log_weights = _log_weights(module, values, draw, x)
+        torch.testing.assert_close(log_weights.exp(), expected, rtol=0, atol=1e-40)
+
+
+def test_a_threshold_gate_of_two_regimes_is_logistic():
+    module, values = _ordered_values("threshold", 2)
+    x = torch.randn(50, 2, dtype=torch.float64)
+    location, sharpness = values["location"][0], values["sharpness"][0]
+    expected = torch.special.expit(sharpness * (x[:, 0] - location))
+    # Two formulas for one float64 number.
+    torch.testing.assert_close(
+        _log_weights(module, values, 0, x)[:, 1].exp(), expected, rtol=1e-12, atol=1e-15
+    )
+
+
+def test_an_even_warp_is_next_to_none():
+    x = torch.linspace(-1.5, 1.5, 31, dtype=torch.float64)
+    # Steps as wide as they lie apart ripple by exp(-2 pi**2) = 3e-9.  They end at 2, four widths
+    # beyond these values, where a share of Phi(-4) = 3e-5 of a range of 4 is missing.
+    even = warped(x, torch.zeros(33, dtype=torch.float64))
+    torch.testing.assert_close(even, x, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("num_units", [1, 8])
+@given(size=st.floats(0.1, 4.0), seed=st.integers(0, 1_000))
+def test_unwarping_undoes_warping(num_units, size, seed):
+    generator = torch.Generator().manual_seed(seed)
+    raw = size * torch.randn(6, num_units + 1, generator=generator, dtype=torch.float64)
+    target = 2.0 * torch.randn(6, 3, generator=generator, dtype=torch.float64)
+    x = unwarped(target, raw)
+    # Within 4 eps of the bracket's ends, 10 / w_0 at most, times a slope of at most 5.
+    worst = 5e-14 / torch.softmax(raw, -1)[:, :1]
+    assert bool(((warped(x, raw[:, None]) - target).abs() <= worst).all())
+
+
+@pytest.mark.parametrize("num_regimes", [2, 3])
+def test_turning_an_oblique_gate_round_reverses_its_regimes(num_regimes):
+    gate = _ORDERED["oblique"]
+    module, values = _ordered_values("oblique", num_regimes, num_draws=1)
+    order = list(reversed(range(num_regimes)))
+    turned = values | gate.relabelled({path: v[0] for path, v in values.items()}, order)
+    turned = {path: v.reshape(values[path].shape) for path, v in turned.items()}
+    x = torch.randn(30, 2, dtype=torch.float64)
+    before, after = (_log_weights(module, v, 0, x) for v in (values, turned))
+    # Sums in another order, of logits that may reach a few hundred.
+    torch.testing.assert_close(after, before.flip(-1), rtol=1e-12, atol=1e-11)
+    assert gate.relabelled(values, range(num_regimes)) == {}
+
+
+def test_which_regimes_may_trade():
+    free = [(k, j) for k in range(3) for j in range(3)]
+    same = [(0, 0), (1, 1), (2, 2)]
+    for name, gate in _CASES.items():
+        found = [pair for pair in free if gate.may_trade(*pair, 3)]
+        expected = {"threshold": same, "monotone": same, "oblique": sorted([*same, (0, 2), (2, 0)])}
+        assert found == expected.get(name, free)
+    four = [(k, j) for k in range(4) for j in range(4) if _ORDERED["oblique"].may_trade(k, j, 4)]
+    assert four == [(k, k) for k in range(4)]
+
+
+@pytest.mark.parametrize("kind", [ThresholdGate, MonotoneGate])
+def test_columns_are_found_by_name_or_refused(kind):
+    assert kind(feature="age").resolved(2, ["dose", "age"]) == kind(feature=1)
+    assert kind().resolved(1, []) == kind(feature=0)
+    assert kind(feature=1).resolved(2, ["dose", "age"]) == kind(feature=1)
+    with pytest.raises(OptionError, match="did you mean 'age'"):
+        kind(feature="aeg").resolved(2, ["dose", "age"])
+    with pytest.raises(OptionError, match=r"2 columns, 'dose', 'age'.*feature='dose'.*--gate-feat"):
+        kind().resolved(2, ["dose", "age"])
+    with pytest.raises(OptionError, match="the columns have no names; expected an index below 2"):
+        kind(feature="age").resolved(2, [])
+    with pytest.raises(OptionError, match="below 2, the number of columns; got 2"):
+        kind(feature=2).build(2, 2)
+    with pytest.raises(OptionError, match=r"3 columns; say which.*feature=0\)"):
+        kind().build(3, 2)
+
+
+def test_gates_that_read_no_single_column_resolve_to_themselves():
+    for name in set(_CASES) - set(FEATURE_GATES):
+        assert _CASES[name].resolved(2, ["a", "b"]) is _CASES[name]
+
+
+@pytest.mark.parametrize("kind", [ThresholdGate, MonotoneGate, ObliqueGate])
+def test_bad_thresholds(kind):
+    with pytest.raises(OptionError, match="location_scale"):
+        kind(location_scale=0.0)
+    with pytest.raises(OptionError, match="sharpness"):
+        kind(sharpness=20.0)
+    if kind is not ObliqueGate:
+        with pytest.raises(OptionError, match="feature must be an integer >= 0"):
+            kind(feature=-1)
+    with pytest.raises(OptionError, match="num_units"):
+        MonotoneGate(num_units=0)
+    with pytest.raises(OptionError, match="two features or more"):
+        ObliqueGate().build(1, 2)

@@ -93,12 +93,35 @@ def demo(
 @app.command()
 def fit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
-    target: Annotated[str, typer.Option(help="Column to predict.")],
+    target: Annotated[
+        str,
+        typer.Option(
+            help="Column to predict; or several, a,b, that share their regimes and may have empty "
+            "cells."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder to save the fit in.")],
     features: Annotated[
         str | None,
-        typer.Option(help="Columns to predict from, a,b,c; all but the target by default."),
+        typer.Option(
+            help="Columns to predict from, a,b,c; by default all but those of --target and "
+            "--regime-label."
+        ),
     ] = None,
+    regime_label: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that says which regime a row is in, where that is known; empty cells are "
+            "latent."
+        ),
+    ] = None,
+    label_noise: Annotated[
+        str,
+        typer.Option(help="learned, how often labels are wrong, or none, they are the truth."),
+    ] = Settings.label_noise,
+    label_weight: Annotated[
+        float, typer.Option(help="Weight of the labels beside the targets.")
+    ] = Settings.label_weight,
     test: Annotated[
         Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")
     ] = None,
@@ -112,7 +135,17 @@ def fit(
             "gaussian_stabilizes_relu."
         ),
     ] = Settings.model,
-    gate: Annotated[str, typer.Option(help="relu, linear or constant.")] = Settings.gate,
+    gate: Annotated[
+        str,
+        typer.Option(
+            help="relu, linear or constant; or, with thresholds that are reported: threshold, "
+            "monotone, oblique."
+        ),
+    ] = Settings.gate,
+    gate_feature: Annotated[
+        str | None,
+        typer.Option(help="Column that the gate threshold or monotone reads, if there are more."),
+    ] = Settings.gate_feature,
     likelihood: Annotated[
         str, typer.Option(help="normal, student_t, laplace, huber or pseudo_huber.")
     ] = Settings.likelihood,
@@ -151,13 +184,21 @@ def fit(
         from bayes_hybrid.cli.fitting import Rows, run
 
         rows = Rows(
-            data=data, target=target, features=features, test=test, test_fraction=test_fraction
+            data=data,
+            target=target,
+            features=features,
+            regime_label=regime_label,
+            test=test,
+            test_fraction=test_fraction,
         )
         settings = Settings(
             model=model,
             gate=gate,
+            gate_feature=gate_feature,
             likelihood=likelihood,
             noise=noise,
+            label_noise=label_noise,
+            label_weight=label_weight,
             num_units=num_units,
             num_restarts=num_restarts,
             num_candidates=num_candidates,
@@ -181,7 +222,7 @@ def predict(
     ] = False,
     target: Annotated[
         str | None,
-        typer.Option(help="Column that holds the target, by default the one that was fitted."),
+        typer.Option(help="Columns that hold the targets, by default those that were fitted."),
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -190,7 +231,8 @@ def predict(
 
     The output has the columns of DATA and then TARGET_mean and the ends of the interval, such as
     TARGET_q5 and TARGET_q95.  Rows whose target is known also get TARGET_log_density, and with
-    --regimes p(z|x, y), both as rows that were not fitted.
+    --regimes p(z|x, y), both as rows that were not fitted.  Several targets have a mean and an
+    interval each, and one joint_log_density of those that are known.
     """
     with clean_exit():
         from bayes_hybrid.cli.predicting import Wanted, run
@@ -207,7 +249,7 @@ def check(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="Column that holds the target, by default the one that was fitted."),
+        typer.Option(help="Columns that hold the targets, by default those that were fitted."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -220,6 +262,42 @@ def check(
 
         code = run(fit, data, target, quiet=quiet)
     raise typer.Exit(code)
+
+
+@app.command()
+def ablate(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
+    target: Annotated[str, typer.Option(help="Column to predict.")],
+    out: Annotated[Path, typer.Option(help="Folder to make, or of a run to go on with.")],
+    features: Annotated[
+        str | None,
+        typer.Option(help="Columns to predict from, a,b,c; all but the target by default."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Variants to compare with the base, a,b,c; all of them by default."),
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Folds of each repeat of cross-validation.")] = 5,
+    repeats: Annotated[int, typer.Option(help="Repeats of cross-validation.")] = 2,
+    jobs: Annotated[int, typer.Option(help="Fits side by side; -1 is one for each core.")] = 1,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    quick: Quick = False,
+) -> None:
+    """Compare the model with variants of it, each with one part changed or taken away.
+
+    The folder gets ablation.md (read this first), table.csv, cells.csv and plot.png.  Each fit is
+    kept in cells/ as soon as it is done: after an interruption, the same command goes on from
+    there, and with more repeats or other variants it computes only what is missing.
+    """
+    with clean_exit():
+        from bayes_hybrid.cli.ablating import Plan, run
+        from bayes_hybrid.cli.fitting import Rows
+
+        rows = Rows(data=data, target=target, features=features)
+        plan = Plan(only=only, num_folds=folds, num_repeats=repeats, num_jobs=jobs)
+        run(rows, Settings(seed=seed, device=device, quick=quick), plan, out, quiet=quiet)
 
 
 def main() -> None:

@@ -3,13 +3,21 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from bayes_hybrid.cli.columns import target_columns
 from bayes_hybrid.cli.console import findings_table, say, show, warn
 from bayes_hybrid.data import Standardizer, read_table, refuse_far, split_target
-from bayes_hybrid.diagnostics import Finding, diagnose, exit_code, verdict
+from bayes_hybrid.diagnostics import (
+    Finding,
+    diagnose,
+    exit_code,
+    threshold_sentences,
+    verdict,
+)
 from bayes_hybrid.diagnostics.interface import FloatArray
-from bayes_hybrid.errors import OptionError
+from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import load
 from bayes_hybrid.inference import Fit
 
@@ -22,7 +30,8 @@ def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> i
     Args:
         saved: folder of the fit.
         data: table of held-out rows, or ``None``.
-        target: the column of ``data`` with the target; the fit's own by default.
+        target: the columns of ``data`` with the targets, separated by commas; the fit's own by
+            default.
         quiet: print nothing but the findings that are not ok, on stderr.
 
     Returns:
@@ -40,49 +49,58 @@ def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> i
         warn(findings)
     else:
         print_findings(findings)
+        for sentence in threshold_sentences(fit):
+            say(sentence)
     return exit_code(findings)
 
 
 def held_out_rows(
     fit: Fit, table: pd.DataFrame, target: str | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """The fit's features ``[M, D]`` and target ``[M]`` out of a table.
+    """The fit's features ``[M, D]`` and target ``[M]``, or ``[M, Q]``, out of a table.
 
     Args:
         fit: the finished fit.
         table: held-out rows; further columns are ignored.
-        target: the column with the target; the fit's own by default.
+        target: the columns with the targets, separated by commas; the fit's own by default.
 
     Raises:
+        OptionError: not as many columns as the fit has outputs.
         DataError: a column is missing or cannot be used, or a value overflows float32.
     """
     scalings = fit.posterior.x_scaling, fit.posterior.y_scaling
-    return near_rows(table, target or fit.target_name, fit.feature_names, *scalings)
+    return near_rows(table, target_columns(fit, target), fit.feature_names, *scalings)
 
 
 def near_rows(
     table: pd.DataFrame,
-    target: str,
+    targets: Sequence[str],
     features: Sequence[str],
     x_scaling: Standardizer,
     y_scaling: Standardizer,
 ) -> tuple[FloatArray, FloatArray]:
-    """Features ``[M, D]`` and target ``[M]`` out of a table, none too far from the training data.
+    """Features and targets out of a table, none too far from the training data.
 
     Args:
         table: the rows; further columns are ignored.
-        target: the column with the target.
+        targets: the column with the target, or those of Q > 1 outputs.
         features: D columns.
         x_scaling: standardisation of the training features.
-        y_scaling: that of the training target.
+        y_scaling: that of the training targets.
+
+    Returns:
+        ``[M, D]`` and ``[M]``, or ``[M, Q]`` with NaN for missing values.
 
     Raises:
         DataError: a column is missing or cannot be used, or a value overflows float32.
     """
-    X, y = split_target(table, target, features)
+    X, y = split_target(table, targets, features)
     x, values = X.to_numpy(), y.to_numpy()
     refuse_far("the table", x, x_scaling, columns=features)
-    refuse_far(f"the target {target!r}", values, y_scaling)
+    if np.isnan(values).all():
+        raise DataError(f"no row has a value of {[*targets]}; expected at least one held out")
+    name = f"the target {targets[0]!r}" if values.ndim == 1 else "the table"
+    refuse_far(name, values, y_scaling, columns=targets)
     return x, values
 
 

@@ -1,12 +1,13 @@
 """``demo``: the motorcycle data from their source to plots, tables and a saved fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from bayes_hybrid.cli.checking import print_findings
 from bayes_hybrid.cli.console import bound, counted, number, say, warn
@@ -91,11 +92,12 @@ def run(out: Path, settings: Settings, *, force: bool, quiet: bool) -> None:
 
 def _write(folder: Path, fit: Fit, findings: Sequence[Finding]) -> None:
     """Pictures and tables."""
-    for name, draw in {
+    pictures: dict[str, Callable[[Fit], Figure]] = {
         "plot_fit.png": plot_fit,
         "plot_regime.png": plot_regime,
         "overview.png": plot_overview,
-    }.items():
+    }
+    for name, draw in pictures.items():
         draw(fit).savefig(folder / name)
     name = fit.feature_names[0]
     grid = pd.DataFrame({name: np.linspace(fit.x.min(), fit.x.max(), _GRID)})

@@ -9,12 +9,14 @@ import pandas as pd
 
 from bayes_hybrid import checks
 from bayes_hybrid.cli.checking import held_out_rows, near_rows, print_findings
+from bayes_hybrid.cli.columns import column_names, found_column
 from bayes_hybrid.cli.console import counted, say, warn
 from bayes_hybrid.cli.folders import refuse_place
+from bayes_hybrid.cli.labels import describe_labels
 from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
-from bayes_hybrid.data import Standardizer, read_table, split_target
+from bayes_hybrid.data import Standardizer, read_table, require_outputs, split_target
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import SAVED_FILES
@@ -33,8 +35,9 @@ class Rows:
 
     Attributes:
         data: the table.
-        target: the column to predict.
+        target: the columns to predict, separated by commas.
         features: the columns to predict from, separated by commas; ``None`` for all others.
+        regime_label: the column with what is known of the regimes, or ``None``.
         test: table of held-out rows, or ``None``.
         test_fraction: share of the rows of ``data`` to hold out instead.
     """
@@ -42,13 +45,15 @@ class Rows:
     data: Path
     target: str
     features: str | None = None
+    regime_label: str | None = None
     test: Path | None = None
     test_fraction: float = 0.0
 
 
 class _Split(NamedTuple):
     X: pd.DataFrame
-    y: pd.Series
+    y: pd.Series | pd.DataFrame
+    labels: pd.Series | None
     test: pd.DataFrame | None
 
 
@@ -64,8 +69,13 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
     refuse_occupied(out, SAVED_FILES, force=force)
     # Before the table, because its seed also says which rows are held out.
     model = regressor(settings, quiet=quiet)
+    if rows.regime_label is None and model.label_head is not None:
+        raise OptionError(
+            "--label-noise and --label-weight are about the labels of --regime-label, which is "
+            "missing"
+        )
     split = _split(rows, settings.seed)
-    model = model.fit(split.X, split.y)
+    model = model.fit(split.X, split.y, split.labels)
     fit = model.fit_
     x_test, y_test = (None, None) if split.test is None else held_out_rows(fit, split.test)
     findings = diagnose(fit, x_test=x_test, y_test=y_test)
@@ -75,12 +85,12 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
         return
     held = 0 if split.test is None else len(split.test)
     say(
-        f"{rows.target} from {', '.join(fit.feature_names)}: {len(fit.x)} rows, {held} held out, "
-        f"{fit.seconds:.0f} seconds, {fit.method}"
+        f"{', '.join(fit.output_names)} from {', '.join(fit.feature_names)}: {len(fit.x)} rows, "
+        f"{held} held out, {fit.seconds:.0f} seconds, {fit.method}"
     )
     say(fit.status)
     say()
-    for sentence in describe(fit):
+    for sentence in [*describe(fit), *describe_labels(model)]:
         say(sentence)
     say()
     print_findings(findings)
@@ -89,7 +99,7 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
 
 
 def _split(rows: Rows, seed: int) -> _Split:
-    """Training features and target, and the held-out rows."""
+    """Training features, targets and labels, and the held-out rows."""
     checks.fraction("--test-fraction", rows.test_fraction, closed=True)
     if rows.test is not None and rows.test_fraction > 0.0:
         raise OptionError("give --test or --test-fraction, not both")
@@ -97,26 +107,34 @@ def _split(rows: Rows, seed: int) -> _Split:
     test = None if rows.test is None else read_table(rows.test)
     if rows.test_fraction > 0.0:
         table, test = _held_out(table, rows.test_fraction, seed)
-    X, y = split_target(table, rows.target, _names(rows.features))
+    targets = column_names("--target", rows.target)
+    features = None if rows.features is None else column_names("--features", rows.features)
+    labels = None
+    if rows.regime_label is not None:
+        labels = _labels(table, rows.regime_label, [*targets, *(features or [])])
+        table = table.drop(columns=rows.regime_label)
+    X, y = split_target(table, targets, features)
     if len(X) < _LEAST_ROWS:
         raise DataError(
             f"{rows.data} has {counted(len(X), 'row')}; expected at least {_LEAST_ROWS} to fit, "
             "because one row has no spread to learn a scale from"
         )
+    if isinstance(y, pd.DataFrame):
+        require_outputs(y.to_numpy(), targets)
     if test is not None:
         # A held-out table that cannot be used is found out now, not after the fit.
-        near_rows(test, rows.target, list(X.columns), Standardizer.fit(X), Standardizer.fit(y))
-    return _Split(X, y, test)
+        y_scaling = Standardizer.fit(y, missing=isinstance(y, pd.DataFrame))
+        near_rows(test, targets, list(X.columns), Standardizer.fit(X), y_scaling)
+    return _Split(X, y, labels, test)
 
 
-def _names(features: str | None) -> list[str] | None:
-    """The names in ``a,b,c``; those who type a space after a comma do not mean it."""
-    if features is None:
-        return None
-    names = [name.strip() for name in features.split(",")]
-    if "" in names:
-        raise OptionError(f"--features must be column names separated by commas; got {features!r}")
-    return names
+def _labels(table: pd.DataFrame, name: str, others: list[str]) -> pd.Series:
+    """The column with the regime labels, which may have no other part."""
+    if name in others:
+        raise OptionError(
+            f"--regime-label {name!r} is also a target or a feature; take it out of those"
+        )
+    return found_column(table, name)
 
 
 def _held_out(table: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
+from bayes_hybrid.cli.columns import found_column, target_columns
 from bayes_hybrid.cli.console import counted, say
 from bayes_hybrid.cli.folders import refuse_place
 from bayes_hybrid.data import (
@@ -37,7 +38,7 @@ class Wanted:
     Attributes:
         prob: probability of the predictive interval and of the regimes' bands.
         regimes: whether to add regime probabilities.
-        target: column with the target; the fit's own name by default.
+        target: columns with the targets, separated by commas; the fit's own names by default.
     """
 
     prob: float = 0.9
@@ -80,26 +81,35 @@ def predictions(fit: Fit, table: pd.DataFrame, wanted: Wanted) -> dict[str, Floa
     ``p_{k}_given_{y}``           ``p(z=k|x, y)`` of a row that was not fitted, likewise
     ============================  ================================================================
 
+    Each of several outputs has the first two under its own name.  The last two are about all of
+    them that the table has, ``joint_log_density`` and ``p_{k}_given_outputs``.
+
     Raises:
-        DataError: a feature is missing or cannot be used; or the target, when it was named; or a
+        DataError: a feature is missing or cannot be used; or a target, when it was named; or a
             value is so far from the training data that float32 overflows.
-        OptionError: ``prob`` is not strictly between 0 and 1, or float64 cannot tell it from them.
+        OptionError: ``prob`` is not strictly between 0 and 1, or float64 cannot tell it from them;
+            or other than one target for each output.
     """
-    posterior, y_name = fit.posterior, fit.target_name
-    x = np.column_stack([_column(table, name) for name in fit.feature_names])
+    posterior, names = fit.posterior, fit.output_names
+    targets = target_columns(fit, wanted.target)
+    x = np.column_stack([numeric_column(found_column(table, name)) for name in fit.feature_names])
     refuse_far("the table", x, posterior.x_scaling, columns=fit.feature_names)
     ends = _ends(wanted.prob)
-    columns = {f"{y_name}_mean": posterior.mean(x)}
-    for suffix, values in zip(ends, posterior.quantile(x, list(ends.values())).T, strict=True):
-        columns[f"{y_name}_{suffix}"] = values
+    mean = posterior.mean(x).reshape(len(x), -1)
+    quantiles = posterior.quantile(x, list(ends.values())).reshape(len(x), len(names), -1)
+    columns = {}
+    for q, name in enumerate(names):
+        columns[f"{name}_mean"] = mean[:, q]
+        for level, suffix in enumerate(ends):
+            columns[f"{name}_{suffix}"] = quantiles[:, q, level]
     if wanted.regimes:
         columns |= _regimes(posterior, x, ends)
-    target = wanted.target or y_name
-    if wanted.target is None and target not in table.columns:
+    if wanted.target is None and not set(targets) & set(table.columns):
         return columns
-    y = _known(table, target)
-    refuse_far(f"the target {target!r}", y, posterior.y_scaling)
-    return columns | _given_target(posterior, x, y, y_name, wanted)
+    y = _targets(table, targets, optional=wanted.target is None and len(targets) > 1)
+    where = f"the target {targets[0]!r}" if y.ndim == 1 else "the table"
+    refuse_far(where, y, posterior.y_scaling, columns=targets)
+    return columns | _given_target(fit, x, y, wanted)
 
 
 def _ends(prob: float) -> dict[str, float]:
@@ -136,45 +146,42 @@ def _regimes(
     }
 
 
-def _given_target(
-    posterior: Posterior, x: FloatArray, y: FloatArray, y_name: str, wanted: Wanted
-) -> dict[str, FloatArray]:
+def _given_target(fit: Fit, x: FloatArray, y: FloatArray, wanted: Wanted) -> dict[str, FloatArray]:
     """What is known of rows with a target; NaN for rows without one."""
-    known = ~np.isnan(y)
+    posterior = fit.posterior
+    known = ~np.isnan(y) if y.ndim == 1 else ~np.isnan(y).all(axis=1)
     if not known.any():
         return {}
+    joint, given = (fit.target_name, fit.target_name) if y.ndim == 1 else ("joint", "outputs")
     density = np.full(len(y), np.nan)
     density[known] = posterior.log_density(x[known], y[known])
-    columns = {f"{y_name}_log_density": density}
+    columns = {f"{joint}_log_density": density}
     if wanted.regimes:
         given_y = np.full((len(y), posterior.num_regimes), np.nan)
         given_y[known] = posterior.regime_probability(x[known], y[known])
         for regime, name in enumerate(posterior.regime_names):
-            columns[f"p_{name}_given_{y_name}"] = given_y[:, regime]
+            columns[f"p_{name}_given_{given}"] = given_y[:, regime]
     return columns
 
 
-def _column(table: pd.DataFrame, name: str) -> FloatArray:
-    """A column as finite numbers."""
-    return numeric_column(_found(table, name))
+def _targets(table: pd.DataFrame, names: list[str], *, optional: bool) -> FloatArray:
+    """Targets ``[N]`` or ``[N, Q]``; NaN where one is missing, as where nobody knows it yet.
+
+    With ``optional`` a whole column may be missing.
+    """
+    columns = [
+        np.full(len(table), np.nan)
+        if optional and name not in table.columns
+        else _known(found_column(table, name))
+        for name in names
+    ]
+    return columns[0] if len(names) == 1 else np.column_stack(columns)
 
 
-def _known(table: pd.DataFrame, name: str) -> FloatArray:
-    """The target as numbers; NaN where it is missing, as in rows of which nobody knows it yet."""
-    column = _found(table, name)
+def _known(column: pd.Series) -> FloatArray:
+    """A target as numbers; NaN where it is missing."""
     missing = column.isna()
     # Row by row, so that a message about a value names its row.
     values = numeric_column(column.astype(object).where(~missing, 0.0))
     values[missing.to_numpy()] = np.nan
     return values
-
-
-def _found(table: pd.DataFrame, name: str) -> pd.Series:
-    if name not in table.columns:
-        names = [str(column) for column in table.columns]
-        listed = ", ".join(repr(column) for column in names[:20])
-        raise DataError(
-            f"the table has no column {name!r} among {listed}{checks.suggestion(name, names)}"
-        )
-    column: pd.Series = table[name]
-    return column

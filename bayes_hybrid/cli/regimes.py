@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_hybrid.diagnostics import FitLike
+from bayes_hybrid.diagnostics import FitLike, threshold_sentences
 from bayes_hybrid.diagnostics.evaluation import spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
 
@@ -143,19 +143,26 @@ def describe(fit: FitLike) -> list[str]:
     """Where the regimes are, and how sure that is, one sentence each.
 
     With one feature: its stretches and switches.  With more: how many rows belong to each regime,
-    by ``p(z|x, y)``, and how many of them surely do.
+    by ``p(z|x, y)``, and how many of them surely do.  Of a gate with thresholds, these stand in the
+    place of the switches.
     """
     if fit.posterior.num_regimes == 1:
         return ["The model has one regime."]
+    thresholds = threshold_sentences(fit)
     if fit.x.shape[1] > 1:
-        return _rows_in_words(fit)
+        return _rows_in_words(fit) + thresholds
     name = fit.feature_names[0]
     words = [
         f"{name} {part.start:.4g} to {part.stop:.4g}: {part.regime}, with probability "
         f"{part.probability:.0%} (90% band {part.band[0]:.0%} to {part.band[1]:.0%})"
         for part in stretches(fit)
     ]
-    return words + [
+    return words + (thresholds or _switches_in_words(fit))
+
+
+def _switches_in_words(fit: FitLike) -> list[str]:
+    name = fit.feature_names[0]
+    return [
         f"{change.before} gives way to {change.after} at {name} = {change.location:.4g} "
         f"(90% interval {change.band[0]:.4g} to {change.band[1]:.4g}; in {change.share:.0%} of "
         "the draws)"

@@ -4,8 +4,10 @@ from bayes_hybrid import checks
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor
+from bayes_hybrid.gates import FEATURE_GATES, Gate
 from bayes_hybrid.inference import PLANS, FitOptions, Refinement, Variational, WarmStart
 from bayes_hybrid.inference.options import REFINE_CHOICES
+from bayes_hybrid.models.labels import LABEL_NOISES, LabelHead
 from bayes_hybrid.random import SEED_LIMIT
 
 __all__ = ["regressor"]
@@ -30,6 +32,10 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     if checks.positive_int("--seed", settings.seed, minimum=0) >= SEED_LIMIT:
         raise OptionError(f"--seed must be below 2**32 = {SEED_LIMIT}; got {settings.seed}")
     num_units = _num_units(settings.num_units)
+    label_head = LabelHead(
+        noise=checks.choice("--label-noise", settings.label_noise, LABEL_NOISES),
+        weight=checks.positive_float("--label-weight", settings.label_weight),
+    )
     # With options of its own, a quick fit must leave the estimator's shorthands alone.
     shorthands = {
         "num_restarts": restarts,
@@ -41,14 +47,27 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     quick = {"fit_options": _quick_options(settings)}
     return HybridRegressor(
         model=settings.model,
-        gate=settings.gate,
+        gate=_gate(settings),
         likelihood=settings.likelihood,
         noise=settings.noise,
+        # The default is the estimator's own, which a model without labels has no use for.
+        label_head=None if label_head == LabelHead() else label_head,
         num_units=4 if settings.quick and num_units == "auto" else num_units,
         progress=False if quiet else "auto",
         random_state=settings.seed,
         **(quick if settings.quick else shorthands),
     )
+
+
+def _gate(settings: Settings) -> str | Gate:
+    if settings.gate_feature is None:
+        return settings.gate
+    if settings.gate not in FEATURE_GATES:
+        raise OptionError(
+            f"--gate-feature goes with --gate {' or '.join(FEATURE_GATES)}; "
+            f"got --gate {settings.gate}"
+        )
+    return FEATURE_GATES[settings.gate](feature=settings.gate_feature)
 
 
 def _num_units(text: str) -> int | str:

@@ -15,8 +15,11 @@ class Settings:
     Attributes:
         model: ``"mixture"`` or the kind of a single pathway.
         gate: name of the gate.
+        gate_feature: column that a gate on one feature reads; ``None`` for the only one.
         likelihood: name of the likelihood.
         noise: ``"input"`` or ``"constant"``.
+        label_noise: ``"learned"`` or ``"none"``.
+        label_weight: weight of the regime labels.
         num_units: hidden units of each pathway, or ``"auto"``.
         num_restarts: restarts that make up the posterior.
         num_candidates: restarts that are trained; half as many again by default.
@@ -29,8 +32,11 @@ class Settings:
 
     model: str = "mixture"
     gate: str = "relu"
+    gate_feature: str | None = None
     likelihood: str = "normal"
     noise: str = "input"
+    label_noise: str = "learned"
+    label_weight: float = 1.0
     num_units: str = "auto"
     num_restarts: int = 16
     num_candidates: int | None = None

@@ -1,12 +1,18 @@
 """Several targets in a row, and regime labels: what a fit takes beside one plain target."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from bayes_hybrid.errors import DataError
+from bayes_hybrid import checks
+from bayes_hybrid.errors import DataError, DataTypeError
 
 __all__ = ["is_several", "regime_numbers", "require_outputs"]
+
+Label = str | float | bool
+"""What a regime may be called in the data."""
 
 
 def is_several(y: ArrayLike | pd.Series | pd.DataFrame) -> bool:
@@ -23,39 +29,41 @@ def is_several(y: ArrayLike | pd.Series | pd.DataFrame) -> bool:
     return len(shape) == 2 and shape[1] > 1
 
 
-def require_outputs(y: NDArray[np.float64]) -> None:
-    """Refuse a row or a column without a single value.
+def require_outputs(y: NDArray[np.float64], names: Sequence[str] | None = None) -> None:
+    """Refuse a row without a single value, or a column without two.
 
     Args:
         y: targets ``[N, Q]``, NaN where missing.
+        names: Q names, for the message to name a column instead of counting it.
 
     Raises:
         DataError: all of a row or a column is missing, or a column has fewer than two values.
 
     Example:
-        >>> require_outputs(np.array([[1.0, 2.0], [np.nan, np.nan]]))
+        >>> require_outputs(np.array([[1.0, 2.0], [np.nan, np.nan], [3.0, 4.0]]))
         Traceback (most recent call last):
         bayes_hybrid.errors.DataError: y, row 2: every output is missing; expected at least one:
             leave the row out
     """
     there = ~np.isnan(y)
+    short = np.flatnonzero(there.sum(axis=0) < 2)
+    if short.size:
+        column = short[0] + 1 if names is None else repr(names[short[0]])
+        raise DataError(
+            f"y, column {column}: {int(there[:, short[0]].sum())} of {len(y)} values are "
+            "there; expected at least two: leave the column out"
+        )
     empty = np.flatnonzero(~there.any(axis=1))
     if empty.size:
         raise DataError(
             f"y, row {empty[0] + 1}: every output is missing; expected at least one: "
             "leave the row out"
         )
-    short = np.flatnonzero(there.sum(axis=0) < 2)
-    if short.size:
-        raise DataError(
-            f"y, column {short[0] + 1}: {int(there[:, short[0]].sum())} of {len(y)} values are "
-            "there; expected at least two: leave the column out"
-        )
 
 
 def regime_numbers(
-    labels: ArrayLike | pd.Series | None, num_rows: int, regimes: tuple[str, ...]
-) -> tuple[NDArray[np.float64] | None, tuple[str | float | bool, ...]]:
+    labels: ArrayLike | pd.Series | None, num_rows: int, regimes: tuple[Label, ...]
+) -> tuple[NDArray[np.float64] | None, tuple[Label, ...]]:
     """Regime labels as numbers of regimes.
 
     Labels that are all names of regimes stand for those.  Other labels stand for the regimes in
@@ -71,8 +79,9 @@ def regime_numbers(
         in the regimes' order; ``None`` and nothing without labels.
 
     Raises:
-        DataError: not one label for each row, or labels that are no regimes' names and not K
-            different ones.
+        DataError: not one label for each row, or labels that are not all regimes' names, and some
+            are, or they are not K different ones.
+        DataTypeError: dates or other objects among the labels.
 
     Example:
         >>> regime_numbers(["wet", None, "dry"], 3, ("gaussian", "relu"))
@@ -80,30 +89,60 @@ def regime_numbers(
     """
     if labels is None:
         return None, ()
-    values = pd.Series(np.asarray(labels, dtype=object).ravel(), dtype=object)
-    if len(values) != num_rows:
+    where = "regime labels"
+    if isinstance(labels, pd.Series) and labels.name is not None:
+        where += f" in {labels.name!r}"
+    column = np.asarray(labels, dtype=object).ravel()
+    if len(column) != num_rows:
         raise DataError(
-            f"regime_label: expected a label or a missing value for each of {num_rows} rows, got "
-            f"{len(values)}"
+            f"{where}: expected a label or a missing value for each of {num_rows} rows, got "
+            f"{len(column)}"
         )
-    values = values.map(lambda value: value.item() if isinstance(value, np.generic) else value)
-    known = values[values.notna() & (values != "")]
-    found = set(known)
-    names: tuple[str | float | bool, ...] = regimes
-    if not found <= set(regimes):
-        try:
-            names = tuple(sorted(found))
-        except TypeError as error:
-            raise DataError(
-                f"regime_label: labels cannot be put in an order: {sorted(map(repr, found))}; "
-                "expected all text or all numbers"
-            ) from error
-        if len(names) != len(regimes):
-            raise DataError(
-                f"regime_label: {len(names)} different labels, {list(names)[:5]}, for "
-                f"{len(regimes)} regimes, {list(regimes)}; expected as many: use names of "
-                "regimes, or give the model as many experts"
-            )
+    known = {
+        int(row): _plain(where, int(row), column[row]) for row in np.flatnonzero(pd.notna(column))
+    }
+    known = {row: label for row, label in known.items() if label != ""}
+    names = _ordered(where, set(known.values()), regimes)
+    place = {name: k for k, name in enumerate(names)}
     numbers = np.full(num_rows, np.nan)
-    numbers[known.index] = known.map({name: k for k, name in enumerate(names)}).astype(float)
+    numbers[list(known)] = [place[label] for label in known.values()]
     return numbers, names
+
+
+def _plain(where: str, row: int, label: object) -> Label:
+    """The label as an object of Python."""
+    if isinstance(label, np.generic):
+        label = label.item()
+    if not isinstance(label, str | int | float):  # a bool is an int
+        raise DataTypeError(
+            f"{where}, row {row + 1}: {label!r} is {type(label).__name__}; expected "
+            "text, a number or a boolean"
+        )
+    return label
+
+
+def _ordered(where: str, found: set[Label], regimes: tuple[Label, ...]) -> tuple[Label, ...]:
+    """The labels in the order of the regimes that they stand for."""
+    if found <= set(regimes):
+        return regimes
+    if mixed := sorted(found & set(regimes), key=repr):
+        other = sorted(found - set(regimes), key=repr)
+        raise DataError(
+            f"{where}: {mixed[0]!r} is the name of a regime and {other[0]!r} is not; expected "
+            f"names among {list(regimes)} only, or names of your own only"
+            f"{checks.suggestion(other[0], [name for name in regimes if isinstance(name, str)])}"
+        )
+    try:
+        names = tuple(sorted(found))
+    except TypeError as error:
+        raise DataError(
+            f"{where}: labels cannot be put in an order: {sorted(map(repr, found))}; "
+            "expected all text or all numbers"
+        ) from error
+    if len(names) != len(regimes):
+        raise DataError(
+            f"{where}: {len(names)} different labels, {list(names)[:5]}, for "
+            f"{len(regimes)} regimes, {list(regimes)}; expected as many: use names of "
+            "regimes, or give the model as many experts"
+        )
+    return names

@@ -8,7 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, overload
 
 import pandas as pd
 import pyarrow as pa
@@ -102,20 +102,34 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str], *, force: boo
                 _write_csv(table, packed)
 
 
+@overload
 def split_target(
     table: pd.DataFrame, target: str, features: Sequence[str] | None = None
-) -> tuple[pd.DataFrame, pd.Series]:
-    """Split a table into feature columns and the target column, all float64 and finite.
+) -> tuple[pd.DataFrame, pd.Series]: ...
+
+
+@overload
+def split_target(
+    table: pd.DataFrame, target: Sequence[str], features: Sequence[str] | None = None
+) -> tuple[pd.DataFrame, pd.Series | pd.DataFrame]: ...
+
+
+def split_target(
+    table: pd.DataFrame, target: str | Sequence[str], features: Sequence[str] | None = None
+) -> tuple[pd.DataFrame, pd.Series | pd.DataFrame]:
+    """Split a table into feature columns and one target or several, all float64 and finite.
 
     Booleans and integers become 0.0/1.0 and floats.  The index of the table is kept.
 
     Args:
         table: at least one row; the target and at least one feature among its columns.
-        target: the name of the column to predict.
-        features: the columns to predict from, in this order; all but the target when ``None``.
+        target: the name of the column to predict; or a list of names, where two or more make
+            several outputs, of which values may be missing.
+        features: the columns to predict from, in this order; all but the targets when ``None``.
 
     Returns:
-        ``X`` with shape ``[N, D]`` and ``y`` with shape ``[N]``, named ``target``.
+        ``X`` with shape ``[N, D]`` and ``y`` with shape ``[N]``, named ``target``, or ``[N, Q]``
+        with NaN for missing values.
 
     Raises:
         DataError: no rows, no features, a column that is missing or named twice, the target among
@@ -134,9 +148,11 @@ def split_target(
             'load'; did you mean 'load'?
     """
     _refuse_repeats(table.columns, "the table")
+    targets = [target] if isinstance(target, str) else list(target)
+    _refuse_repeats(targets, "target")
     if features is None:
-        features = [name for name in table.columns if name != target]
-    for name in (target, *features):
+        features = [name for name in table.columns if name not in targets]
+    for name in (*targets, *features):
         if name not in table.columns:
             names = [str(column) for column in table.columns]
             raise DataError(
@@ -146,12 +162,18 @@ def split_target(
     if len(table) == 0:
         raise DataError("the table has no rows; expected at least one")
     if not features:
-        raise DataError(f"there is no feature column beside the target {target!r}; expected one")
-    if target in features:
-        raise DataError(f"the target {target!r} is also among the features; take it out of them")
+        raise DataError(
+            f"there is no feature column beside the target {_listed(targets)}; expected one"
+        )
+    if both := [name for name in targets if name in features]:
+        raise DataError(f"the target {both[0]!r} is also among the features; take it out of them")
     _refuse_repeats(features, "features")
     X = pd.DataFrame({name: numeric_column(table[name]) for name in features}, index=table.index)
-    return X, pd.Series(numeric_column(table[target]), index=table.index, name=target)
+    if len(targets) == 1:
+        (name,) = targets
+        return X, pd.Series(numeric_column(table[name]), index=table.index, name=name)
+    columns = {name: numeric_column(table[name], missing=True) for name in targets}
+    return X, pd.DataFrame(columns, index=table.index)
 
 
 def _suffix(path: Path) -> str:

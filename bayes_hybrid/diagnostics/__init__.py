@@ -3,6 +3,8 @@
 from bayes_hybrid.diagnostics.datatree import to_datatree
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.interface import FitLike, PosteriorLike
+from bayes_hybrid.diagnostics.regime_scores import regime_scores
+from bayes_hybrid.diagnostics.thresholds import threshold_sentences, threshold_table
 from bayes_hybrid.diagnostics.verdict import diagnose, exit_code, findings_frame, verdict
 
 __all__ = [
@@ -12,6 +14,9 @@ __all__ = [
     "diagnose",
     "exit_code",
     "findings_frame",
+    "regime_scores",
+    "threshold_sentences",
+    "threshold_table",
     "to_datatree",
     "verdict",
 ]

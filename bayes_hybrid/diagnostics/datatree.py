@@ -22,12 +22,13 @@ from bayes_hybrid.diagnostics.evaluation import (
 )
 from bayes_hybrid.diagnostics.gate import regime_distance
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.diagnostics.thresholds import boundary_names
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["to_datatree"]
 
 _SAMPLE_DIMS: Final = ("chain", "draw")
-_DIMS: Final = (*_SAMPLE_DIMS, "obs", "regime", "feature", "output")
+_DIMS: Final = (*_SAMPLE_DIMS, "obs", "regime", "feature", "boundary", "output", "label")
 
 
 def to_datatree(
@@ -37,6 +38,8 @@ def to_datatree(
     y_test: FloatArray | None = None,
     seed: int,
     max_rows: int | None = 5_000,
+    label_names: Sequence[str] = (),
+    label_weight: float | None = None,
 ) -> xr.DataTree:
     """The fit as a ``DataTree`` that ArviZ 0.x and 1.x read; restarts are its chains.
 
@@ -45,7 +48,8 @@ def to_datatree(
     =============================  ===============================================================
     ``posterior``                  ``usage[regime]`` and ``log_lik``, which do not depend on how
                                    hidden units are numbered and on which r-hat should be read;
-                                   then the model's sites, in standardised units
+                                   of a gate with thresholds also ``threshold[boundary]``, in the
+                                   feature's units; then the model's sites, in standardised units
     ``posterior_fixed``            those of them with an element that does not move within a
                                    chain, such as features held at their mode, or the usage of a
                                    regime that is exactly 0: r-hat and ESS are not defined there
@@ -71,6 +75,9 @@ def to_datatree(
         max_rows: at most so many rows, evenly spread, are exported, and ``usage``, ``log_lik`` and
             leave-one-out are then those of the rows exported; ``None`` for all.  Each row takes
             16 bytes per posterior draw.
+        label_names: of a fit with regime labels, their names in the order of the regimes; the site
+            ``label_confusion`` is then ``[regime, label]``.
+        label_weight: of a fit with regime labels, their weight, which becomes an attribute.
 
     Returns:
         The tree, in memory; ``to_netcdf(path, engine="h5netcdf")`` writes it.  With ArviZ 0.x use
@@ -89,7 +96,7 @@ def to_datatree(
     train_seed, test_seed = spawn_seeds(seed, 2)
     predictive = {name: fit.posterior.sample_per_draw(x, train_seed)}
     target_dims = {name: _target_dims(fit)}
-    groups = _posterior(fit, evaluation, coords)
+    groups = _posterior(fit, evaluation, coords | {"label": list(label_names)})
     groups["posterior_predictive"] = _dataset(predictive, target_dims, coords)
     groups["log_likelihood"] = _dataset({name: evaluation.log_likelihood}, {name: ["obs"]}, coords)
     groups["sample_stats"] = _sample_stats(fit, evaluation, coords)
@@ -99,6 +106,8 @@ def to_datatree(
         groups |= _predictions(fit, *test, test_seed, max_rows)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = _attributes(fit)
+    if label_weight is not None:
+        tree.attrs["label_weight"] = label_weight
     return tree
 
 
@@ -127,14 +136,18 @@ def _posterior(
 ) -> dict[str, xr.Dataset]:
     """The groups ``posterior`` and, where needed, ``posterior_fixed``."""
     summaries = {"usage": evaluation.usage, "log_lik": evaluation.log_likelihood.sum(axis=-1)}
+    if fit.posterior.thresholds is not None:
+        summaries["threshold"] = fit.posterior.thresholds.location
     sites = {name.replace("/", "_"): draws for name, draws in fit.posterior.sites.items()}
     clash = sorted(summaries.keys() & sites)
     if clash or len(sites) < len(fit.posterior.sites):
         raise ValueError(f"site names must be distinct and none of {[*summaries]}; got {[*sites]}")
-    dims = {"usage": ["regime"], "log_lik": []} | {
+    dims = {"usage": ["regime"], "log_lik": [], "threshold": ["boundary"]} | {
         name: [f"{name}_dim_{axis}" for axis in range(draws.ndim - 2)]
         for name, draws in sites.items()
     }
+    if coords["label"] and "label_confusion" in sites:
+        dims["label_confusion"] = ["regime", "label"]
     both: dict[str, dict[str, FloatArray]] = {"posterior": {}, "posterior_fixed": {}}
     for name, draws in (summaries | sites).items():
         both["posterior" if _moves(draws) else "posterior_fixed"][name] = draws
@@ -191,6 +204,7 @@ def _coords(fit: FitLike, rows: NDArray[np.intp]) -> dict[str, Any]:
         "obs": rows,
         "regime": list(fit.posterior.regime_names),
         "feature": list(fit.feature_names),
+        "boundary": boundary_names(fit),
         "output": list(fit.output_names),
     }
 

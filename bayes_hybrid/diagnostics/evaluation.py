@@ -98,6 +98,8 @@ def held_out(
     expected = (x.shape[0], *outputs)
     if y.shape != expected:
         raise DataError(f"y_test must have the shape {expected}, as x_test; got {y.shape}")
+    if np.isnan(y).all():
+        raise DataError("y_test has no value that is there; leave it out")
     return x, y
 
 

@@ -11,10 +11,34 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FitLike", "FloatArray", "PosteriorLike"]
+__all__ = ["FitLike", "FloatArray", "PosteriorLike", "ThresholdsLike"]
 
 FloatArray = NDArray[np.float64]
 """A float64 array; the docstrings give the shapes."""
+
+
+class ThresholdsLike(Protocol):
+    """Draws of where neighbouring regimes have equal odds."""
+
+    @property
+    def location(self) -> FloatArray:
+        """Of the K - 1 thresholds, ``[R, S, K - 1]``."""
+
+    @property
+    def width(self) -> FloatArray:
+        """Distance over which the odds go from 1 : 9 to 9 : 1, ``[R, S, K - 1]``."""
+
+    @property
+    def feature(self) -> int | None:
+        """Index of the feature that they are on; ``None`` for a linear combination."""
+
+    @property
+    def coefficients(self) -> FloatArray | None:
+        """Of the linear combination, ``[R, S, D]``; ``None`` for one feature."""
+
+    @property
+    def origin(self) -> FloatArray:
+        """What the linear combination takes off the features first, ``[D]``."""
 
 
 class PosteriorLike(Protocol):
@@ -39,6 +63,10 @@ class PosteriorLike(Protocol):
     @property
     def sites(self) -> Mapping[str, FloatArray]:
         """Draws of the model's latent sites, each ``[R, S, *shape]``, in standardised units."""
+
+    @property
+    def thresholds(self) -> ThresholdsLike | None:
+        """Where the regimes change; ``None`` where the gate has no parameter for it."""
 
     @property
     def scale_floor(self) -> FloatArray | None:

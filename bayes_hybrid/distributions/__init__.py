@@ -3,6 +3,7 @@
 from bayes_hybrid.distributions.huber import Huber
 from bayes_hybrid.distributions.laplace import Laplace
 from bayes_hybrid.distributions.mixture import RegimeMixture, chosen, mixture_quantile
+from bayes_hybrid.distributions.ordered import OrderedNormal
 from bayes_hybrid.distributions.outputs import Outputs
 from bayes_hybrid.distributions.pseudo_huber import PseudoHuber
 from bayes_hybrid.distributions.student_t import StudentT
@@ -10,6 +11,7 @@ from bayes_hybrid.distributions.student_t import StudentT
 __all__ = [
     "Huber",
     "Laplace",
+    "OrderedNormal",
     "Outputs",
     "PseudoHuber",
     "RegimeMixture",

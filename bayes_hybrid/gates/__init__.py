@@ -5,9 +5,25 @@ A gate option (frozen, hashable) says which gate; its ``build`` returns the torc
 module, and its row in :data:`GATES`.
 """
 
-from bayes_hybrid.gates.base import Gate, GateModule
+from bayes_hybrid.gates.base import Boundaries, Gate, GateModule
 from bayes_hybrid.gates.constant import ConstantGate
-from bayes_hybrid.gates.families import GATES
+from bayes_hybrid.gates.families import FEATURE_GATES, GATES, THRESHOLD_GATES
+from bayes_hybrid.gates.monotone import MonotoneGate
+from bayes_hybrid.gates.oblique import ObliqueGate
 from bayes_hybrid.gates.softmax import LinearGate, ReLUGate
+from bayes_hybrid.gates.threshold import ThresholdGate
 
-__all__ = ["GATES", "ConstantGate", "Gate", "GateModule", "LinearGate", "ReLUGate"]
+__all__ = [
+    "FEATURE_GATES",
+    "GATES",
+    "THRESHOLD_GATES",
+    "Boundaries",
+    "ConstantGate",
+    "Gate",
+    "GateModule",
+    "LinearGate",
+    "MonotoneGate",
+    "ObliqueGate",
+    "ReLUGate",
+    "ThresholdGate",
+]

@@ -3,6 +3,7 @@
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import pyro.distributions as dist
 import torch
@@ -40,6 +41,27 @@ class GateModule(nn.Module, abc.ABC):
         return {}
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Boundaries:
+    """Where neighbouring regimes have equal odds, for any number of draws, in standardised units.
+
+    Regimes k and k + 1 are equally probable where a feature, or ``direction . x``, is at
+    ``location_k``.
+
+    Args:
+        location: ``[..., K - 1]``, in increasing order.
+        width: distance over which ``pi_(k+1) / (pi_k + pi_(k+1))`` rises from 10% to 90%,
+            ``[..., K - 1]``.
+        feature: index of the feature; ``None`` for a linear combination.
+        direction: unit vectors of the linear combination, ``[..., D]``; ``None`` for one feature.
+    """
+
+    location: Tensor
+    width: Tensor
+    feature: int | None = None
+    direction: Tensor | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate(abc.ABC):
     """A choice of gate."""
@@ -48,10 +70,38 @@ class Gate(abc.ABC):
     def build(self, num_features: int, num_regimes: int) -> GateModule:
         """The torch module mapping ``x [..., D]`` to ``log_weights [..., K]``."""
 
+    def resolved(self, num_features: int, names: Sequence[str]) -> Self:
+        """The same gate, with the index of a column in the place of its name.
+
+        Args:
+            num_features: D.
+            names: names of the D columns; empty where they have none.
+
+        Raises:
+            OptionError: a column that the gate is to read is not there, or was not said.
+        """
+        del num_features, names
+        return self
+
     @property
-    def ordered(self) -> bool:
-        """Whether the gate itself puts the regimes in an order, so that none may trade places."""
+    def has_thresholds(self) -> bool:
+        """Whether :meth:`boundaries` says where the regimes change."""
         return False
+
+    def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries | None:
+        """Where the regimes change, or ``None`` for a gate that may change back and forth.
+
+        Args:
+            values: the gate's sites, named as the module's parameters are, of any number of draws:
+                each ``[..., *shape]``.
+        """
+        del values
+        return None
+
+    def may_trade(self, first: int, second: int, num_regimes: int) -> bool:
+        """Whether two regimes of ``num_regimes`` may trade places, for all that the gate says."""
+        del first, second, num_regimes
+        return True
 
     def relabelled(self, values: Mapping[str, Tensor], order: Sequence[int]) -> dict[str, Tensor]:
         """Those of the parameters' sites that change when regime k does what ``order[k]`` did.

@@ -303,10 +303,15 @@ def _variational(
     _require(finite, "SVI")
     score = torch.where(finite, trained.elbo, -torch.inf)
     alike = finite & same_labelling(rows, trained.guide.center, int(score.argmax()))
-    best = _best(score, alike, options.num_restarts)
+    if options.weights_by_elbo(rows.joint.model):
+        best = _by_evidence(score, alike, options.num_restarts)
+        kept = f"took {len(set(best.tolist()))} different restarts in proportion to exp(ELBO)"
+    else:
+        best = _best(score, alike, options.num_restarts)
+        kept = f"kept the {len(best)} restarts with the largest ELBO"
     reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
     reason += (
-        f"; kept the {len(best)} restarts with the largest ELBO of the {int(alike.sum())} that "
+        f"; {kept} of the {int(alike.sum())} that "
         f"label the regimes as the best of all {len(usable)} does"
     )
     guide = trained.guide.select(best)
@@ -327,6 +332,19 @@ def _best(score: Tensor, allowed: Tensor, count: int) -> Tensor:
     """Indices of the ``count`` largest scores among those allowed, best first."""
     order = torch.where(allowed, score, -torch.inf).argsort(descending=True)
     return order[: min(count, int(allowed.sum()))]
+
+
+def _by_evidence(score: Tensor, allowed: Tensor, count: int) -> Tensor:
+    """``count`` indices, each about ``count`` times its share of exp(score), best first.
+
+    Systematic resampling: Carpenter, Clifford and Fearnhead (1999), Improved particle filter for
+    nonlinear problems.
+    """
+    shares = torch.softmax(torch.where(allowed, score.double(), -torch.inf), dim=0)
+    order = shares.argsort(descending=True)
+    middles = (torch.arange(count, dtype=shares.dtype, device=shares.device) + 0.5) / count
+    places = torch.searchsorted(shares[order].cumsum(0), middles)
+    return order[places.clamp_max(len(order) - 1)]
 
 
 def _refine(

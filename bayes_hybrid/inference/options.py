@@ -7,9 +7,11 @@ from typing import Final
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.plans import Plan, plan_of
+from bayes_hybrid.models.base import HybridModel
 
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
+WEIGHTINGS = ("auto", "uniform", "elbo")
 SAMPLERS = ("hmc", "nuts")
 
 
@@ -192,6 +194,11 @@ class FitOptions:
         num_restarts: R restarts that make up the posterior.
         num_candidates: restarts that are trained; those with the largest ELBO are kept.  ``None``
             takes half as many again as R.
+        weighting: how the candidates make up the posterior.  ``"uniform"`` keeps the R best, each
+            of equal weight: an average over modes, which predicts best.  ``"elbo"`` takes each
+            candidate in proportion to exp(ELBO), about its share of the evidence, some of them
+            more than once, each then with draws of its own: what the posterior of a parameter asks
+            for.  ``"auto"`` does that for models whose gate has thresholds.
         plan: the stages of training, a :class:`~bayes_hybrid.inference.plans.Plan` or one of
             ``"default"``, ``"gaussian_first"``, ``"balanced"``, ``"plain"``.
         warm_start: see :class:`WarmStart`.
@@ -207,6 +214,7 @@ class FitOptions:
 
     num_restarts: int = 16
     num_candidates: int | None = None
+    weighting: str = "auto"
     plan: str | Plan = "default"
     warm_start: WarmStart = field(default_factory=WarmStart)
     variational: Variational = field(default_factory=Variational)
@@ -220,6 +228,7 @@ class FitOptions:
         checks.positive_int("num_restarts", self.num_restarts)
         if self.num_candidates is not None:
             checks.positive_int("num_candidates", self.num_candidates, minimum=self.num_restarts)
+        checks.choice("weighting", self.weighting, WEIGHTINGS)
         plan_of(self.plan)
         for name, kind in (
             ("warm_start", WarmStart),
@@ -246,6 +255,10 @@ class FitOptions:
         """Whether to compile SVI's whole step for this many of them."""
         worth = self.compile == "auto" and num_steps >= COMPILED_STEPS_REPAY_AFTER
         return worth or self.compile == "always"
+
+    def weights_by_elbo(self, model: HybridModel) -> bool:
+        """Whether restarts are taken in proportion to exp(ELBO)."""
+        return self.weighting == "elbo" or (self.weighting == "auto" and model.has_thresholds)
 
     @property
     def candidates(self) -> int:

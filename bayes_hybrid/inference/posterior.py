@@ -15,6 +15,7 @@ from bayes_hybrid.data import Standardizer
 from bayes_hybrid.distributions import RegimeMixture, mixture_quantile
 from bayes_hybrid.inference.graph import evaluate_regimes
 from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.thresholds import Thresholds, in_units
 from bayes_hybrid.models.base import HybridModel, Regimes
 from bayes_hybrid.random import seeded, torch_generator
 
@@ -81,6 +82,12 @@ class Posterior:
         """Constrained draws of every latent site, ``[R, S, *shape]``."""
         values = self.table.constrain(self.theta)
         return {name: _numpy(value) for name, value in values.items()}
+
+    @cached_property
+    def thresholds(self) -> Thresholds | None:
+        """Where the regimes change; ``None`` where the gate has no parameter for it."""
+        found = self.model.boundaries(self.table.constrain(self.theta.double()))
+        return None if found is None else in_units(found, self.x_scaling)
 
     # -- per draw
 

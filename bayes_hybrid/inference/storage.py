@@ -94,7 +94,7 @@ def save_fit(
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "package_version": _package_version(),
+        "package_version": package_version(),
         "files": {DRAWS: {"bytes": len(draws), "sha256": hashlib.sha256(draws).hexdigest()}},
         "config": dict(config),
         "sites": _sites(fit.posterior),
@@ -289,7 +289,8 @@ def _sites(posterior: Posterior) -> list[list[Any]]:
     return [[site.name, list(site.free_shape)] for site in posterior.table.sites]
 
 
-def _package_version() -> str:
+def package_version() -> str:
+    """The version of this package, as a saved result records it."""
     try:
         return metadata.version("bayes_hybrid")
     except metadata.PackageNotFoundError:  # imported from a source folder, not installed

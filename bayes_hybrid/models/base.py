@@ -16,6 +16,7 @@ from torch.distributions import Distribution
 
 from bayes_hybrid import checks
 from bayes_hybrid.distributions import Outputs, RegimeMixture, chosen
+from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
 from bayes_hybrid.models.penalties import (
@@ -145,6 +146,11 @@ class HybridModel(abc.ABC):
         return 1
 
     @property
+    def has_thresholds(self) -> bool:
+        """Whether the regimes are in an order with thresholds between them."""
+        return False
+
+    @property
     def label_head(self) -> LabelHead | None:
         """How observed regime labels enter; ``None`` for a model that has none."""
         return None
@@ -177,6 +183,15 @@ class HybridModel(abc.ABC):
         """
         del order  # no two regimes are exchangeable
         return dict(values)
+
+    def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries | None:
+        """Where the regimes change, or ``None`` where no parameter says it.
+
+        Args:
+            values: constrained values of all sites, by name, of any number of draws.
+        """
+        del values
+        return None
 
     @property
     def num_regimes(self) -> int:

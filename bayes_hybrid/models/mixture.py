@@ -4,19 +4,27 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.gates import Gate, GateModule, ReLUGate
+from bayes_hybrid.gates import Boundaries, Gate, GateModule, ReLUGate
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.base import HybridModel, Regimes
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.lift import sample_gate
 from bayes_hybrid.models.pathway import Pathway, sample_expert, sample_noise
 from bayes_hybrid.priors import Priors
+
+_GATE: Final = "gate."
+
+
+def _of_gate(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The gate's sites, named as its module's parameters are."""
+    return {s.removeprefix(_GATE): v for s, v in values.items() if s.startswith(_GATE)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +34,8 @@ class HybridMixture(HybridModel):
     Generative story, in standardised units::
 
         gate:    h_0(x) = hidden features (ReLU gate), x itself (linear) or nothing (constant)
-                 log pi(x) = log softmax(0, A h_0(x) + b)
+                 log pi(x) = log softmax(0, A h_0(x) + b);  or, of the threshold gates,
+                 log pi_(k+1)(x) - log pi_k(x) = sharpness_k (score(x) - location_k)
         experts: location_k(x), scale_k(x) from expert k's own hidden layers
         rows:    z_n ~ Categorical(pi(x_n));  y_n | z_n = k ~ F_k(location_k(x_n), scale_k(x_n))
 
@@ -85,6 +94,11 @@ class HybridMixture(HybridModel):
         return tuple(names)
 
     @property
+    def has_thresholds(self) -> bool:
+        """See :attr:`HybridModel.has_thresholds`."""
+        return self.gate.has_thresholds
+
+    @property
     def likelihoods(self) -> tuple[Likelihood, ...]:
         """Each expert's likelihood."""
         return tuple(expert.likelihood for expert in self.experts)
@@ -109,9 +123,10 @@ class HybridMixture(HybridModel):
 
     def exchangeable(self, first: int, second: int) -> bool:
         """See :meth:`HybridModel.exchangeable`: experts made alike that nothing else orders."""
-        if self.gate.ordered or self.label_head is not None:
+        if self.label_head is not None:
             return first == second
-        return self.experts[first] == self.experts[second]
+        alike = self.experts[first] == self.experts[second]
+        return alike and self.gate.may_trade(first, second, self.num_regimes)
 
     def relabelled(self, values: Mapping[str, Tensor], order: Sequence[int]) -> dict[str, Tensor]:
         """See :meth:`HybridModel.relabelled`."""
@@ -121,10 +136,12 @@ class HybridMixture(HybridModel):
             for site in values:
                 if site.startswith(old):
                     result[f"{name}.{site.removeprefix(old)}"] = values[site]
-        scope = "gate."
-        gate = {s.removeprefix(scope): v for s, v in values.items() if s.startswith(scope)}
-        changed = self.gate.relabelled(gate, order)
-        return result | {f"{scope}{site}": value for site, value in changed.items()}
+        changed = self.gate.relabelled(_of_gate(values), order)
+        return result | {f"{_GATE}{site}": value for site, value in changed.items()}
+
+    def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries | None:
+        """See :meth:`HybridModel.boundaries`."""
+        return self.gate.boundaries(_of_gate(values))
 
     def regimes(self, x: Tensor) -> Regimes:
         """See :meth:`HybridModel.regimes`."""

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.evaluation import spread_rows
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
-from bayes_hybrid.plots.slices import Slice, slice_along
+from bayes_hybrid.plots.slices import Output, Slice, one_output, slice_along
 from bayes_hybrid.plots.style import INK, RegimeStyle, blend, new_axes, regime_styles, tidy
 
 __all__ = ["plot_fit"]
@@ -32,6 +32,7 @@ def plot_fit(
     fit: FitLike,
     *,
     feature: int | str = 0,
+    output: int | str = 0,
     prob: float = 0.9,
     grid: int = 200,
     ax: Axes | None = None,
@@ -47,6 +48,7 @@ def plot_fit(
         fit: the finished fit.
         feature: position or name of the feature on the horizontal axis; the others are held at
             their medians.
+        output: position or name of the output on the vertical axis, where there are several.
         prob: probability of the outer band.
         grid: number of points along the feature.
         ax: where to draw; a new figure without it.
@@ -55,31 +57,37 @@ def plot_fit(
         The figure, which belongs to no window and can be saved with ``savefig``.
 
     Raises:
-        OptionError: no such feature, ``prob`` not between 0 and 1, or ``grid`` below 2.
+        OptionError: no such feature or output, ``prob`` not between 0 and 1, or ``grid`` below 2.
     """
     checks.fraction("prob", prob)
-    line = slice_along(fit, feature, grid)
+    line, drawn = slice_along(fit, feature, grid), one_output(fit, output)
     figure, axes = new_axes(ax, (7.2, 4.0))
     styles = regime_styles(fit.posterior.regime_names)
     gate = fit.posterior.regime_probability_draws(line.points).mean(axis=(0, 1))
-    _bands(axes, fit, line, prob, blend(gate, styles))
-    _experts(axes, fit, line, gate, styles)
-    axes.plot(line.along, fit.posterior.mean(line.points), color=INK, linewidth=1.6, zorder=4)
-    _points(axes, fit, line.column, styles)
+    quantiles = drawn.of(fit.posterior.quantile(line.points, _levels(prob)))
+    _bands(axes, line, quantiles, blend(gate, styles))
+    means = drawn.of(fit.posterior.expert_mean_draws(line.points).mean(axis=(0, 1)))
+    _experts(axes, line, means, gate, styles)
+    mean = drawn.of(fit.posterior.mean(line.points))
+    axes.plot(line.along, mean, color=INK, linewidth=1.6, zorder=4)
+    _points(axes, fit, line.column, drawn, styles)
     tidy(axes)
     axes.set_xlim(line.along[0], line.along[-1])
     axes.use_sticky_edges = False  # else the strips of colour end where the axes do
     axes.autoscale(axis="y")
     axes.set_xlabel(line.name + (f"  ({line.held})" if line.held else ""), color=INK)
-    axes.set_ylabel(fit.target_name, color=INK)
+    axes.set_ylabel(drawn.name, color=INK)
     _legend(axes, prob, styles)
     return figure
 
 
-def _bands(axes: Axes, fit: FitLike, line: Slice, prob: float, colors: FloatArray) -> None:
+def _levels(prob: float) -> FloatArray:
+    """The ends of both bands, as probabilities."""
+    return np.array([0.5 - prob / 2.0, 0.5 - _INNER / 2.0, 0.5 + _INNER / 2.0, 0.5 + prob / 2.0])
+
+
+def _bands(axes: Axes, line: Slice, quantiles: FloatArray, colors: FloatArray) -> None:
     """Both bands, each a strip of colours seen through the shape of the interval."""
-    levels = np.array([0.5 - prob / 2.0, 0.5 - _INNER / 2.0, 0.5 + _INNER / 2.0, 0.5 + prob / 2.0])
-    quantiles = fit.posterior.quantile(line.points, levels)
     for low, high, alpha in ((0, 3, 0.22), (1, 2, 0.38)):
         bottom, top = quantiles[:, low], quantiles[:, high]
         shape = axes.fill_between(line.along, bottom, top, color="none", linewidth=0.0)
@@ -94,10 +102,13 @@ def _bands(axes: Axes, fit: FitLike, line: Slice, prob: float, colors: FloatArra
 
 
 def _experts(
-    axes: Axes, fit: FitLike, line: Slice, gate: FloatArray, styles: Mapping[str, RegimeStyle]
+    axes: Axes,
+    line: Slice,
+    means: FloatArray,
+    gate: FloatArray,
+    styles: Mapping[str, RegimeStyle],
 ) -> None:
     """Each expert's mean, fading out with the probability of its regime."""
-    means = fit.posterior.expert_mean_draws(line.points).mean(axis=(0, 1))
     for regime, style in enumerate(styles.values()):
         ends = np.column_stack([line.along, means[:, regime]])
         alpha = np.where(gate[:, regime] > _SHOWN, gate[:, regime], 0.0)
@@ -112,10 +123,13 @@ def _experts(
         )
 
 
-def _points(axes: Axes, fit: FitLike, column: int, styles: Mapping[str, RegimeStyle]) -> None:
+def _points(
+    axes: Axes, fit: FitLike, column: int, drawn: Output, styles: Mapping[str, RegimeStyle]
+) -> None:
     rows = spread_rows(fit.x.shape[0], _MAX_POINTS)
-    x, y = fit.x[rows], fit.y[rows]
-    given_y = fit.posterior.regime_probability_draws(x, y).mean(axis=(0, 1))
+    x = fit.x[rows]
+    given_y = fit.posterior.regime_probability_draws(x, fit.y[rows]).mean(axis=(0, 1))
+    y = drawn.of(fit.y[rows])  # where it is missing, nothing is drawn
     colors, likeliest = blend(given_y, styles), given_y.argmax(axis=1)
     for regime, style in enumerate(styles.values()):
         mine = likeliest == regime

@@ -10,22 +10,28 @@ __all__ = ["plot_overview"]
 
 
 def plot_overview(
-    fit: FitLike, *, feature: int | str = 0, prob: float = 0.9, grid: int = 200
+    fit: FitLike,
+    *,
+    feature: int | str = 0,
+    output: int | str = 0,
+    prob: float = 0.9,
+    grid: int = 200,
 ) -> Figure:
     """:func:`plot_fit` above :func:`plot_regime`, with one horizontal axis for both.
 
     Args:
         fit: the finished fit.
         feature: position or name of the feature on the horizontal axis.
+        output: position or name of the output on the upper axis, where there are several.
         prob: probability of the outer band and of the regimes' bands.
         grid: number of points along the feature.
 
     Raises:
-        OptionError: no such feature, ``prob`` not between 0 and 1, or ``grid`` below 2.
+        OptionError: no such feature or output, ``prob`` not between 0 and 1, or ``grid`` below 2.
     """
     figure = Figure(figsize=(7.2, 5.6), dpi=150, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 2))
-    plot_fit(fit, feature=feature, prob=prob, grid=grid, ax=upper)
+    plot_fit(fit, feature=feature, output=output, prob=prob, grid=grid, ax=upper)
     plot_regime(fit, feature=feature, prob=prob, grid=grid, ax=lower)
     upper.set_xlabel("")
     legend = lower.get_legend()

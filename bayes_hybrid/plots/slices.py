@@ -1,4 +1,4 @@
-"""Points along one feature, the others held at their medians."""
+"""What is drawn: one output, along one feature, the others held at their medians."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.errors import OptionError
 
-__all__ = ["Slice", "slice_along"]
+__all__ = ["Output", "Slice", "one_output", "slice_along"]
 
 _MARGIN = 0.03
 """Shown beyond the data on each side, as a share of their range."""
@@ -36,6 +36,36 @@ class Slice:
         return self.points[:, self.column]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """The output that is drawn.
+
+    Attributes:
+        name: what it is called.
+        column: its position among Q > 1 outputs; ``None`` where there is one only.
+    """
+
+    name: str
+    column: int | None
+
+    def of(self, values: FloatArray) -> FloatArray:
+        """Its part ``[N, ...]`` of values ``[N, Q, ...]``; with one output, the values."""
+        return values if self.column is None else values[:, self.column]
+
+
+def one_output(fit: FitLike, output: int | str) -> Output:
+    """The output of that position or name.
+
+    Raises:
+        OptionError: no such output.
+    """
+    if fit.y.ndim > 1:
+        column = _position("output", output, fit.output_names)
+        return Output(name=fit.output_names[column], column=column)
+    _position("output", output, (fit.target_name,))
+    return Output(name=fit.target_name, column=None)
+
+
 def slice_along(fit: FitLike, feature: int | str, num_points: int) -> Slice:
     """Evenly spaced points over the range of one feature.
 
@@ -48,17 +78,21 @@ def slice_along(fit: FitLike, feature: int | str, num_points: int) -> Slice:
         OptionError: no such feature, or fewer than two points.
     """
     checks.positive_int("grid", num_points, minimum=2)
-    names, num_features = fit.feature_names, fit.x.shape[1]
-    if isinstance(feature, str):
-        column = names.index(checks.choice("feature", feature, names))
-    elif 0 <= feature < num_features:
-        column = feature
-    else:
-        raise OptionError(f"feature must be a name or lie in 0..{num_features - 1}; got {feature}")
+    names = fit.feature_names
+    column = _position("feature", feature, names)
     values = fit.x[:, column]
     # A constant column still gets a range to draw.
     margin = _MARGIN * (np.ptp(values) or 1.0)
     points = np.tile(np.median(fit.x, axis=0), (num_points, 1))
     points[:, column] = np.linspace(values.min() - margin, values.max() + margin, num_points)
-    held = "other features at their medians" if num_features > 1 else ""
+    held = "other features at their medians" if len(names) > 1 else ""
     return Slice(name=names[column], column=column, points=points, held=held)
+
+
+def _position(option: str, wanted: int | str, names: tuple[str, ...]) -> int:
+    """Where ``wanted``, a name or a position, is among the names."""
+    if isinstance(wanted, str):
+        return names.index(checks.choice(option, wanted, names))
+    if not 0 <= wanted < len(names):
+        raise OptionError(f"{option} must be a name or lie in 0..{len(names) - 1}; got {wanted}")
+    return wanted

@@ -50,6 +50,18 @@ def test_fit_prints_findings_and_says_what_is_next(data, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["data.csv", "fit"]
 
 
+def test_thresholds_are_printed(data, tmp_path):
+    out = tmp_path / "fit"
+    gate = ("--gate", "threshold", "--gate-feature", "other")
+    result = bayes_hybrid(*fit_arguments(data, out, *gate))
+    assert result.exit_code == 0, result.output
+    row = load(out).thresholds().iloc[0]
+    sentence = f"The regime changes from 'gaussian' to 'relu' at other = {row['mean']:.4g} "
+    for text in (result.stdout, bayes_hybrid("check", out).stdout):
+        # Lines are wrapped to the terminal's width.
+        assert sentence in " ".join(text.split())
+
+
 def test_predictions_are_those_of_the_estimator(saved, tmp_path):
     table = make_table(12, seed=1)
     write_table(table, tmp_path / "new.parquet")
@@ -201,6 +213,9 @@ def test_misspelt_names_get_a_suggestion(data, saved, tmp_path):
         (["--test-fraction", "0.001"], "holds out 0"),
         (["--test-fraction", "0.5", "--test", "data.csv"], "not both"),
         (["--model", "gaussian", "--gate", "linear"], "would be ignored"),
+        (["--gate", "threshold"], "--gate threshold --gate-feature NAME"),
+        (["--gate", "monotone", "--gate-feature", "othr"], "did you mean 'other'?"),
+        (["--gate-feature", "dose"], "--gate-feature goes with --gate threshold or monotone"),
         (["--seed", "-3"], "--seed must be an integer >= 0; got -3"),
         (["--seed", "-3", "--test-fraction", "0.5"], "--seed must be an integer >= 0; got -3"),
         (["--seed", 2**32], "--seed must be below 2**32"),

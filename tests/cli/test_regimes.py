@@ -43,3 +43,12 @@ def test_words_of_many_features():
     sentences = describe(fakes.healthy(num_features=3))
     assert [sentence.split(":")[0] for sentence in sentences] == ["gaussian", "relu"]
     assert "of the rows" in sentences[0]
+
+
+def test_thresholds_stand_in_the_place_of_switches():
+    sentences = describe(fakes.with_thresholds(fakes.healthy()))
+    assert len(sentences) == 3
+    assert sentences[2].startswith("The regime changes from 'gaussian' to 'relu' at dose = 0.")
+    many = describe(fakes.with_thresholds(fakes.healthy(num_features=3)))
+    assert len(many) == 3
+    assert many[2].startswith("The regime changes from 'gaussian' to 'relu' at dose = 0.")

@@ -7,10 +7,19 @@ Draws scatter around the truth by ``jitter``; restarts differ by ``shift``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import optimize, special, stats
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FakeThresholds:
+    location: np.ndarray
+    width: np.ndarray
+    feature: int | None = 0
+    coefficients: np.ndarray | None = None
+    origin: np.ndarray = field(default_factory=lambda: np.zeros(1))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -18,6 +27,7 @@ class FakePosterior:
     sites: Mapping[str, np.ndarray]
     regime_names: tuple[str, ...] = ("gaussian", "relu")
     scale_floor: float | None = None
+    thresholds: FakeThresholds | None = None
 
     @property
     def num_restarts(self) -> int:
@@ -164,6 +174,14 @@ def collapsed(**options):
     x, y = make_data()
     wide = {"switch": 50.0, "intercept": [0.5, 0.5], "weight": [0.3, 0.0], "scale": [0.7, 0.7]}
     return FakeFit(posterior=make_posterior(**(wide | options)), x=x, y=y)
+
+
+def with_thresholds(fit, **options):
+    """The same fit under a gate that reports its switch as a threshold."""
+    sites = fit.posterior.sites
+    width = 2.0 * np.log(9.0) / sites["slope"]
+    found = FakeThresholds(location=sites["switch"][..., None], width=width[..., None], **options)
+    return replace(fit, posterior=replace(fit.posterior, thresholds=found))
 
 
 def refined(*, rate=0.8, diverging=0.0, **options):

@@ -507,3 +507,19 @@ def test_hmc_after_minibatches_is_compiled_for_all_rows(monkeypatch):
     )
     # The gradient of ten rows, SVI's step on them, and the gradient of all rows.
     assert len(built) == 3
+
+
+def test_restarts_enter_by_their_share_of_the_evidence():
+    score = torch.tensor([0.0, math.log(3.0), -50.0, 9.0])
+    allowed = torch.tensor([True, True, True, False])
+    taken = _fit_module._by_evidence(score, allowed, 8)
+    # Three quarters and one quarter of eight; the best first, what is not allowed never.
+    assert taken.tolist() == [1] * 6 + [0] * 2
+
+
+def test_restarts_by_their_evidence_have_draws_of_their_own():
+    done = _fit(options=_options(weighting="elbo"))
+    theta = done.posterior.theta
+    assert len(theta) == _options().num_restarts
+    assert "in proportion to exp(ELBO)" in done.stages[-1].reason
+    assert len(theta.reshape(-1, theta.shape[-1]).unique(dim=0)) == theta.shape[0] * theta.shape[1]

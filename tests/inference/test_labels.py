@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from bayes_hybrid.gates import ThresholdGate
 from bayes_hybrid.inference.graph import LogJoint, evaluate_regimes
 from bayes_hybrid.inference.labels import relabel, same_labelling
 from bayes_hybrid.inference.rows import Rows
@@ -82,6 +83,28 @@ def test_relabelling_keeps_the_function_and_moves_the_names(gate, order):
         torch.testing.assert_close(ours, theirs[:, list(order)])
     # Whatever the names, the best agreement undoes the permutation.
     torch.testing.assert_close(relabel(rows, both, 0)[1], theta)
+
+
+@pytest.mark.parametrize("num_regimes", [2, 3])
+def test_an_oblique_gate_is_turned_round_to_agree(num_regimes):
+    experts = (zoo.pathway("relu"),) * num_regimes
+    model = HybridMixture(num_features=zoo.NUM_FEATURES, experts=experts, gate=zoo.GATES["oblique"])
+    rows = _rows(model=model)
+    theta = torch.randn(rows.joint.table.num_parameters, dtype=torch.float64)
+    order = list(reversed(range(num_regimes)))
+    turned = rows.joint.table.flatten(model.relabelled(rows.joint.table.constrain(theta), order))
+    both = torch.stack([theta, turned])
+    before, after = (r for r in zip(*evaluate_fields(rows, both), strict=True))
+    for ours, theirs in zip(after, before, strict=True):
+        torch.testing.assert_close(ours, theirs[:, order])
+    torch.testing.assert_close(relabel(rows, both, 0)[1], theta)
+    # Nothing else may be renamed: with a threshold on one feature the regimes have their order.
+    model = HybridMixture(
+        num_features=zoo.NUM_FEATURES, experts=experts, gate=ThresholdGate(feature=0)
+    )
+    rows = _rows(model=model)
+    theta = torch.randn(3, rows.joint.table.num_parameters, dtype=torch.float64)
+    assert torch.equal(relabel(rows, theta, 0), theta)
 
 
 def evaluate_fields(rows, theta):

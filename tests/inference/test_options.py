@@ -3,8 +3,10 @@
 import pytest
 
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.gates import ThresholdGate
 from bayes_hybrid.inference import FitOptions, Refinement, Variational
 from bayes_hybrid.inference.options import COMPILE_REPAYS_AFTER
+from bayes_hybrid.models import HybridMixture, PathwayModel
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,17 @@ def test_refinement_goes_by_its_budget(mode, small, large):
 def test_half_as_many_candidates_again_as_restarts():
     assert [FitOptions(num_restarts=count).candidates for count in (1, 2, 16)] == [1, 3, 24]
     assert FitOptions(num_restarts=4, num_candidates=5).candidates == 5
+
+
+@pytest.mark.parametrize(
+    ("weighting", "plain", "threshold"),
+    [("auto", False, True), ("uniform", False, False), ("elbo", True, True)],
+)
+def test_restarts_are_weighted_where_the_gate_has_thresholds(weighting, plain, threshold):
+    options = FitOptions(weighting=weighting)
+    assert options.weights_by_elbo(HybridMixture()) is plain
+    assert options.weights_by_elbo(HybridMixture(gate=ThresholdGate())) is threshold
+    assert options.weights_by_elbo(PathwayModel()) is (weighting == "elbo")
 
 
 @pytest.mark.parametrize(("num_rows", "rows"), [(3, 3), (4_096, 4_096), (4_097, 512)])

@@ -145,9 +145,14 @@ def test_one_hot_gate_is_the_single_expert_model(gate, noise, regime):
     )
     x, y = zoo.rows()
     values = _values(mixture, x)
-    # Logits of the second and third regime against the first, beyond what exp can hold.
-    logits = torch.tensor([[-1e4, -1e4], [1e4, 0.0], [0.0, 1e4]], dtype=torch.float64)[regime]
-    values["gate.bias" if gate == "constant" else "gate.head.bias"] = logits
+    if "gate.location" in values:
+        # All rows lie below both thresholds, between them, or above both.
+        ends = torch.tensor([[1e6, 2e6], [-1e6, 1e6], [-2e6, -1e6]], dtype=torch.float64)[regime]
+        values["gate.location"] = ends
+    else:
+        # Logits of the second and third regime against the first, beyond what exp can hold.
+        logits = torch.tensor([[-1e4, -1e4], [1e4, 0.0], [0.0, 1e4]], dtype=torch.float64)[regime]
+        values["gate.bias" if gate == "constant" else "gate.head.bias"] = logits
     single = PathwayModel(
         num_features=zoo.NUM_FEATURES, pathway=zoo.pathway(kinds[regime], noise=noise)
     )

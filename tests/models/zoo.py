@@ -4,7 +4,15 @@ from typing import Final
 
 import torch
 
-from bayes_hybrid.gates import ConstantGate, Gate, LinearGate, ReLUGate
+from bayes_hybrid.gates import (
+    ConstantGate,
+    Gate,
+    LinearGate,
+    MonotoneGate,
+    ObliqueGate,
+    ReLUGate,
+    ThresholdGate,
+)
 from bayes_hybrid.likelihoods import Huber, Laplace, PseudoHuber, StudentT
 from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
 from bayes_hybrid.priors import LogNormalPrior
@@ -17,6 +25,9 @@ GATES: Final[dict[str, Gate]] = {
     "constant": ConstantGate(),
     "linear": LinearGate(),
     "relu": ReLUGate(num_units=3),
+    "threshold": ThresholdGate(feature=1),
+    "monotone": MonotoneGate(feature=0, num_units=3),
+    "oblique": ObliqueGate(),
 }
 NUM_FEATURES: Final = 2
 _LEARNED: Final = LogNormalPrior(median=2.0, spread=0.5)

@@ -5,14 +5,19 @@ import dataclasses
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference import Posterior
+from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.plots import plot_fit, plot_overview, plot_regime
 from bayes_hybrid.plots.style import PALETTE, blend, regime_styles
-from tests.diagnostics.fakes import collapsed, healthy
+from tests.diagnostics.fakes import FakeFit, collapsed, healthy
+from tests.models import zoo
 
 PLOTS = [plot_fit, plot_regime, plot_overview]
 
@@ -135,3 +140,71 @@ def test_blend_mixes_in_proportion():
     pure = blend(np.eye(2), styles)
     np.testing.assert_allclose(pure, [to_rgb(style.color) for style in styles.values()])
     np.testing.assert_allclose(blend(np.array([0.5, 0.5]), styles), pure.mean(axis=0))
+
+
+# Several outputs
+
+
+@pytest.fixture(scope="module")
+def several():
+    """A fit of two outputs in units far apart, one value missing; nothing is trained."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((12, zoo.NUM_FEATURES)), rng.standard_normal((12, 3))
+    y = y * [1.0, 1e3, 1e-3] + [0.0, 5e3, 2.0]
+    y[4, 1] = np.nan
+    model = zoo.MODELS["mixture of 2, 3 outputs"]
+    size = SiteTable.of(model, torch.zeros(1, zoo.NUM_FEATURES)).num_parameters
+    posterior = Posterior(
+        model=model,
+        theta=0.5 * torch.randn(2, 3, size, generator=torch.Generator().manual_seed(0)),
+        x_scaling=Standardizer.fit(x),
+        y_scaling=Standardizer.fit(y, missing=True),
+    )
+    names = ("force", "heat", "glow")
+    return FakeFit(
+        posterior=posterior,  # type: ignore[arg-type] # (one of the package's own)
+        x=x,
+        y=y,
+        feature_names=("dose", "other"),
+        target_name="y",
+        output_names=names,
+    )
+
+
+@pytest.mark.parametrize("plot", [plot_fit, plot_overview])
+@pytest.mark.parametrize(("output", "q"), [(None, 0), (1, 1), ("heat", 1), ("glow", 2)])
+def test_one_of_several_outputs_is_drawn(several, plot, output, q):
+    wanted = {} if output is None else {"output": output}
+    axes = plot(several, prob=0.8, grid=5, **wanted).axes[0]
+    assert axes.get_ylabel() == several.output_names[q]
+    x = axes.lines[0].get_xdata()
+    points = np.column_stack([x, np.full(5, np.median(several.x[:, 1]))])
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), several.posterior.mean(points)[:, q])
+    outer = np.asarray(axes.collections[0].get_paths()[0].vertices)
+    quantiles = several.posterior.quantile(points, [0.1, 0.9])[:, q]
+    assert outer[:, 1].min() == pytest.approx(quantiles.min())
+    assert outer[:, 1].max() == pytest.approx(quantiles.max())
+    shown = np.concatenate([np.asarray(c.get_offsets()) for c in axes.collections[-2:]])
+    assert np.ma.masked_invalid(shown[:, 1]).compressed().size == 12 - (q == 1)
+    low, high = axes.get_ylim()
+    assert low <= np.nanmin(several.y[:, q]) < np.nanmax(several.y[:, q]) <= high
+
+
+def test_the_regimes_of_several_outputs_are_drawn_as_ever(several):
+    axes = plot_regime(several, grid=5).axes[0]
+    assert [line.get_label() for line in axes.lines] == list(several.posterior.regime_names)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"), [(3, r"0\.\.2"), (-1, r"0\.\.2"), ("heatt", "did you mean 'heat'")]
+)
+def test_an_output_that_is_none_is_refused(several, output, message):
+    with pytest.raises(OptionError, match=message):
+        plot_fit(several, output=output)
+
+
+def test_the_only_output_may_be_named():
+    fit = small()
+    assert plot_fit(fit, output="response", grid=5).axes[0].get_ylabel() == "response"
+    with pytest.raises(OptionError, match=r"output must be a name or lie in 0\.\.0"):
+        plot_fit(fit, output=1)

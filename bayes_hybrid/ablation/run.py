@@ -1,0 +1,211 @@
+"""The whole ablation: from a table to a comparison."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.model_selection import RepeatedKFold
+
+from bayes_hybrid import checks
+from bayes_hybrid.ablation.cells import Cell, digest, encoded
+from bayes_hybrid.ablation.loo import LeaveOneOut, leave_one_out
+from bayes_hybrid.ablation.result import Ablation, Finished, summarised
+from bayes_hybrid.ablation.running import check_jobs, outcomes
+from bayes_hybrid.ablation.store import Store
+from bayes_hybrid.ablation.variant import BASE, Variant, applied, chosen, variants
+from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.errors import DataError, OptionError
+from bayes_hybrid.estimator import HybridRegressor, build_model, reporting, training_rows
+from bayes_hybrid.inference import Progress
+from bayes_hybrid.random import resolve_seed, spawn_seeds
+
+__all__ = ["ablate"]
+
+
+def ablate(
+    X: ArrayLike | pd.DataFrame,
+    y: ArrayLike | pd.Series,
+    *,
+    base: HybridRegressor | None = None,
+    variants: Sequence[Variant] | None = None,
+    only: Sequence[str] | None = None,
+    num_folds: int = 5,
+    num_repeats: int = 2,
+    n_jobs: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
+) -> Ablation:
+    """What each part of a model is worth: variants of it, on the same held-out rows.
+
+    Every variant is fitted ``num_folds * num_repeats`` times in repeated cross-validation, and once
+    to all rows for leave-one-out.  In a fold all variants have the same rows and the same seed, so
+    their differences are paired.
+
+    Cells run on the joblib backend that is active: processes of this machine, or the machines of a
+    cluster, inside ``joblib.parallel_config("dask")``.  While several run at once, each keeps to
+    one thread of torch.  Two fits never run in threads of one process, so give a cluster's workers
+    one thread each.
+
+    Args:
+        X: features ``[N, D]``.
+        y: targets ``[N]``.
+        base: the model in question, which need not be fitted; the default estimator without it.
+            Its ``random_state`` is the root of all seeds, its ``progress`` says how to report.
+        variants: what to compare it with; :func:`~bayes_hybrid.ablation.variants` of it without.
+        only: names of the variants wanted; all of them by default.
+        num_folds: folds of a repeat, at least 2.
+        num_repeats: repeats, each with folds of its own.
+        n_jobs: processes; ``None`` leaves it to ``joblib.parallel_config``, and is 1 outside.
+        folder: where each cell is written when it is done.  Called again with the same data, base
+            and folds, also after having been killed, ``ablate`` reads the cells that are there and
+            computes the others.  A failed cell counts as done; its file may be deleted.
+
+    Returns:
+        Table, plot and cells.  A variant that cannot be fitted has failed cells.
+
+    Raises:
+        OptionError: a setting cannot be what it is; a folder without an integer ``random_state``,
+            which the next call could not repeat; two variants of one name.
+        DataError: the rows cannot be used, or are too few for the folds.
+        DataTypeError: text, dates or other objects where numbers belong.
+        OutputExistsError: the folder holds something else, or another ablation.
+        FitError: every cell failed.
+
+    Example:
+        >>> from bayes_hybrid import FitOptions, Refinement, Variational, WarmStart
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(-2, 2, size=(40, 1))
+        >>> y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=40)
+        >>> tiny = FitOptions(  # seconds instead of good fits
+        ...     num_restarts=1,
+        ...     num_candidates=1,
+        ...     warm_start=WarmStart(max_steps=20),
+        ...     variational=Variational(num_steps=5, kl_weights=(0.0,), num_draws=30),
+        ...     refinement=Refinement(mode="never"),
+        ...     compile="never",
+        ... )
+        >>> base = HybridRegressor(
+        ...     model="gaussian", noise="constant", num_units=3, fit_options=tiny, random_state=0
+        ... )
+        >>> result = ablate(X, y, base=base, only=["relu"], num_folds=2, num_repeats=1)
+        >>> result.table["variant"].tolist(), len(result.cells)
+        (['base', 'relu'], 6)
+    """
+    base = checks.instance("base", base or HybridRegressor(), HybridRegressor)
+    checks.positive_int("num_folds", num_folds, minimum=2)
+    checks.positive_int("num_repeats", num_repeats)
+    check_jobs(n_jobs)
+    selected = _selected(base, variants, only)
+    x, target = training_rows(clone(base), X, y)
+    if target.ndim > 1:
+        raise DataError(
+            f"y has {target.shape[1]} outputs; expected one, [N]: compare variants for each output"
+        )
+    build_model(base, x.shape[1])  # a base that cannot be is not a hundred failed cells
+    if folder is not None and not isinstance(base.random_state, int | np.integer):
+        raise OptionError(
+            "a folder needs random_state=... with an integer in the base, so that the next call "
+            f"makes the same cells; got {base.random_state!r}"
+        )
+    seed = resolve_seed(base.random_state)
+    cells = list(_cells(base, selected, len(x), seed, num_folds, num_repeats))
+    store = None
+    if folder is not None:
+        settings = encoded(base)
+        store = Store(folder, data=digest(x, target), base=settings, seed=seed, num_folds=num_folds)
+    with reporting(base.progress) as report:
+        finished = _finish(cells, x, target, store, n_jobs, report)
+    finished, fits = _leave_one_out(finished)
+    return summarised([variant.name for variant in selected], finished, fits, len(x))
+
+
+def _selected(
+    base: HybridRegressor, given: Sequence[Variant] | None, only: Sequence[str] | None
+) -> tuple[Variant, ...]:
+    """The variants to compare, the base first."""
+    if given is None:
+        return variants(base, only=only)
+    offered = [checks.instance("a variant", variant, Variant) for variant in given]
+    if all(variant.name != BASE for variant in offered):
+        offered.insert(0, Variant(BASE, {}))
+    offered.sort(key=lambda variant: variant.name != BASE)
+    if offered[0].settings:
+        raise OptionError(f"the variant {BASE!r} is the base as it is; got {offered[0]!r}")
+    (name, count), *_ = Counter(variant.name for variant in offered).most_common(1)
+    if count > 1:
+        raise OptionError(f"every variant must have a name of its own; got {name!r} {count} times")
+    return chosen(offered, only)
+
+
+def _cells(
+    base: HybridRegressor,
+    selected: Sequence[Variant],
+    num_rows: int,
+    seed: int,
+    num_folds: int,
+    num_repeats: int,
+) -> Iterator[Cell]:
+    """All cells, fold by fold, so that what is there after a while can be compared."""
+    if num_rows - -(-num_rows // num_folds) < 2 or num_folds > num_rows:
+        raise DataError(
+            f"{num_rows} rows are too few for {num_folds} folds; expected at least two rows to fit "
+            "and one to hold out in each"
+        )
+    # A longer list of seeds starts with the shorter one, and so do the folds of more repeats: what
+    # was computed for fewer of them stays valid.
+    split_seed, full_seed, *fold_seeds = spawn_seeds(seed, 2 + num_folds * num_repeats)
+    splitter = RepeatedKFold(n_splits=num_folds, n_repeats=num_repeats, random_state=split_seed)
+    splits = enumerate(splitter.split(np.empty((num_rows, 1))))
+    places = [(*divmod(at, num_folds), test, fold_seeds[at]) for at, (_, test) in splits]
+    places.append((-1, -1, np.empty(0, dtype=np.intp), full_seed))
+    for repeat, fold, test, fold_seed in places:
+        for variant in selected:
+            estimator = applied(base, variant).set_params(random_state=fold_seed, progress=False)
+            yield Cell(
+                variant=variant.name, repeat=repeat, fold=fold, estimator=estimator, test=test
+            )
+
+
+def _finish(
+    cells: Sequence[Cell],
+    x: FloatArray,
+    y: FloatArray,
+    store: Store | None,
+    n_jobs: int | None,
+    report: Progress,
+) -> list[Finished]:
+    """Every cell with its outcome, read where it is there, else computed and written."""
+    finished: list[Finished] = []
+    missing: list[Cell] = []
+    for cell in cells:
+        outcome = None if store is None else store.read(cell)
+        if outcome is None:
+            missing.append(cell)
+        else:
+            finished.append((cell, outcome))
+    report("cells", len(finished), len(cells))
+    for cell, outcome in outcomes(missing, x, y, n_jobs) if missing else ():
+        if store is not None:
+            store.write(cell, outcome)
+        finished.append((cell, outcome))
+        report("cells", len(finished), len(cells))
+    return finished
+
+
+def _leave_one_out(
+    finished: Sequence[Finished],
+) -> tuple[list[Finished], dict[str, LeaveOneOut]]:
+    """Leave-one-out of every fit to all rows; where it cannot be had, the cell has failed."""
+    fits, checked = {}, []
+    for cell, outcome in finished:
+        if outcome.draws:
+            try:
+                fits[cell.variant] = leave_one_out(outcome.draws)
+            except ValueError as error:
+                outcome = replace(outcome, failure=f"{type(error).__name__}: {error}")
+        checked.append((cell, outcome))
+    return checked, fits

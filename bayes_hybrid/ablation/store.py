@@ -1,0 +1,181 @@
+"""The folder of an ablation: a file for each finished cell, so that a run that was killed goes on.
+
+======================  =========================================================================
+file                    contents
+======================  =========================================================================
+``ablation.json``       the data's hash, the base's settings, the seed and the number of folds
+``cells/KEY.json``      a cell and its outcome; KEY is a hash of everything that determines it
+``cells/KEY.npz``       for a fit to all rows: its log likelihood
+======================  =========================================================================
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bayes_hybrid.ablation.cells import Cell, Outcome
+from bayes_hybrid.data import atomic_file
+from bayes_hybrid.errors import OutputExistsError
+
+__all__ = ["MANIFEST", "Store"]
+
+MANIFEST: Final = "ablation.json"
+_FORMAT: Final = "bayes_hybrid.ablation"
+_CELLS: Final = "cells"
+_MEANING: Final = {
+    "format": "a format",
+    "data": "data",
+    "base": "settings of the base",
+    "seed": "a seed",
+    "num_folds": "a number of folds",
+}
+
+
+class Store:
+    """Outcomes on disk, each written whole or not at all as soon as it is there.
+
+    Args:
+        folder: where; it is made if need be, in a folder that exists.  More variants and more
+            repeats find the cells that are there already.
+        data: the data's :func:`~bayes_hybrid.ablation.cells.digest`.
+        base: the base's settings, :func:`~bayes_hybrid.ablation.cells.encoded`.
+        seed: the root of all seeds.
+        num_folds: folds of each repeat.
+
+    Raises:
+        OutputExistsError: the folder holds something else, or the ablation of other data, another
+            base, another seed or another number of folds; it is left as it is.
+        OSError: the folder cannot be made or written.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        data: str,
+        base: dict[str, object],
+        seed: int,
+        num_folds: int,
+    ) -> None:
+        self._folder = Path(folder)
+        self._data = data
+        manifest = {
+            "format": _FORMAT,
+            "data": data,
+            "base": base,
+            "seed": seed,
+            "num_folds": num_folds,
+        }
+        self._claim(manifest)
+        (self._folder / _CELLS).mkdir(exist_ok=True)
+
+    def path(self, cell: Cell) -> Path:
+        """The file of a cell, which need not be there."""
+        return self._folder / _CELLS / f"{cell.key(self._data)}.json"
+
+    def read(self, cell: Cell) -> Outcome | None:
+        """The outcome of a cell, or ``None`` where it is missing or damaged.
+
+        A damaged file gives a warning that names it; the next outcome replaces it.
+        """
+        path = self.path(cell)
+        if not path.exists():
+            return None
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["key"] != path.stem:
+                raise ValueError("it is of another cell")
+            draws = path.with_suffix(".npz").read_bytes() if record["draws"] else b""
+            if draws and hashlib.sha256(draws).hexdigest() != record["draws"]:
+                raise ValueError(f"{path.stem}.npz beside it is damaged")
+            return Outcome(
+                failure=str(record["failure"]),
+                status=str(record["status"]),
+                seconds=float(record["seconds"]),
+                num_flagged=int(record["num_flagged"]),
+                log_density=np.array(record["log_density"], dtype=np.float64),
+                rmse=_read_number(record["rmse"]),
+                coverage=_read_number(record["coverage"]),
+                draws=draws,
+            )
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            warnings.warn(
+                f"{path} cannot be read ({type(error).__name__}: {error}); its cell is computed "
+                "again",
+                stacklevel=2,
+            )
+            return None
+
+    def write(self, cell: Cell, outcome: Outcome) -> None:
+        """Put the outcome of a cell on the disk.
+
+        Raises:
+            OSError: the disk is full, or the folder is not writable any more.
+        """
+        path = self.path(cell)
+        record = {
+            "key": path.stem,
+            "variant": cell.variant,
+            "repeat": cell.repeat,
+            "fold": cell.fold,
+            "rows": cell.test.tolist(),
+            "failure": outcome.failure,
+            "status": outcome.status,
+            "seconds": outcome.seconds,
+            "num_flagged": outcome.num_flagged,
+            "log_density": outcome.log_density.tolist(),
+            "rmse": _number(outcome.rmse),
+            "coverage": _number(outcome.coverage),
+            "draws": hashlib.sha256(outcome.draws).hexdigest() if outcome.draws else "",
+        }
+        if outcome.draws:
+            _write(path.with_suffix(".npz"), outcome.draws)
+        # Last: a cell is finished when this file is there.
+        _write(path, json.dumps(record, allow_nan=False).encode())
+
+    def _claim(self, manifest: dict[str, Any]) -> None:
+        """Make the folder, or find that it is of the same ablation."""
+        path = self._folder / MANIFEST
+        if not self._folder.is_dir() or not any(self._folder.iterdir()):
+            self._folder.mkdir(exist_ok=True)
+            _write(path, json.dumps(manifest, indent=1).encode())
+            return
+        found = _read_manifest(path)
+        for name, value in manifest.items():
+            if found.get(name) != value:
+                raise OutputExistsError(
+                    f"{self._folder} holds an ablation with {_MEANING[name]} other than now, and "
+                    "is left as it is; choose another folder, or run with what it was begun with"
+                )
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise OutputExistsError(
+            f"{path.parent} holds something other than an ablation ({path.name} is missing or "
+            "cannot be read) and is left as it is; choose another folder"
+        )
+    return manifest
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_file(path, force=True) as handle:
+        handle.write(content)
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN, which stands for what a cell does not measure."""
+    return None if np.isnan(value) else float(value)
+
+
+def _read_number(value: float | None) -> float:
+    return np.nan if value is None else float(value)

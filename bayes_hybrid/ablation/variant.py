@@ -1,0 +1,194 @@
+"""Which models are compared: the base, and the base with one thing changed."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from sklearn.base import clone
+
+from bayes_hybrid import checks
+from bayes_hybrid.errors import OptionError
+from bayes_hybrid.estimator import HybridRegressor, build_options
+from bayes_hybrid.gates import GATES
+from bayes_hybrid.inference import FitOptions
+from bayes_hybrid.likelihoods import LIKELIHOODS
+from bayes_hybrid.models import Pathway
+from bayes_hybrid.nn import COMBINATIONS
+
+__all__ = ["BASE", "Variant", "applied", "chosen", "variants"]
+
+BASE: Final = "base"
+"""The variant that all others are compared with."""
+
+# A name is printed, plotted and typed after --only, where commas separate names.
+_NAME: Final = re.compile(r"[\w.+-]+")
+_OF_THE_RUN: Final = ("random_state", "progress")
+# What a variant changes and fit_options has where it is given, and Pathways have where they are.
+_IN_OPTIONS: Final = ("refine", "num_restarts", "num_candidates", "plan")
+_IN_PATHWAYS: Final = ("likelihood", "noise")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model to compare: the base with some settings changed.
+
+    Args:
+        name: letters, digits and ``_ . + -``.
+        settings: parameters of :class:`~bayes_hybrid.HybridRegressor` that differ from the base's.
+
+    Raises:
+        OptionError: another character in the name; a setting that the estimator does not have, or
+            ``random_state`` or ``progress``, which are the base's for all variants.
+
+    Example:
+        >>> Variant("two_layers", {"depth": 2}).settings["depth"]
+        2
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Check name and settings, and keep a copy that cannot change."""
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise OptionError(
+                "the name of a variant must be made of letters, digits and _ . + -; "
+                f"got {self.name!r}"
+            )
+        known = [name for name in HybridRegressor().get_params() if name not in _OF_THE_RUN]
+        for setting in checks.instance("settings", self.settings, Mapping):
+            checks.choice(f"a setting of the variant {self.name!r}", setting, known)
+        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+
+
+MITIGATIONS: Final = (
+    Variant("minus_refinement", {"refine": "never"}),
+    Variant("minus_restarts", {"num_restarts": 1, "num_candidates": 1}),
+    Variant("minus_input_noise", {"noise": "constant"}),
+    # The plan without a mitigation at all, then those with more than the default's.
+    Variant("plan_plain", {"plan": "plain"}),
+    Variant("plan_balanced", {"plan": "balanced"}),
+    Variant("plan_gaussian_first", {"plan": "gaussian_first"}),
+)
+"""What the estimator does against bad fits, each taken away: a new one is a row here."""
+
+
+def variants(base: HybridRegressor, *, only: Sequence[str] | None = None) -> tuple[Variant, ...]:
+    """The base, and everything that is one step away from it.
+
+    ====================================  =======================================================
+    variant                               the base, but
+    ====================================  =======================================================
+    ``base``                              as it is
+    ``gaussian``, ``relu``, ...           one pathway for all rows: the controls and every layer
+                                          combination
+    ``mixture``                           a mixture of the default experts, where the base is none
+    ``gate_linear``, ...                  every other gate, where the base is a mixture
+    ``likelihood_...``                    every other likelihood
+    ``minus_refinement``                  without HMC after SVI
+    ``minus_restarts``                    a single restart of a single candidate
+    ``minus_input_noise``                 noise that does not depend on the features
+    ``plan_plain``, ...                   another training plan
+    ====================================  =======================================================
+
+    A step that would change nothing is left out.
+
+    Args:
+        base: the model in question; its settings hold wherever a variant does not say otherwise.
+        only: names of those wanted; all of them by default.  ``base`` always comes first.
+
+    Raises:
+        OptionError: a name in ``only`` that is not among them, or a base with a setting it cannot
+            have.
+
+    Example:
+        >>> [variant.name for variant in variants(HybridRegressor(), only=["relu", "gate_linear"])]
+        ['base', 'relu', 'gate_linear']
+    """
+    checks.instance("base", base, HybridRegressor)
+    steps = [
+        *_models(base),
+        *(_registered("gate", GATES) if base.model == "mixture" else ()),
+        *_registered("likelihood", LIKELIHOODS),
+        *MITIGATIONS,
+    ]
+    before = _compared(base)
+    fitted = [Variant(step.name, _placed(base, step.settings)) for step in steps]
+    different = [step for step in fitted if _compared(applied(base, step)) != before]
+    return chosen((Variant(BASE, {}), *different), only)
+
+
+def chosen(offered: Sequence[Variant], only: Sequence[str] | None) -> tuple[Variant, ...]:
+    """The variants whose names are in ``only``, in the order offered, the base among them.
+
+    Raises:
+        OptionError: ``only`` is text, or holds a name that is not offered.
+    """
+    if only is None:
+        return tuple(offered)
+    if isinstance(only, str):
+        raise OptionError(f"only must be a list of names, such as [{only!r}]; got {only!r}")
+    names = [variant.name for variant in offered]
+    wanted = {checks.choice("only", name, names) for name in only}
+    return tuple(variant for variant in offered if variant.name in {BASE, *wanted})
+
+
+def applied(base: HybridRegressor, variant: Variant) -> HybridRegressor:
+    """An estimator with the base's settings and, over them, the variant's; it is not fitted."""
+    estimator: HybridRegressor = clone(base).set_params(**variant.settings)
+    return estimator
+
+
+def _models(base: HybridRegressor) -> list[Variant]:
+    """Every pathway alone, and the mixture."""
+    default = HybridRegressor()
+    # A single pathway has no use for these, and refuses them.
+    alone = {name: getattr(default, name) for name in ("gate", "experts", "label_head")}
+    mixture = [] if base.model == "mixture" else [Variant("mixture", {"model": "mixture"})]
+    return [Variant(kind, {"model": kind} | alone) for kind in COMBINATIONS] + mixture
+
+
+def _registered(setting: str, registry: Mapping[str, type]) -> list[Variant]:
+    return [Variant(f"{setting}_{name}", {setting: name}) for name in registry]
+
+
+def _placed(base: HybridRegressor, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings where the base has them: in its ``fit_options``, or in its experts."""
+    placed = dict(settings)
+    if base.fit_options is not None and (inner := _taken(placed, _IN_OPTIONS)):
+        options = checks.instance("fit_options", base.fit_options, FitOptions)
+        if "refine" in inner:
+            inner["refinement"] = replace(options.refinement, mode=inner.pop("refine"))
+        placed["fit_options"] = replace(options, **inner)
+    own = [isinstance(expert, Pathway) for expert in base.experts]
+    if base.model == "mixture" and any(own) and (inner := _taken(placed, _IN_PATHWAYS)):
+        # Experts that are named still read the estimator's own setting.
+        placed |= {} if all(own) else inner
+        if "likelihood" in inner:
+            inner["likelihood"] = LIKELIHOODS[inner["likelihood"]]()
+        placed["experts"] = tuple(
+            replace(expert, **inner) if isinstance(expert, Pathway) else expert
+            for expert in base.experts
+        )
+    return placed
+
+
+def _taken(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Those of the settings that are named, taken out of them."""
+    return {name: settings.pop(name) for name in names if name in settings}
+
+
+def _compared(estimator: HybridRegressor) -> dict[str, Any]:
+    """The settings such that equal models have equal ones, whichever way they were written."""
+    settings: dict[str, Any] = estimator.get_params(deep=False)
+    for name in _OF_THE_RUN:
+        del settings[name]
+    for name, registry in {"gate": GATES, "likelihood": LIKELIHOODS}.items():
+        if isinstance(settings[name], str):
+            settings[name] = registry[checks.choice(name, settings[name], tuple(registry))]()
+    options = build_options(estimator)
+    for name in _IN_OPTIONS:
+        del settings[name]
+    return settings | {"fit_options": options, "experts": tuple(settings["experts"])}

@@ -1,0 +1,124 @@
+"""Which variants there are, and that each is the base but for one thing."""
+
+from typing import Any, cast
+
+import pytest
+
+from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Refinement
+from bayes_hybrid.ablation import Variant, variants
+from bayes_hybrid.ablation.variant import BASE, MITIGATIONS, applied
+from bayes_hybrid.errors import OptionError
+from bayes_hybrid.estimator import build_model, build_options
+from bayes_hybrid.gates import GATES, LinearGate
+from bayes_hybrid.likelihoods import LIKELIHOODS, Normal
+from bayes_hybrid.models import HybridMixture, LabelHead
+from bayes_hybrid.nn import COMBINATIONS
+
+OWN = (Pathway(kind="relu", num_units=7), Pathway(kind="linear"))
+BASES = [
+    HybridRegressor(),
+    HybridRegressor(fit_options=FitOptions()),
+    HybridRegressor(gate=LinearGate(), experts=OWN, label_head=LabelHead()),
+    HybridRegressor(experts=["relu", OWN[0]], noise="input"),
+    HybridRegressor(model="relu", likelihood=Normal()),
+]
+
+
+def names(base, **options):
+    return [variant.name for variant in variants(base, **options)]
+
+
+def test_every_registered_part_has_a_variant():
+    found = set(names(HybridRegressor()))
+    assert found == {
+        BASE,
+        *COMBINATIONS,
+        *(f"gate_{name}" for name in GATES if name != "relu"),
+        *(f"likelihood_{name}" for name in LIKELIHOODS if name != "normal"),
+        *(mitigation.name for mitigation in MITIGATIONS),
+    }
+
+
+def test_a_new_gate_and_a_new_likelihood_are_found(monkeypatch):
+    class Other(Normal):
+        """Stands for a likelihood to come."""
+
+    monkeypatch.setattr("bayes_hybrid.ablation.variant.GATES", GATES | {"new": LinearGate})
+    known = LIKELIHOODS | {"other": Other}
+    monkeypatch.setattr("bayes_hybrid.ablation.variant.LIKELIHOODS", known)
+    found = variants(HybridRegressor(experts=OWN), only=["gate_new", "likelihood_other"])
+    assert [variant.name for variant in found] == [BASE, "gate_new", "likelihood_other"]
+    assert [expert.likelihood for expert in found[-1].settings["experts"]] == [Other(), Other()]
+
+
+@pytest.mark.parametrize("base", BASES, ids=range(len(BASES)))
+def test_every_variant_can_be_built_and_is_another_model(base):
+    plain = build_model(base, 3), build_options(base)
+    built = {}
+    for variant in variants(base)[1:]:
+        estimator = applied(base, variant)
+        built[variant.name] = build_model(estimator, 3), build_options(estimator)
+        assert built[variant.name] != plain
+        # One step changes the model or the recipe, never both.
+        assert (built[variant.name][0] == plain[0]) != (built[variant.name][1] == plain[1])
+
+
+def test_what_would_change_nothing_is_left_out():
+    base = HybridRegressor(
+        model="relu", noise="constant", refine=False, num_restarts=1, num_candidates=1
+    )
+    assert not {"relu", "gate_linear", *(step.name for step in MITIGATIONS)} & set(names(base))
+    assert "mixture" in names(base)
+    assert "gate_linear" not in names(HybridRegressor(gate=LinearGate()))
+    never = FitOptions(refinement=Refinement(mode="never"))
+    assert "minus_refinement" not in names(HybridRegressor(fit_options=never))
+
+
+def test_mitigations_reach_fit_options_and_experts():
+    base = HybridRegressor(fit_options=FitOptions(batch_size=64), experts=OWN)
+    found = {variant.name: applied(base, variant) for variant in variants(base)}
+    options = build_options(found["minus_restarts"])
+    assert (options.num_restarts, options.candidates, options.batch_size) == (1, 1, 64)
+    assert build_options(found["minus_refinement"]).refinement.mode == "never"
+    model = build_model(found["minus_input_noise"], 2)
+    assert isinstance(model, HybridMixture)
+    assert [(e.kind, e.noise) for e in model.experts] == [
+        ("relu", "constant"),
+        ("linear", "constant"),
+    ]
+
+
+def test_only_keeps_the_order_and_the_base():
+    assert names(HybridRegressor(), only=["minus_restarts", "relu"]) == [
+        BASE,
+        "relu",
+        "minus_restarts",
+    ]
+    assert names(HybridRegressor(), only=[]) == [BASE]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: variants(HybridRegressor(), only=["rellu"]), "did you mean 'relu'"),
+        (lambda: variants(HybridRegressor(), only="relu"), r"list of names, such as \['relu'\]"),
+        (lambda: variants(HybridRegressor(gate="rellu")), "gate must be one of"),
+        (lambda: variants(cast(Any, "relu")), "base must be a HybridRegressor"),
+        (lambda: Variant("a,b", {}), "letters, digits"),
+        (lambda: Variant("deep", {"deph": 2}), "did you mean 'depth'"),
+        (lambda: Variant("seed", {"random_state": 1}), "must be one of"),
+        (lambda: Variant("deep", cast(Any, 2)), "settings must be a Mapping"),
+    ],
+)
+def test_bad_input_is_refused(make, message):
+    with pytest.raises(OptionError, match=message):
+        make()
+
+
+def test_a_variant_does_not_change_with_what_it_was_made_from():
+    settings = {"depth": 2}
+    variant = Variant("deep", settings)
+    settings["depth"] = 3
+    assert dict(variant.settings) == {"depth": 2}
+    with pytest.raises(TypeError):
+        cast(Any, variant.settings)["depth"] = 4

@@ -1,0 +1,100 @@
+"""``ablate`` from a file to a folder, with next to no training."""
+
+import os
+
+import pytest
+
+from bayes_hybrid.ablation.store import MANIFEST
+from bayes_hybrid.cli.ablating import FILES, _judged
+from bayes_hybrid.data import read_table
+from tests.cli.conftest import bayes_hybrid, make_table
+from tests.cli.test_commands import refused
+
+
+def arguments(data, out, *more):
+    columns = ["--target", "response", "--features", "dose,other"]
+    return ["ablate", data, *columns, "--out", out, "--folds", 2, "--repeats", 1, *more]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An ablation of the relu pathway alone; its quick fits are too short for leave-one-out."""
+    place = tmp_path_factory.mktemp("ablations")
+    make_table().to_csv(place / "data.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BAYES_HYBRID_QUICK", "1")
+        result = bayes_hybrid(*arguments(place / "data.csv", place / "out", "--only", "relu"))
+    assert result.exit_code == 0, result.output
+    (place / "stdout").write_text(result.stdout)
+    return place
+
+
+def test_the_folder_and_what_is_printed(folder):
+    assert sorted(os.listdir(folder / "out")) == sorted([*FILES, MANIFEST])
+    table = read_table(folder / "out" / "table.csv")
+    assert table["variant"].tolist() == ["base", "relu"]
+    assert len(read_table(folder / "out" / "cells.csv")) == 6
+    page = (folder / "out" / "ablation.md").read_text()
+    assert page.startswith("# What each part is worth\n\nresponse from dose, other: 40 rows")
+    printed = (folder / "stdout").read_text()
+    difference, error = table["log_density_diff"].iloc[1], table["log_density_se"].iloc[1]
+    for text in (page, printed):
+        assert f"{difference:+.3f} ± {error:.3f}" in text
+        assert f"- relu: {_judged(difference, error)}" in f"- {text}".replace("\n", "\n- ")
+        assert "leave-one-out needs 25 draws" in text
+        assert "nan" not in text
+
+
+def test_the_same_command_reads_what_is_there(folder, monkeypatch):
+    def unwanted(self, X, y):
+        raise AssertionError("a finished cell was fitted again")
+
+    monkeypatch.setattr("bayes_hybrid.HybridRegressor.fit", unwanted)
+    before = (folder / "out" / "table.csv").read_bytes()
+    (folder / "out" / "plot.png").unlink()
+    result = bayes_hybrid(*arguments(folder / "data.csv", folder / "out", "--only", "relu"))
+    assert (result.exit_code, result.stdout) == (0, (folder / "stdout").read_text())
+    assert (folder / "out" / "table.csv").read_bytes() == before
+    assert (folder / "out" / "plot.png").stat().st_size > 5_000
+    quiet = arguments(folder / "data.csv", folder / "out", "--only", "relu", "--quiet")
+    assert bayes_hybrid(*quiet).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--only", "rellu"], "did you mean 'relu'"),
+        (["--folds", 1], "--folds must be an integer >= 2"),
+        (["--repeats", 0], "--repeats must be"),
+        (["--jobs", 0], "--jobs must be"),
+        (["--seed", 1], "a seed other than now"),
+        (["--folds", 4], "a number of folds other than now"),
+        (["--features", "dose"], "data other than now"),
+        (["--features", "dosis"], "dosis"),
+    ],
+)
+def test_what_cannot_be_is_refused(folder, more, message):
+    before = sorted(os.listdir(folder / "out"))
+    assert message in refused(*arguments(folder / "data.csv", folder / "out"), *more)
+    assert sorted(os.listdir(folder / "out")) == before
+
+
+def test_a_folder_of_ones_own_is_left_alone(folder, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    line = refused(*arguments(folder / "data.csv", tmp_path))
+    assert "something other than an ablation" in line
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "error", "words"),
+    [
+        (-0.5, 0.1, "worse than the base by 0.500"),
+        (0.5, 0.1, "better than the base by 0.500"),
+        (-0.15, 0.1, "no clear difference: worse by 0.150"),
+        (float("nan"), 0.1, "no comparison"),
+        (0.1, float("nan"), "no comparison"),
+    ],
+)
+def test_words_follow_the_standard_error(difference, error, words):
+    assert _judged(difference, error).startswith(words)
