@@ -119,10 +119,10 @@ def _split(rows: Rows, seed: int) -> _Split:
             f"{rows.data} has {counted(len(X), 'row')}; expected at least {_LEAST_ROWS} to fit, "
             "because one row has no spread to learn a scale from"
         )
-    if isinstance(y, pd.DataFrame):
-        require_outputs(y.to_numpy(), targets)
     if test is not None:
         # A held-out table that cannot be used is found out now, not after the fit.
+        if isinstance(y, pd.DataFrame):
+            require_outputs(y.to_numpy(), targets)  # or there is no scale to measure it by
         y_scaling = Standardizer.fit(y, missing=isinstance(y, pd.DataFrame))
         near_rows(test, targets, list(X.columns), Standardizer.fit(X), y_scaling)
     return _Split(X, y, labels, test)

@@ -158,6 +158,9 @@ def test_a_held_out_table_is_looked_at_before_the_fit(data, tmp_path, monkeypatc
         write_table(make_tables(8, 1).assign(**change), tmp_path / "test.csv", force=True)
         with pytest.raises(DataError, match=message):
             _split(rows, 0)
+    write_table(make_tables().assign(heat=np.nan), data, force=True)
+    with pytest.raises(DataError, match="y, column 'heat': 0 of 40 values are there"):
+        _split(rows, 0)
 
 
 def test_every_row_keeps_its_label_when_others_are_held_out(data):
