@@ -272,6 +272,12 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             outputs = target.shape[1] if target.ndim > 1 else 1
             model = build_model(self, features.shape[1], outputs, regime_label is not None)
             labels, names = regime_numbers(regime_label, len(features), model.regime_names)
+            if names and model.has_thresholds and names != model.regime_names:
+                raise OptionError(
+                    f"regime_label: the gate has the regimes {list(model.regime_names)} in the "
+                    f"order of its feature, which labels such as {names[0]!r} do not say; expected "
+                    "names of regimes as labels, the first for the feature's lowest values"
+                )
             with reporting(self.progress) as report:
                 fitted = fit(
                     model,
@@ -368,6 +374,11 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         parts = []
         for q in range(target.shape[1]):
             there = ~np.isnan(target[:, q])
+            if not there.any():
+                raise DataError(
+                    f"y, output {self.fit_.output_names[q]!r}: every value is missing; expected "
+                    "some to score, or score the other outputs by r2_score and predict"
+                )
             part = None if weights is None else weights[there]
             parts.append(r2_score(target[there, q], predicted[there, q], sample_weight=part))
         return float(np.mean(parts))
@@ -659,6 +670,8 @@ def build_model(
             num_features=num_features, pathway=pathway, priors=priors, num_outputs=num_outputs
         )
     label_head = _instance("label_head", settings.label_head, LabelHead) or LabelHead()
+    if not labelled:
+        _refuse_set(settings, ("label_head",), "no regime_label came")
     return HybridMixture(
         num_features=num_features,
         experts=_experts(settings, num_features),
@@ -862,9 +875,10 @@ def _rows(
         )
     names = _output_names(y, target)
     expected = list(fit.output_names)
-    if names is not None and names != expected and sorted(names) == sorted(expected):
+    came_with_names = expected != [f"y{q}" for q in range(len(expected))]
+    if target.ndim > 1 and names is not None and came_with_names and names != expected:
         raise DataError(
-            f"y has its outputs in another order than the fit: expected {expected}, "
+            f"y has other outputs than the fit, or in another order: expected {expected}, "
             f"got {names}; put the columns in that order"
         )
     refuse_far("X", x, fit.posterior.x_scaling)

@@ -139,7 +139,7 @@ def test_coverage_counts_every_value_that_is_there(fitted, table):
     [
         (lambda Y: Y["power"].fillna(0.0), r"y must have 2 outputs, .*got shape \(30,\)"),
         (lambda Y: Y.assign(third=1.0), r"y must have 2 outputs, .*got shape \(30, 3\)"),
-        (lambda Y: Y[["heat", "power"]], "outputs in another order"),
+        (lambda Y: Y[["heat", "power"]], "has other outputs than the fit, or in another order"),
         (lambda Y: Y.assign(heat=np.inf), "column 'heat' has 30 infinite values"),
         (lambda Y: Y[:5], "inconsistent numbers of samples"),
     ],
@@ -277,7 +277,7 @@ def test_several_outputs_and_labels_together(labelled):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["a"] * 59, "each of 60 rows, got 59"),
+        (["a"] * 59, "each of 60 rows, got shape \\(59,\\)"),
         (["a"] * 60, "1 different labels"),
         (["a", "b", "c"] * 20, "3 different labels"),
         (["relu", "wet"] * 30, "'relu' is the name of a regime and 'wet' is not"),
@@ -299,9 +299,27 @@ def test_labels_need_more_than_one_regime(labelled):
         make(label_head="none").fit(x, y, names)
 
 
+def test_a_label_head_without_labels_is_refused(labelled):
+    x, y = labelled[:2]
+    with pytest.raises(OptionError, match="because no regime_label came"):
+        make(label_head=LabelHead(noise="none")).fit(x, y)
+
+
+def test_labels_of_ones_own_are_refused_where_the_gate_orders_the_regimes(labelled):
+    x, y = labelled[:2]
+    labels = np.where(x[:, 0] > 0, "cold", "warm")
+    with pytest.raises(OptionError, match="in the order of its feature"):
+        make(gate="threshold").fit(x, y, regime_label=labels)
+    names = np.where(x[:, 0] > 0, "relu", "gaussian")
+    assert make(gate="threshold").fit(x, y, regime_label=names).regime_labels_ == (
+        "gaussian",
+        "relu",
+    )
+
+
 def test_without_labels_there_is_no_head(labelled):
     x, y, _, _ = labelled
-    reg = make(label_head=LabelHead(noise="none")).fit(x, y)
+    reg = make().fit(x, y)
     assert reg.regime_labels_ == ()
     assert reg.fit_.labels is None
     assert reg.fit_.posterior.model.label_head is None

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -324,3 +325,10 @@ def test_bad_thresholds(kind):
         MonotoneGate(num_units=0)
     with pytest.raises(OptionError, match="two features or more"):
         ObliqueGate().build(1, 2)
+
+
+def test_a_column_by_an_integer_of_numpy():
+    gate = ThresholdGate(feature=np.int64(1))  # type: ignore[arg-type]
+    gate = gate.resolved(2, ())
+    draws = {"location": torch.zeros(3, 1), "sharpness": torch.ones(3, 1)}
+    assert gate.boundaries(draws).feature == 1

@@ -21,7 +21,9 @@ from bayes_hybrid.ablation.variant import BASE, Variant, applied, chosen, varian
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import HybridRegressor, build_model, reporting, training_rows
+from bayes_hybrid.gates import Gate
 from bayes_hybrid.inference import Progress
+from bayes_hybrid.models import HybridMixture
 from bayes_hybrid.random import resolve_seed, spawn_seeds
 
 __all__ = ["ablate"]
@@ -105,6 +107,11 @@ def ablate(
         raise DataError(
             f"y has {target.shape[1]} outputs; expected one, [N]: compare variants for each output"
         )
+    base = _with_columns(base, X)
+    selected = tuple(_placed_columns(base, variant, X) for variant in selected)
+    if variants is None and only is None:
+        # A gate that has to be told its column is no variant that can be made without asking.
+        selected = tuple(v for v in selected if _builds(applied(base, v), x.shape[1]))
     build_model(base, x.shape[1])  # a base that cannot be is not a hundred failed cells
     if folder is not None and not isinstance(base.random_state, int | np.integer):
         raise OptionError(
@@ -139,6 +146,37 @@ def _selected(
     if count > 1:
         raise OptionError(f"every variant must have a name of its own; got {name!r} {count} times")
     return chosen(offered, only)
+
+
+def _with_columns(estimator: HybridRegressor, X: ArrayLike | pd.DataFrame) -> HybridRegressor:
+    """The estimator with a column's index where its gate has the column's name."""
+    if not isinstance(estimator.gate, Gate) or not isinstance(X, pd.DataFrame):
+        return estimator
+    names = [str(name) for name in X.columns]
+    gate = estimator.gate.resolved(len(names), names)
+    resolved: HybridRegressor = clone(estimator).set_params(gate=gate)
+    return resolved
+
+
+def _placed_columns(
+    base: HybridRegressor, variant: Variant, X: ArrayLike | pd.DataFrame
+) -> Variant:
+    """The variant with a column's index where its gate has the column's name."""
+    if "gate" not in variant.settings:
+        return variant
+    gate = _with_columns(applied(base, variant), X).gate
+    return replace(variant, settings={**variant.settings, "gate": gate})
+
+
+def _builds(estimator: HybridRegressor, num_features: int) -> bool:
+    """Whether there is such a model of D features."""
+    try:
+        model = build_model(estimator, num_features)
+        if isinstance(model, HybridMixture):
+            model.gate.build(num_features, model.num_regimes)
+    except OptionError:
+        return False
+    return True
 
 
 def _cells(

@@ -1,5 +1,6 @@
 """Several targets in a row, and regime labels: what a fit takes beside one plain target."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -92,12 +93,13 @@ def regime_numbers(
     where = "regime labels"
     if isinstance(labels, pd.Series) and labels.name is not None:
         where += f" in {labels.name!r}"
-    column = np.asarray(labels, dtype=object).ravel()
-    if len(column) != num_rows:
+    column = np.asarray(labels, dtype=object)
+    if column.shape not in ((num_rows,), (num_rows, 1)):
         raise DataError(
             f"{where}: expected a label or a missing value for each of {num_rows} rows, got "
-            f"{len(column)}"
+            f"shape {column.shape}"
         )
+    column = column.ravel()
     known = {
         int(row): _plain(where, int(row), column[row]) for row in np.flatnonzero(pd.notna(column))
     }
@@ -118,6 +120,8 @@ def _plain(where: str, row: int, label: object) -> Label:
             f"{where}, row {row + 1}: {label!r} is {type(label).__name__}; expected "
             "text, a number or a boolean"
         )
+    if isinstance(label, float) and math.isinf(label):
+        raise DataError(f"{where}, row {row + 1}: {label!r} is no label; expected a finite number")
     return label
 
 

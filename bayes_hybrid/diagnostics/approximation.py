@@ -85,11 +85,16 @@ def mean_disagreement(mean: FloatArray, variance: FloatArray) -> float:
         mean: ``[R, S, N]`` with R >= 2.
         variance: predictive variance, ``[N]``.
 
+    Returns:
+        NaN where a predictive variance is not finite, as that of heavy tails.
+
     Example:
         >>> mean_disagreement(np.array([[[0.0]], [[2.0]]]), np.array([8.0]))
         0.5
     """
     between = mean.mean(axis=1).var(axis=0, ddof=1)
+    if not np.isfinite(variance).all():
+        return math.nan  # beside an infinite variance every disagreement looks small
     return float(np.sqrt(between.mean() / variance.mean()))
 
 

@@ -111,7 +111,7 @@ def column(feature: int | str | None, num_features: int, names: Sequence[str] = 
             f"feature: expected an index below {num_features}, the number of columns; "
             f"got {feature}; the first column is 0"
         )
-    return feature
+    return int(feature)  # NumPy's integers are no int, and would not be found again
 
 
 class ThresholdGateModule(GateModule):

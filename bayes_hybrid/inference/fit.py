@@ -117,6 +117,7 @@ def fit(
     outputs = _names("y", output_names, y)
     start_seed, fold_seed, svi_seed, hmc_seed, ratio_seed = spawn_seeds(seed, 5)
 
+    _require_targets(model, y, labels)
     plan = plan_of(options.plan)
     log = StageLog()
     size = SiteTable.of(model, inputs[:1]).num_parameters
@@ -193,6 +194,25 @@ def fit(
         device=str(device),
         compiled=compiled,
     )
+
+
+def _require_targets(model: HybridModel, y: FloatArray, labels: FloatArray | None) -> None:
+    """Refuse targets and labels that are not what the model is of.
+
+    Raises:
+        OptionError: another number of outputs, or labels without a label head or the reverse.
+    """
+    count = 1 if y.ndim == 1 else y.shape[1]
+    if y.ndim > 2 or count != model.num_outputs:
+        raise OptionError(
+            f"y: the model has num_outputs={model.num_outputs}, got targets of shape {y.shape}"
+        )
+    if (labels is None) != (model.label_head is None):
+        came = "no labels came" if labels is None else "labels came"
+        raise OptionError(
+            f"labels: {came}, and the model has label_head={model.label_head!r}; "
+            "give both or neither"
+        )
 
 
 def _names(letter: str, names: Sequence[str] | None, values: FloatArray) -> tuple[str, ...]:
@@ -304,6 +324,10 @@ def _variational(
     score = torch.where(finite, trained.elbo, -torch.inf)
     alike = finite & same_labelling(rows, trained.guide.center, int(score.argmax()))
     if options.weights_by_elbo(rows.joint.model):
+        # On all rows, with many draws of the final guide: the run's own mean is of single draws, in
+        # minibatches of a few rows, and a nat of noise is a factor of three.
+        score = log_ratios(rows, trained.guide, generator).mean(dim=-1)
+        score = torch.nan_to_num(score, nan=-torch.inf)
         best = _by_evidence(score, alike, options.num_restarts)
         kept = f"took {len(set(best.tolist()))} different restarts in proportion to exp(ELBO)"
     else:

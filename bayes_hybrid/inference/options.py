@@ -196,9 +196,10 @@ class FitOptions:
             takes half as many again as R.
         weighting: how the candidates make up the posterior.  ``"uniform"`` keeps the R best, each
             of equal weight: an average over modes, which predicts best.  ``"elbo"`` takes each
-            candidate in proportion to exp(ELBO), about its share of the evidence, some of them
-            more than once, each then with draws of its own: what the posterior of a parameter asks
-            for.  ``"auto"`` does that for models whose gate has thresholds.
+            candidate in proportion to exp(ELBO), on all rows and 200 draws: a bound of its share of
+            the evidence, given the features where these are a point.  Some are taken more than
+            once, each then with draws of its own: what the posterior of a parameter asks for.
+            ``"auto"`` does that for models whose gate has thresholds.
         plan: the stages of training, a :class:`~bayes_hybrid.inference.plans.Plan` or one of
             ``"default"``, ``"gaussian_first"``, ``"balanced"``, ``"plain"``.
         warm_start: see :class:`WarmStart`.

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from arviz_stats.loo import loo
 from sklearn.base import clone
@@ -13,7 +14,7 @@ from bayes_hybrid import HybridRegressor, ablate
 from bayes_hybrid.ablation import Variant
 from bayes_hybrid.ablation.result import corrected_error
 from bayes_hybrid.errors import DataError, DataTypeError, FitError, OptionError
-from bayes_hybrid.gates import LinearGate
+from bayes_hybrid.gates import LinearGate, ThresholdGate
 from bayes_hybrid.random import spawn_seeds
 from tests.ablation.conftest import BASE, OPTIONS, PLAN, RELU, again, make_rows
 
@@ -231,3 +232,34 @@ def test_the_plot_has_the_differences(shared, tmp_path):
     reliable = result.table.assign(bad_k=0.0)
     assert figure.legends
     assert not replace(result, table=reliable).plot().legends
+
+
+def test_a_gate_may_name_its_column(fits):
+    X, y = make_rows()
+    table = pd.DataFrame(X, columns=[f"c{column}" for column in range(X.shape[1])])
+    name = table.columns[-1]
+    gate = ThresholdGate(feature=name)
+    base = HybridRegressor(gate=gate, num_units=3, fit_options=OPTIONS, random_state=0)
+    result = ablate(table, y, base=base, only=["base"], **PLAN)
+    assert result.table["failed_cells"].sum() == 0
+    with pytest.raises(OptionError, match="must be one of"):
+        ablate(table, y, base=base.set_params(gate=ThresholdGate(feature="no")), **PLAN)
+
+
+def test_gates_that_have_to_be_told_a_column_are_no_variants_by_themselves(monkeypatch):
+    asked: list[str] = []
+
+    def listed(base, selected, *rest):
+        asked.extend(variant.name for variant in selected)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bayes_hybrid.ablation.run._cells", listed)
+    base = HybridRegressor(num_units=3, fit_options=OPTIONS, random_state=0)
+    x, y = np.random.default_rng(0).normal(size=(12, 2)), np.arange(12.0)
+    for features, offered in ((x[:, :1], True), (x, False)):
+        asked.clear()
+        with pytest.raises(KeyboardInterrupt):
+            ablate(features, y, base=base, **PLAN)
+        assert ("gate_threshold" in asked) is offered
+        # A linear combination needs two columns.
+        assert ("gate_oblique" in asked) is not offered

@@ -1,6 +1,7 @@
 """Several targets and regime labels at the door."""
 
 import datetime
+import math
 
 import numpy as np
 import pandas as pd
@@ -82,9 +83,9 @@ def test_no_labels_are_no_labels():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["a", "b"], "each of 3 rows, got 2"),
-        ("relu", "each of 3 rows, got 1"),
-        (np.full((3, 2), "a"), "each of 3 rows, got 6"),
+        (["a", "b"], r"each of 3 rows, got shape \(2,\)"),
+        ("relu", r"each of 3 rows, got shape \(\)"),
+        (np.full((3, 2), "a"), r"each of 3 rows, got shape \(3, 2\)"),
         (["a", "a", None], r"1 different labels, \['a'\], for 2 regimes"),
         (["a", "b", "c"], "3 different labels"),
         (["a", 1, 2], "cannot be put in an order"),
@@ -102,3 +103,15 @@ def test_labels_that_are_refused(labels, message):
 def test_other_objects_are_refused(label):
     with pytest.raises(DataTypeError, match=r"row 2: .* expected text, a number or a boolean"):
         regime_numbers([None, label, "b"], 3, REGIMES)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([["a", "b"]] * 3), r"each of 6 rows, got shape \(3, 2\)"),
+        ([1.0, math.inf, 1.0, 2.0, 2.0, 1.0], "row 2: inf is no label"),
+    ],
+)
+def test_labels_that_are_no_column_or_no_number(labels, message):
+    with pytest.raises(DataError, match=message):
+        regime_numbers(labels, 6, ("gaussian", "relu"))

@@ -179,3 +179,8 @@ def test_chunks_cover_every_row_once():
     np.testing.assert_array_equal(seen, np.arange(10**4))
     assert spread_rows(5, None).tolist() == [0, 1, 2, 3, 4]
     assert len(set(spread_rows(1001, 1000))) == 1000
+
+
+def test_an_infinite_variance_hides_no_disagreement():
+    mean = np.array([[[0.0, 1.0]], [[9.0, 1.0]]])
+    assert math.isnan(mean_disagreement(mean, np.array([1.0, np.inf])))

@@ -523,3 +523,17 @@ def test_restarts_by_their_evidence_have_draws_of_their_own():
     assert len(theta) == _options().num_restarts
     assert "in proportion to exp(ELBO)" in done.stages[-1].reason
     assert len(theta.reshape(-1, theta.shape[-1]).unique(dim=0)) == theta.shape[0] * theta.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("model", "labels", "message"),
+    [
+        (zoo.MODELS["mixture of 2, labels"], None, "no labels came"),
+        (_MIXTURE, np.zeros(25), "labels came"),
+        (zoo.MODELS["mixture of 2, 3 outputs"], None, "num_outputs=3"),
+    ],
+)
+def test_targets_and_labels_have_to_be_the_models(model, labels, message):
+    x, y = _table(num_features=zoo.NUM_FEATURES)
+    with pytest.raises(OptionError, match=message):
+        fit(model, x, y, seed=0, labels=labels, options=_options())
