@@ -11,6 +11,8 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +80,10 @@ class Figures:
         self.done = done
         self.rows: list[dict[str, Any]] = []
 
-    def values(self, prefix: str, suffix: str, kind: str, field: str) -> np.ndarray:
-        """One field of every cell ``prefix*suffix``, in the order of their names."""
+    def values(self, prefix: str, suffix: str, *fields: str) -> np.ndarray:
+        """One field, by its path, of every cell ``prefix*suffix``, in the order of their names."""
         names = sorted(n for n in self.done if n.startswith(prefix) and n.endswith(suffix))
-        return np.array([self.done[n][kind][field] for n in names])
+        return np.array([reduce(getitem, fields, self.done[n]) for n in names])
 
     def add(self, what: str, figure: float, low: float, high: float, error: float = 0.0) -> None:
         """A figure whose target is the interval from ``low`` to ``high``."""

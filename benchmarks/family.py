@@ -220,23 +220,17 @@ def summarise(done: dict[str, Cell], data: Path | None) -> Figures:
     return out
 
 
-def _field(out: Figures, prefix: str, suffix: str, field: str) -> np.ndarray:
-    """One field of the cells of a kind, in the order of their names."""
-    names = sorted(n for n in out.done if n.startswith(prefix) and n.endswith(suffix))
-    return np.array([out.done[name][field] for name in names], dtype=float)
-
-
 def _outliers(out: Figures) -> None:
     density = {
-        name: _field(out, "outliers/", f"/{name}/dirty", "log_density").mean()
+        name: out.values("outliers/", f"/{name}/dirty", "log_density").mean()
         for name in LIKELIHOODS
-        if len(_field(out, "outliers/", f"/{name}/dirty", "log_density"))
+        if len(out.values("outliers/", f"/{name}/dirty", "log_density"))
     }
     for name in density:
         bound = 1.25 if name in ("huber", "pseudo_huber") else np.inf
         for field, what in (("rmse", "mean"), ("median_rmse", "median")):
             dirty, clean = (
-                _field(out, "outliers/", f"/{name}/{kind}", field) for kind in ("dirty", "clean")
+                out.values("outliers/", f"/{name}/{kind}", field) for kind in ("dirty", "clean")
             )
             label = f"outliers, {name}: RMSE of the predictive {what} over that of clean data"
             out.add(label, dirty.mean() / clean.mean(), -np.inf, bound)
@@ -247,7 +241,7 @@ def _outliers(out: Figures) -> None:
 
 def _labels(out: Figures) -> None:
     without, with_labels = (
-        {field: _field(out, "labels/", f"/{share}", field) for field in ("log_loss", "log_density")}
+        {field: out.values("labels/", f"/{share}", field) for field in ("log_loss", "log_density")}
         for share in ("0", "0.1")
     )
     if len(without["log_loss"]) and len(with_labels["log_loss"]):
@@ -258,7 +252,7 @@ def _labels(out: Figures) -> None:
 
 
 def _thresholds(out: Figures) -> None:
-    covers, width = (_field(out, "thresholds/", "/recipe", field) for field in ("covers", "width"))
+    covers, width = (out.values("thresholds/", "/recipe", field) for field in ("covers", "width"))
     if not len(covers):
         return
     error = float(np.sqrt(0.9 * 0.1 / len(covers)))

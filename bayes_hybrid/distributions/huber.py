@@ -65,11 +65,6 @@ class Huber(SymmetricDistribution):
         """Keep the parameters."""
         super().__init__(loc=loc, scale=scale, threshold=threshold, validate_args=validate_args)
 
-    @property
-    def mean(self) -> Tensor:
-        """``loc``."""
-        return self.loc
-
     def _energy(self, r: Tensor) -> Tensor:
         size = r.abs()
         core = torch.minimum(size, self.threshold)

@@ -67,11 +67,6 @@ class PseudoHuber(SymmetricDistribution):
         """Keep the parameters."""
         super().__init__(loc=loc, scale=scale, threshold=threshold, validate_args=validate_args)
 
-    @property
-    def mean(self) -> Tensor:
-        """``loc``."""
-        return self.loc
-
     def _energy(self, r: Tensor) -> Tensor:
         # The same as t**2 (sqrt(1 + u**2) - 1), without a difference of near equals.
         return r.square() / (1.0 + torch.sqrt(1.0 + (r / self.threshold).square()))

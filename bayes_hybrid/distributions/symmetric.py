@@ -45,6 +45,11 @@ class SymmetricDistribution(TorchDistribution):
         self.loc = self.loc.expand(batch_shape)
         super().__init__(batch_shape, torch.Size(), validate_args=validate_args)
 
+    @property
+    def mean(self) -> Tensor:
+        """``loc``, where there is a mean."""
+        return self.loc
+
     def expand(
         self, batch_shape: Sequence[int], _instance: Distribution | None = None
     ) -> "SymmetricDistribution":

@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import pyro.distributions as dist
 import torch
@@ -66,6 +66,9 @@ class Boundaries:
 class Gate(abc.ABC):
     """A choice of gate."""
 
+    has_thresholds: ClassVar[bool] = False
+    """Whether :meth:`boundaries` says where the regimes change."""
+
     @abc.abstractmethod
     def build(self, num_features: int, num_regimes: int) -> GateModule:
         """The torch module mapping ``x [..., D]`` to ``log_weights [..., K]``."""
@@ -82,11 +85,6 @@ class Gate(abc.ABC):
         """
         del num_features, names
         return self
-
-    @property
-    def has_thresholds(self) -> bool:
-        """Whether :meth:`boundaries` says where the regimes change."""
-        return False
 
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries | None:
         """Where the regimes change, or ``None`` for a gate that may change back and forth.

@@ -25,5 +25,5 @@ GATES: Final[MappingProxyType[str, type[Gate]]] = MappingProxyType(
     }
 )
 
-THRESHOLD_GATES: Final = (*FEATURE_GATES, "oblique")
+THRESHOLD_GATES: Final = tuple(name for name, gate in GATES.items() if gate.has_thresholds)
 """Those whose thresholds have a posterior."""

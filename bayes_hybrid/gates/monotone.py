@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 import pyro.distributions as dist
 import torch
@@ -18,6 +18,7 @@ from bayes_hybrid.gates.threshold import (
     check_ordered,
     column,
     ordered_log_weights,
+    ordered_parameters,
     ordered_priors,
 )
 from bayes_hybrid.nn import smooth
@@ -66,8 +67,7 @@ class MonotoneGateModule(GateModule):
     def __init__(self, feature: int, num_regimes: int, gate: "MonotoneGate") -> None:
         """Start from an even warp and thresholds along the standardised range."""
         super().__init__()
-        self.location = nn.Parameter(torch.linspace(-1.0, 1.0, num_regimes + 1)[1:-1])
-        self.sharpness = nn.Parameter(torch.full((num_regimes - 1,), gate.sharpness.median))
+        self.location, self.sharpness = ordered_parameters(num_regimes, gate.sharpness)
         self.warp_raw = nn.Parameter(torch.zeros(gate.num_units + 1))
         self._feature, self._gate = feature, gate
 
@@ -122,6 +122,7 @@ class MonotoneGate(Gate):
         [[0.5, 0.5]]
     """
 
+    has_thresholds: ClassVar[bool] = True
     feature: int | str | None = None
     num_units: int = 8
     location_scale: float = 1.0
@@ -140,11 +141,6 @@ class MonotoneGate(Gate):
     def resolved(self, num_features: int, names: Sequence[str]) -> Self:
         """See :meth:`Gate.resolved`."""
         return replace(self, feature=column(self.feature, num_features, names))
-
-    @property
-    def has_thresholds(self) -> bool:
-        """See :attr:`Gate.has_thresholds`."""
-        return True
 
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries:
         """See :meth:`Gate.boundaries`; the warp is inverted numerically, draw by draw."""

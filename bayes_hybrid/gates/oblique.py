@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pyro.distributions as dist
 import torch
@@ -14,6 +15,7 @@ from bayes_hybrid.gates.threshold import (
     SHARPNESS,
     check_ordered,
     ordered_log_weights,
+    ordered_parameters,
     ordered_priors,
 )
 from bayes_hybrid.priors import LogNormalPrior, Priors
@@ -30,8 +32,7 @@ class ObliqueGateModule(GateModule):
     def __init__(self, num_features: int, num_regimes: int, gate: "ObliqueGate") -> None:
         """Start from equal weights and thresholds along the standardised range."""
         super().__init__()
-        self.location = nn.Parameter(torch.linspace(-1.0, 1.0, num_regimes + 1)[1:-1])
-        self.sharpness = nn.Parameter(torch.full((num_regimes - 1,), gate.sharpness.median))
+        self.location, self.sharpness = ordered_parameters(num_regimes, gate.sharpness)
         self.direction_raw = nn.Parameter(torch.ones(num_features))
         self._gate = gate
 
@@ -88,6 +89,7 @@ class ObliqueGate(Gate):
         [[0.5, 0.5]]
     """
 
+    has_thresholds: ClassVar[bool] = True
     location_scale: float = 1.0
     sharpness: LogNormalPrior = SHARPNESS
 
@@ -103,11 +105,6 @@ class ObliqueGate(Gate):
                 "use gate='threshold'"
             )
         return ObliqueGateModule(num_features, num_regimes, self)
-
-    @property
-    def has_thresholds(self) -> bool:
-        """See :attr:`Gate.has_thresholds`."""
-        return True
 
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries:
         """See :meth:`Gate.boundaries`."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 import pyro.distributions as dist
 import torch
@@ -32,6 +32,14 @@ def ordered_log_weights(score: Tensor, location: Tensor, sharpness: Tensor) -> T
     """
     logits = torch.cumsum(sharpness * (score.unsqueeze(-1) - location), dim=-1)
     return log_softmax_from_first(logits)
+
+
+def ordered_parameters(
+    num_regimes: int, sharpness: LogNormalPrior
+) -> tuple[nn.Parameter, nn.Parameter]:
+    """``location`` along the standardised range and ``sharpness`` at its median, ``[K - 1]``."""
+    location = torch.linspace(-1.0, 1.0, num_regimes + 1)[1:-1]
+    return nn.Parameter(location), nn.Parameter(torch.full_like(location, sharpness.median))
 
 
 def ordered_priors(
@@ -120,8 +128,7 @@ class ThresholdGateModule(GateModule):
     def __init__(self, feature: int, num_regimes: int, gate: "ThresholdGate") -> None:
         """Start from thresholds along the standardised range."""
         super().__init__()
-        self.location = nn.Parameter(torch.linspace(-1.0, 1.0, num_regimes + 1)[1:-1])
-        self.sharpness = nn.Parameter(torch.full((num_regimes - 1,), gate.sharpness.median))
+        self.location, self.sharpness = ordered_parameters(num_regimes, gate.sharpness)
         self._feature, self._gate = feature, gate
 
     def forward(self, x: Tensor) -> Tensor:
@@ -174,6 +181,7 @@ class ThresholdGate(Gate):
         [[0.5, 0.5]]
     """
 
+    has_thresholds: ClassVar[bool] = True
     feature: int | str | None = None
     location_scale: float = 1.0
     sharpness: LogNormalPrior = SHARPNESS
@@ -190,11 +198,6 @@ class ThresholdGate(Gate):
     def resolved(self, num_features: int, names: Sequence[str]) -> Self:
         """See :meth:`Gate.resolved`."""
         return replace(self, feature=column(self.feature, num_features, names))
-
-    @property
-    def has_thresholds(self) -> bool:
-        """See :attr:`Gate.has_thresholds`."""
-        return True
 
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries:
         """See :meth:`Gate.boundaries`."""
