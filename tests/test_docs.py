@@ -65,7 +65,7 @@ def quick(monkeypatch):
             model = replace(model, pathway=replace(model.pathway, num_units=4))
         return fit(model, x, y, **(options | {"options": QUICK}))
 
-    monkeypatch.setattr("bayes_hybrid.estimator.fit", quick_fit)
+    monkeypatch.setattr("bayes_hybrid.estimator.regressor.fit", quick_fit)
 
 
 @pytest.mark.slow

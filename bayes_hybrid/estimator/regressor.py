@@ -1,61 +1,35 @@
 """The scikit-learn estimator: from a table to a posterior that predicts, explains, and is saved."""
 
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from bayes_hybrid import checks
-from bayes_hybrid.data import (
-    is_several,
-    numeric_array,
-    refuse_far,
-    regime_numbers,
-    require_outputs,
+from bayes_hybrid.data import regime_numbers
+from bayes_hybrid.errors import DataError, OptionError
+from bayes_hybrid.estimator.build import build_model, build_options
+from bayes_hybrid.estimator.progress import reporting
+from bayes_hybrid.estimator.rows import (
+    FloatArray,
+    feature_names,
+    feature_rows,
+    held_out_rows,
+    output_names,
+    target_rows,
+    training_rows,
 )
-from bayes_hybrid.errors import (
-    BayesHybridError,
-    DataError,
-    DataTypeError,
-    FileFormatError,
-    OptionError,
-)
-from bayes_hybrid.gates import GATES, Gate
-from bayes_hybrid.inference import (
-    FitOptions,
-    Plan,
-    PlanStage,
-    Posterior,
-    Progress,
-    Rates,
-    Refinement,
-    Variational,
-    WarmStart,
-    fit,
-    silent,
-)
-from bayes_hybrid.inference.options import REFINE_CHOICES
-from bayes_hybrid.inference.storage import (
-    DRAWS,
-    MANIFEST,
-    decode,
-    encode,
-    load_fit,
-    read_config,
-    save_fit,
-)
-from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
-from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
-from bayes_hybrid.nn import COMBINATIONS
-from bayes_hybrid.priors import LogNormalPrior, Priors
+from bayes_hybrid.estimator.saved import write_saved
+from bayes_hybrid.gates import Gate
+from bayes_hybrid.inference import FitOptions, Plan, Posterior, Progress, fit
+from bayes_hybrid.likelihoods import Likelihood
+from bayes_hybrid.models import LabelHead, Pathway
+from bayes_hybrid.priors import Priors
 from bayes_hybrid.random import resolve_seed, spawn_seeds
 
 if TYPE_CHECKING:
@@ -64,38 +38,9 @@ if TYPE_CHECKING:
 
     from bayes_hybrid.diagnostics import Finding
 
-__all__ = ["HybridRegressor", "load"]
+__all__ = ["HybridRegressor"]
 
-FloatArray = NDArray[np.float64]
-Setting = TypeVar("Setting")
 RandomState = int | np.random.Generator | np.random.RandomState | None
-
-MODELS: Final = ("mixture", *COMBINATIONS)
-POSTERIOR_FILE: Final = "posterior.nc"
-SAVED_FILES: Final = (MANIFEST, DRAWS, POSTERIOR_FILE)
-"""What :meth:`HybridRegressor.save` writes."""
-
-_MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, LabelHead, Priors, LogNormalPrior)
-_FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement, Plan, PlanStage, Rates)
-# Every class whose objects may stand in a saved fit; nothing else is ever built from a file.
-SETTING_CLASSES: Final = MappingProxyType(
-    {
-        kind.__name__: kind
-        for kind in (*_MODEL_CLASSES, *_FIT_CLASSES, *GATES.values(), *LIKELIHOODS.values())
-    }
-)
-# What a single pathway has no use for, what a Pathway says of itself, and what fit_options says.
-_OF_MIXTURES: Final = ("gate", "experts", "label_head")
-_OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
-_OF_FIT_OPTIONS: Final = (
-    "num_restarts",
-    "num_candidates",
-    "plan",
-    "refine",
-    "batch_size",
-    "device",
-    "compile",
-)
 
 
 @final
@@ -285,8 +230,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
                     target,
                     seed=resolve_seed(self.random_state),
                     options=build_options(self),
-                    feature_names=_feature_names(self),
-                    output_names=_output_names(y, target),
+                    feature_names=feature_names(self),
+                    output_names=output_names(y, target),
                     labels=labels,
                     progress=report,
                 )
@@ -314,7 +259,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
                 from the training data that float32 overflows.
             DataTypeError: text, dates or other objects where numbers belong.
         """
-        return self._posterior().mean(_features(self, X))
+        return self._posterior().mean(feature_rows(self, X))
 
     def predict_quantile(self, X: ArrayLike | pd.DataFrame, probs: ArrayLike) -> FloatArray:
         """Quantiles of the posterior predictive, by inverting its mixture's cdf.
@@ -331,7 +276,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """
         posterior = self._posterior()
         levels = checks.probabilities(probs)
-        return posterior.quantile(_features(self, X), levels)
+        return posterior.quantile(feature_rows(self, X), levels)
 
     def predict_interval(self, X: ArrayLike | pd.DataFrame, prob: float = 0.9) -> FloatArray:
         """Central predictive interval: the quantiles at ``(1 - prob) / 2`` and ``(1 + prob) / 2``.
@@ -369,7 +314,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         predicted = self.predict(X)
         if predicted.ndim == 1:
             return float(r2_score(y, predicted, sample_weight=sample_weight))
-        _, target = _rows(self, X, y)
+        _, target = target_rows(self, X, y)
         weights = None if sample_weight is None else np.asarray(sample_weight)
         parts = []
         for q in range(target.shape[1]):
@@ -395,7 +340,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             of those that are there.
         """
         posterior = self._posterior()
-        return posterior.log_density(*_rows(self, X, y))
+        return posterior.log_density(*target_rows(self, X, y))
 
     def predict_regime(
         self, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series | None = None
@@ -415,8 +360,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """
         posterior = self._posterior()
         if y is None:
-            return posterior.regime_probability(_features(self, X))
-        return posterior.regime_probability(*_rows(self, X, y))
+            return posterior.regime_probability(feature_rows(self, X))
+        return posterior.regime_probability(*target_rows(self, X, y))
 
     def training_regimes(self) -> FloatArray:
         """Regime probabilities of the rows that were fitted, ``p(z_n = k | x_n, y_n, data)``.
@@ -496,7 +441,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """
         posterior = self._posterior()
         draws = checks.positive_int("num_draws", num_draws)
-        return posterior.sample(_features(self, X), draws, resolve_seed(random_state))
+        return posterior.sample(feature_rows(self, X), draws, resolve_seed(random_state))
 
     def thresholds(self, prob: float = 0.9) -> pd.DataFrame:
         """Where the regimes change, see :func:`bayes_hybrid.diagnostics.threshold_table`.
@@ -539,7 +484,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         from bayes_hybrid.diagnostics import to_datatree
 
         self._posterior()
-        x, y = _held_out(self, X_test, y_test)
+        x, y = held_out_rows(self, X_test, y_test)
         # The fit itself uses the first four seeds that its own seed spawns.
         seed = spawn_seeds(self.fit_.seed, 5)[-1]
         head = self.fit_.posterior.model.label_head
@@ -572,7 +517,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         from bayes_hybrid.diagnostics import diagnose
 
         self._posterior()
-        x, y = _held_out(self, X_test, y_test)
+        x, y = held_out_rows(self, X_test, y_test)
         return diagnose(self.fit_, x_test=x, y_test=y)
 
     def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
@@ -588,339 +533,9 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             OptionError: a setting is an object that cannot be read back, such as your own gate.
             OSError: the folder above is missing or not writable, or the disk is full.
         """
-        model = self._posterior().model
-        params = self.get_params(deep=False)
-        if not isinstance(self.progress, str | bool):
-            params["progress"] = "auto"
-        if not isinstance(self.random_state, int | np.integer):
-            params["random_state"] = None
-        config = {
-            "model": encode(model, SETTING_CLASSES),
-            "params": {name: encode(value, SETTING_CLASSES) for name, value in params.items()},
-            "named_features": "feature_names_in_" in vars(self),
-            "regime_labels": encode(self.regime_labels_, SETTING_CLASSES),
-        }
-        # Made in memory: HDF5 does not tell a full disk, it litters standard error.
-        tree = bytes(self.to_datatree().to_netcdf(engine="h5netcdf"))
-        save_fit(self.fit_, path, config=config, force=force, extras={POSTERIOR_FILE: tree})
+        self._posterior()
+        write_saved(self, path, force=force)
 
     def _posterior(self) -> Posterior:
         check_is_fitted(self)
         return self.fit_.posterior
-
-
-def load(path: str | os.PathLike[str]) -> HybridRegressor:
-    """The estimator that :meth:`HybridRegressor.save` wrote, on the CPU, ready to predict.
-
-    No code from the folder is run.  Predictions are those of the saved estimator.
-
-    Args:
-        path: the folder.
-
-    Raises:
-        FileFormatError: no fit is there, or it is truncated, foreign, or of a newer format.
-
-    Example:
-        >>> load("no_such_folder")
-        Traceback (most recent call last):
-        bayes_hybrid.errors.FileFormatError: no_such_folder is no folder; expected a folder
-            written by save
-    """
-    config = read_config(path)
-    try:
-        model = decode(config["model"], SETTING_CLASSES)
-        params = {name: decode(value, SETTING_CLASSES) for name, value in config["params"].items()}
-        named = config["named_features"]
-        estimator = HybridRegressor(**params)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise FileFormatError(
-            f"{path} has settings that this version does not take: {error}; "
-            "load it with the version that wrote it"
-        ) from error
-    labels = decode(config.get("regime_labels", []), SETTING_CLASSES)
-    if not isinstance(model, HybridModel):
-        raise FileFormatError(f"{path} holds no model; expected one, got {type(model).__name__}")
-    estimator.fit_ = load_fit(path, model)
-    estimator.regimes_ = model.regime_names
-    estimator.regime_labels_ = labels
-    estimator.n_features_in_ = model.num_features
-    if named:
-        estimator.feature_names_in_ = np.array(estimator.fit_.feature_names, dtype=object)
-    return estimator
-
-
-# From settings to objects
-
-
-def build_model(
-    settings: HybridRegressor, num_features: int, num_outputs: int = 1, labelled: bool = False
-) -> HybridModel:
-    """The model that the settings describe, for D features and Q outputs."""
-    kind = checks.choice("model", settings.model, MODELS)
-    priors = _instance("priors", settings.priors, Priors) or Priors()
-    if kind != "mixture":
-        _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
-        pathway = _pathway(settings, kind, num_features)
-        if labelled:
-            raise OptionError(
-                f"regime_label: model={kind!r} has one regime, of which labels say nothing; "
-                "use model='mixture', or leave the labels out"
-            )
-        return PathwayModel(
-            num_features=num_features, pathway=pathway, priors=priors, num_outputs=num_outputs
-        )
-    label_head = _instance("label_head", settings.label_head, LabelHead) or LabelHead()
-    if not labelled:
-        _refuse_set(settings, ("label_head",), "no regime_label came")
-    return HybridMixture(
-        num_features=num_features,
-        experts=_experts(settings, num_features),
-        gate=_gate(settings).resolved(num_features, _feature_names(settings) or ()),
-        priors=priors,
-        num_outputs=num_outputs,
-        label_head=label_head if labelled else None,
-    )
-
-
-def _gate(settings: HybridRegressor) -> Gate:
-    gate = settings.gate
-    if isinstance(gate, Gate):
-        return gate
-    return GATES[checks.choice("gate", gate, tuple(GATES))]()
-
-
-def _experts(settings: HybridRegressor, num_features: int) -> tuple[Pathway, ...]:
-    if isinstance(settings.experts, str) or not isinstance(settings.experts, Sequence):
-        raise OptionError(
-            "experts: expected a pathway for each regime, such as ('gaussian', 'relu'); "
-            f"got {settings.experts!r}"
-        )
-    if settings.experts and all(isinstance(expert, Pathway) for expert in settings.experts):
-        # Built to be checked: a value that cannot be is a mistake whether it is used or not.
-        _pathway(settings, "gaussian", num_features)
-        _refuse_set(settings, _OF_PATHWAYS, "every expert is a Pathway: set it there")
-    return tuple(
-        expert if isinstance(expert, Pathway) else _pathway(settings, expert, num_features)
-        for expert in settings.experts
-    )
-
-
-def _pathway(settings: HybridRegressor, expert: str, num_features: int) -> Pathway:
-    num_units, likelihood = settings.num_units, settings.likelihood
-    if isinstance(num_units, str):
-        if num_units != "auto":
-            raise OptionError(
-                f"num_units must be a positive integer or 'auto'; got {num_units!r}, which is text"
-                f"{checks.suggestion(num_units, ('auto',))}"
-            )
-        num_units = 32 if num_features <= 3 else 50
-    if not isinstance(likelihood, Likelihood):
-        likelihood = LIKELIHOODS[checks.choice("likelihood", likelihood, tuple(LIKELIHOODS))]()
-    return Pathway(
-        kind=checks.choice("experts", expert, tuple(COMBINATIONS)),
-        num_units=checks.positive_int("num_units", num_units),
-        depth=settings.depth,
-        smoothing=settings.smoothing,
-        noise=settings.noise,
-        likelihood=likelihood,
-    )
-
-
-def build_options(settings: HybridRegressor) -> FitOptions:
-    """The fit options that the settings describe."""
-    given = _instance("fit_options", settings.fit_options, FitOptions)
-    if given is not None:
-        _refuse_set(settings, _OF_FIT_OPTIONS, "fit_options is given: set it there")
-        return given
-    return FitOptions(
-        num_restarts=checks.positive_int("num_restarts", settings.num_restarts),
-        num_candidates=settings.num_candidates,
-        plan=settings.plan,
-        refinement=Refinement(mode=_refine_mode(settings.refine)),
-        batch_size=settings.batch_size,
-        device=settings.device,
-        compile=settings.compile,
-    )
-
-
-def _refine_mode(refine: str | bool) -> str:
-    """The setting as :class:`Refinement` says it."""
-    if isinstance(refine, bool | np.bool_):
-        return "always" if refine else "never"
-    if isinstance(refine, str) and refine in REFINE_CHOICES:
-        return refine
-    raise OptionError(
-        "refine must be 'auto', True ('always') or False ('never'); "
-        f"got {refine!r}{checks.suggestion(refine, REFINE_CHOICES)}"
-    )
-
-
-def _instance(name: str, value: Setting | None, kind: type[Setting]) -> Setting | None:
-    if value is not None and not isinstance(value, kind):
-        raise OptionError(f"{name} must be None or {kind.__name__}(...); got {value!r}")
-    return value
-
-
-def _refuse_set(settings: HybridRegressor, names: Sequence[str], reason: str) -> None:
-    """Refuse settings that would be ignored."""
-    defaults = HybridRegressor().get_params(deep=False)
-    for name in names:
-        value = getattr(settings, name)
-        if not _is_default(value, defaults[name]):
-            raise OptionError(
-                f"{name}={value!r} would be ignored, because {reason}; "
-                f"leave {name} at {defaults[name]!r}"
-            )
-
-
-def _is_default(value: object, default: object) -> bool:
-    """Whether they are equal; a list is as good as a tuple."""
-    if isinstance(value, list):
-        value = tuple(value)
-    # An array compared with text gives an array, not an answer.
-    return not isinstance(value, np.ndarray) and value == default
-
-
-@contextmanager
-def reporting(progress: str | bool | Progress) -> Iterator[Progress]:
-    """Where a fit reports to: a bar on standard error, a function, or nowhere."""
-    if callable(progress):
-        yield progress
-        return
-    if not isinstance(progress, bool | np.bool_):
-        if not isinstance(progress, str) or progress != "auto":
-            raise OptionError(
-                f"progress must be 'auto', True, False or a function; got {progress!r}"
-                f"{checks.suggestion(progress, ('auto',))}"
-            )
-        progress = sys.stderr.isatty()
-    if not progress:
-        yield silent
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("fit", total=None)
-
-        def report(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=stage, completed=done, total=total)
-
-        yield report
-
-
-# From tables and arrays to finite numbers
-
-
-def training_rows(
-    estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
-) -> tuple[FloatArray, FloatArray]:
-    """Features and targets of a fit, as copies: the caller's arrays may change afterwards."""
-    # One row has no spread to learn a scale from.
-    x, target = _validated(estimator, X, y, ensure_min_samples=2)
-    if target.ndim > 1:
-        require_outputs(target, _output_names(y, target))
-    return np.array(x, order="C"), np.array(target, dtype=np.float64)
-
-
-def _validated(
-    estimator: HybridRegressor,
-    X: ArrayLike | pd.DataFrame,
-    y: ArrayLike | pd.Series | pd.DataFrame,
-    **settings: Any,  # noqa: ANN401 (scikit-learn's own)
-) -> tuple[FloatArray, FloatArray]:
-    """Features ``[N, D]`` and targets ``[N]`` or ``[N, Q]``, by scikit-learn's checks."""
-    several = y is not None and is_several(y)
-    with _as_data_errors():
-        target = None if y is None else numeric_array("y", y, missing=several)
-        absent = np.zeros(())
-        if several:
-            target = np.asarray(target, dtype=np.float64)
-            absent = np.isnan(target)
-            # scikit-learn has no word for a target that may be missing.
-            target = np.where(absent, 0.0, target)
-        x, target = validate_data(
-            estimator,
-            numeric_array("X", X),
-            target,
-            dtype=np.float64,
-            y_numeric=True,
-            multi_output=several,
-            **settings,
-        )
-    target = np.asarray(target, dtype=np.float64)
-    return x, np.where(absent, np.nan, target) if several else target
-
-
-def _features(estimator: HybridRegressor, X: ArrayLike | pd.DataFrame) -> FloatArray:
-    with _as_data_errors():
-        x: FloatArray = validate_data(
-            estimator, numeric_array("X", X), dtype=np.float64, reset=False
-        )
-    refuse_far("X", x, estimator.fit_.posterior.x_scaling)
-    return x
-
-
-def _rows(
-    estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
-) -> tuple[FloatArray, FloatArray]:
-    x, target = _validated(estimator, X, y, reset=False)
-    fit = estimator.fit_
-    if target.shape[1:] != fit.y.shape[1:]:
-        count = len(fit.output_names)
-        raise DataError(
-            f"y must have {count} outputs, those of the fit; got shape {target.shape}"
-            if count > 1
-            else f"y must be [N], the one output of the fit; got shape {target.shape}"
-        )
-    names = _output_names(y, target)
-    expected = list(fit.output_names)
-    came_with_names = expected != [f"y{q}" for q in range(len(expected))]
-    if target.ndim > 1 and names is not None and came_with_names and names != expected:
-        raise DataError(
-            f"y has other outputs than the fit, or in another order: expected {expected}, "
-            f"got {names}; put the columns in that order"
-        )
-    refuse_far("X", x, fit.posterior.x_scaling)
-    refuse_far("y", target, fit.posterior.y_scaling)
-    return x, target
-
-
-@contextmanager
-def _as_data_errors() -> Iterator[None]:
-    """scikit-learn's errors about data as ours, which they are too, in its own words."""
-    try:
-        yield
-    except BayesHybridError:
-        raise
-    except ValueError as error:
-        raise DataError(str(error)) from error
-    except TypeError as error:
-        raise DataTypeError(str(error)) from error
-
-
-def _held_out(
-    estimator: HybridRegressor,
-    X: ArrayLike | pd.DataFrame | None,
-    y: ArrayLike | pd.Series | None,
-) -> tuple[FloatArray | None, FloatArray | None]:
-    if X is None:
-        if y is not None:
-            raise DataError("y_test came without X_test; give both, or X_test alone")
-        return None, None
-    return (_features(estimator, X), None) if y is None else _rows(estimator, X, y)
-
-
-def _feature_names(estimator: HybridRegressor) -> list[str] | None:
-    """The columns' names, once scikit-learn has read them."""
-    names = vars(estimator).get("feature_names_in_")
-    return None if names is None else [str(name) for name in names]
-
-
-def _output_names(y: ArrayLike | pd.Series | pd.DataFrame, target: FloatArray) -> list[str] | None:
-    """The targets' names, where they came with some."""
-    if isinstance(y, pd.DataFrame):
-        return [str(name) for name in y.columns]
-    if target.ndim > 1:
-        return None
-    return [str(y.name)] if isinstance(y, pd.Series) and y.name is not None else None

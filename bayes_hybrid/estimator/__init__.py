@@ -1,0 +1,20 @@
+"""The scikit-learn estimator."""
+
+from bayes_hybrid.estimator.build import MODELS, build_model, build_options
+from bayes_hybrid.estimator.progress import reporting
+from bayes_hybrid.estimator.regressor import HybridRegressor
+from bayes_hybrid.estimator.rows import training_rows
+from bayes_hybrid.estimator.saved import POSTERIOR_FILE, SAVED_FILES, SETTING_CLASSES, load
+
+__all__ = [
+    "MODELS",
+    "POSTERIOR_FILE",
+    "SAVED_FILES",
+    "SETTING_CLASSES",
+    "HybridRegressor",
+    "build_model",
+    "build_options",
+    "load",
+    "reporting",
+    "training_rows",
+]

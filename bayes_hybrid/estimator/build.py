@@ -1,0 +1,167 @@
+"""From the estimator's settings to a model and to options of a fit."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import numpy as np
+
+from bayes_hybrid import checks
+from bayes_hybrid.errors import OptionError
+from bayes_hybrid.estimator.rows import feature_names
+from bayes_hybrid.gates import GATES, Gate
+from bayes_hybrid.inference import FitOptions, Refinement
+from bayes_hybrid.inference.options import REFINE_CHOICES
+from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
+from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
+from bayes_hybrid.nn import COMBINATIONS
+from bayes_hybrid.priors import Priors
+
+if TYPE_CHECKING:
+    from bayes_hybrid.estimator.regressor import HybridRegressor
+
+__all__ = ["MODELS", "build_model", "build_options"]
+
+Setting = TypeVar("Setting")
+
+MODELS: Final = ("mixture", *COMBINATIONS)
+# What a single pathway has no use for, what a Pathway says of itself, and what fit_options says.
+_OF_MIXTURES: Final = ("gate", "experts", "label_head")
+_OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
+_OF_FIT_OPTIONS: Final = (
+    "num_restarts",
+    "num_candidates",
+    "plan",
+    "refine",
+    "batch_size",
+    "device",
+    "compile",
+)
+
+
+def build_model(
+    settings: "HybridRegressor", num_features: int, num_outputs: int = 1, labelled: bool = False
+) -> HybridModel:
+    """The model that the settings describe, for D features and Q outputs."""
+    kind = checks.choice("model", settings.model, MODELS)
+    priors = _instance("priors", settings.priors, Priors) or Priors()
+    if kind != "mixture":
+        _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
+        pathway = _pathway(settings, kind, num_features)
+        if labelled:
+            raise OptionError(
+                f"regime_label: model={kind!r} has one regime, of which labels say nothing; "
+                "use model='mixture', or leave the labels out"
+            )
+        return PathwayModel(
+            num_features=num_features, pathway=pathway, priors=priors, num_outputs=num_outputs
+        )
+    label_head = _instance("label_head", settings.label_head, LabelHead) or LabelHead()
+    if not labelled:
+        _refuse_set(settings, ("label_head",), "no regime_label came")
+    return HybridMixture(
+        num_features=num_features,
+        experts=_experts(settings, num_features),
+        gate=_gate(settings).resolved(num_features, feature_names(settings) or ()),
+        priors=priors,
+        num_outputs=num_outputs,
+        label_head=label_head if labelled else None,
+    )
+
+
+def _gate(settings: "HybridRegressor") -> Gate:
+    gate = settings.gate
+    if isinstance(gate, Gate):
+        return gate
+    return GATES[checks.choice("gate", gate, tuple(GATES))]()
+
+
+def _experts(settings: "HybridRegressor", num_features: int) -> tuple[Pathway, ...]:
+    if isinstance(settings.experts, str) or not isinstance(settings.experts, Sequence):
+        raise OptionError(
+            "experts: expected a pathway for each regime, such as ('gaussian', 'relu'); "
+            f"got {settings.experts!r}"
+        )
+    if settings.experts and all(isinstance(expert, Pathway) for expert in settings.experts):
+        # Built to be checked: a value that cannot be is a mistake whether it is used or not.
+        _pathway(settings, "gaussian", num_features)
+        _refuse_set(settings, _OF_PATHWAYS, "every expert is a Pathway: set it there")
+    return tuple(
+        expert if isinstance(expert, Pathway) else _pathway(settings, expert, num_features)
+        for expert in settings.experts
+    )
+
+
+def _pathway(settings: "HybridRegressor", expert: str, num_features: int) -> Pathway:
+    num_units, likelihood = settings.num_units, settings.likelihood
+    if isinstance(num_units, str):
+        if num_units != "auto":
+            raise OptionError(
+                f"num_units must be a positive integer or 'auto'; got {num_units!r}, which is text"
+                f"{checks.suggestion(num_units, ('auto',))}"
+            )
+        num_units = 32 if num_features <= 3 else 50
+    if not isinstance(likelihood, Likelihood):
+        likelihood = LIKELIHOODS[checks.choice("likelihood", likelihood, tuple(LIKELIHOODS))]()
+    return Pathway(
+        kind=checks.choice("experts", expert, tuple(COMBINATIONS)),
+        num_units=checks.positive_int("num_units", num_units),
+        depth=settings.depth,
+        smoothing=settings.smoothing,
+        noise=settings.noise,
+        likelihood=likelihood,
+    )
+
+
+def build_options(settings: "HybridRegressor") -> FitOptions:
+    """The fit options that the settings describe."""
+    given = _instance("fit_options", settings.fit_options, FitOptions)
+    if given is not None:
+        _refuse_set(settings, _OF_FIT_OPTIONS, "fit_options is given: set it there")
+        return given
+    return FitOptions(
+        num_restarts=checks.positive_int("num_restarts", settings.num_restarts),
+        num_candidates=settings.num_candidates,
+        plan=settings.plan,
+        refinement=Refinement(mode=_refine_mode(settings.refine)),
+        batch_size=settings.batch_size,
+        device=settings.device,
+        compile=settings.compile,
+    )
+
+
+def _refine_mode(refine: str | bool) -> str:
+    """The setting as :class:`Refinement` says it."""
+    if isinstance(refine, bool | np.bool_):
+        return "always" if refine else "never"
+    if isinstance(refine, str) and refine in REFINE_CHOICES:
+        return refine
+    raise OptionError(
+        "refine must be 'auto', True ('always') or False ('never'); "
+        f"got {refine!r}{checks.suggestion(refine, REFINE_CHOICES)}"
+    )
+
+
+def _instance(name: str, value: Setting | None, kind: type[Setting]) -> Setting | None:
+    if value is not None and not isinstance(value, kind):
+        raise OptionError(f"{name} must be None or {kind.__name__}(...); got {value!r}")
+    return value
+
+
+def _refuse_set(settings: "HybridRegressor", names: Sequence[str], reason: str) -> None:
+    """Refuse settings that would be ignored."""
+    defaults = type(settings)().get_params(deep=False)
+    for name in names:
+        value = getattr(settings, name)
+        if not _is_default(value, defaults[name]):
+            raise OptionError(
+                f"{name}={value!r} would be ignored, because {reason}; "
+                f"leave {name} at {defaults[name]!r}"
+            )
+
+
+def _is_default(value: object, default: object) -> bool:
+    """Whether they are equal; a list is as good as a tuple."""
+    if isinstance(value, list):
+        value = tuple(value)
+    # An array compared with text gives an array, not an answer.
+    return not isinstance(value, np.ndarray) and value == default

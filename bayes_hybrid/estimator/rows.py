@@ -1,0 +1,145 @@
+"""From tables and arrays to finite numbers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import validate_data
+
+from bayes_hybrid.data import is_several, numeric_array, refuse_far, require_outputs
+from bayes_hybrid.errors import BayesHybridError, DataError, DataTypeError
+
+if TYPE_CHECKING:
+    from bayes_hybrid.estimator.regressor import HybridRegressor
+
+__all__ = [
+    "FloatArray",
+    "feature_names",
+    "feature_rows",
+    "held_out_rows",
+    "output_names",
+    "target_rows",
+    "training_rows",
+]
+
+FloatArray = NDArray[np.float64]
+
+
+def training_rows(
+    estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
+) -> tuple[FloatArray, FloatArray]:
+    """Features and targets of a fit, as copies: the caller's arrays may change afterwards."""
+    # One row has no spread to learn a scale from.
+    x, target = _validated(estimator, X, y, ensure_min_samples=2)
+    if target.ndim > 1:
+        require_outputs(target, output_names(y, target))
+    return np.array(x, order="C"), np.array(target, dtype=np.float64)
+
+
+def _validated(
+    estimator: "HybridRegressor",
+    X: ArrayLike | pd.DataFrame,
+    y: ArrayLike | pd.Series | pd.DataFrame,
+    **settings: Any,  # noqa: ANN401 (scikit-learn's own)
+) -> tuple[FloatArray, FloatArray]:
+    """Features ``[N, D]`` and targets ``[N]`` or ``[N, Q]``, by scikit-learn's checks."""
+    several = y is not None and is_several(y)
+    with _as_data_errors():
+        target = None if y is None else numeric_array("y", y, missing=several)
+        absent = np.zeros(())
+        if several:
+            target = np.asarray(target, dtype=np.float64)
+            absent = np.isnan(target)
+            # scikit-learn has no word for a target that may be missing.
+            target = np.where(absent, 0.0, target)
+        x, target = validate_data(
+            estimator,
+            numeric_array("X", X),
+            target,
+            dtype=np.float64,
+            y_numeric=True,
+            multi_output=several,
+            **settings,
+        )
+    target = np.asarray(target, dtype=np.float64)
+    return x, np.where(absent, np.nan, target) if several else target
+
+
+def feature_rows(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> FloatArray:
+    """Features ``[N, D]`` of new rows, the columns of the fit."""
+    with _as_data_errors():
+        x: FloatArray = validate_data(
+            estimator, numeric_array("X", X), dtype=np.float64, reset=False
+        )
+    refuse_far("X", x, estimator.fit_.posterior.x_scaling)
+    return x
+
+
+def target_rows(
+    estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
+) -> tuple[FloatArray, FloatArray]:
+    """Features and targets of new rows, the columns and outputs of the fit."""
+    x, target = _validated(estimator, X, y, reset=False)
+    fit = estimator.fit_
+    if target.shape[1:] != fit.y.shape[1:]:
+        count = len(fit.output_names)
+        raise DataError(
+            f"y must have {count} outputs, those of the fit; got shape {target.shape}"
+            if count > 1
+            else f"y must be [N], the one output of the fit; got shape {target.shape}"
+        )
+    names = output_names(y, target)
+    expected = list(fit.output_names)
+    came_with_names = expected != [f"y{q}" for q in range(len(expected))]
+    if target.ndim > 1 and names is not None and came_with_names and names != expected:
+        raise DataError(
+            f"y has other outputs than the fit, or in another order: expected {expected}, "
+            f"got {names}; put the columns in that order"
+        )
+    refuse_far("X", x, fit.posterior.x_scaling)
+    refuse_far("y", target, fit.posterior.y_scaling)
+    return x, target
+
+
+@contextmanager
+def _as_data_errors() -> Iterator[None]:
+    """scikit-learn's errors about data as ours, which they are too, in its own words."""
+    try:
+        yield
+    except BayesHybridError:
+        raise
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    except TypeError as error:
+        raise DataTypeError(str(error)) from error
+
+
+def held_out_rows(
+    estimator: "HybridRegressor",
+    X: ArrayLike | pd.DataFrame | None,
+    y: ArrayLike | pd.Series | None,
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Features and targets of held-out rows, as far as they came."""
+    if X is None:
+        if y is not None:
+            raise DataError("y_test came without X_test; give both, or X_test alone")
+        return None, None
+    return (feature_rows(estimator, X), None) if y is None else target_rows(estimator, X, y)
+
+
+def feature_names(estimator: "HybridRegressor") -> list[str] | None:
+    """The columns' names, once scikit-learn has read them."""
+    names = vars(estimator).get("feature_names_in_")
+    return None if names is None else [str(name) for name in names]
+
+
+def output_names(y: ArrayLike | pd.Series | pd.DataFrame, target: FloatArray) -> list[str] | None:
+    """The targets' names, where they came with some."""
+    if isinstance(y, pd.DataFrame):
+        return [str(name) for name in y.columns]
+    if target.ndim > 1:
+        return None
+    return [str(y.name)] if isinstance(y, pd.Series) and y.name is not None else None
