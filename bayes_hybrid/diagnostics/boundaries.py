@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from bayes_hybrid import checks
+from bayes_hybrid.diagnostics.changes import Changes, gate_changes, row_changes
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import At, line_along, position
 from bayes_hybrid.errors import OptionError
@@ -91,44 +91,36 @@ class BoundaryPosterior:
         return table
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Changes:
-    """Every change between two regimes a < b in every draw.
-
-    Attributes:
-        draw: number of the draw, ``[C]``.
-        place: where, ``[C]``.
-        rising: whether b is above, ``[C]``.
-    """
-
-    draw: NDArray[np.intp]
-    place: FloatArray
-    rising: NDArray[np.bool_]
-
-    def where(self, chosen: NDArray[np.bool_]) -> "_Changes":
-        return _Changes(
-            draw=self.draw[chosen], place=self.place[chosen], rising=self.rising[chosen]
-        )
-
-
 def boundaries(
     fit: FitLike,
     feature: int | str = 0,
     *,
+    of: str = "gate",
     at: At = None,
     prob: float = _PROB,
     resolution: float = _RESOLUTION,
     grid: int = _GRID,
 ) -> BoundaryPosterior:
-    """Where p(z | x) of one draw changes its most probable regime, over the posterior's draws.
+    """Where the most probable regime changes along a feature, over the posterior's draws.
 
-    With two regimes these are the crossings of 1/2.  With more, a change is where the most probable
-    regime gives way to the next one: there the two are equally probable, as at a threshold of
-    :func:`threshold_table`, though neither has to reach 1/2.
+    There are two places to ask for::
 
-    In each draw the changes are found on a grid over the range of the data, and placed between two
-    points by linear interpolation of the two regimes' log odds: exact for a linear gate, and for
-    others off by less than a cell.  Several changes within a cell are seen as one or none.
+        of="gate"   where p(z | x) of a draw changes its most probable regime
+        of="rows"   between which fitted rows p(z_n | x_n, y_n) of a draw changes it
+
+    With two regimes the first are the crossings of 1/2.  With more, a change is where the most
+    probable regime gives way to the next one: there the two are equally probable, as at a threshold
+    of :func:`threshold_table`, though neither has to reach 1/2.  Changes are found on a grid over
+    the range of the data, and placed between two points by linear interpolation of the two regimes'
+    log odds: exact for a linear gate, and for others off by less than a cell.  Several changes
+    within a cell are seen as one or none.
+
+    A gate has a slope, and its prior keeps that finite: the place where its odds are even is a
+    little vaguer than the data, and its interval too wide for a change that is sudden.  The rows
+    say where a sudden change was: between the last row of one regime and the first of the next,
+    and nothing tells where between them, so draws are spread evenly over that gap.  For a change in
+    a hard place this interval has its nominal coverage; for regimes that overlap in x, rows change
+    back and forth, and the gate is what to ask.
 
     **From changes to boundaries.**  A draw can change never, once or often, restarts are modes that
     may disagree on that, and they may use regimes in exchanged roles.  The mean of p(z | x) over
@@ -145,6 +137,7 @@ def boundaries(
     Args:
         fit: the finished fit.
         feature: position or name of the feature.
+        of: ``"gate"`` or ``"rows"``, the latter for a fit with one feature.
         at: where the other features are held: D numbers, or names and numbers; at their medians
             where nothing is said.
         prob: probability inside the intervals, strictly between 0 and 1.
@@ -152,8 +145,9 @@ def boundaries(
         grid: points along the feature, at least 2.
 
     Raises:
-        OptionError: the model has one regime, the feature is constant or does not exist, or another
-            option is not what it has to be.
+        OptionError: the model has one regime, the feature is constant or does not exist, the rows
+            of a fit with several features were asked for, or another option is not what it has to
+            be.
 
     Source: modes of a kernel density as clusters, Silverman (1981), Journal of the Royal
     Statistical Society B 43, 97-99.
@@ -184,11 +178,14 @@ def boundaries(
     along = points[:, column]
     if along[0] == along[-1]:
         raise OptionError(f"feature {name!r} is constant in the data, so nothing changes along it")
-    draws = posterior.regime_probability_draws(points)
-    shape = draws.shape[:2]
+    shape = posterior.num_restarts, posterior.num_draws
+    if checks.choice("of", of, ("gate", "rows")) == "gate":
+        every = gate_changes(fit, points, along)
+    else:
+        every = row_changes(fit)
     found: list[Boundary] = []
     changing = np.zeros(shape[0] * shape[1], dtype=bool)
-    for (a, b), changes in _changes(draws.reshape(-1, *draws.shape[2:]), along).items():
+    for (a, b), changes in every.items():
         changing[changes.draw] = True
         names = posterior.regime_names[a], posterior.regime_names[b]
         for part, peak in _parts(changes, along, resolution):
@@ -203,31 +200,9 @@ def boundaries(
     )
 
 
-def _changes(draws: FloatArray, along: FloatArray) -> dict[tuple[int, int], _Changes]:
-    """The changes between neighbouring points of ``[M, G, K]``, by the two regimes a < b."""
-    likeliest = draws.argmax(axis=-1)
-    draw, cell = np.nonzero(likeliest[:, :-1] != likeliest[:, 1:])
-    before, after = likeliest[draw, cell], likeliest[draw, cell + 1]
-    # A probability that underflows to 0 still is somewhere below the smallest number.
-    logs = np.log(np.maximum(draws, np.finfo(np.float64).tiny))
-    left, right = (
-        logs[draw, cell + step, after] - logs[draw, cell + step, before] for step in (0, 1)
-    )
-    # The odds rise from at most even to at least even; they may be even at both ends.
-    rise = right - left
-    share = np.divide(-left, rise, out=np.full_like(rise, 0.5), where=rise > 0.0)
-    place = along[cell] + share * (along[cell + 1] - along[cell])
-    low, high = np.minimum(before, after), np.maximum(before, after)
-    everything = _Changes(draw=draw, place=place, rising=before < after)
-    return {
-        (a, b): everything.where((low == a) & (high == b))
-        for a, b in sorted(set(zip(low.tolist(), high.tolist(), strict=True)))
-    }
-
-
 def _parts(
-    changes: _Changes, along: FloatArray, resolution: float
-) -> Iterator[tuple[_Changes, float]]:
+    changes: Changes, along: FloatArray, resolution: float
+) -> Iterator[tuple[Changes, float]]:
     """The changes around each peak of their smoothed density, and the peak."""
     bins = np.linspace(along[0], along[-1], 4 * _GRID + 1)
     middles = 0.5 * (bins[1:] + bins[:-1])
@@ -256,7 +231,7 @@ def _tops(density: FloatArray) -> list[int]:
 
 
 def _boundary(
-    part: _Changes, peak: float, names: tuple[str, str], shape: tuple[int, int], tail: float
+    part: Changes, peak: float, names: tuple[str, str], shape: tuple[int, int], tail: float
 ) -> Boundary:
     """The boundary at a peak: of each draw, its change nearest to it."""
     order = np.lexsort([np.abs(part.place - peak), part.draw])

@@ -39,7 +39,8 @@ def expected_durations(
     Returns:
         A row for each regime: ``regime``, posterior ``mean`` of the length in rows, its central
         interval over draws (``lower``, ``upper``, ``prob``), and posterior means of the number of
-        runs, ``runs``, and of the rows in it, ``rows``.
+        runs, ``runs``, and of the rows in it, ``rows``.  A regime that no draw gives any
+        probability has no length, NaN.
 
     Raises:
         OptionError: no such feature, or ``prob`` is not strictly between 0 and 1.
@@ -67,20 +68,20 @@ def expected_durations(
     if order is not None:
         index = np.argsort(fit.x[:, position("order", order, fit.feature_names)], kind="stable")
     rows, runs = _rows_and_runs(fit, index)
-    # In draws that give a regime no probability at all it has no run, and no length.
-    length = np.divide(rows, runs, out=np.full_like(rows, np.nan), where=runs > 0.0)
-    lower, upper = np.nanquantile(length, [tail, 1.0 - tail], axis=0)
-    return pd.DataFrame(
-        {
-            "regime": fit.posterior.regime_names,
-            "mean": np.nanmean(length, axis=0),
-            "lower": lower,
-            "upper": upper,
-            "prob": prob,
-            "runs": runs.mean(axis=0),
-            "rows": rows.mean(axis=0),
-        }
-    )
+    summaries = [_summary(rows[:, k], runs[:, k], tail) for k in range(fit.posterior.num_regimes)]
+    table = pd.DataFrame(summaries, columns=pd.Index(["mean", "lower", "upper"]))
+    table.insert(0, "regime", fit.posterior.regime_names)
+    return table.assign(prob=prob, runs=runs.mean(axis=0), rows=rows.mean(axis=0))
+
+
+def _summary(rows: FloatArray, runs: FloatArray, tail: float) -> tuple[float, float, float]:
+    """Mean and interval of the length, over the draws ``[M]`` in which there is a run at all."""
+    there = runs > 0.0
+    if not there.any():
+        return np.nan, np.nan, np.nan
+    length = rows[there] / runs[there]
+    lower, upper = np.quantile(length, [tail, 1.0 - tail])
+    return float(length.mean()), float(lower), float(upper)
 
 
 def _rows_and_runs(fit: FitLike, index: np.ndarray) -> tuple[FloatArray, FloatArray]:

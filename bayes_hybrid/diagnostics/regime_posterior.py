@@ -30,7 +30,8 @@ class RegimePosterior:
 
     Ambiguity would remain if the parameters were known: the regimes overlap there.  Gate
     uncertainty is the mutual information between the row's regime and the parameters: draws
-    contradict each other, and more data near the row would settle it.  All three are in nats.
+    contradict each other.  Either there are too few rows to tell, or restarts use the regimes in
+    exchanged roles (the finding ``regime_disagreement``).  All three are in nats.
 
     Attributes:
         regime_names: names of the K regimes.

@@ -424,6 +424,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         feature: int | str = 0,
         at: ArrayLike | Mapping[str, float] | None = None,
         prob: float = 0.9,
+        of: str = "gate",
     ) -> "BoundaryPosterior":
         """Where the most probable regime changes along a feature, whatever the gate.
 
@@ -434,6 +435,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             at: where the other features are held, D numbers, or names and numbers; at their
                 medians where nothing is said.
             prob: probability inside the intervals, strictly between 0 and 1.
+            of: ``"gate"``, where p(z | x) changes, or ``"rows"``, between which fitted rows
+                p(z | x, y) does; the latter is for one feature and sudden changes.
 
         Returns:
             Each boundary with its interval, its draws and the probability that it is there;
@@ -445,7 +448,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         from bayes_hybrid.diagnostics import boundaries
 
         self._posterior()
-        return boundaries(self.fit_, feature, at=at, prob=prob)
+        return boundaries(self.fit_, feature, of=of, at=at, prob=prob)
 
     def score_regimes(
         self,

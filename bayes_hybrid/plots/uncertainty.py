@@ -17,7 +17,8 @@ def plot_regime_uncertainty(
     """Entropy of ``p(z|x)`` along one feature, ambiguity and gate uncertainty stacked, in nats.
 
     Ambiguity (dark) stays with any number of rows: the regimes overlap.  Gate uncertainty (light,
-    hatched) is disagreement between draws, and shrinks with more rows.  The line is their sum.
+    hatched) is disagreement between draws; see
+    :class:`~bayes_hybrid.diagnostics.RegimePosterior`.  The line is their sum.
 
     Args:
         fit: the finished fit.
@@ -40,7 +41,7 @@ def plot_regime_uncertainty(
         posterior.ambiguity,
         posterior.gate_uncertainty,
         colors=["#555555", "#d9d9d9"],
-        labels=["ambiguity: the regimes overlap", "gate uncertainty: too few rows"],
+        labels=["ambiguity: the regimes overlap", "gate uncertainty: draws disagree"],
         linewidth=0.0,
     )
     dark.set_zorder(2)
