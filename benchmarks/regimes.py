@@ -79,7 +79,8 @@ def ece_cell(restarts: str, seed: int) -> Cell:
         (regime_scores(order, truth, reg.regimes_)["value"] for order in orders),
         key=lambda score: float(score["log_loss"]),
     )
-    return {**scores.to_dict(), "seconds": reg.fit_.seconds}
+    values = {str(name): float(value) for name, value in scores.items()}
+    return {**values, "seconds": reg.fit_.seconds}
 
 
 def jobs(sections: list[str], restarts: list[str], sets: int, seeds: int) -> Iterator[Job]:

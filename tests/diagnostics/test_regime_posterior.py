@@ -1,6 +1,7 @@
 """The regime posterior against sums written out by hand."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from tests.diagnostics.fakes import FakeFit, healthy
 from tests.models import zoo
 
 # The same sums in another order, in float64.
-_EXACT = {"rtol": 1e-10, "atol": 1e-12}
+_EXACT: Any = {"rtol": 1e-10, "atol": 1e-12}
 
 
 @pytest.fixture(scope="module")
