@@ -159,6 +159,10 @@ def test_exchanged_roles_are_one_boundary():
     assert (found.below, found.above) == ("gaussian", "relu")
     assert found.agreement == pytest.approx(0.6)
     assert found.probability_exists == 1.0
+    # Named as most draws have it.
+    (other,) = boundaries(made_of([(4.0,)] * 3, first=[0, 1, 1])).boundaries
+    assert (other.below, other.above) == ("relu", "gaussian")
+    assert other.agreement == pytest.approx(2 / 3)
 
 
 def test_separate_changes_are_separate_boundaries_in_order():
