@@ -30,8 +30,8 @@ RESTARTS = {
     "default": FitOptions(),
     # What the README advises for reading regimes.
     "few": FitOptions(num_restarts=4, num_candidates=24),
-    # The same, each in proportion to its evidence: a restart whose regimes trade their parts halfway
-    # along x is worse by some nats, which equal weights do not see.
+    # The same, each in proportion to its evidence: a restart whose regimes trade their parts half
+    # of the way along x is worse by some nats, which equal weights do not see.
     "evidence": FitOptions(num_restarts=4, num_candidates=24, weighting="elbo"),
 }
 
