@@ -23,8 +23,8 @@ _GRID: Final = 400
 _PROB: Final = 0.9
 
 _RESOLUTION: Final = 0.05
-"""Changes nearer than a twentieth of the range are one.  On simulated steps the change scatters by
-a hundredth to a twentieth of it within a restart, and by less between restarts."""
+"""Changes nearer than a twentieth of the range are one.  Over the draws of a simulated step of 100
+rows a change has an sd of one to two hundredths of the range, which a finer look could cut up."""
 
 _RARE: Final = 0.05
 """A boundary that fewer draws have is not listed.  One restart of the default 16 is 6%, and of the
@@ -118,9 +118,9 @@ def boundaries(
     A gate has a slope, and its prior keeps that finite: the place where its odds are even is a
     little vaguer than the data, and its interval too wide for a change that is sudden.  The rows
     say where a sudden change was: between the last row of one regime and the first of the next,
-    and nothing tells where between them, so draws are spread evenly over that gap.  For a change in
-    a hard place this interval has its nominal coverage; for regimes that overlap in x, rows change
-    back and forth, and the gate is what to ask.
+    and nothing tells where between them, so draws are spread evenly over that gap.  Where
+    the rows' regimes are certain, the interval of a sudden change has its nominal coverage.  Where
+    regimes overlap in x, rows change back and forth, and the gate is what to ask.
 
     **From changes to boundaries.**  A draw can change never, once or often, restarts are modes that
     may disagree on that, and they may use regimes in exchanged roles.  The mean of p(z | x) over
