@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.evaluation import spread_rows
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
-from bayes_hybrid.plots.slices import Output, Slice, one_output, slice_along
+from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
 from bayes_hybrid.plots.style import INK, RegimeStyle, blend, new_axes, regime_styles, tidy
 
 __all__ = ["plot_fit"]

@@ -7,7 +7,7 @@ from matplotlib.ticker import PercentFormatter
 
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.interface import FitLike
-from bayes_hybrid.plots.slices import slice_along
+from bayes_hybrid.diagnostics.slices import slice_along
 from bayes_hybrid.plots.style import INK, new_axes, regime_styles, tidy
 
 __all__ = ["plot_regime"]
