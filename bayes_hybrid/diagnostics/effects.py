@@ -113,7 +113,7 @@ def effect_curve(
     has a part that the gate makes, where regimes change.  Bands hold for each point by itself, and
     are those of the function, not of new targets.
 
-    Slopes are exact, by forward-mode differentiation of each draw.  An expert of ReLU units is
+    Slopes are exact, by automatic differentiation of each draw.  An expert of ReLU units is
     piecewise linear: at a kink the slope jumps, and neither side's value is the derivative there.
     A single draw's slope curve is therefore a staircase; the mean over draws is smooth as far as
     their kinks lie in different places.  Slopes of an expert are those of its location, which is
