@@ -17,7 +17,7 @@ __all__ = ["Output", "Row", "Slice", "feature_column", "one_output", "slice_alon
 _MARGIN = 0.03
 """Shown beyond the data on each side in figures, as a share of their range."""
 
-Row = Mapping[str | int, float] | pd.Series | ArrayLike
+Row = Mapping[str, float] | Mapping[int, float] | pd.Series | ArrayLike
 """Values of all features, or of some of them by name or position."""
 
 

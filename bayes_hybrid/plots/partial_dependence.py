@@ -77,7 +77,10 @@ def plot_partial_dependence(
         axes.set_xlabel(found.curve.feature, color=INK)
         if of == "mean" and individual:
             shown = found.individual[spread_rows(len(found.rows), individual), :, 0]
-            axes.plot(found.curve.along, shown.T, color=INK, alpha=0.25, linewidth=0.6, zorder=1.5)
+            single = axes.plot(
+                found.curve.along, shown.T, color=INK, alpha=0.25, linewidth=0.6, zorder=1.5
+            )
+            single[0].set_label("single rows")
         if axes in panels[::columns]:
             axes.set_ylabel(f"{of} of {found.curve.output}", color=INK)
     for axes in panels[len(chosen) :]:
