@@ -248,9 +248,9 @@ def test_the_threshold_is_its_draws_mean_and_interval():
     np.testing.assert_array_equal(axes.lines[1].get_xdata(), [row["mean"]])
     histogram, *spans = axes.patches
     assert isinstance(histogram, StepPatch)
-    data = histogram.get_data()
-    density, _ = np.histogram(fit.posterior.sites["switch"], data.edges, density=True)
-    np.testing.assert_allclose(data.values, density)
+    values, edges, _ = histogram.get_data()
+    density, _ = np.histogram(fit.posterior.sites["switch"], edges, density=True)
+    np.testing.assert_allclose(values, density)
     assert [span.get_label() for span in spans] == ["gaussian", "relu"]
     boundary = spans[0].get_extents().transformed(axes.transData.inverted()).x1
     assert boundary == pytest.approx(row["mean"])
