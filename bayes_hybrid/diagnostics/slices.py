@@ -12,7 +12,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.errors import DataError, OptionError
 
-__all__ = ["Output", "Row", "Slice", "feature_column", "one_output", "slice_along"]
+__all__ = ["Output", "Row", "Slice", "one_output", "slice_along"]
 
 _MARGIN = 0.03
 """Shown beyond the data on each side in figures, as a share of their range."""
@@ -77,15 +77,6 @@ def one_output(fit: FitLike, output: int | str) -> Output:
     return Output(name=fit.target_name, column=None)
 
 
-def feature_column(fit: FitLike, feature: int | str) -> int:
-    """The position of a feature.
-
-    Raises:
-        OptionError: no such feature.
-    """
-    return _position("feature", feature, fit.feature_names)
-
-
 def slice_along(
     fit: FitLike,
     feature: int | str,
@@ -112,7 +103,7 @@ def slice_along(
     checks.positive_int("grid", num_points, minimum=2)
     share = checks.positive_float("beyond", beyond, closed=True)
     names = fit.feature_names
-    column = feature_column(fit, feature)
+    column = _position("feature", feature, names)
     low, high = float(fit.x[:, column].min()), float(fit.x[:, column].max())
     if low == high and not share:
         raise OptionError(
@@ -134,16 +125,22 @@ def _held_row(fit: FitLike, at: Row | None) -> FloatArray:
     row: FloatArray = np.median(fit.x, axis=0)
     if at is None:
         return row
-    if isinstance(at, Mapping | pd.Series):
-        for feature, value in cast("Mapping[str | int, float]", at).items():
-            row[_position("at", feature, fit.feature_names)] = value
-    else:
-        row = np.array(at, dtype=np.float64)
+    wanted = (
+        f"at must be {len(fit.feature_names)} finite numbers, one for each of the features "
+        f"{[*fit.feature_names]}, or some of them by name; got {at!r}"
+    )
+    try:
+        if isinstance(at, Mapping | pd.Series):
+            for feature, value in cast("Mapping[str | int, float]", at).items():
+                row[_position("at", feature, fit.feature_names)] = value
+        else:
+            row = np.array(at, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, OptionError):
+            raise
+        raise DataError(wanted) from None
     if row.shape != (len(fit.feature_names),) or not np.isfinite(row).all():
-        raise DataError(
-            f"at must be {len(fit.feature_names)} finite numbers, one for each of the features "
-            f"{[*fit.feature_names]}, or some of them by name; got {row}, of shape {row.shape}"
-        )
+        raise DataError(wanted)
     return row
 
 
@@ -151,6 +148,7 @@ def _position(option: str, wanted: int | str, names: tuple[str, ...]) -> int:
     """Where ``wanted``, a name or a position, is among the names."""
     if isinstance(wanted, str):
         return names.index(checks.choice(option, wanted, names))
-    if not 0 <= wanted < len(names):
-        raise OptionError(f"{option} must be a name or lie in 0..{len(names) - 1}; got {wanted}")
-    return wanted
+    whole = isinstance(wanted, int | np.integer) and not isinstance(wanted, bool)
+    if not whole or not 0 <= wanted < len(names):
+        raise OptionError(f"{option} must be a name or lie in 0..{len(names) - 1}; got {wanted!r}")
+    return int(wanted)

@@ -131,6 +131,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         (60, 2)
         >>> bool(reg.score(X, y) > 0.5)
         True
+        >>> reg.effect(0, of="expert", grid=5).mean.shape
+        (5, 2)
     """
 
     def __init__(

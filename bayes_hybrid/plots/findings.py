@@ -86,6 +86,11 @@ def margin(finding: Finding) -> float:
 
     Args:
         finding: with its value v and threshold t.
+
+    Example:
+        >>> from bayes_hybrid.diagnostics.finding import judge
+        >>> round(margin(judge("r_hat", 1.3, "<=", 1.1, meaning="", advice="")), 3)
+        -0.083
     """
     value, threshold = finding.value, finding.threshold
     if math.isinf(value) or math.isinf(threshold):

@@ -184,6 +184,9 @@ def test_points_beyond_the_data_are_flagged():
     ("options", "message"),
     [
         ({"feature": 1}, r"0\.\.0"),
+        ({"feature": 0.0}, r"0\.\.0; got 0\.0"),
+        ({"feature": None}, r"0\.\.0; got None"),
+        ({"feature": True}, r"0\.\.0; got True"),
         ({"feature": "dosis"}, "did you mean 'dose'"),
         ({"of": "means"}, "did you mean 'mean'"),
         ({"prob": 90}, "percentage"),
@@ -198,7 +201,10 @@ def test_bad_options_are_refused(options, message):
         effect_curve(small(), **options)
 
 
-@pytest.mark.parametrize("at", [[1.0, 2.0], [np.nan], {"dose": np.inf}, [[1.0]]])
+@pytest.mark.parametrize(
+    "at",
+    [[1.0, 2.0], [np.nan], {"dose": np.inf}, [[1.0]], ["high"], {"dose": "high"}, {"dose": []}],
+)
 def test_a_row_that_is_none_is_refused(at):
     with pytest.raises(DataError, match=r"at must be 1 finite numbers.*'dose'"):
         effect_curve(small(), at=at)

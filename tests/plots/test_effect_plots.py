@@ -30,6 +30,7 @@ from bayes_hybrid.inference.result import Stage
 from bayes_hybrid.plots.findings import margin
 from bayes_hybrid.plots.style import OUT_OF_DATA_HATCH, PALETTE, regime_styles
 from tests.diagnostics.fakes import healthy, with_thresholds
+from tests.diagnostics.test_effects import real
 
 STAGES = (
     Stage(name="recording", reason="compiled", steps=0, seconds=1.0),
@@ -235,6 +236,24 @@ def test_contributions_are_lines_above_and_shares_below():
         corners = np.asarray(area.get_paths()[0].vertices)
         assert corners[:, 1].max() == pytest.approx(tops[:, part].max())
     assert len(lower.collections) == 4
+
+
+OUTPUTS = ["plot_effect", "plot_contributions", "plot_restarts", "plot_partial_dependence"]
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_one_of_several_outputs_is_drawn(name):
+    fit = real("mixture of 2, 3 outputs")
+    axes = getattr(plots, name)(fit, output="output 2", grid=4).axes[0]
+    assert "output 2" in axes.get_ylabel()
+    with pytest.raises(OptionError, match="did you mean 'output 2'"):
+        getattr(plots, name)(fit, output="outputs 2")
+
+
+@pytest.mark.parametrize("name", sorted({*plots.__all__} - {"plot_training"}))
+def test_three_regimes_are_drawn(name):
+    fit = real("mixture of 3, threshold, constant")
+    getattr(plots, name)(fit).draw_without_rendering()
 
 
 # Thresholds
