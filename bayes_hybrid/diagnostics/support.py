@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import KDTree
+from sklearn.neighbors import NearestNeighbors
 
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics.evaluation import spread_rows
@@ -92,20 +92,23 @@ def out_of_data(fit: FitLike, x: ArrayLike) -> OutOfData:
     # Distinct rows: repeated ones are at distance 0, and would make every new value far.
     rows = np.unique(scaling.transform(fit.x), axis=0)
     neighbour = min(_NEIGHBOUR, len(rows) - 1)
-    tree = KDTree(rows)
-    own = rows[spread_rows(len(rows), _MAX_OWN)]
-    # The nearest of a training row is itself.
-    limit = np.quantile(_distance(tree, own, neighbour + 1), _QUANTILE) if neighbour else 0.0
+    # A tree in few features, matrix products in many.
+    search = NearestNeighbors(n_neighbors=max(1, neighbour)).fit(rows)
+    limit = 0.0
+    if neighbour:
+        own = rows[spread_rows(len(rows), _MAX_OWN)]
+        # The nearest of a training row is itself.
+        limit = float(np.quantile(_distance(search, own, neighbour + 1), _QUANTILE))
     return OutOfData(
         feature_names=fit.feature_names,
         beyond=(points < fit.x.min(axis=0)) | (points > fit.x.max(axis=0)),
-        distance=_distance(tree, scaling.transform(points), max(1, neighbour)),
-        limit=float(limit),
+        distance=_distance(search, scaling.transform(points), max(1, neighbour)),
+        limit=limit,
         neighbour=max(1, neighbour),
     )
 
 
-def _distance(tree: KDTree, points: FloatArray, neighbour: int) -> FloatArray:
+def _distance(search: NearestNeighbors, points: FloatArray, neighbour: int) -> FloatArray:
     """To the neighbour of that rank, ``[M]``."""
-    distances, _ = tree.query(points, k=[neighbour])
-    return np.asarray(distances, dtype=np.float64)[:, 0]
+    distances, _ = search.kneighbors(points, n_neighbors=neighbour)
+    return np.asarray(distances, dtype=np.float64)[:, -1]

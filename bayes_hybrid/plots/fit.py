@@ -42,9 +42,8 @@ def plot_fit(
 
     The bands are central intervals of the posterior predictive, of probability ``prob`` and 50%;
     their colour mixes those of the regimes in the proportions ``p(z=k|x)``, their hatch is that of
-    the likeliest.  Each row has the
-    marker of its most probable regime, and a colour mixed by ``p(z=k|x, y)``.  A coloured line is
-    the mean of one expert; it fades out with ``p(z=k|x)``.
+    the likeliest.  Each row has the marker of its most probable regime, and a colour mixed by
+    ``p(z=k|x, y)``.  A coloured line is the mean of one expert; it fades out with ``p(z=k|x)``.
 
     Args:
         source: the finished fit, or the fitted estimator.

@@ -33,7 +33,6 @@ __all__ = [
 INK: Final = "#222222"
 """Lines and text that belong to no regime."""
 
-
 OUT_OF_DATA_HATCH: Final = "--"
 """Of strips without data; no regime has it."""
 
@@ -77,17 +76,11 @@ def regime_styles(regime_names: tuple[str, ...]) -> dict[str, RegimeStyle]:
 
 
 def fill_regime(
-    axes: Axes,
-    along: FloatArray,
-    lower: FloatArray,
-    upper: FloatArray,
-    style: RegimeStyle,
-    *,
-    alpha: float = 0.22,
+    axes: Axes, along: FloatArray, lower: FloatArray, upper: FloatArray, style: RegimeStyle
 ) -> None:
     """A band in the colour and hatch of a regime."""
     axes.fill_between(
-        along, lower, upper, color=style.color, hatch=style.hatch, alpha=alpha, linewidth=0.0
+        along, lower, upper, color=style.color, hatch=style.hatch, alpha=0.22, linewidth=0.0
     )
 
 
