@@ -32,6 +32,7 @@ from bayes_hybrid import (
     WarmStart,
     load,
 )
+from bayes_hybrid.diagnostics import effect_curve, partial_dependence
 from bayes_hybrid.errors import FileFormatError, OptionError, OutputExistsError
 from bayes_hybrid.estimator import (
     MODELS,
@@ -97,6 +98,25 @@ def test_shapes_and_ranges(fitted, table):
         assert regimes.shape == (30, 2)
         np.testing.assert_allclose(regimes.sum(axis=1), 1.0)
     assert fitted.score(X, y) == r2_score(y, fitted.predict(X))
+
+
+def test_effects_are_those_of_the_diagnostics(fitted):
+    row = {"load": 0.5}
+    curve = fitted.effect(
+        "hour", at=row, of="expert", derivative=True, prob=0.5, grid=4, beyond=0.1
+    )
+    same = effect_curve(
+        fitted.fit_, 0, at=row, of="expert", derivative=True, prob=0.5, grid=4, beyond=0.1
+    )
+    pd.testing.assert_frame_equal(curve.to_frame(), same.to_frame())
+    found = fitted.partial_dependence("load", of="expert", prob=0.5, grid=4, max_rows=5, beyond=0.1)
+    same_mean = partial_dependence(
+        fitted.fit_, 1, of="expert", prob=0.5, grid=4, max_rows=5, beyond=0.1
+    )
+    pd.testing.assert_frame_equal(found.to_frame(), same_mean.to_frame())
+    for ask in (HybridRegressor().effect, HybridRegressor().partial_dependence):
+        with pytest.raises(NotFittedError):
+            ask(0)
 
 
 def test_training_regimes_are_the_mean_of_the_responsibilities(fitted, table, monkeypatch):

@@ -12,7 +12,7 @@ from bayes_hybrid.errors import OptionError
 
 __all__ = ["At", "line_along", "position"]
 
-At = ArrayLike | Mapping[str, float] | None
+At = ArrayLike | Mapping[str, float] | Mapping[int, float] | pd.Series | None
 """Where the features that do not vary are held."""
 
 
@@ -46,8 +46,8 @@ def line_along(
         column: position of the feature that varies.
         num_points: G, at least 2.
         at: where the other features are held: D numbers in the order of the features, or a mapping
-            or Series from names to numbers; what is not named is held at its median, as everything
-            is by default.
+            or Series from names or positions to numbers; what is not named is held at its median,
+            as everything is by default.
         margin: how far to go beyond the data on each side, as a share of their range.
 
     Raises:
@@ -69,7 +69,8 @@ def _held(fit: FitLike, at: At) -> FloatArray:
     held = np.median(fit.x, axis=0)
     if isinstance(at, Mapping | pd.Series):
         for name, value in at.items():
-            held[position("at", str(name), names)] = _number(name, value)
+            wanted = int(name) if isinstance(name, int | np.integer) else str(name)
+            held[position("at", wanted, names)] = _number(name, value)
     elif at is not None:
         row = np.asarray(at, dtype=object)
         if row.shape != (len(names),):

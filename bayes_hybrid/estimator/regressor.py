@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     import xarray as xr
     from sklearn.utils import Tags
 
-    from bayes_hybrid.diagnostics import BoundaryPosterior, Finding, RegimePosterior
+    from bayes_hybrid.diagnostics import (
+        BoundaryPosterior,
+        EffectCurve,
+        Finding,
+        PartialDependence,
+        RegimePosterior,
+    )
+    from bayes_hybrid.diagnostics.effects import Quantity
+    from bayes_hybrid.diagnostics.lines import At
 
 __all__ = ["HybridRegressor"]
 
@@ -129,6 +137,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         (60, 2)
         >>> bool(reg.score(X, y) > 0.5)
         True
+        >>> reg.effect(0, of="expert", grid=5).mean.shape
+        (5, 2)
     """
 
     def __init__(
@@ -523,6 +533,95 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         self._posterior()
         return threshold_table(self.fit_, prob=prob)
+
+    def effect(
+        self,
+        feature: int | str = 0,
+        *,
+        at: "At" = None,
+        of: "Quantity" = "mean",
+        derivative: bool = False,
+        output: int | str = 0,
+        prob: float = 0.9,
+        grid: int = 100,
+        beyond: float = 0.0,
+    ) -> "EffectCurve":
+        """What changes along one feature, see :func:`bayes_hybrid.diagnostics.effect_curve`.
+
+        Args:
+            feature: position or name of the feature that varies.
+            at: where the other features are held: D values, or some of them by name; by default
+                at the medians of the training rows.
+            of: ``"mean"``, ``"expert"`` or ``"contribution"``.
+            derivative: whether to return slopes.
+            output: position or name of the output, where there are several.
+            prob: probability inside the bands.
+            grid: number of points.
+            beyond: how far to go beyond the data on each side, as a share of their range.
+
+        Returns:
+            The curves of all posterior draws, with mean, band, flag and ``to_frame()``.
+
+        Raises:
+            OptionError: an argument that cannot be what it is; the message says which.
+            DataError: ``at`` is not a finite number for each feature.
+        """
+        from bayes_hybrid.diagnostics import effect_curve
+
+        self._posterior()
+        return effect_curve(
+            self.fit_,
+            feature,
+            at=at,
+            of=of,
+            derivative=derivative,
+            output=output,
+            prob=prob,
+            grid=grid,
+            beyond=beyond,
+        )
+
+    def partial_dependence(
+        self,
+        feature: int | str = 0,
+        *,
+        of: "Quantity" = "mean",
+        output: int | str = 0,
+        prob: float = 0.9,
+        grid: int = 40,
+        max_rows: int = 100,
+        beyond: float = 0.0,
+    ) -> "PartialDependence":
+        """The mean over rows of their curves, and these (partial dependence, Friedman 2001).
+
+        Args:
+            feature: position or name of the feature.
+            of: ``"mean"``, ``"expert"`` or ``"contribution"``.
+            output: position or name of the output, where there are several.
+            prob: probability inside the bands.
+            grid: number of points.
+            max_rows: at most so many training rows are read.
+            beyond: how far to go beyond the data on each side, as a share of their range.
+
+        Returns:
+            The curve with its band, the individual curves, and ``to_frame()``.
+
+        Raises:
+            OptionError: an argument that cannot be what it is; the message says which.
+        """
+        from bayes_hybrid.diagnostics import partial_dependence
+
+        self._posterior()
+        return partial_dependence(
+            self.fit_,
+            feature,
+            of=of,
+            output=output,
+            prob=prob,
+            grid=grid,
+            max_rows=max_rows,
+            beyond=beyond,
+        )
 
     def to_datatree(
         self,

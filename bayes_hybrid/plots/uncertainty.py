@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.diagnostics.regime_posterior import regime_posterior
-from bayes_hybrid.plots.slices import slice_along
+from bayes_hybrid.diagnostics.slices import slice_along
 from bayes_hybrid.plots.style import INK, new_axes, tidy
 
 __all__ = ["plot_regime_uncertainty"]

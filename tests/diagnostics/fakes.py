@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import optimize, special, stats
 
+from bayes_hybrid.diagnostics.interface import StageLike
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FakeThresholds:
@@ -74,6 +76,16 @@ class FakePosterior:
         shape = (*self.sites["scale"].shape[:2], x.shape[0], self.num_regimes)
         return np.broadcast_to(self.sites["scale"][:, :, None, :], shape)
 
+    def gate_and_mean_draws(self, x):
+        return self.regime_probability_draws(x), self.expert_mean_draws(x)
+
+    def slope_draws(self, x, feature):
+        gate = self.regime_probability_draws(x)
+        # d logistic(t) = p (1 - p) dt; nothing depends on any feature but the first.
+        rise = (feature == 0) * self.sites["slope"][..., None] * gate.prod(axis=-1)
+        experts = (feature == 0) * np.broadcast_to(self.sites["weight"][:, :, None, :], gate.shape)
+        return np.stack([-rise, rise], axis=-1), experts
+
     def sample_per_draw(self, x, seed):
         rng = np.random.default_rng(seed)
         gate = self.regime_probability_draws(x)
@@ -126,6 +138,7 @@ class FakeFit:
     num_restarts_dropped: int = 0
     num_restarts_missing: int = 0
     sampler: Mapping[str, np.ndarray] = field(default_factory=dict)
+    stages: tuple[StageLike, ...] = ()
     log_ratios: np.ndarray = field(default_factory=lambda: spread_ratios(0.5))
 
 
