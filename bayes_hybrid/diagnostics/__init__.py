@@ -4,6 +4,7 @@ from bayes_hybrid.diagnostics.datatree import to_datatree
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.interface import FitLike, PosteriorLike
 from bayes_hybrid.diagnostics.regime_scores import regime_scores
+from bayes_hybrid.diagnostics.scores import predictive_scores
 from bayes_hybrid.diagnostics.thresholds import threshold_sentences, threshold_table
 from bayes_hybrid.diagnostics.verdict import diagnose, exit_code, findings_frame, verdict
 
@@ -14,6 +15,7 @@ __all__ = [
     "diagnose",
     "exit_code",
     "findings_frame",
+    "predictive_scores",
     "regime_scores",
     "threshold_sentences",
     "threshold_table",
