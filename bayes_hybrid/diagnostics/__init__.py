@@ -3,6 +3,8 @@
 from bayes_hybrid.diagnostics.datatree import to_datatree
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.interface import FitLike, PosteriorLike
+from bayes_hybrid.diagnostics.pit import PitEcdf, pit_ecdf
+from bayes_hybrid.diagnostics.predictive_checks import PredictiveChecks, predictive_checks
 from bayes_hybrid.diagnostics.regime_scores import regime_scores
 from bayes_hybrid.diagnostics.scores import predictive_scores
 from bayes_hybrid.diagnostics.thresholds import threshold_sentences, threshold_table
@@ -11,10 +13,14 @@ from bayes_hybrid.diagnostics.verdict import diagnose, exit_code, findings_frame
 __all__ = [
     "Finding",
     "FitLike",
+    "PitEcdf",
     "PosteriorLike",
+    "PredictiveChecks",
     "diagnose",
     "exit_code",
     "findings_frame",
+    "pit_ecdf",
+    "predictive_checks",
     "predictive_scores",
     "regime_scores",
     "threshold_sentences",

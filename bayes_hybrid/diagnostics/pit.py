@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from bayes_hybrid import checks
@@ -52,6 +53,7 @@ class PitEcdf:
         lower: lower end of the simultaneous band of the difference, ``[G]``.
         upper: its upper end, ``[G]``.
         prob: chance that uniform and independent values stay inside the whole band.
+        p_value: share of uniform samples that come as near to the edge of a band, or leave it.
         num_rows: values that the ecdf is made of.
     """
 
@@ -60,6 +62,7 @@ class PitEcdf:
     lower: FloatArray
     upper: FloatArray
     prob: float
+    p_value: float
     num_rows: int
 
     @property
@@ -110,36 +113,38 @@ def pit_ecdf(pit: FloatArray, *, prob: float = _PROB) -> PitEcdf:
             f"pit must be two or more values in [0, 1], [N]; got shape {values.shape}"
             + (f" with {values.min():g} to {values.max():g}" if values.size else "")
         )
-    points, lower, upper = _band(values.size, level)
-    ecdf = np.searchsorted(np.sort(values), points, side="right") / values.size
+    num_rows = values.size
+    points, tails = _simulated(num_rows)
+    # The lower of two neighbours, because counts are whole: at least prob of the samples pass.
+    # A hair below, or a count whose tail is just this one could round to outside.
+    tail = np.quantile(tails, 1.0 - level, method="lower") * (1.0 - 1e-9)
+    counts = np.searchsorted(np.sort(values), points, side="right")
     return PitEcdf(
         points=points,
-        difference=ecdf - points,
-        lower=lower - points,
-        upper=upper - points,
+        difference=counts / num_rows - points,
+        lower=stats.binom.ppf(tail, num_rows, points) / num_rows - points,
+        upper=stats.binom.isf(tail, num_rows, points) / num_rows - points,
         prob=level,
-        num_rows=values.size,
+        p_value=float((tails <= _smallest_tail(counts, num_rows, points) * (1.0 + 1e-9)).mean()),
+        num_rows=num_rows,
     )
 
 
 @lru_cache(maxsize=32)
-def _band(num_rows: int, prob: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Points, and the ends of the band of the ecdf there."""
+def _simulated(num_rows: int) -> tuple[FloatArray, FloatArray]:
+    """Points ``[G]``, and the smallest tail probability of each of many uniform samples."""
     size = min(num_rows, _MAX_POINTS)
     points = np.arange(1, size) / size
     rng = np.random.default_rng(_BAND_SEED)
     cells = rng.multinomial(num_rows, np.full(size, 1.0 / size), size=_NUM_SIMULATIONS)
-    counts = cells.cumsum(axis=1)[:, :-1]
+    return points, _smallest_tail(cells.cumsum(axis=1)[:, :-1], num_rows, points)
+
+
+def _smallest_tail(counts: NDArray[np.int64], num_rows: int, points: FloatArray) -> FloatArray:
+    """``min_u min(P(B <= count_u), P(B >= count_u))`` with B binomial, over the last axis."""
     below = stats.binom.cdf(counts, num_rows, points)
     above = stats.binom.sf(counts - 1, num_rows, points)
-    tails = np.minimum(below, above).min(axis=1)
-    # The lower of two neighbours, because counts are whole: at least prob of the samples pass.
-    tail = np.quantile(tails, 1.0 - prob, method="lower")
-    # A hair below, or a count whose tail is just this one could round to outside.
-    tail *= 1.0 - 1e-9
-    lower = stats.binom.ppf(tail, num_rows, points) / num_rows
-    upper = stats.binom.isf(tail, num_rows, points) / num_rows
-    return points, lower, upper
+    return np.asarray(np.minimum(below, above).min(axis=-1))
 
 
 def loo_pit(

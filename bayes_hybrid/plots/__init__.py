@@ -2,6 +2,15 @@
 
 from bayes_hybrid.plots.fit import plot_fit
 from bayes_hybrid.plots.overview import plot_overview
+from bayes_hybrid.plots.predictive import plot_coverage, plot_pit, plot_ppc, plot_statistics
 from bayes_hybrid.plots.regime import plot_regime
 
-__all__ = ["plot_fit", "plot_overview", "plot_regime"]
+__all__ = [
+    "plot_coverage",
+    "plot_fit",
+    "plot_overview",
+    "plot_pit",
+    "plot_ppc",
+    "plot_regime",
+    "plot_statistics",
+]

@@ -6,7 +6,6 @@ import numpy as np
 
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
-from bayes_hybrid.errors import OptionError
 
 __all__ = ["Output", "Slice", "one_output", "slice_along"]
 
@@ -60,9 +59,9 @@ def one_output(fit: FitLike, output: int | str) -> Output:
         OptionError: no such output.
     """
     if fit.y.ndim > 1:
-        column = _position("output", output, fit.output_names)
+        column = checks.position("output", output, fit.output_names)
         return Output(name=fit.output_names[column], column=column)
-    _position("output", output, (fit.target_name,))
+    checks.position("output", output, (fit.target_name,))
     return Output(name=fit.target_name, column=None)
 
 
@@ -79,7 +78,7 @@ def slice_along(fit: FitLike, feature: int | str, num_points: int) -> Slice:
     """
     checks.positive_int("grid", num_points, minimum=2)
     names = fit.feature_names
-    column = _position("feature", feature, names)
+    column = checks.position("feature", feature, names)
     values = fit.x[:, column]
     # A constant column still gets a range to draw.
     margin = _MARGIN * (np.ptp(values) or 1.0)
@@ -87,12 +86,3 @@ def slice_along(fit: FitLike, feature: int | str, num_points: int) -> Slice:
     points[:, column] = np.linspace(values.min() - margin, values.max() + margin, num_points)
     held = "other features at their medians" if len(names) > 1 else ""
     return Slice(name=names[column], column=column, points=points, held=held)
-
-
-def _position(option: str, wanted: int | str, names: tuple[str, ...]) -> int:
-    """Where ``wanted``, a name or a position, is among the names."""
-    if isinstance(wanted, str):
-        return names.index(checks.choice(option, wanted, names))
-    if not 0 <= wanted < len(names):
-        raise OptionError(f"{option} must be a name or lie in 0..{len(names) - 1}; got {wanted}")
-    return wanted
