@@ -1,5 +1,6 @@
 """What a fit is worth: its ArviZ export, findings about it, and a verdict."""
 
+from bayes_hybrid.diagnostics.comparison import Comparison, KFold, compare
 from bayes_hybrid.diagnostics.datatree import to_datatree
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.interface import FitLike, PosteriorLike
@@ -11,11 +12,14 @@ from bayes_hybrid.diagnostics.thresholds import threshold_sentences, threshold_t
 from bayes_hybrid.diagnostics.verdict import diagnose, exit_code, findings_frame, verdict
 
 __all__ = [
+    "Comparison",
     "Finding",
     "FitLike",
+    "KFold",
     "PitEcdf",
     "PosteriorLike",
     "PredictiveChecks",
+    "compare",
     "diagnose",
     "exit_code",
     "findings_frame",

@@ -1,7 +1,7 @@
 """How good predictions are: proper scores of the predictive distribution, each with its error."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
