@@ -17,6 +17,7 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.leave_one_out import (
     BAD_SHARE,
     LeaveOneOut,
+    Pointwise,
     compared,
     difference,
     leave_one_out,
@@ -139,7 +140,9 @@ def _by_folds(folds: Mapping[str, KFold]) -> Comparison:
 
 
 def _by_loo(fits: Mapping[str, FitLike], max_rows: int) -> Comparison:
-    loos, details, notes = {}, {}, []
+    loos: dict[str, LeaveOneOut] = {}
+    details: dict[str, dict[str, float]] = {}
+    notes: list[str] = []
     for name, fit in fits.items():
         evaluation = evaluate(fit, max_rows=max_rows)
         logs = evaluation.log_likelihood
@@ -160,15 +163,15 @@ def _by_loo(fits: Mapping[str, FitLike], max_rows: int) -> Comparison:
             "of the rows have too large a k-hat. Compare by bayes_hybrid.ablation.kfold."
         )
     weights, warned = compared(loos)
-    for name, weight in weights["weight"].items():
-        details[str(name)]["weight"] = float(weight)
+    for name, line in details.items():
+        line["weight"] = float(weights["weight"][name])
     # ArviZ's word on k-hat is in the notes already.
     notes += [f"ArviZ: {words}" for words in warned if "k" not in words.split()]
     return _compared(loos, details, notes)
 
 
 def _compared(
-    results: Mapping[str, KFold] | Mapping[str, LeaveOneOut],
+    results: Mapping[str, Pointwise],
     details: Mapping[str, Mapping[str, float]],
     notes: list[str],
 ) -> Comparison:

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,15 @@ from arviz_stats.loo import compare, loo
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
 from bayes_hybrid.diagnostics.interface import FloatArray
 
-__all__ = ["BAD_K", "BAD_SHARE", "LeaveOneOut", "compared", "difference", "leave_one_out"]
+__all__ = [
+    "BAD_K",
+    "BAD_SHARE",
+    "LeaveOneOut",
+    "Pointwise",
+    "compared",
+    "difference",
+    "leave_one_out",
+]
 
 BAD_K: Final = 0.7
 """Vehtari, Simpson, Gelman, Yao and Gabry (2024), section 3: above it the estimate of a row's
@@ -27,6 +35,18 @@ _DIMS: Final = {
     "log_lik": ("chain", "draw"),
     "log_likelihood": ("chain", "draw", "obs"),
 }
+
+
+class Pointwise(Protocol):
+    """The result of a cross-validation."""
+
+    @property
+    def pointwise(self) -> FloatArray:
+        """Log density of each row by a fit that has not seen it, in nats, ``[N]``."""
+
+    @property
+    def elpd(self) -> float:
+        """Their sum."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,7 +110,7 @@ def leave_one_out(arrays: Mapping[str, FloatArray]) -> LeaveOneOut:
     )
 
 
-def difference(of: LeaveOneOut, to: LeaveOneOut) -> tuple[float, float]:
+def difference(of: Pointwise, to: Pointwise) -> tuple[float, float]:
     """``elpd_of - elpd_to``, and its standard error ``sqrt(N Var_n(difference of row n))``.
 
     Source: Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, equation 24.

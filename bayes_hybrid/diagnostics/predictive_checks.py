@@ -110,13 +110,16 @@ class PredictiveChecks:
         count, size = inside.sum(axis=0), len(pit)
         known = np.where(np.isnan(pit).any(), np.nan, 1.0)
         tail = stats.binom.sf(count, size, level) + 0.5 * stats.binom.pmf(count, size, level)
-        ends = stats.binom.ppf([[0.5 - _PROB / 2.0], [0.5 + _PROB / 2.0]], size, level) / size
+        low, high = (
+            np.asarray(stats.binom.ppf(0.5 + side * _PROB / 2.0, size, level)) / size
+            for side in (-1.0, 1.0)
+        )
         return pd.DataFrame(
             {
                 "level": level,
                 "coverage": count / size * known,
-                "lower": ends[0],
-                "upper": ends[1],
+                "lower": low,
+                "upper": high,
                 "p_value": tail * known,
                 "num_rows": size,
             }

@@ -54,8 +54,8 @@ def predictive_scores(
     ======================  ==============================================================  ======
 
     Quantiles, intervals and densities are exact, those of the mixture over draws and regimes.  The
-    CRPS is the unbiased estimate from 1,000 predictive draws or more; the column ``note`` has their
-    number and the Monte Carlo error that is left.
+    CRPS is the unbiased estimate from 1,000 predictive draws or more for each row, with the Monte
+    Carlo error that is left; that of the others is 0.
 
     Standard errors take rows as independent; that of the RMSE is by the delta method, and that of
     a coverage is the binomial one of a calibrated model, ``sqrt(prob (1 - prob) / N)``.
@@ -75,7 +75,8 @@ def predictive_scores(
 
     Returns:
         Columns ``score``, ``regime`` (``"all"`` for every row), ``output`` (``"all"`` for the log
-        score of several), ``value``, ``standard_error`` (NaN of one row), ``num_rows``, ``note``.
+        score of several), ``value``, ``standard_error`` (NaN of one row), ``num_rows`` and
+        ``monte_carlo_error``.
 
     Raises:
         DataError: shapes that do not fit, or values that are not finite.
@@ -95,15 +96,15 @@ def predictive_scores(
     for regime, mine in groups.items():
         some = mine & there.any(axis=1)
         output = ALL if several else fit.output_names[0]
-        lines.append(("log_score", regime, output, *_mean(density[some]), int(some.sum()), ""))
+        lines.append(("log_score", regime, output, *_mean(density[some]), int(some.sum()), 0.0))
         for q, name in enumerate(fit.output_names):
             rows = mine & there[:, q]
             lines += [
-                (score, regime, name, value, error, int(rows.sum()), note)
-                for score, value, error, note in scored.summarised(rows, q)
+                (score, regime, name, value, error, int(rows.sum()), left)
+                for score, value, error, left in scored.summarised(rows, q)
             ]
-    columns = ["score", "regime", "output", "value", "standard_error", "num_rows", "note"]
-    return pd.DataFrame(lines, columns=columns)
+    columns = ["score", "regime", "output", "value", "standard_error", "num_rows"]
+    return pd.DataFrame(lines, columns=[*columns, "monte_carlo_error"])
 
 
 def row_groups(
@@ -134,7 +135,6 @@ class _Scored:
     covered: Mapping[float, FloatArray]
     error: FloatArray
     batches: FloatArray
-    num_draws: int
 
     @classmethod
     def of(
@@ -154,7 +154,7 @@ class _Scored:
         wanted = np.concatenate([levels, tails, 1.0 - tails])
         quantiles = posterior.quantile(x, wanted).reshape(len(x), -1, len(wanted))
         target = y.reshape(len(y), -1)
-        crps, batches, num_draws = _crps(posterior, x, target, seed)
+        crps, batches = _crps(posterior, x, target, seed)
         means = {"crps": crps}
         at, ends = np.split(quantiles, [len(levels)], axis=-1)
         low, high = np.split(ends, 2, axis=-1)
@@ -169,34 +169,33 @@ class _Scored:
             for j, prob in enumerate(probs)
         }
         error = target - posterior.mean(x).reshape(target.shape)
-        return cls(means=means, covered=covered, error=error, batches=batches, num_draws=num_draws)
+        return cls(means=means, covered=covered, error=error, batches=batches)
 
     def summarised(
         self, rows: NDArray[np.bool_], q: int
-    ) -> Iterator[tuple[str, float, float, str]]:
-        """Name, value, standard error and note of each score over some rows of an output."""
+    ) -> Iterator[tuple[str, float, float, float]]:
+        """Name, value, standard error and Monte Carlo error of each score over some rows."""
         for score, values in self.means.items():
-            note = ""
+            left = 0.0
             if score == "crps" and rows.any():
                 spread = self.batches[:, rows, q].mean(axis=1)
                 left = float(spread.std(ddof=1)) / math.sqrt(len(spread))
-                note = f"from {self.num_draws} draws, Monte Carlo error {left:.2g}"
-            yield score, *_mean(values[rows, q]), note
+            yield score, *_mean(values[rows, q]), left
         error = self.error[rows, q]
         square, square_error = _mean(error**2)
         rmse = math.sqrt(square)
-        yield "rmse", rmse, 0.5 * square_error / rmse if rmse > 0.0 else math.nan, ""
-        yield "mae", *_mean(np.abs(error)), ""
+        yield "rmse", rmse, 0.5 * square_error / rmse if rmse > 0.0 else math.nan, 0.0
+        yield "mae", *_mean(np.abs(error)), 0.0
         for prob, covered in self.covered.items():
             value, _ = _mean(covered[rows, q])
             binomial = math.sqrt(prob * (1.0 - prob) / max(1, rows.sum()))
-            yield f"coverage_{_percent(prob)}", value, binomial, ""
+            yield f"coverage_{_percent(prob)}", value, binomial, 0.0
 
 
 def _crps(
     posterior: PosteriorLike, x: FloatArray, target: FloatArray, seed: int
-) -> tuple[FloatArray, FloatArray, int]:
-    """CRPS ``[N, Q]`` from all draws, ``[B, N, Q]`` from each batch of them, and their number."""
+) -> tuple[FloatArray, FloatArray]:
+    """CRPS ``[N, Q]`` from all draws, and ``[B, N, Q]`` from each batch of them."""
     from scoringrules import crps_ensemble
 
     per_round = posterior.num_restarts * posterior.num_draws
@@ -214,7 +213,7 @@ def _crps(
         for b in range(_NUM_BATCHES):
             part = draws[..., b::_NUM_BATCHES]  # each has draws of every restart
             batches[b, rows] = crps_ensemble(observed, part, estimator="pwm", backend="numpy")
-    return whole, batches, num_draws
+    return whole, batches
 
 
 def _mean(values: FloatArray) -> tuple[float, float]:

@@ -440,7 +440,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Returns:
             Columns ``score``, ``regime``, ``output``, ``value``, ``standard_error``, ``num_rows``
-            and ``note``.
+            and ``monte_carlo_error``.
         """
         from bayes_hybrid.diagnostics import predictive_scores
 

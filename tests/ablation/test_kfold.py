@@ -20,7 +20,7 @@ def folds():
 def test_each_row_has_the_density_of_a_fit_that_has_not_seen_it(folds):
     X, y = make_rows()
     assert sorted(np.bincount(folds.fold)) == [10, 10, 10]
-    cells = {}
+    cells: dict[int, int] = {}
 
     def watched(self, x, target):
         cells[len(cells)] = self.random_state
@@ -54,7 +54,7 @@ def test_what_cannot_be_folded_is_refused():
     with pytest.raises(OptionError, match="num_folds"):
         kfold(BASE, X, y, num_folds=1)
     with pytest.raises(OptionError, match="estimator must be a HybridRegressor"):
-        kfold("gaussian", X, y)
+        kfold("gaussian", X, y)  # type: ignore[arg-type] # (that is the point)
     with pytest.raises(OptionError, match="smoothing"):
         kfold(clone(BASE).set_params(smoothing="cubic"), X, y)
     with pytest.raises(DataError, match="too few"):

@@ -1,6 +1,7 @@
 """PIT values against brute force, and the simultaneous band against ArviZ's and simulation."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_loo_pit_is_the_ratio_of_sums():
 
     # Prior N(0, 1), noise 1: the posterior is N(total / (N + 1), 1 / (N + 1)).
     draws = total / (num_rows + 1) + rng.standard_normal((4, 25_000)) / np.sqrt(num_rows + 1)
-    posterior = Conjugate(sites={"mean": draws, "scale": np.ones((4, 25_000, 2))})
+    posterior: Any = Conjugate(sites={"mean": draws, "scale": np.ones((4, 25_000, 2))})
     pit, k = loo_pit(posterior, np.zeros((num_rows, 1)), y)
     exact = stats.norm.cdf(y, (total - y) / num_rows, np.sqrt(1.0 + 1.0 / num_rows))
     # 1 / sqrt(100,000) is 0.003 for values of up to one half.

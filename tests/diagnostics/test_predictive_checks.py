@@ -1,6 +1,7 @@
 """Predictive checks against other implementations, and on data that the model did not make."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,8 @@ def test_a_bend_that_the_mean_misses_shows_along_the_feature(fit):
 def test_an_outlier_shows_in_the_maximum_of_its_regime_only(fit):
     x, y = make_data(120, seed=3)
     y[np.flatnonzero(x[:, 0] < -0.5)[0]] = 9.0
-    table = predictive_checks(fit, x, y, seed=0).to_frame().set_index(["regime", "check"])
+    made = predictive_checks(fit, x, y, seed=0)
+    table: Any = made.to_frame().set_index(["regime", "check"])
     assert table.loc[("gaussian", "max"), "p_value"] == 0.0
     assert table.loc[("all", "max"), "p_value"] == 0.0
     assert 0.02 < table.loc[("relu", "max"), "p_value"] < 0.98
@@ -121,7 +123,7 @@ def test_the_frame_has_every_check_of_every_group(fit):
 
 
 def test_one_row_and_a_constant_target_are_quiet(fit):
-    table = predictive_checks(fit, np.zeros((1, 1)), np.zeros(1), seed=0).to_frame()
+    table: Any = predictive_checks(fit, np.zeros((1, 1)), np.zeros(1), seed=0).to_frame()
     assert table.set_index("check").loc["lag_1", "p_value"].isna().all()
     constant = dataclasses.replace(fit, y=np.ones_like(fit.y))
     predictive_checks(constant, seed=0).to_frame()

@@ -56,8 +56,9 @@ def test_densities_are_those_of_the_data_and_their_replicates(checked):
     made = [np.histogram(draw, edges)[0] for draw in checked.replicated[:, rows]]
     made = np.array(made) / (rows.sum() * np.diff(edges))
     high, _, low = band.get_data()
-    np.testing.assert_allclose([low, high], np.quantile(made, [0.1, 0.9], axis=0))
-    np.testing.assert_allclose(middle.get_data().values, np.median(made, axis=0))
+    ends = np.asarray(low), np.asarray(high)
+    np.testing.assert_allclose(ends, np.quantile(made, [0.1, 0.9], axis=0))
+    np.testing.assert_allclose(middle.get_data()[0], np.median(made, axis=0))
     assert line.get_edgecolor()[:3] == mpl.colors.to_rgb(
         regime_styles(("gaussian", "relu"))["gaussian"].color
     )
@@ -66,7 +67,7 @@ def test_densities_are_those_of_the_data_and_their_replicates(checked):
 def test_the_pit_is_that_of_the_checks(checked):
     axes = plot_pit(checked, prob=0.9).axes[0]
     ecdf = checked.pit_ecdf(prob=0.9)
-    np.testing.assert_allclose(axes.lines[1].get_data(), [ecdf.points, ecdf.difference])
+    np.testing.assert_allclose(np.asarray(axes.lines[1].get_data()), [ecdf.points, ecdf.difference])
     outline = np.asarray(axes.collections[0].get_paths()[0].vertices)
     assert outline[:, 1].min() == pytest.approx(ecdf.lower.min())
     assert outline[:, 1].max() == pytest.approx(ecdf.upper.max())
@@ -77,7 +78,7 @@ def test_the_pit_is_that_of_the_checks(checked):
 
 def test_coverage_is_that_of_the_checks(checked):
     axes = plot_coverage(checked, regime="relu").axes[0]
-    level, coverage = axes.lines[1].get_data()
+    level, coverage = np.asarray(axes.lines[1].get_data())
     np.testing.assert_allclose(coverage, checked.coverage("relu", levels=level)["coverage"])
 
 
