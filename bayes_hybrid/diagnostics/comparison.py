@@ -165,8 +165,7 @@ def _by_loo(fits: Mapping[str, FitLike], max_rows: int) -> Comparison:
     weights, warned = compared(loos)
     for name, line in details.items():
         line["weight"] = float(weights["weight"][name])
-    # ArviZ's word on k-hat is in the notes already.
-    notes += [f"ArviZ: {words}" for words in warned if "k" not in words.split()]
+    notes += [f"ArviZ: {words}" for words in warned]
     return _compared(loos, details, notes)
 
 

@@ -100,7 +100,7 @@ def pit_ecdf(pit: FloatArray, *, prob: float = _PROB) -> PitEcdf:
         DataError: fewer than two values, values outside [0, 1], or NaN.
         OptionError: ``prob`` is not strictly between 0 and 1.
 
-    Source: Säilynoja, Bürkner and Vehtari (2022), Statistics and Computing 32 (32), section 2.2.
+    Source: Säilynoja, Bürkner and Vehtari (2022), Statistics and Computing 32 (32).
 
     Example:
         >>> pit_ecdf((np.arange(50) + 0.5) / 50).inside, pit_ecdf(np.linspace(0, 0.5, 50)).inside

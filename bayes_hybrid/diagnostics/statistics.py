@@ -52,14 +52,15 @@ def statistic_values(
 ) -> dict[str, FloatArray]:
     """Every test statistic of data sets.
 
-    ================  ==========================================================================
-    statistic         of the values y, or of the residuals ``y - E[y | x]`` along a feature
-    ================  ==========================================================================
-    ``mean``, ``sd``, ``min``, ``max``, ``skewness``  of y
-    ``sign_changes``  share of neighbouring residuals of different sign; low where the mean misses
-                      a bend, high where it follows the noise
-    ``lag_1``         correlation of neighbouring residuals
-    ================  ==========================================================================
+    ===============================  ===========================================================
+    statistic                        of the values y, or of residuals ``y - E[y | x]`` along x
+    ===============================  ===========================================================
+    ``mean``, ``sd``, ``min``,       of y
+    ``max``, ``skewness``
+    ``sign_changes``                 share of neighbouring residuals of different sign: low where
+                                     the mean misses a bend, high where it follows the noise
+    ``lag_1``                        correlation of neighbouring residuals
+    ===============================  ===========================================================
 
     Args:
         values: data sets ``[..., N]``.
@@ -90,8 +91,8 @@ def tail_probability(replicated: FloatArray, observed: float) -> float:
     Returns:
         NaN where one of them is.
 
-    Source: Gelman, Meng and Stern (1996), Statistica Sinica 6; halves for ties as in Gelman et al.,
-    Bayesian Data Analysis (2013), section 6.3.
+    Source: Gelman, Meng and Stern (1996), Statistica Sinica 6; that ties count half is for
+    statistics that take few values, such as ``sign_changes``.
 
     Example:
         >>> tail_probability(np.array([1.0, 2.0, 3.0, 3.0]), 2.0)
