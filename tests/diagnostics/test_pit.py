@@ -10,6 +10,7 @@ from scipy import stats
 
 from bayes_hybrid.diagnostics import diagnose, pit_ecdf
 from bayes_hybrid.diagnostics.approximation import pareto_k
+from bayes_hybrid.diagnostics.chains import psis_weights
 from bayes_hybrid.diagnostics.pit import loo_pit, pit_finding
 from bayes_hybrid.errors import DataError, OptionError
 from tests.diagnostics.fakes import FakePosterior, healthy
@@ -105,6 +106,14 @@ def test_loo_pit_is_the_ratio_of_sums():
     np.testing.assert_allclose(pit, exact, atol=0.004)
     assert np.abs(pit - posterior.cdf_draws(None, y).mean((0, 1))).max() > 0.015
     np.testing.assert_allclose(k, pareto_k(posterior.log_likelihood(None, y)))
+
+
+def test_weights_without_a_tail_are_the_ratios_as_they_are():
+    """The largest ratios are all equal, so that no Pareto distribution can be fitted."""
+    weights, k = psis_weights(np.repeat([0.0, 1.0], 20))
+    ratios = np.repeat([1.0, np.exp(-1.0)], 20)
+    np.testing.assert_allclose(weights, ratios / ratios.sum(), rtol=1e-12)
+    assert k == -np.inf
 
 
 def test_chunks_do_not_change_it(monkeypatch):
