@@ -19,7 +19,6 @@ __all__ = [
     "choice",
     "fraction",
     "instance",
-    "position",
     "positive_float",
     "positive_int",
     "probabilities",
@@ -92,26 +91,6 @@ def instance(name: str, value: _T, *kinds: type) -> _T:
             f"{name} must be a {wanted}; got {value!r}, of type {type(value).__name__}"
         )
     return value
-
-
-def position(name: str, wanted: int | str, names: Sequence[str]) -> int:
-    """Where ``wanted``, one of ``names`` or a position, is among them.
-
-    Raises:
-        OptionError: no such name or position.
-
-    Example:
-        >>> position("feature", "age", ("dose", "age")), position("feature", 0, ("dose", "age"))
-        (1, 0)
-        >>> position("feature", 2, ("dose", "age"))
-        Traceback (most recent call last):
-        bayes_hybrid.errors.OptionError: feature must be a name or lie in 0..1; got 2
-    """
-    if isinstance(wanted, str):
-        return list(names).index(choice(name, wanted, names))
-    if not 0 <= wanted < len(names):
-        raise OptionError(f"{name} must be a name or lie in 0..{len(names) - 1}; got {wanted}")
-    return wanted
 
 
 def positive_int(name: str, value: SupportsIndex, *, minimum: int = 1) -> int:

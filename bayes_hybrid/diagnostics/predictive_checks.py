@@ -14,6 +14,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
 from bayes_hybrid.diagnostics.evaluation import known_rows, row_chunks, spread_rows
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
+from bayes_hybrid.diagnostics.lines import position
 from bayes_hybrid.diagnostics.pit import PitEcdf, loo_pit, pit_ecdf
 from bayes_hybrid.diagnostics.scores import ALL, row_groups
 from bayes_hybrid.diagnostics.statistics import statistic_values, tail_probability
@@ -232,8 +233,8 @@ def predictive_checks(
     """
     checks.positive_int("num_replicates", num_replicates)
     checks.positive_int("max_rows", max_rows)
-    column = checks.position("feature", feature, fit.feature_names)
-    q = checks.position("output", output, fit.output_names)
+    column = position("feature", feature, fit.feature_names)
+    q = position("output", output, fit.output_names)
     features, target = known_rows(fit, x, y)
     there = np.flatnonzero(~np.isnan(target.reshape(len(target), -1)[:, q]))
     if not there.size:

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.diagnostics.lines import line_along, position
 
 __all__ = ["Output", "Slice", "one_output", "slice_along"]
 
@@ -59,9 +57,9 @@ def one_output(fit: FitLike, output: int | str) -> Output:
         OptionError: no such output.
     """
     if fit.y.ndim > 1:
-        column = checks.position("output", output, fit.output_names)
+        column = position("output", output, fit.output_names)
         return Output(name=fit.output_names[column], column=column)
-    checks.position("output", output, (fit.target_name,))
+    position("output", output, (fit.target_name,))
     return Output(name=fit.target_name, column=None)
 
 
@@ -76,13 +74,8 @@ def slice_along(fit: FitLike, feature: int | str, num_points: int) -> Slice:
     Raises:
         OptionError: no such feature, or fewer than two points.
     """
-    checks.positive_int("grid", num_points, minimum=2)
     names = fit.feature_names
-    column = checks.position("feature", feature, names)
-    values = fit.x[:, column]
-    # A constant column still gets a range to draw.
-    margin = _MARGIN * (np.ptp(values) or 1.0)
-    points = np.tile(np.median(fit.x, axis=0), (num_points, 1))
-    points[:, column] = np.linspace(values.min() - margin, values.max() + margin, num_points)
+    column = position("feature", feature, names)
+    points = line_along(fit, column, num_points, margin=_MARGIN)
     held = "other features at their medians" if len(names) > 1 else ""
     return Slice(name=names[column], column=column, points=points, held=held)

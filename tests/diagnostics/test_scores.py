@@ -148,7 +148,7 @@ def test_one_regime():
         def _log_joint(self, x, y):
             return super()._log_joint(x, y)[..., :1] if y is None else super()._log_joint(x, y)
 
-        def regime_probability_draws(self, x, y=None):
+        def regime_probability_draws(self, x, y=None, labels=None):
             return np.ones((2, 20, len(x), 1))
 
         def log_likelihood(self, x, y):
