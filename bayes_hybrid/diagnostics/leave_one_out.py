@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -29,6 +30,12 @@ density cannot be trusted, however many draws there are."""
 
 BAD_SHARE: Final = 0.05
 """As in the finding ``pareto_k``: more such rows than one in twenty, and the sum leans on them."""
+
+# ArviZ 1 rounds its table for print unless it is told not to; ArviZ 0 never does, nor has a word
+# for it.
+_UNROUNDED: Final[dict[str, Any]] = (
+    {"round_to": "none"} if "round_to" in signature(compare).parameters else {}
+)
 
 _DIMS: Final = {
     "usage": ("chain", "draw", "regime"),
@@ -129,7 +136,7 @@ def compared(fits: Mapping[str, LeaveOneOut]) -> tuple[pd.DataFrame, tuple[str, 
         return pd.DataFrame(), ()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        table = compare({name: fit.data for name, fit in fits.items()})
+        table = compare({name: fit.data for name, fit in fits.items()}, **_UNROUNDED)
     # The others speak to the developers of ArviZ.
     told = (str(warning.message) for warning in caught if warning.category is UserWarning)
     return table, tuple(dict.fromkeys(told))

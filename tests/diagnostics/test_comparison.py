@@ -46,9 +46,9 @@ def test_the_table_is_that_of_arviz(fits):
         line = made.table.loc[name]
         # ArviZ reads the number of independent draws from all sites, and here from two of them.
         assert line["elpd"] == pytest.approx(float(loo.elpd), rel=1e-3)
-        # ArviZ 1 divides by N - 1 rows, of which there are 119, and rounds its table.
+        # ArviZ 1 divides by N - 1 rows, of which there are 119, and rounds to two digits.
         assert line["se"] == pytest.approx(float(loo.se), rel=5e-3)
-        assert line["dse"] == pytest.approx(float(theirs.loc[name, "dse"]), rel=0.01, abs=0.05)
+        assert line["dse"] == pytest.approx(float(theirs.loc[name, "dse"]), rel=0.02, abs=0.05)
         assert line["weight"] == pytest.approx(float(theirs.loc[name, "weight"]), abs=0.01)
         assert line["max_k"] == pytest.approx(float(loo.pareto_k.max()), abs=0.05)
         assert line["bad_k"] == pytest.approx(float((loo.pareto_k > loo.good_k).mean()), abs=0.01)
