@@ -104,6 +104,38 @@ PICTURES = (
         "Where the regime changes: the posterior of the threshold, with its 90% interval.",
     ),
     Picture(
+        "boundary",
+        "plots.plot_boundary(two)",
+        "Where the most probable regime changes, of any gate: draws of the place, and how many of "
+        "them have one.",
+    ),
+    Picture(
+        "regime_uncertainty",
+        "plots.plot_regime_uncertainty(two)",
+        "Why a regime is not certain: the regimes overlap, or the draws disagree.",
+    ),
+    Picture(
+        "ppc",
+        "plots.plot_ppc(reg)",
+        "The density of the data over those of data that the fit makes.",
+    ),
+    Picture(
+        "pit",
+        "plots.plot_pit(reg)",
+        "Leave-one-out PIT values against the uniform distribution: inside the band, predictive "
+        "distributions are calibrated.",
+    ),
+    Picture(
+        "coverage",
+        "plots.plot_coverage(reg)",
+        "The share of rows inside central intervals, against what these claim.",
+    ),
+    Picture(
+        "statistics",
+        "plots.plot_statistics(reg)",
+        "Test statistics of the data among those of data that the fit makes.",
+    ),
+    Picture(
         "findings",
         "plots.plot_findings(reg)",
         "Each finding against its threshold: right of the line is healthy.",

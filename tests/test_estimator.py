@@ -33,7 +33,7 @@ from bayes_hybrid import (
     load,
 )
 from bayes_hybrid.diagnostics import effect_curve, partial_dependence
-from bayes_hybrid.errors import FileFormatError, OptionError, OutputExistsError
+from bayes_hybrid.errors import DataError, FileFormatError, OptionError, OutputExistsError
 from bayes_hybrid.estimator import (
     MODELS,
     POSTERIOR_FILE,
@@ -81,6 +81,19 @@ def fitted(table):
 
 
 # What it returns
+
+
+def test_predictions_are_scored_overall_and_by_regime(fitted, table):
+    X, y = table
+    scores = fitted.score_predictions(X, y, by_regime=True).set_index(["regime", "score"])
+    log_score = scores.loc[("all", "log_score"), "value"]
+    assert log_score == pytest.approx(-fitted.log_density(X, y).mean())
+    counts = scores.xs("log_score", level="score")["num_rows"]
+    assert counts["all"] == counts.drop("all").sum() == 30
+    again = fitted.score_predictions(X, y)
+    np.testing.assert_array_equal(again["value"], scores.loc["all", "value"])
+    with pytest.raises(DataError, match="NaN"):
+        fitted.score_predictions(X, y.where(y > y.min()))
 
 
 def test_shapes_and_ranges(fitted, table):

@@ -78,6 +78,9 @@ class PosteriorLike(Protocol):
     def log_likelihood(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """``log p(y_n | x_n, theta_rs)``, summed over the regimes, ``[R, S, N]``."""
 
+    def cdf_draws(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Distribution function at ``y_n`` given ``theta_rs``, ``[R, S, N]``, or with Q behind."""
+
     def sample_per_draw(self, x: FloatArray, seed: int) -> FloatArray:
         """One draw of ``y_n`` for each posterior draw, ``[R, S, N]``."""
 
@@ -85,6 +88,9 @@ class PosteriorLike(Protocol):
         self, x: FloatArray, y: FloatArray | None = None, labels: FloatArray | None = None
     ) -> FloatArray:
         """``p(z_n = k | x_n, theta_rs)``, or given ``y_n`` or labels also, ``[R, S, N, K]``."""
+
+    def regime_probability(self, x: FloatArray, y: FloatArray | None = None) -> FloatArray:
+        """``p(z_n = k | x_n)`` of the posterior predictive, or given ``y_n`` also, ``[N, K]``."""
 
     def expert_mean_draws(self, x: FloatArray) -> FloatArray:
         """Mean of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""

@@ -494,6 +494,34 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             raise DataError(f"labels: expected those of the fit, {[*known]}, got {[*names]}")
         return regime_scores(probs, numbers, self.regimes_)
 
+    def score_predictions(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        y: ArrayLike | pd.Series | pd.DataFrame,
+        by_regime: bool = False,
+    ) -> pd.DataFrame:
+        """Proper scores of the predictive distribution, with standard errors.
+
+        Log score, CRPS, interval score, pinball losses, RMSE, MAE and coverage, see
+        :func:`bayes_hybrid.diagnostics.predictive_scores`.
+
+        Args:
+            X: features ``[N, D]``, best of rows held out.
+            y: targets ``[N]``, or ``[N, Q]``, NaN where missing.
+            by_regime: whether to score the rows of each regime by themselves also.
+
+        Returns:
+            Columns ``score``, ``regime``, ``output``, ``value``, ``standard_error``, ``num_rows``
+            and ``monte_carlo_error``.
+        """
+        from bayes_hybrid.diagnostics import predictive_scores
+
+        self._posterior()
+        x, target = target_rows(self, X, y)
+        # The fit itself uses the first four seeds that its own seed spawns, the export the fifth.
+        seed = spawn_seeds(self.fit_.seed, 6)[-1]
+        return predictive_scores(self.fit_, x, target, by_regime=by_regime, seed=seed)
+
     def sample_predictive(
         self, X: ArrayLike | pd.DataFrame, num_draws: int = 1, random_state: RandomState = None
     ) -> FloatArray:

@@ -100,6 +100,12 @@ class Posterior:
         ]
         return self._by_restart(torch.cat(parts, dim=-1)) - self._log_volume(y)
 
+    def cdf_draws(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """``F(y_n | x_n, theta)`` with z summed out, ``[R, S, N]``, or ``[R, S, N, Q]``."""
+        target = self._target(y)
+        parts = [self._predictive(regimes).cdf(target[rows]) for rows, regimes in self._chunks(x)]
+        return self._by_restart(torch.cat(parts, dim=1))
+
     def regime_probability_draws(
         self, x: ArrayLike, y: ArrayLike | None = None, labels: FloatArray | None = None
     ) -> FloatArray:

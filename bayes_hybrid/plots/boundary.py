@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from bayes_hybrid.diagnostics.boundaries import BoundaryPosterior, boundaries
-from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.plots.regime import plot_regime
+from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, tidy
 
 __all__ = ["plot_boundary"]
@@ -20,7 +20,7 @@ _SHADES = ("#444444", "#999999")
 
 
 def plot_boundary(
-    fit: FitLike, *, feature: int | str = 0, prob: float = 0.9, grid: int = 200
+    source: Source, *, feature: int | str = 0, prob: float = 0.9, grid: int = 200
 ) -> Figure:
     """:func:`plot_regime` above a histogram of the draws of each boundary, with its interval.
 
@@ -29,7 +29,7 @@ def plot_boundary(
     at its mean and, in words, the share of draws that have it.
 
     Args:
-        fit: the finished fit.
+        source: the finished fit, or the fitted estimator.
         feature: position or name of the feature on the horizontal axis; the others are held at
             their medians.
         prob: probability of the interval and of the band above.
@@ -42,6 +42,7 @@ def plot_boundary(
         OptionError: the model has one regime, no such feature or a constant one, ``prob`` not
             between 0 and 1, or ``grid`` below 2.
     """
+    fit = as_fit(source)
     found = boundaries(fit, feature, prob=prob)
     figure = Figure(figsize=(7.2, 4.4), dpi=150, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))

@@ -3,16 +3,16 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.diagnostics.regime_posterior import regime_posterior
 from bayes_hybrid.diagnostics.slices import slice_along
+from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, new_axes, tidy
 
 __all__ = ["plot_regime_uncertainty"]
 
 
 def plot_regime_uncertainty(
-    fit: FitLike, *, feature: int | str = 0, grid: int = 200, ax: Axes | None = None
+    source: Source, *, feature: int | str = 0, grid: int = 200, ax: Axes | None = None
 ) -> Figure:
     """Entropy of ``p(z|x)`` along one feature, ambiguity and gate uncertainty stacked, in nats.
 
@@ -21,7 +21,7 @@ def plot_regime_uncertainty(
     :class:`~bayes_hybrid.diagnostics.RegimePosterior`.  The line is their sum.
 
     Args:
-        fit: the finished fit.
+        source: the finished fit, or the fitted estimator.
         feature: position or name of the feature on the horizontal axis; the others are held at
             their medians.
         grid: number of points along the feature.
@@ -33,6 +33,7 @@ def plot_regime_uncertainty(
     Raises:
         OptionError: no such feature, or ``grid`` below 2.
     """
+    fit = as_fit(source)
     line = slice_along(fit, feature, grid)
     posterior = regime_posterior(fit, line.points)
     figure, axes = new_axes(ax, (7.2, 2.4))

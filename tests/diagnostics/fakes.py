@@ -104,9 +104,12 @@ class FakePosterior:
         moment = (self.regime_probability_draws(x) * second).sum(-1).mean((0, 1))
         return moment - self.mean(x) ** 2
 
-    def cdf(self, x, y):
+    def cdf_draws(self, x, y):
         inside = stats.norm.cdf(y[:, None], self.expert_mean_draws(x), self.expert_scale_draws(x))
-        return (self.regime_probability_draws(x) * inside).sum(-1).mean((0, 1))
+        return (self.regime_probability_draws(x) * inside).sum(-1)
+
+    def cdf(self, x, y):
+        return self.cdf_draws(x, y).mean((0, 1))
 
     def quantile(self, x, probs):
         spread = 10.0 * np.sqrt(self.variance(x).max())

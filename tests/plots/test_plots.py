@@ -5,17 +5,13 @@ import dataclasses
 import matplotlib as mpl
 import numpy as np
 import pytest
-import torch
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics import boundaries, regime_posterior
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.inference import Posterior
-from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.plots import (
     plot_boundary,
     plot_fit,
@@ -24,8 +20,8 @@ from bayes_hybrid.plots import (
     plot_regime_uncertainty,
 )
 from bayes_hybrid.plots.style import PALETTE, blend, regime_styles
-from tests.diagnostics.fakes import FakeFit, collapsed, healthy
-from tests.models import zoo
+from tests.diagnostics.fakes import collapsed, healthy
+from tests.diagnostics.outputs import several_outputs
 
 PLOTS = [plot_fit, plot_regime, plot_overview]
 
@@ -208,28 +204,7 @@ def test_the_stack_is_the_split_of_the_entropy():
 
 @pytest.fixture(scope="module")
 def several():
-    """A fit of two outputs in units far apart, one value missing; nothing is trained."""
-    rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((12, zoo.NUM_FEATURES)), rng.standard_normal((12, 3))
-    y = y * [1.0, 1e3, 1e-3] + [0.0, 5e3, 2.0]
-    y[4, 1] = np.nan
-    model = zoo.MODELS["mixture of 2, 3 outputs"]
-    size = SiteTable.of(model, torch.zeros(1, zoo.NUM_FEATURES)).num_parameters
-    posterior = Posterior(
-        model=model,
-        theta=0.5 * torch.randn(2, 3, size, generator=torch.Generator().manual_seed(0)),
-        x_scaling=Standardizer.fit(x),
-        y_scaling=Standardizer.fit(y, missing=True),
-    )
-    names = ("force", "heat", "glow")
-    return FakeFit(
-        posterior=posterior,  # type: ignore[arg-type] # (one of the package's own)
-        x=x,
-        y=y,
-        feature_names=("dose", "other"),
-        target_name="y",
-        output_names=names,
-    )
+    return several_outputs()
 
 
 @pytest.mark.parametrize("plot", [plot_fit, plot_overview])
