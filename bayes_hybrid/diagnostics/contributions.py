@@ -8,7 +8,8 @@ import pandas as pd
 
 from bayes_hybrid.diagnostics.effects import EffectCurve, effect_curve, target_mean
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
-from bayes_hybrid.diagnostics.slices import Row, one_output, slice_along
+from bayes_hybrid.diagnostics.lines import At
+from bayes_hybrid.diagnostics.slices import one_output, slice_along
 
 __all__ = ["Contributions", "contributions"]
 
@@ -72,7 +73,7 @@ def contributions(
     fit: FitLike,
     feature: int | str = 0,
     *,
-    at: Row | None = None,
+    at: At = None,
     output: int | str = 0,
     prob: float = 0.9,
     grid: int = 100,
@@ -102,7 +103,6 @@ def contributions(
 
     Raises:
         OptionError: as :func:`.effects.effect_curve`.
-        DataError: ``at`` is not D finite numbers.
     """
     pathways = effect_curve(
         fit,

@@ -81,8 +81,10 @@ class PosteriorLike(Protocol):
     def sample_per_draw(self, x: FloatArray, seed: int) -> FloatArray:
         """One draw of ``y_n`` for each posterior draw, ``[R, S, N]``."""
 
-    def regime_probability_draws(self, x: FloatArray, y: FloatArray | None = None) -> FloatArray:
-        """``p(z_n = k | x_n, theta_rs)``, or given ``y_n`` also, ``[R, S, N, K]``."""
+    def regime_probability_draws(
+        self, x: FloatArray, y: FloatArray | None = None, labels: FloatArray | None = None
+    ) -> FloatArray:
+        """``p(z_n = k | x_n, theta_rs)``, or given ``y_n`` or labels also, ``[R, S, N, K]``."""
 
     def expert_mean_draws(self, x: FloatArray) -> FloatArray:
         """Mean of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""
@@ -154,6 +156,10 @@ class FitLike(Protocol):
     @property
     def y(self) -> FloatArray:
         """Training targets, ``[N]``."""
+
+    @property
+    def labels(self) -> FloatArray | None:
+        """Number of each row's regime label, ``[N]``, NaN where it has none; or ``None``."""
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -1,24 +1,16 @@
 """A line through feature space along one feature, and which output is read on it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
-
-import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike
 
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
-from bayes_hybrid.errors import DataError, OptionError
+from bayes_hybrid.diagnostics.lines import At, line_along, position
+from bayes_hybrid.errors import OptionError
 
-__all__ = ["Output", "Row", "Slice", "one_output", "slice_along"]
+__all__ = ["Output", "Slice", "one_output", "slice_along"]
 
 _MARGIN = 0.03
 """Shown beyond the data on each side in figures, as a share of their range."""
-
-Row = Mapping[str, float] | Mapping[int, float] | pd.Series | ArrayLike
-"""Values of all features, or of some of them by name or position."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,9 +63,9 @@ def one_output(fit: FitLike, output: int | str) -> Output:
         OptionError: no such output.
     """
     if fit.y.ndim > 1:
-        column = _position("output", output, fit.output_names)
+        column = position("output", output, fit.output_names)
         return Output(name=fit.output_names[column], column=column)
-    _position("output", output, (fit.target_name,))
+    position("output", output, (fit.target_name,))
     return Output(name=fit.target_name, column=None)
 
 
@@ -82,7 +74,7 @@ def slice_along(
     feature: int | str,
     num_points: int,
     *,
-    at: Row | None = None,
+    at: At = None,
     beyond: float = _MARGIN,
 ) -> Slice:
     """Evenly spaced points over the range of one feature.
@@ -91,64 +83,26 @@ def slice_along(
         fit: the finished fit.
         feature: position or name.
         num_points: G, at least 2.
-        at: where the other features are held: all D values in order, or some of them by name or
-            position, the rest at their medians; ``None`` holds all at their medians.
+        at: where the other features are held, see :func:`.lines.line_along`; at their medians by
+            default.
         beyond: how far the points go beyond the data on each side, as a share of their range.
 
     Raises:
         OptionError: no such feature, fewer than two points, ``beyond`` negative, or nothing to go
-            along: a feature that is constant in the data, and ``beyond`` is 0.
-        DataError: ``at`` is not D finite numbers.
+            along: a feature that is constant in the data, and ``beyond`` is 0; or ``at`` is not D
+            finite numbers, or some of them by name.
     """
-    checks.positive_int("grid", num_points, minimum=2)
     share = checks.positive_float("beyond", beyond, closed=True)
     names = fit.feature_names
-    column = _position("feature", feature, names)
+    column = position("feature", feature, names)
     low, high = float(fit.x[:, column].min()), float(fit.x[:, column].max())
     if low == high and not share:
         raise OptionError(
             f"feature {names[column]!r} is {low:g} in every row, so there is no range to go along; "
             "choose another feature, or give beyond > 0"
         )
-    # A constant column still gets a range to draw.
-    margin = share * ((high - low) or 1.0)
-    points = np.tile(_held_row(fit, at), (num_points, 1))
-    points[:, column] = np.linspace(low - margin, high + margin, num_points)
+    points = line_along(fit, column, num_points, at=at, margin=share)
     held = f"other features at {'their medians' if at is None else 'the given row'}"
     return Slice(
         name=names[column], column=column, points=points, held=held if len(names) > 1 else ""
     )
-
-
-def _held_row(fit: FitLike, at: Row | None) -> FloatArray:
-    """Values of all D features: those that were given, else medians."""
-    row: FloatArray = np.median(fit.x, axis=0)
-    if at is None:
-        return row
-    wanted = (
-        f"at must be {len(fit.feature_names)} finite numbers, one for each of the features "
-        f"{[*fit.feature_names]}, or some of them by name; got {at!r}"
-    )
-    try:
-        if isinstance(at, Mapping | pd.Series):
-            for feature, value in cast("Mapping[str | int, float]", at).items():
-                row[_position("at", feature, fit.feature_names)] = value
-        else:
-            row = np.array(at, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, OptionError):
-            raise
-        raise DataError(wanted) from None
-    if row.shape != (len(fit.feature_names),) or not np.isfinite(row).all():
-        raise DataError(wanted)
-    return row
-
-
-def _position(option: str, wanted: int | str, names: tuple[str, ...]) -> int:
-    """Where ``wanted``, a name or a position, is among the names."""
-    if isinstance(wanted, str):
-        return names.index(checks.choice(option, wanted, names))
-    whole = isinstance(wanted, int | np.integer) and not isinstance(wanted, bool)
-    if not whole or not 0 <= wanted < len(names):
-        raise OptionError(f"{option} must be a name or lie in 0..{len(names) - 1}; got {wanted!r}")
-    return int(wanted)

@@ -1,7 +1,7 @@
 """The scikit-learn estimator: from a table to a posterior that predicts, explains, and is saved."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
@@ -36,9 +36,14 @@ if TYPE_CHECKING:
     import xarray as xr
     from sklearn.utils import Tags
 
-    from bayes_hybrid.diagnostics import EffectCurve, Finding, PartialDependence
+    from bayes_hybrid.diagnostics import (
+        BoundaryPosterior,
+        EffectCurve,
+        Finding,
+        PartialDependence,
+        RegimePosterior,
+    )
     from bayes_hybrid.diagnostics.effects import Quantity
-    from bayes_hybrid.diagnostics.slices import Row
 
 __all__ = ["HybridRegressor"]
 
@@ -392,6 +397,68 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         ]
         return np.concatenate(parts)
 
+    def regime_posterior(
+        self,
+        X: ArrayLike | pd.DataFrame | None = None,
+        y: ArrayLike | pd.Series | pd.DataFrame | None = None,
+        prob: float = 0.9,
+    ) -> "RegimePosterior":
+        """The regime of each row, how sure that is, and why not surer.
+
+        See :func:`bayes_hybrid.diagnostics.regime_posterior`.
+
+        Args:
+            X: features of new rows ``[N, D]``; without them, the rows of the fit.
+            y: targets of the new rows ``[N]``, or ``[N, Q]``, NaN where missing.
+            prob: probability inside the credible bands, strictly between 0 and 1.
+
+        Returns:
+            Probabilities as of :meth:`predict_regime` or :meth:`training_regimes`, with bands, the
+            most probable regime, and its entropy split into ambiguity and gate uncertainty;
+            ``to_frame(X.index)`` makes a table of it.
+
+        Raises:
+            DataError: targets without features.
+        """
+        from bayes_hybrid.diagnostics import regime_posterior
+
+        self._posterior()
+        if X is None:
+            return regime_posterior(self.fit_, None, y, prob=prob)  # which refuses y alone
+        rows, target = (feature_rows(self, X), None) if y is None else target_rows(self, X, y)
+        return regime_posterior(self.fit_, rows, target, prob=prob)
+
+    def boundaries(
+        self,
+        feature: int | str = 0,
+        at: ArrayLike | Mapping[str, float] | None = None,
+        prob: float = 0.9,
+        of: str = "gate",
+    ) -> "BoundaryPosterior":
+        """Where the most probable regime changes along a feature, whatever the gate.
+
+        See :func:`bayes_hybrid.diagnostics.boundaries`.
+
+        Args:
+            feature: its position or name.
+            at: where the other features are held, D numbers, or names and numbers; at their
+                medians where nothing is said.
+            prob: probability inside the intervals, strictly between 0 and 1.
+            of: ``"gate"``, where p(z | x) changes, or ``"rows"``, between which fitted rows
+                p(z | x, y) does; the latter is for one feature and sudden changes.
+
+        Returns:
+            Each boundary with its interval, its draws and the probability that it is there;
+            ``to_frame()`` makes a table of it.
+
+        Raises:
+            OptionError: the model has one regime, or no such feature.
+        """
+        from bayes_hybrid.diagnostics import boundaries
+
+        self._posterior()
+        return boundaries(self.fit_, feature, of=of, at=at, prob=prob)
+
     def score_regimes(
         self,
         X: ArrayLike | pd.DataFrame,
@@ -470,7 +537,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self,
         feature: int | str = 0,
         *,
-        at: "Row | None" = None,
+        at: ArrayLike | Mapping[str, float] | None = None,
         of: "Quantity" = "mean",
         derivative: bool = False,
         output: int | str = 0,
@@ -496,7 +563,6 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Raises:
             OptionError: an argument that cannot be what it is; the message says which.
-            DataError: ``at`` is not a finite number for each feature.
         """
         from bayes_hybrid.diagnostics import effect_curve
 

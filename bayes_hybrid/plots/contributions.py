@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from bayes_hybrid.diagnostics.contributions import contributions
-from bayes_hybrid.diagnostics.slices import Row
+from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.plots.effect import draw_curves
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, legend_above, regime_styles, tidy
@@ -22,7 +22,7 @@ def plot_contributions(
     source: Source,
     *,
     feature: int | str = 0,
-    at: Row | None = None,
+    at: At = None,
     output: int | str = 0,
     prob: float = 0.9,
     grid: int = 100,
@@ -48,7 +48,6 @@ def plot_contributions(
 
     Raises:
         OptionError: as :func:`~bayes_hybrid.diagnostics.effects.effect_curve`.
-        DataError: ``at`` is not a finite number for each feature.
     """
     fit = as_fit(source)
     found = contributions(fit, feature, at=at, output=output, prob=prob, grid=grid, beyond=beyond)

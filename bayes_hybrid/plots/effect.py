@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_hybrid.diagnostics.effects import EffectCurve, Quantity, effect_curve
-from bayes_hybrid.diagnostics.slices import Row
+from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import (
     INK,
@@ -26,7 +26,7 @@ def plot_effect(
     source: Source,
     *,
     feature: int | str = 0,
-    at: Row | None = None,
+    at: At = None,
     of: Quantity = "mean",
     derivative: bool = False,
     output: int | str = 0,
@@ -56,7 +56,6 @@ def plot_effect(
 
     Raises:
         OptionError: as :func:`~bayes_hybrid.diagnostics.effects.effect_curve`.
-        DataError: ``at`` is not a finite number for each feature.
     """
     fit = as_fit(source)
     curve = effect_curve(

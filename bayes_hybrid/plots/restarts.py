@@ -11,7 +11,7 @@ from bayes_hybrid.diagnostics.effects import effect_curve
 from bayes_hybrid.diagnostics.evaluation import evaluate
 from bayes_hybrid.diagnostics.gate import regime_distance
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
-from bayes_hybrid.diagnostics.slices import Row
+from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, legend_above, tidy
 
@@ -28,7 +28,7 @@ def plot_restarts(
     source: Source,
     *,
     feature: int | str = 0,
-    at: Row | None = None,
+    at: At = None,
     output: int | str = 0,
     grid: int = 100,
 ) -> Figure:
@@ -51,7 +51,6 @@ def plot_restarts(
 
     Raises:
         OptionError: as :func:`~bayes_hybrid.diagnostics.effects.effect_curve`.
-        DataError: ``at`` is not a finite number for each feature.
     """
     fit = as_fit(source)
     figure = Figure(figsize=(7.8, 3.2), dpi=150, layout="constrained")
@@ -69,7 +68,7 @@ def _curves(
     axes: Axes,
     fit: FitLike,
     feature: int | str,
-    at: Row | None,
+    at: At,
     output: int | str,
     grid: int,
 ) -> None:

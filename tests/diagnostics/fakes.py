@@ -56,8 +56,13 @@ class FakePosterior:
     def log_likelihood(self, x, y):
         return special.logsumexp(self._log_joint(x, y), axis=-1)
 
-    def regime_probability_draws(self, x, y=None):
-        return special.softmax(self._log_joint(x, y), axis=-1)
+    def regime_probability_draws(self, x, y=None, labels=None):
+        """Labels are free of noise, as those of a head without confusion."""
+        draws = special.softmax(self._log_joint(x, y), axis=-1)
+        if labels is None:
+            return draws
+        sure = np.arange(self.num_regimes) == labels[:, None]
+        return np.where(np.isnan(labels)[:, None], draws, sure)
 
     def regime_probability(self, x, y=None):
         return self.regime_probability_draws(x, y).mean(axis=(0, 1))
@@ -122,6 +127,7 @@ class FakeFit:
     posterior: FakePosterior
     x: np.ndarray
     y: np.ndarray
+    labels: np.ndarray | None = None
     feature_names: tuple[str, ...] = ("dose",)
     target_name: str = "response"
     output_names: tuple[str, ...] = ("response",)
