@@ -1,0 +1,7 @@
+"""stub"""
+
+
+def check_against_nuts(): ...
+
+
+class ReferenceCheck: ...
