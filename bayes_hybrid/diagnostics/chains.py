@@ -7,7 +7,7 @@ from arviz_stats import base
 
 from bayes_hybrid.diagnostics.interface import FloatArray
 
-__all__ = ["ess_bulk", "psis_k", "r_hat"]
+__all__ = ["ess_bulk", "psis_k", "r_hat", "smoothed_weights"]
 
 # ArviZ annotates nothing here.
 _STATS = cast(Any, base).array_stats
@@ -52,3 +52,23 @@ def psis_k(log_likelihood: FloatArray) -> float:
             return float(_STATS.psislw(log_likelihood)[1])
     except ValueError:  # what ArviZ raises where the largest fifth of the ratios are all equal
         return -np.inf
+
+
+def smoothed_weights(log_ratios: FloatArray) -> tuple[FloatArray, float]:
+    """Pareto-smoothed importance weights, which sum to one, and their Pareto k.
+
+    Where there is no tail to smooth, because the largest ratios are equal, they are the plain ones.
+
+    Args:
+        log_ratios: log of target density over proposal density at the proposal's draws, ``[S]``,
+            at least 25.
+
+    Source: as :func:`psis_k`.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            logs, shape = _STATS.psislw(-log_ratios)
+    except ValueError:
+        logs, shape = log_ratios, -np.inf
+    weights = np.exp(logs - np.max(logs))
+    return np.asarray(weights / weights.sum()), float(shape)

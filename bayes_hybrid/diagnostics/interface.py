@@ -5,13 +5,20 @@ Everything with a unit is in the units of the data, except ``sites``, which are 
 With Q > 1 outputs, targets and what is predicted of them have an axis Q behind that of the rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FitLike", "FloatArray", "PosteriorLike", "ThresholdsLike"]
+__all__ = [
+    "FitLike",
+    "FloatArray",
+    "PosteriorLike",
+    "StageLike",
+    "ThresholdsLike",
+    "TrainedLike",
+]
 
 FloatArray = NDArray[np.float64]
 """A float64 array; the docstrings give the shapes."""
@@ -164,3 +171,59 @@ class FitLike(Protocol):
     @property
     def sampler(self) -> Mapping[str, NDArray[np.generic]]:
         """Statistics of Hamiltonian Monte Carlo, each ``[R, S]``; empty where it was not run."""
+
+
+class StageLike(Protocol):
+    """One stage of a fit."""
+
+    @property
+    def name(self) -> str:
+        """What ran."""
+
+    @property
+    def reason(self) -> str:
+        """Why it ended."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps or iterations."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+
+    @property
+    def trace(self) -> tuple[float, ...]:
+        """Its objective over time, thinned; empty where it has none."""
+
+    @property
+    def weights(self) -> Mapping[str, tuple[float, float]]:
+        """First and last weight of each regulariser."""
+
+    @property
+    def usage_before(self) -> tuple[float, ...]:
+        """Mean responsibility of each regime at the start, or nothing."""
+
+    @property
+    def usage_after(self) -> tuple[float, ...]:
+        """The same at the end."""
+
+
+class TrainedLike(FitLike, Protocol):
+    """A fit that also says how it was trained."""
+
+    @property
+    def variational(self) -> PosteriorLike:
+        """SVI's own posterior, before any refinement."""
+
+    @property
+    def variational_log_ratios(self) -> FloatArray:
+        """Log importance ratios at the draws of :attr:`variational`, ``[R, S]``, or empty."""
+
+    @property
+    def elbo(self) -> FloatArray:
+        """ELBO of each restart in nats, ``[R]``."""
+
+    @property
+    def stages(self) -> Sequence[StageLike]:
+        """The stages in order."""

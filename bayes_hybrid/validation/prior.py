@@ -1,12 +1,12 @@
 """Parameters and targets drawn from a model's prior."""
 
 import math
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import torch
 from pyro import poutine
-from torch import Tensor
 
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics.interface import FloatArray
@@ -48,10 +48,11 @@ def simulate_prior(model: HybridModel, x: FloatArray, seed: int) -> tuple[Poster
     """
     inputs = torch.as_tensor(x, dtype=torch.float32)
     with quiet_pyro(), torch.no_grad(), seeded(seed, inputs.device):
-        nodes = poutine.trace(model.marginal).get_trace(inputs).nodes
+        nodes: Mapping[str, Any] = poutine.trace(model.marginal).get_trace(inputs).nodes
     table = SiteTable.of(model, inputs[:1])
-    values: dict[str, Tensor] = {site.name: nodes[site.name]["value"] for site in table.sites}
-    theta = table.flatten(values).reshape(1, 1, -1)
+    theta = table.flatten({site.name: nodes[site.name]["value"] for site in table.sites})
     x_scaling, y_scaling = as_they_are(model.num_features)
-    truth = Posterior(model=model, theta=theta, x_scaling=x_scaling, y_scaling=y_scaling)
+    truth = Posterior(
+        model=model, theta=theta.reshape(1, 1, -1), x_scaling=x_scaling, y_scaling=y_scaling
+    )
     return truth, nodes["y"]["value"].double().numpy()
