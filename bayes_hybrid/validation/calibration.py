@@ -125,6 +125,7 @@ def _reading(ranks: FloatArray) -> str:
     words = []
     if abs(shift) > _CLEAR / np.sqrt(ranks.size):
         words.append("too low" if shift > 0.0 else "too high")
-    if abs(spread) > _CLEAR * np.sqrt(0.8 / ranks.size):
+    # Ranks crowded at one end vary little, which says nothing about widths.
+    if abs(spread) > _CLEAR * np.sqrt(0.8 / ranks.size) and (spread > 0.0 or not words):
         words.append("too narrow" if spread > 0.0 else "too wide")
     return "the posterior is " + " and ".join(words) if words else "the ranks are not uniform"

@@ -24,9 +24,9 @@ def quantities(posterior: Posterior, x: FloatArray, y: FloatArray) -> Mapping[st
     ``mean(x=-1)``, ``0``, ``1``           ``E[y | x, theta]``, all features at that value
     ``log_likelihood``                     ``sum_n log p(y_n | x_n, theta)`` of the rows
     ``threshold[A to B]``, ``width[...]``  where the regimes change, of a gate with thresholds
-    ``p(B|x=-1)``, ``0``, ``1``            probability of a regime, of a gate with thresholds
+    ``p[B](x=-1)``, ``0``, ``1``           probability of a regime, of a gate with thresholds
     ``scale[A]``                           sd of an expert at ``x = 0``, of a gate with thresholds
-    ``largest p(z|x=-1)``, ``0``, ``1``    of the regimes of any other gate
+    ``largest p(x=-1)``, ``0``, ``1``      of the regimes of any other gate
     ``smallest scale``, ``largest scale``  of the experts of any other gate, at ``x = 0``
     =====================================  ======================================================
 
@@ -57,11 +57,11 @@ def quantities(posterior: Posterior, x: FloatArray, y: FloatArray) -> Mapping[st
             found[f"scale[{name}]"] = scale[..., k]
             # The first regime's probability is one minus the others'.
             for at, point in enumerate(_POINTS if k else ()):
-                found[f"p({name}|x={point:g})"] = gate[:, :, at, k]
+                found[f"p[{name}](x={point:g})"] = gate[:, :, at, k]
         return found
     found["smallest scale"] = scale.min(axis=-1)
     if len(names) > 1:
         found["largest scale"] = scale.max(axis=-1)
         for at, point in enumerate(_POINTS):
-            found[f"largest p(z|x={point:g})"] = gate[:, :, at].max(axis=-1)
+            found[f"largest p(x={point:g})"] = gate[:, :, at].max(axis=-1)
     return found

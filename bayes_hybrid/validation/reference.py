@@ -95,8 +95,9 @@ def check_against_nuts(
     ``log_density``          mean log density per row, difference
     ``regime_distance``      ``mean_n (1/2) sum_k |p_k(x_n) - p_k'(x_n)|``, under the names for
                              regimes that agree best where the gate gives them no order
-    ``threshold_shift[..]``  difference of a threshold's posterior means, in NUTS's posterior sd
-    ``threshold_sd[..]``     its posterior sd, ratio
+    ``threshold_shift``      difference of a threshold's posterior means, in NUTS's posterior sd;
+                             of several thresholds ``threshold_shift[1]`` and so on
+    ``threshold_sd``         its posterior sd, ratio
     ``nuts_r_hat``           largest r-hat of NUTS's chains over label-free quantities
     =======================  ====================================================================
 
@@ -245,16 +246,17 @@ def _thresholds(recipe: Posterior, reference: Posterior) -> list[Finding]:
     ]
     for k, (below, above) in enumerate(itertools.pairwise(recipe.regime_names)):
         one, other = draws[0][:, k], draws[1][:, k]
-        name = f"[{below} to {above}]"
+        name = "" if recipe.num_regimes == 2 else f"[{k + 1}]"
+        change = f"the change from {below!r} to {above!r}"
         shift = float(abs(one.mean() - other.mean()) / other.std())
         findings += [
             _difference(
                 f"threshold_shift{name}",
                 shift,
                 _SHIFT,
-                "The threshold's means are {value:.2f} posterior standard deviations apart.",
+                f"The means of {change} are {{value:.2f}} posterior standard deviations apart.",
             ),
-            _ratio(f"threshold_sd{name}", one.std(), other.std(), "The threshold's sd is"),
+            _ratio(f"threshold_sd{name}", one.std(), other.std(), f"The sd of {change} is"),
         ]
     return findings
 
