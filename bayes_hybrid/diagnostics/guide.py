@@ -27,8 +27,10 @@ def guide_report(fit: TrainedLike) -> pd.DataFrame:
         iw_elbo = log mean_m exp(r_m),   between the ELBO and log p(y | x) in expectation
         ess     = (sum_m w_m)^2 / sum_m w_m^2,   w_m = exp(r_m)
 
-    Where hidden features are a point (``fit.kl_weight`` is 0), both densities are those of the
-    other parameters given the features: the report then says nothing about the features.
+    Features count in full here, whatever their weight ``fit.kl_weight`` in training, so that
+    ``elbo`` is below ``fit.elbo`` where the weight is below 1.  Where it is 0 the features are a
+    point, both densities are those of the other parameters given them, and the report says nothing
+    about the features.
 
     Args:
         fit: the finished fit, of which HMC may have made a better posterior since.

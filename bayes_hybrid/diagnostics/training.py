@@ -68,7 +68,8 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
         max_rows: at most so many training rows are read, evenly spread.
 
     Returns:
-        A row for each restart: ``restart``; ``elbo`` in nats; ``log_likelihood``, mean over draws
+        A row for each restart: ``restart``; ``elbo`` in nats, as trained, with the features' KL
+        term weighted; ``log_likelihood``, mean over draws
         and rows of ``log p(y_n | x_n, theta)``; ``rmse`` of the restart's own predictive mean on
         the training rows, in y's units (of several outputs, each in units of its sd);
         ``usage[k]`` of each regime; ``distance``, the mean over the other restarts of the total

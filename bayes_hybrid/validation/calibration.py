@@ -85,9 +85,10 @@ def summarised(replications: Sequence[Replication], prob: float) -> SimulationCa
     ordered = sorted(replications, key=lambda replication: replication.number)
     ranked = [replication for replication in ordered if not replication.failure]
     if len(ranked) < 2:
+        first = next((r.failure for r in ordered if r.failure), "none")
         raise FitError(
             f"{len(ranked)} of {len(ordered)} replications could be fitted; expected two or more "
-            f"to compare. The first failure: {ordered[0].failure or 'none'}"
+            f"to compare. The first failure: {first}"
         )
     ranks = pd.DataFrame(
         [replication.rank for replication in ranked],

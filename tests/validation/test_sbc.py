@@ -162,7 +162,7 @@ def test_a_fit_that_fails_is_counted_and_has_no_rank(monkeypatch):
     assert result.ranks.index.tolist() == [0, 2]
     assert result.replications["failure"].tolist() == ["", "FitError: all restarts are lost", ""]
     calls = [0]
-    with pytest.raises(FitError, match="1 of 2 replications could be fitted.*all restarts"):
+    with pytest.raises(FitError, match=r"1 of 2 replications could be fitted.*all restarts"):
         sbc(LINE, num_replications=2, num_rows=12)
 
 
