@@ -47,9 +47,10 @@ def simulate_prior(model: HybridModel, x: FloatArray, seed: int) -> tuple[Poster
         The parameters, as a posterior of one draw in standardised units; and targets ``[N]``.
     """
     inputs = torch.as_tensor(x, dtype=torch.float32)
+    # First: a model builds its modules at its first run, which takes random numbers of its own.
+    table = SiteTable.of(model, inputs[:1])
     with quiet_pyro(), torch.no_grad(), seeded(seed, inputs.device):
         nodes: Mapping[str, Any] = poutine.trace(model.marginal).get_trace(inputs).nodes
-    table = SiteTable.of(model, inputs[:1])
     theta = table.flatten({site.name: nodes[site.name]["value"] for site in table.sites})
     x_scaling, y_scaling = as_they_are(model.num_features)
     truth = Posterior(

@@ -1,5 +1,7 @@
 """Draws from the prior are those of Pyro's Predictive, and quantities are what they say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyro
 import pytest
@@ -52,7 +54,11 @@ def test_the_targets_belong_to_the_parameters():
 def test_one_seed_one_draw_and_the_global_generator_is_left_alone():
     x = spread_features(7, 1, seed=0)
     before = torch.random.get_rng_state()
-    (first, y), (again, same), (_, other) = (simulate_prior(MODEL, x, s) for s in (1, 1, 2))
+    # A model that has run before, and one that has not.
+    fresh = replace(MODEL)
+    (first, y), (again, same), (_, other) = (
+        simulate_prior(model, x, seed) for model, seed in ((fresh, 1), (fresh, 1), (MODEL, 2))
+    )
     assert torch.equal(before, torch.random.get_rng_state())
     assert torch.equal(first.theta, again.theta)
     np.testing.assert_array_equal(y, same)

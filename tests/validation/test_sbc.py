@@ -2,18 +2,21 @@
 
 import json
 import warnings
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
+from bayes_hybrid import HybridRegressor, LogNormalPrior, Priors
+from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError, OutputExistsError
+from bayes_hybrid.inference import Posterior
 from bayes_hybrid.random import spawn_seeds
 from bayes_hybrid.validation import replication, sbc
 from bayes_hybrid.validation.calibration import summarised
 from bayes_hybrid.validation.replication import replicate
-from tests.inference.linear import LinearRegression
+from tests.inference.linear import LinearRegression, closed_form
 from tests.test_estimator import tiny
 
 LINE = HybridRegressor(
@@ -26,15 +29,6 @@ LINE = HybridRegressor(
     random_state=0,
 )
 SIZES = {"num_replications": 3, "num_rows": 12}
-# Laplace's approximation of a normal posterior is exact, and its draws are independent.
-EXACT = FitOptions(
-    num_restarts=2,
-    num_candidates=2,
-    warm_start=WarmStart(max_steps=600),
-    variational=Variational(guide="laplace", num_steps=20, num_draws=20),
-    refinement=Refinement(mode="never"),
-    compile="never",
-)
 
 
 @pytest.fixture
@@ -51,46 +45,73 @@ def fits(monkeypatch):
     return made
 
 
-def linear(num_replications, num_rows=15):
-    """Replications of Bayesian linear regression with known noise."""
-    seeds = spawn_seeds(0, num_replications)
-    return summarised(
-        [
-            replicate(
-                LinearRegression(noise=0.5),
-                EXACT,
-                number=number,
-                num_rows=num_rows,
-                seed=seed,
-                one_thread=False,
+class Answer(NamedTuple):
+    """What :func:`replicate` reads of a fit."""
+
+    posterior: Posterior
+    status: str = "exact"
+
+
+def conjugate(spread):
+    """A fit of Bayesian linear regression in closed form, its sd times ``spread``."""
+
+    def fit(model, x, y, *, seed, options, scalings):
+        # What the fit is told about units decides whether the closed form's prior holds.
+        inputs, targets = (
+            torch.as_tensor(scaling.transform(values))
+            for scaling, values in zip(scalings, (x, y), strict=True)
+        )
+        mean, covariance = closed_form(model, inputs, targets)
+        noise = torch.randn(2, 10, 4, generator=torch.Generator().manual_seed(seed)).double()
+        theta = mean + spread * noise @ torch.linalg.cholesky(covariance).mT
+        return Answer(
+            Posterior(
+                model=model, theta=theta.float(), x_scaling=scalings[0], y_scaling=scalings[1]
             )
-            for number, seed in enumerate(seeds)
-        ],
-        0.99,
-    )
+        )
+
+    return fit
 
 
-@pytest.mark.slow
-def test_the_recipe_with_an_exact_guide_has_uniform_ranks():
-    result = linear(40)
+def linear(monkeypatch, spread, num_replications=200):
+    """Two hundred replications by the closed form."""
+    monkeypatch.setattr(replication, "fit", conjugate(spread))
+    model, options = LinearRegression(noise=0.5), tiny()
+    seeds = enumerate(spawn_seeds(0, num_replications))
+    settings = {"num_rows": 15, "one_thread": False}
+    done = [replicate(model, options, number=n, seed=seed, **settings) for n, seed in seeds]
+    assert {one.failure for one in done} == {""}
+    assert {one.num_draws for one in done} == {20}
+    # Five bands that a right posterior leaves once in a thousand seeds each.
+    return summarised(done, 0.999)
+
+
+def test_the_closed_form_has_uniform_ranks(monkeypatch):
+    result = linear(monkeypatch, 1.0)
     assert result.misses == ()
-    assert (result.replications["num_draws"] == 20).all()
+    assert len(result.table) == 5
 
 
-@pytest.mark.slow
-def test_the_recipe_with_a_third_of_the_sd_is_caught(monkeypatch):
-    fit = replication.fit
+def test_half_the_sd_is_caught_and_named(monkeypatch):
+    result = linear(monkeypatch, 0.5)
+    means = {"mean(x=-1)", "mean(x=0)", "mean(x=1)"}
+    # The noise is known, so that its rank is a tie among equals, whatever the posterior.
+    assert set(result.misses) == means | {"log_likelihood"}
+    readings = result.table.set_index("quantity")["reading"]
+    assert {readings[name] for name in means} == {"the posterior is too narrow"}
+    # Draws near the middle of the posterior explain the rows better than the truth does.
+    assert "too high" in readings["log_likelihood"]
 
-    def overconfident(model, x, y, **options):
-        fitted = fit(model, x, y, **options)
-        center = fitted.posterior.theta.mean(1, keepdim=True)
-        theta = center + (fitted.posterior.theta - center) / 3.0
-        return replace(fitted, posterior=replace(fitted.posterior, theta=theta))
 
-    monkeypatch.setattr(replication, "fit", overconfident)
-    result = linear(25)
-    assert {"mean(x=-1)", "mean(x=0)", "mean(x=1)"} <= set(result.misses)
-    assert (result.table["spread"][:3] > 1.2).all()
+def test_standardising_simulated_data_once_more_would_be_caught(monkeypatch):
+    exact = conjugate(1.0)
+
+    def standardising(model, x, y, *, seed, options, scalings):
+        scalings = Standardizer.fit(x), Standardizer.fit(y)
+        return exact(model, x, y, seed=seed, options=options, scalings=scalings)
+
+    monkeypatch.setattr("tests.validation.test_sbc.conjugate", lambda spread: standardising)
+    assert linear(monkeypatch, 1.0).misses
 
 
 def test_an_interrupted_run_goes_on_and_more_replications_keep_the_others(tmp_path, fits):
@@ -108,6 +129,7 @@ def test_an_interrupted_run_goes_on_and_more_replications_keep_the_others(tmp_pa
     assert len(fits) == 7
 
 
+@pytest.mark.slow
 def test_processes_give_what_one_gives():
     assert sbc(LINE, **SIZES, n_jobs=2).ranks.equals(sbc(LINE, **SIZES).ranks)
 
@@ -168,8 +190,6 @@ def test_a_fit_that_fails_is_counted_and_has_no_rank(monkeypatch):
 
 def test_extreme_draws_of_the_prior_count():
     # Scales that the prior draws by thousands, and rows in one regime alone.
-    from bayes_hybrid import LogNormalPrior, Priors
-
     wild = Priors(noise=LogNormalPrior(median=30.0, spread=4.0))
     estimator = HybridRegressor(**(LINE.get_params(deep=False) | {"priors": wild}))
     with warnings.catch_warnings():
@@ -185,7 +205,7 @@ def test_extreme_draws_of_the_prior_count():
         ({"num_replications": 1}, "num_replications must be an integer >= 2"),
         ({"num_rows": 1}, "num_rows must be"),
         ({"num_features": 0}, "num_features must be"),
-        ({"prob": 1.0}, "prob must be"),
+        ({"prob": 1.0}, "prob must lie"),
         ({"n_jobs": 0}, "n_jobs must be"),
     ],
 )
