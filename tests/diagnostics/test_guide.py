@@ -10,6 +10,7 @@ from bayes_hybrid.diagnostics import correction_report, guide_report
 from bayes_hybrid.diagnostics.chains import smoothed_weights
 from bayes_hybrid.diagnostics.guide import importance_weights
 from bayes_hybrid.errors import DataError
+from bayes_hybrid.inference import Stage
 from tests.diagnostics.fakes import FakeFit, FakePosterior, healthy, make_posterior, refined
 
 LOG_EVIDENCE = -7.0
@@ -20,7 +21,7 @@ class Trained(FakeFit):
     variational: FakePosterior = field(default_factory=make_posterior)
     variational_log_ratios: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     elbo: np.ndarray = field(default_factory=lambda: np.zeros(4))
-    stages: tuple = ()
+    stages: tuple[Stage, ...] = ()
 
 
 def trained(fit, **changes):

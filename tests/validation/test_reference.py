@@ -1,6 +1,7 @@
 """A fit beside NUTS: the differences by hand, and one run of it."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,12 +158,12 @@ def test_the_options_of_nuts_are_the_estimators_own():
 def test_the_sentence_says_what_differs_and_whether_nuts_can_be_believed(
     difference, r_hat, sentence
 ):
-    words = {"meaning": "", "advice": ""}
+    words: dict[str, Any] = {"meaning": "", "advice": ""}
     findings = (
         judge("mean_difference", difference, "<=", 1 / 3, **words),
         judge("nuts_r_hat", r_hat, "<=", 1.1, **words),
     )
-    nothing = object()
+    nothing: Any = object()
     check = ReferenceCheck(
         findings=findings, recipe=nothing, reference=nothing, num_compared=1, held_out=True
     )
@@ -187,7 +188,12 @@ def test_a_run_on_some_of_the_rows():
         progress=lambda stage, done, total: told.append(stage),
     ).fit(x, y)
     told.clear()
-    settings = {"num_chains": 2, "num_warmup": 5, "num_draws": 6, "max_tree_depth": 2}
+    settings: dict[str, Any] = {
+        "num_chains": 2,
+        "num_warmup": 5,
+        "num_draws": 6,
+        "max_tree_depth": 2,
+    }
     check = check_against_nuts(reg, num_rows=30, **settings)
     assert (check.num_compared, check.held_out) == (10, True)
     assert (check.recipe.method, check.reference.method) == ("svi", "svi+nuts")

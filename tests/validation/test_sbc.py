@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ import torch
 from bayes_hybrid import HybridRegressor, LogNormalPrior, Priors
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError, OutputExistsError
-from bayes_hybrid.inference import Posterior
+from bayes_hybrid.inference import Posterior, fit
 from bayes_hybrid.random import spawn_seeds
 from bayes_hybrid.validation import replication, sbc
 from bayes_hybrid.validation.calibration import summarised
@@ -28,13 +28,13 @@ LINE = HybridRegressor(
     progress=False,
     random_state=0,
 )
-SIZES = {"num_replications": 3, "num_rows": 12}
+SIZES: dict[str, Any] = {"num_replications": 3, "num_rows": 12}
 
 
 @pytest.fixture
 def fits(monkeypatch):
     """The seeds of the fits that are made."""
-    made, fit = [], replication.fit
+    made = []
 
     def watched(model, x, y, **options):
         made.append(options["seed"])
@@ -55,7 +55,7 @@ class Answer(NamedTuple):
 def conjugate(spread):
     """A fit of Bayesian linear regression in closed form, its sd times ``spread``."""
 
-    def fit(model, x, y, *, seed, options, scalings):
+    def exact(model, x, y, *, seed, options, scalings):
         # What the fit is told about units decides whether the closed form's prior holds.
         inputs, targets = (
             torch.as_tensor(scaling.transform(values))
@@ -70,7 +70,7 @@ def conjugate(spread):
             )
         )
 
-    return fit
+    return exact
 
 
 def linear(monkeypatch, spread, num_replications=200):
@@ -78,7 +78,7 @@ def linear(monkeypatch, spread, num_replications=200):
     monkeypatch.setattr(replication, "fit", conjugate(spread))
     model, options = LinearRegression(noise=0.5), tiny()
     seeds = enumerate(spawn_seeds(0, num_replications))
-    settings = {"num_rows": 15, "one_thread": False}
+    settings: dict[str, Any] = {"num_rows": 15, "one_thread": False}
     done = [replicate(model, options, number=n, seed=seed, **settings) for n, seed in seeds]
     assert {one.failure for one in done} == {""}
     assert {one.num_draws for one in done} == {20}
@@ -169,8 +169,6 @@ def test_a_damaged_file_is_named_and_computed_again(tmp_path, fits):
 
 
 def test_a_fit_that_fails_is_counted_and_has_no_rank(monkeypatch):
-    fit = replication.fit
-
     def failing(model, x, y, **options):
         if len(calls) == 1:
             calls.append(0)
