@@ -1,6 +1,7 @@
 """A fit's answer beside that of Pyro's NUTS, on some of its rows."""
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -62,9 +63,12 @@ class ReferenceCheck:
         if beyond:
             said = f"The fit differs from NUTS in {', '.join(beyond)}."
         if mixing.severity != "ok":
+            why = f"do not agree (r-hat {mixing.value:.2f})"
+            if math.isnan(mixing.value):
+                why = "are too few or too short for an r-hat"
             said += (
-                f" NUTS's own chains do not agree (r-hat {mixing.value:.2f}): a difference may be "
-                "theirs, and agreement proves little. Give it more iterations."
+                f" NUTS's own chains {why}: a difference may be theirs, and agreement proves "
+                "little. Give it more iterations."
             )
         return said
 

@@ -100,6 +100,7 @@ def sbc(
     checks.positive_int("num_features", num_features)
     checks.fraction("prob", prob)
     check_jobs(n_jobs)
+    # A clone, because a fitted estimator knows the names of its columns.
     model, options = build_model(clone(estimator), num_features), build_options(estimator)
     if folder is not None and not isinstance(estimator.random_state, int | np.integer):
         raise OptionError(

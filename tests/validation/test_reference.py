@@ -153,6 +153,7 @@ def test_the_options_of_nuts_are_the_estimators_own():
         (0.1, 1.0, "The fit agrees with NUTS on these rows."),
         (0.9, 1.0, "The fit differs from NUTS in mean_difference."),
         (0.1, 1.4, "NUTS's own chains do not agree (r-hat 1.40)"),
+        (0.1, np.nan, "NUTS's own chains are too few or too short for an r-hat"),
     ],
 )
 def test_the_sentence_says_what_differs_and_whether_nuts_can_be_believed(
