@@ -1,29 +1,25 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from bayes_hybrid.cli.regimes import describe, stretches, switches
+from bayes_hybrid.cli.regimes import describe
+from bayes_hybrid.diagnostics import boundaries
 from tests.diagnostics import fakes
 
 
-def test_stretches_and_the_switch_between_them():
-    fit = fakes.healthy()
-    left, right = stretches(fit)
-    assert (left.regime, right.regime) == ("gaussian", "relu")
-    # The fake gate switches at 0.3; the grid's step is 0.01.
-    assert left.stop < 0.3 < right.start
-    assert left.band[0] <= left.probability <= left.band[1]
-    (switch,) = switches(fit)
-    assert (switch.before, switch.after, switch.share) == ("gaussian", "relu", 1.0)
-    assert switch.location == pytest.approx(0.3, abs=0.02)
-    # Draws scatter by 0.02: a central 90% interval is about 0.066 wide.
-    assert switch.band[1] - switch.band[0] == pytest.approx(0.066, abs=0.02)
-
-
-def test_the_spread_of_a_switch_is_that_of_its_draws():
+def test_the_words_are_those_of_the_boundary():
     fit = fakes.healthy(jitter=0.1)
-    (switch,) = switches(fit)
-    places = fit.posterior.sites["switch"].ravel()
-    np.testing.assert_allclose(switch.band, np.quantile(places, [0.05, 0.95]), atol=0.02)
+    (change,) = boundaries(fit).boundaries
+    assert f"dose = {change.mean:.4g} (90% interval {change.lower:.4g}" in describe(fit)[-1]
+    # The fake gate switches at 0.3 with an sd of 0.1 over 200 draws.
+    assert change.mean == pytest.approx(0.3, abs=0.04)
+
+
+def test_a_constant_feature_has_no_place_of_change():
+    fit = fakes.healthy()
+    sentences = describe(dataclasses.replace(fit, x=np.ones_like(fit.x)))
+    assert [sentence.split(":")[0] for sentence in sentences] == ["gaussian", "relu"]
 
 
 def test_words():
