@@ -1,0 +1,108 @@
+"""What the sections of a report read: the fit, its findings, and rows to look at."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_hybrid.diagnostics import Finding, diagnose
+from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, spread_rows
+from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.estimator import HybridRegressor
+from bayes_hybrid.inference import Fit, Posterior
+
+__all__ = ["MAX_ROWS", "Evidence", "gather"]
+
+MAX_ROWS: Final = 1_000
+"""Rows that checks read: a share is then known to 1.6 points, and a report takes seconds."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evidence:
+    """A fitted estimator, what was found about it, and held-out rows if there are any.
+
+    Attributes:
+        estimator: fitted.
+        findings: those of :func:`bayes_hybrid.diagnostics.diagnose`.
+        x_test: held-out features ``[M, D]``, or ``None``.
+        y_test: held-out targets ``[M]`` or ``[M, Q]``, or ``None``.
+        command: what was typed to make the report; empty where it was made from Python.
+    """
+
+    estimator: HybridRegressor
+    findings: tuple[Finding, ...]
+    x_test: FloatArray | None = None
+    y_test: FloatArray | None = None
+    command: str = ""
+
+    @property
+    def fit(self) -> Fit:
+        """The fit."""
+        return self.estimator.fit_
+
+    @property
+    def posterior(self) -> Posterior:
+        """Its posterior."""
+        return self.fit.posterior
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the Q outputs."""
+        return self.fit.output_names
+
+    @cached_property
+    def rows(self) -> NDArray[np.intp]:
+        """Indices of the training rows that checks read, evenly spread."""
+        return spread_rows(len(self.fit.x), MAX_ROWS)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """What the posterior says of those rows."""
+        return evaluate(self.fit, max_rows=MAX_ROWS)
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether calibration is read from rows that were not fitted."""
+        return self.y_test is not None
+
+    @cached_property
+    def cdf(self) -> FloatArray:
+        """``F(y_n | x_n)`` of held-out rows, else of training rows, ``[M, Q]``; NaN if missing."""
+        if self.x_test is not None and self.y_test is not None:
+            chosen = spread_rows(len(self.x_test), MAX_ROWS)
+            x, y = self.x_test[chosen], self.y_test[chosen]
+        else:
+            x, y = self.fit.x[self.rows], self.fit.y[self.rows]
+        levels = self.posterior.cdf(x, y).reshape(len(x), -1)
+        return np.where(np.isnan(y.reshape(len(x), -1)), np.nan, levels)
+
+    def target(self, output: int) -> FloatArray:
+        """Training targets of one output, ``[N]``."""
+        return self.fit.y if self.fit.y.ndim == 1 else self.fit.y[:, output]
+
+
+def gather(
+    estimator: HybridRegressor,
+    *,
+    x_test: FloatArray | None = None,
+    y_test: FloatArray | None = None,
+    command: str = "",
+) -> Evidence:
+    """The evidence about a fitted estimator; findings are computed here, the rest when it is read.
+
+    Args:
+        estimator: fitted.
+        x_test: held-out features ``[M, D]``.
+        y_test: held-out targets ``[M]`` or ``[M, Q]``.
+        command: what was typed.
+    """
+    findings = diagnose(estimator.fit_, x_test=x_test, y_test=y_test)
+    return Evidence(
+        estimator=estimator,
+        findings=tuple(findings),
+        x_test=x_test,
+        y_test=y_test,
+        command=command,
+    )
