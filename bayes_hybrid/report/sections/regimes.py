@@ -89,20 +89,15 @@ def _points(evidence: Evidence, num_features: int) -> dict[str, object]:
     fit = evidence.fit
     rows = spread_rows(len(fit.x), MAX_POINTS)
     x, y = fit.x[rows], fit.y[rows]
-    given_y = _given_y(evidence, x, y)
+    labels = None if fit.labels is None else fit.labels[rows]
+    draws = evidence.posterior.regime_probability_draws(x, y, labels)
+    given_y = draws.mean(axis=(0, 1))  # the draws have seen these rows: their plain mean
     return {
         "x": _numbers(x[:, :num_features].T),
         "y": [_numbers(evidence.target(q)[rows]) for q in range(len(evidence.outputs))],
         "regime": given_y.argmax(axis=1).tolist(),
         "probability": _numbers(np.round(given_y.max(axis=1), 3)),
     }
-
-
-def _given_y(evidence: Evidence, x: FloatArray, y: FloatArray) -> FloatArray:
-    """``p(z = k | x_n, y_n, data)`` of training rows: the plain mean over the draws, ``[M, K]``."""
-    if evidence.posterior.num_regimes == 1:
-        return np.ones((len(x), 1))
-    return np.asarray(evidence.posterior.regime_probability_draws(x, y).mean(axis=(0, 1)))
 
 
 def _label(evidence: Evidence, curves: Curves) -> str:

@@ -1,0 +1,247 @@
+"""What the sections say is what an independent computation says."""
+
+import csv
+import io
+from base64 import b64decode
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bayes_hybrid import HybridRegressor, LogNormalPrior, Pathway, Priors
+from bayes_hybrid.diagnostics import threshold_table
+from bayes_hybrid.diagnostics.finding import judge
+from bayes_hybrid.gates import GATES
+from bayes_hybrid.likelihoods import LIKELIHOODS
+from bayes_hybrid.models import HybridMixture, PathwayModel
+from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS
+from bayes_hybrid.plots.style import PALETTE
+from bayes_hybrid.report import sections
+from bayes_hybrid.report.charts import PALETTE_TONES, limits, rounded
+from bayes_hybrid.report.curves import LEVELS, curves_along, thinned
+from bayes_hybrid.report.equations import expert_equations, gate_equations, joint_equations
+from bayes_hybrid.report.page import _own
+from bayes_hybrid.report.sections.calibration import coverage_table
+from bayes_hybrid.report.sections.checks import statistic_table
+from bayes_hybrid.report.sections.data import column_table
+from bayes_hybrid.report.sections.model import prior_frame
+from bayes_hybrid.report.sections.reproduce import estimator_code
+from bayes_hybrid.report.sections.training import sparkline
+from bayes_hybrid.report.sections.verdict import answers
+from bayes_hybrid.report.tables import Table, formatted
+
+
+def tables_of(evidence) -> list[Table]:
+    """Every table of a report."""
+    contents = [section.content(evidence) or {} for section in sections.SECTIONS]
+    return [part for content in contents for part in content.values() if isinstance(part, Table)]
+
+
+def read_back(table: Table) -> list[list[str]]:
+    head, _, body = table.address.partition("base64,")
+    assert head == "data:text/csv;charset=utf-8;"
+    return list(csv.reader(io.StringIO(b64decode(body).decode(), newline="")))
+
+
+def test_every_column_has_a_meaning(evidence):
+    tables = tables_of(evidence)
+    assert len(tables) >= 9
+    assert len({table.key for table in tables}) == len(tables)
+    for table in tables:
+        assert all(table.meanings[name] for name in table.frame.columns)
+
+
+def test_a_download_holds_the_whole_table():
+    text = 'a "quoted", word\nand <b>more</b>'
+    frame = pd.DataFrame({"=1+1": [text, "b"] * 20, "value": np.arange(40) / 3.0})
+    table = Table(key="k", caption="c", frame=frame, meanings={}, num_shown=3)
+    header, *rows = read_back(table)
+    assert header == ["=1+1", "value"]
+    assert [row[0] for row in rows] == frame["=1+1"].tolist()
+    assert [float(row[1]) for row in rows] == frame["value"].tolist()
+    assert (table.num_left_out, [row[1][0] for row in table.rows]) == (37, ["0", "6.667", "13"])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "yes"), (np.bool_(False), "no"), (12345, "12,345"), (np.nan, "n/a"), (2.0, "2")],
+)
+def test_cells(value, text):
+    assert formatted(value) == text
+
+
+def test_columns_are_described_as_pandas_does(several):
+    table = column_table(several).frame.set_index("column")
+    described = pd.DataFrame({"first": several.target(0), "second": several.target(1)}).agg(
+        ["count", "min", "median", "mean", "max"]
+    )
+    for name in ("first", "second"):
+        mine = table.loc[name, ["rows", "min", "median", "mean", "max"]].astype(float)
+        np.testing.assert_allclose(mine, described[name], rtol=1e-12)
+    missing = int(np.isnan(several.target(1)).sum())
+    assert missing > 0
+    assert table["missing"].tolist() == [0, 0, 0, missing]
+
+
+def test_a_constant_column_is_noted(single):
+    notes = column_table(single).frame["note"].tolist()
+    assert [bool(note) for note in notes] == [False, False, True, False]
+
+
+def test_statistics_of_drawn_data():
+    drawn = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    frame = statistic_table("y", np.array([2.0, 4.0]), drawn).set_index("statistic")
+    assert frame.loc["mean", ["data", "model", "p"]].tolist() == [3.0, 2.5, pytest.approx(1 / 3)]
+    assert frame.loc["sd", ["data", "model", "p"]].tolist() == [1.0, 0.5, 0.0]
+    assert frame.loc["largest", "lower"] == pytest.approx(1.0 + 0.05 * 2 * 2)
+
+
+def test_coverage_counts_rows():
+    cdf = np.linspace(0.005, 0.995, 100)
+    frame = coverage_table("y", cdf)
+    by_hand = [np.mean((cdf >= 0.5 - p / 2) & (cdf <= 0.5 + p / 2)) for p in frame["interval"]]
+    # The ends of an interval are rounded, and a row may sit on one.
+    np.testing.assert_allclose(frame["covered"], by_hand, atol=0.011)
+    assert frame["as it should be"].all()
+    assert not coverage_table("y", np.full(100, 0.01))["as it should be"].iloc[:5].any()
+
+
+def test_prior_intervals():
+    priors = Priors(noise=LogNormalPrior(median=0.3, spread=0.8))
+    shown = prior_frame(priors).set_index("parameter")["90% of it"]
+    low, high = stats.lognorm.interval(0.9, s=0.8, scale=0.3)
+    assert shown["noise"] == f"{low:.3g} to {high:.3g}"
+    low, high = stats.norm.interval(0.9, scale=priors.gate_bias_scale)
+    assert shown["gate_bias_scale"] == f"{low:.3g} to {high:.3g}"
+
+
+def test_curves_are_the_posterior_s(several):
+    curves, posterior = curves_along(several, 1), several.posterior
+    points = curves.line.points
+    assert np.ptp(points[:, 0]) == 0.0
+    assert np.ptp(points[:, 1]) > 3.0
+    for level, prob in enumerate(LEVELS):
+        ends = posterior.quantile(points, [0.5 - prob / 2, 0.5 + prob / 2])
+        np.testing.assert_allclose(curves.bands[:, level], np.moveaxis(ends, -1, 0), rtol=1e-6)
+    np.testing.assert_allclose(curves.mean, posterior.mean(points), rtol=1e-12)
+    np.testing.assert_allclose(curves.gate, posterior.regime_probability(points), rtol=1e-9)
+    np.testing.assert_allclose(curves.gate.sum(axis=1), 1.0, rtol=1e-9)
+    assert (np.diff(curves.bands[1], axis=0) >= 0.0).all()
+
+
+def test_a_thinned_posterior_keeps_every_restart(thresholds):
+    posterior = thresholds.posterior
+    few = thinned(posterior, 6)
+    assert few.theta.shape[:2] == (posterior.num_restarts, 3)
+    assert thinned(posterior, 1_000) is posterior
+
+
+def test_thresholds_are_the_table_s(thresholds, hostile):
+    section = sections.thresholds.SECTION
+    content = section.content(thresholds)
+    assert content is not None
+    table = content["table"]
+    assert isinstance(table, Table)
+    pd.testing.assert_frame_equal(table.frame, threshold_table(thresholds.fit))
+    without = section.content(hostile)
+    assert without is not None
+    assert without["table"] is None
+
+
+def finding(name, severity):
+    bound = 1.0 if severity == "ok" else -1.0
+    return judge(name, 0.0, "<=", bound, meaning="m", advice="a", failing=severity)
+
+
+def test_each_question_has_its_findings():
+    found = [
+        finding("nonfinite_density", "error"),
+        finding("usage[relu]", "warning"),
+        finding("gate_entropy", "ok"),
+        finding("r_hat", "ok"),
+        finding("something new", "warning"),
+    ]
+    replies = answers(found, 2)
+    assert [answer.severity for answer in replies] == ["error", "warning", "warning"]
+    flagged = [[one.name for one in answer.flagged] for answer in replies]
+    assert flagged == [["nonfinite_density"], ["usage[relu]"], ["something new"]]
+    assert len(answers([found[0], found[3]], 1)) == 2
+
+
+@pytest.mark.parametrize(
+    ("trace", "points"),
+    [
+        ((0.0, 1.0), "1.0,35.0 159.0,1.0"),
+        ((2.0, np.nan, 2.0), "1.0,35.0 159.0,35.0"),
+        # The start is cut off, so that the rest can be seen.
+        ((-1e9, *([0.0] * 10), 1.0), None),
+    ],
+)
+def test_sparkline(trace, points):
+    line = sparkline(trace)
+    assert line is not None
+    if points is None:
+        assert line.points.endswith("144.6,35.0 159.0,1.0")
+    else:
+        assert line.points == points
+
+
+@pytest.mark.parametrize("trace", [(), (1.0,), (np.nan, np.inf)])
+def test_no_sparkline_of_nothing(trace):
+    assert sparkline(trace) is None
+
+
+def test_the_code_makes_the_same_estimator(thresholds):
+    import bayes_hybrid
+
+    names = {name: getattr(bayes_hybrid, name) for name in bayes_hybrid.__all__}
+    again = eval(estimator_code(thresholds.estimator), names)
+    assert isinstance(again, HybridRegressor)
+    assert again.get_params(deep=False) == thresholds.estimator.get_params(deep=False)
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_every_gate_has_its_equation(name):
+    model = HybridMixture(gate=GATES[name]())
+    equations = gate_equations(model, ("dose",)) + joint_equations(model)
+    for equation in equations:
+        assert equation.words
+        assert ElementTree.fromstring(str(equation.math)).tag.endswith("math")
+
+
+@pytest.mark.parametrize("kind", COMBINATIONS)
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@pytest.mark.parametrize("noise", ["constant", "input"])
+def test_every_pathway_has_its_equations(kind, smoothing, noise):
+    pathway = Pathway(kind=kind, smoothing=smoothing, noise=noise)
+    equations = expert_equations(pathway) + joint_equations(PathwayModel(pathway=pathway))
+    assert all(ElementTree.fromstring(str(equation.math)) for equation in equations)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_every_likelihood_has_its_density(name):
+    likelihood = LIKELIHOODS[name]()
+    *_, density = expert_equations(Pathway(likelihood=likelihood))
+    assert density.math is not None
+    if isinstance(likelihood.shape, float):
+        assert f"{likelihood.shape:g}" in density.words
+    if likelihood.shape_name is not None:
+        learned = replace(likelihood, **{likelihood.shape_name: LogNormalPrior(median=1, spread=1)})
+        assert "learned" in expert_equations(Pathway(likelihood=learned))[-1].words
+
+
+def test_light_tones_are_the_palette():
+    light = _own("report.css").partition("@media")[0]
+    for tone, style in zip(PALETTE_TONES, PALETTE, strict=True):
+        assert f"--{tone}: {style.color};" in light
+
+
+def test_rounding_keeps_five_digits_of_the_largest():
+    values = np.array([123.456789, 0.00012345, np.nan])
+    np.testing.assert_array_equal(rounded(values), [123.46, 0.0, np.nan])
+    np.testing.assert_array_equal(rounded(np.zeros(2)), np.zeros(2))
+    assert limits([np.array([1.0, np.inf]), np.array([3.0])], margin=0.5) == (0.0, 4.0)
+    assert limits([np.array([2.0])], margin=0.5) == (1.0, 3.0)
