@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
 from bayes_hybrid.data import load_motorcycle
@@ -36,7 +36,7 @@ _ARGUMENTS: Final = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_VIEW: Final = {"width": 1100, "height": 760}
+_VIEW: Final[ViewportSize] = {"width": 1100, "height": 760}
 
 
 def motorcycle() -> HybridRegressor:
@@ -96,7 +96,7 @@ def picture(browser: Browser, page: Path, path: Path) -> None:
     # The picture is to show both at once, so what lies between is hidden.
     between = "#verdict > :not(h2, .banner), #data, #model, #regimes > p, #regimes .table-block"
     tab.add_style_tag(content=f"{between} {{ display: none }} h2 {{ margin-top: 1.5rem }}")
-    tab.screenshot(path=path, clip={"x": 0, "y": 0, "width": 1100, "height": 1000}, full_page=True)
+    tab.screenshot(path=path, clip={"x": 0, "y": 0, "width": 1100, "height": 1150}, full_page=True)
     context.close()
 
 

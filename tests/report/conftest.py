@@ -64,7 +64,7 @@ def several() -> Evidence:
     """Two outputs with missing values, and regime labels of some rows."""
     x, y = make_rows()
     Y = pd.DataFrame({"first": y, "second": np.where(x[:, 1] > 1.0, np.nan, 2.0 * y)})
-    labels = np.where(x[:, 1] > 0.0, "gaussian", None)
+    labels = ["gaussian" if value > 0.0 else None for value in x[:, 1]]
     return gather(fitted(x, Y, labels))
 
 
