@@ -32,7 +32,8 @@ from bayes_hybrid import (
     WarmStart,
     load,
 )
-from bayes_hybrid.errors import FileFormatError, OptionError, OutputExistsError
+from bayes_hybrid.diagnostics import effect_curve, partial_dependence
+from bayes_hybrid.errors import DataError, FileFormatError, OptionError, OutputExistsError
 from bayes_hybrid.estimator import (
     MODELS,
     POSTERIOR_FILE,
@@ -82,6 +83,19 @@ def fitted(table):
 # What it returns
 
 
+def test_predictions_are_scored_overall_and_by_regime(fitted, table):
+    X, y = table
+    scores = fitted.score_predictions(X, y, by_regime=True).set_index(["regime", "score"])
+    log_score = scores.loc[("all", "log_score"), "value"]
+    assert log_score == pytest.approx(-fitted.log_density(X, y).mean())
+    counts = scores.xs("log_score", level="score")["num_rows"]
+    assert counts["all"] == counts.drop("all").sum() == 30
+    again = fitted.score_predictions(X, y)
+    np.testing.assert_array_equal(again["value"], scores.loc["all", "value"])
+    with pytest.raises(DataError, match="NaN"):
+        fitted.score_predictions(X, y.where(y > y.min()))
+
+
 def test_shapes_and_ranges(fitted, table):
     X, y = table
     assert fitted.regimes_ == ("gaussian", "relu")
@@ -97,6 +111,25 @@ def test_shapes_and_ranges(fitted, table):
         assert regimes.shape == (30, 2)
         np.testing.assert_allclose(regimes.sum(axis=1), 1.0)
     assert fitted.score(X, y) == r2_score(y, fitted.predict(X))
+
+
+def test_effects_are_those_of_the_diagnostics(fitted):
+    row = {"load": 0.5}
+    curve = fitted.effect(
+        "hour", at=row, of="expert", derivative=True, prob=0.5, grid=4, beyond=0.1
+    )
+    same = effect_curve(
+        fitted.fit_, 0, at=row, of="expert", derivative=True, prob=0.5, grid=4, beyond=0.1
+    )
+    pd.testing.assert_frame_equal(curve.to_frame(), same.to_frame())
+    found = fitted.partial_dependence("load", of="expert", prob=0.5, grid=4, max_rows=5, beyond=0.1)
+    same_mean = partial_dependence(
+        fitted.fit_, 1, of="expert", prob=0.5, grid=4, max_rows=5, beyond=0.1
+    )
+    pd.testing.assert_frame_equal(found.to_frame(), same_mean.to_frame())
+    for ask in (HybridRegressor().effect, HybridRegressor().partial_dependence):
+        with pytest.raises(NotFittedError):
+            ask(0)
 
 
 def test_training_regimes_are_the_mean_of_the_responsibilities(fitted, table, monkeypatch):

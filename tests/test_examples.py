@@ -24,8 +24,8 @@ def run(path: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_both_examples_are_there():
-    assert [path.name for path in EXAMPLES] == ["motorcycle.py", "raw_pyro.py"]
+def test_the_examples_are_there():
+    assert [path.name for path in EXAMPLES] == ["gallery.py", "motorcycle.py", "raw_pyro.py"]
 
 
 @pytest.mark.slow
@@ -35,5 +35,5 @@ def test_example(path, tmp_path):
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert result.stdout
-    written = {"motorcycle": ["motorcycle.png"], "raw_pyro": []}
+    written = {"gallery": ["gallery"], "motorcycle": ["motorcycle.png"], "raw_pyro": []}
     assert os.listdir(tmp_path) == written[path.stem]

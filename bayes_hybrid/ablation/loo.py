@@ -1,59 +1,21 @@
-"""Leave-one-out by ArviZ: what it needs of a fit, its figures, and its comparison."""
+"""What leave-one-out needs of a fit, as bytes that a worker sends and a folder keeps."""
 
 import io
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import xarray as xr
-from arviz_stats.loo import compare, loo
 
-from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.diagnostics.leave_one_out import LeaveOneOut, leave_one_out
 
-__all__ = ["BAD_K", "BAD_SHARE", "LeaveOneOut", "compared", "difference", "kept", "leave_one_out"]
+__all__ = ["kept", "read_kept"]
 
-BAD_K: Final = 0.7
-"""Vehtari, Simpson, Gelman, Yao and Gabry (2024), section 3: above it the estimate of a row's
-density cannot be trusted, however many draws there are."""
-
-BAD_SHARE: Final = 0.05
-"""As in the finding ``pareto_k``: more such rows than one in twenty, and the sum leans on them."""
-
-# Of the posterior, what does not depend on how hidden units are numbered: ArviZ reads from it how
-# many independent draws there are.
+# Of the posterior, what does not depend on how hidden units are numbered.
 _SUMMARIES: Final = ("usage", "log_lik")
-_DIMS: Final = {
-    "usage": ("chain", "draw", "regime"),
-    "log_lik": ("chain", "draw"),
-    "log_likelihood": ("chain", "draw", "obs"),
-}
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class LeaveOneOut:
-    """Leave-one-out cross-validation of one fit by Pareto-smoothed importance sampling.
-
-    Source: Vehtari, Gelman and Gabry (2017), Statistics and Computing 27.
-
-    Attributes:
-        elpd: ``sum_n log p(y_n | x_n, all other rows)``, in nats.
-        pointwise: its summands, ``[N]``.
-        bad_k: share of rows with Pareto k-hat above 0.7, whose summand cannot be trusted.
-        data: ArviZ's own object, which its ``compare`` takes.
-    """
-
-    elpd: float
-    pointwise: FloatArray
-    bad_k: float
-    data: Any
 
 
 def kept(tree: xr.DataTree) -> bytes:
-    """What :func:`leave_one_out` reads of a fit, as an npz archive.
+    """What :func:`read_kept` reads of a fit, as an npz archive.
 
     No netCDF, because xarray takes Dask's locks when it writes one inside a Dask worker.
 
@@ -73,8 +35,8 @@ def kept(tree: xr.DataTree) -> bytes:
     return archive.getvalue()
 
 
-def leave_one_out(draws: bytes) -> LeaveOneOut:
-    """The figures of a fit.
+def read_kept(draws: bytes) -> LeaveOneOut:
+    """Leave-one-out of the fit that was kept.
 
     Args:
         draws: what :func:`kept` made.
@@ -84,50 +46,4 @@ def leave_one_out(draws: bytes) -> LeaveOneOut:
     """
     with np.load(io.BytesIO(draws), allow_pickle=False) as archive:
         arrays = {name: archive[name].astype(np.float64) for name in archive.files}
-    num_draws = int(np.prod(arrays["log_likelihood"].shape[:2]))
-    if num_draws < MIN_PARETO_DRAWS:
-        raise ValueError(f"leave-one-out needs {MIN_PARETO_DRAWS} draws; there are {num_draws}")
-    if "log_lik" not in arrays:
-        raise ValueError("leave-one-out needs draws that differ; these do not")
-    variables = {name: (_DIMS[name], values) for name, values in arrays.items()}
-    log_likelihood = xr.Dataset({"y": variables.pop("log_likelihood")})
-    tree = xr.DataTree.from_dict(
-        {"posterior": xr.Dataset(variables), "log_likelihood": log_likelihood}
-    )
-    with warnings.catch_warnings():
-        # Bad k-hats are shown beside the figures.
-        warnings.simplefilter("ignore")
-        data = loo(tree, pointwise=True)
-    pointwise = np.ravel(data.elpd_i).astype(np.float64)
-    if not np.isfinite(pointwise).all():
-        raise ValueError("leave-one-out is not finite")
-    # Written so that a k that is NaN counts as bad.
-    bad = ~(np.ravel(data.pareto_k) <= BAD_K)
-    return LeaveOneOut(
-        elpd=float(data.elpd), pointwise=pointwise, bad_k=float(bad.mean()), data=data
-    )
-
-
-def difference(of: LeaveOneOut, to: LeaveOneOut) -> tuple[float, float]:
-    """``elpd_of - elpd_to``, and its standard error ``sqrt(N Var_n(difference of row n))``.
-
-    Source: Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, equation 24.
-    """
-    rows = of.pointwise - to.pointwise
-    return float(rows.sum()), float(np.sqrt(rows.size * rows.var()))
-
-
-def compared(fits: Mapping[str, LeaveOneOut]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """ArviZ's ``compare``, and what it warned of.
-
-    Args:
-        fits: leave-one-out by variant; fewer than two give an empty table.
-    """
-    if len(fits) < 2:
-        return pd.DataFrame(), ()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        table = compare({name: fit.data for name, fit in fits.items()})
-    # The others speak to the developers of ArviZ.
-    told = (str(warning.message) for warning in caught if warning.category is UserWarning)
-    return table, tuple(dict.fromkeys(told))
+    return leave_one_out(arrays)

@@ -8,9 +8,15 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid.ablation.cells import Cell, Outcome
-from bayes_hybrid.ablation.loo import BAD_K, BAD_SHARE, LeaveOneOut, compared, difference
 from bayes_hybrid.ablation.variant import BASE
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.diagnostics.leave_one_out import (
+    BAD_K,
+    BAD_SHARE,
+    LeaveOneOut,
+    compared,
+    difference,
+)
 from bayes_hybrid.errors import FitError
 
 if TYPE_CHECKING:

@@ -7,18 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.model_selection import RepeatedKFold
 
 from bayes_hybrid import checks
 from bayes_hybrid.ablation.cells import Cell, digest, encoded
-from bayes_hybrid.ablation.loo import LeaveOneOut, leave_one_out
+from bayes_hybrid.ablation.loo import read_kept
 from bayes_hybrid.ablation.result import Ablation, Finished, summarised
 from bayes_hybrid.ablation.running import check_jobs, outcomes
 from bayes_hybrid.ablation.store import Store
 from bayes_hybrid.ablation.variant import BASE, Variant, applied, chosen, variants
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.diagnostics.leave_one_out import LeaveOneOut
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import HybridRegressor, build_model, reporting, training_rows
 from bayes_hybrid.gates import Gate
@@ -26,7 +27,7 @@ from bayes_hybrid.inference import Progress
 from bayes_hybrid.models import HybridMixture
 from bayes_hybrid.random import resolve_seed, spawn_seeds
 
-__all__ = ["ablate"]
+__all__ = ["ablate", "fold_cells", "usable_rows"]
 
 
 def ablate(
@@ -102,12 +103,7 @@ def ablate(
     checks.positive_int("num_repeats", num_repeats)
     check_jobs(n_jobs)
     selected = _selected(base, variants, only)
-    x, target = training_rows(clone(base), X, y)
-    if target.ndim > 1:
-        raise DataError(
-            f"y has {target.shape[1]} outputs; expected one, [N]: compare variants for each output"
-        )
-    base = _with_columns(base, X)
+    base, x, target = usable_rows(base, X, y)
     selected = tuple(_placed_columns(base, variant, X) for variant in selected)
     if variants is None and only is None:
         # A gate that has to be told its column is no variant that can be made without asking.
@@ -119,7 +115,10 @@ def ablate(
             f"makes the same cells; got {base.random_state!r}"
         )
     seed = resolve_seed(base.random_state)
-    cells = list(_cells(base, selected, len(x), seed, num_folds, num_repeats))
+    cells = [
+        *fold_cells(base, selected, len(x), seed, num_folds, num_repeats),
+        *_full_cells(base, selected, seed),
+    ]
     store = None
     if folder is not None:
         settings = encoded(base)
@@ -146,6 +145,23 @@ def _selected(
     if count > 1:
         raise OptionError(f"every variant must have a name of its own; got {name!r} {count} times")
     return chosen(offered, only)
+
+
+def usable_rows(
+    estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
+) -> tuple[HybridRegressor, FloatArray, FloatArray]:
+    """The estimator as it is fitted to arrays, features ``[N, D]`` and targets ``[N]``.
+
+    Raises:
+        DataError: the rows cannot be used, or there are several outputs.
+        DataTypeError: text, dates or other objects where numbers belong.
+    """
+    x, target = training_rows(clone(estimator), X, y)
+    if target.ndim > 1:
+        raise DataError(
+            f"y has {target.shape[1]} outputs; expected one, [N]: compare for each output"
+        )
+    return _with_columns(estimator, X), x, target
 
 
 def _with_columns(estimator: HybridRegressor, X: ArrayLike | pd.DataFrame) -> HybridRegressor:
@@ -179,7 +195,7 @@ def _builds(estimator: HybridRegressor, num_features: int) -> bool:
     return True
 
 
-def _cells(
+def fold_cells(
     base: HybridRegressor,
     selected: Sequence[Variant],
     num_rows: int,
@@ -187,7 +203,7 @@ def _cells(
     num_folds: int,
     num_repeats: int,
 ) -> Iterator[Cell]:
-    """All cells, fold by fold, so that what is there after a while can be compared."""
+    """The cells of cross-validation, fold by fold, so that what is there can be compared."""
     if num_rows - -(-num_rows // num_folds) < 2 or num_folds > num_rows:
         raise DataError(
             f"{num_rows} rows are too few for {num_folds} folds; expected at least two rows to fit "
@@ -195,17 +211,32 @@ def _cells(
         )
     # A longer list of seeds starts with the shorter one, and so do the folds of more repeats: what
     # was computed for fewer of them stays valid.
-    split_seed, full_seed, *fold_seeds = spawn_seeds(seed, 2 + num_folds * num_repeats)
+    split_seed, _, *fold_seeds = spawn_seeds(seed, 2 + num_folds * num_repeats)
     splitter = RepeatedKFold(n_splits=num_folds, n_repeats=num_repeats, random_state=split_seed)
     splits = enumerate(splitter.split(np.empty((num_rows, 1))))
-    places = [(*divmod(at, num_folds), test, fold_seeds[at]) for at, (_, test) in splits]
-    places.append((-1, -1, np.empty(0, dtype=np.intp), full_seed))
-    for repeat, fold, test, fold_seed in places:
-        for variant in selected:
-            estimator = applied(base, variant).set_params(random_state=fold_seed, progress=False)
-            yield Cell(
-                variant=variant.name, repeat=repeat, fold=fold, estimator=estimator, test=test
-            )
+    for at, (_, test) in splits:
+        repeat, fold = divmod(at, num_folds)
+        yield from _row_of_cells(base, selected, repeat, fold, test, fold_seeds[at])
+
+
+def _full_cells(base: HybridRegressor, selected: Sequence[Variant], seed: int) -> Iterator[Cell]:
+    """The fits to all rows, which leave-one-out reads."""
+    _, full_seed = spawn_seeds(seed, 2)
+    yield from _row_of_cells(base, selected, -1, -1, np.empty(0, dtype=np.intp), full_seed)
+
+
+def _row_of_cells(
+    base: HybridRegressor,
+    selected: Sequence[Variant],
+    repeat: int,
+    fold: int,
+    test: NDArray[np.intp],
+    seed: int,
+) -> Iterator[Cell]:
+    """A cell of every variant, with the same rows and the same seed."""
+    for variant in selected:
+        estimator = applied(base, variant).set_params(random_state=seed, progress=False)
+        yield Cell(variant=variant.name, repeat=repeat, fold=fold, estimator=estimator, test=test)
 
 
 def _finish(
@@ -242,7 +273,7 @@ def _leave_one_out(
     for cell, outcome in finished:
         if outcome.draws:
             try:
-                fits[cell.variant] = leave_one_out(outcome.draws)
+                fits[cell.variant] = read_kept(outcome.draws)
             except ValueError as error:
                 outcome = replace(outcome, failure=f"{type(error).__name__}: {error}")
         checked.append((cell, outcome))

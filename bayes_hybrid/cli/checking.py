@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid.cli.columns import target_columns
-from bayes_hybrid.cli.console import findings_table, say, show, warn
+from bayes_hybrid.cli.console import counted, findings_table, say, scores_table, show, warn
 from bayes_hybrid.data import Standardizer, read_table, refuse_far, split_target
 from bayes_hybrid.diagnostics import (
     Finding,
     diagnose,
     exit_code,
+    predictive_scores,
     threshold_sentences,
     verdict,
 )
@@ -20,12 +21,13 @@ from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import load
 from bayes_hybrid.inference import Fit
+from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["held_out_rows", "near_rows", "print_findings", "run"]
 
 
 def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> int:
-    """Print the findings about a saved fit.
+    """Print the findings about a saved fit, and with held-out rows its scores there.
 
     Args:
         saved: folder of the fit.
@@ -51,6 +53,11 @@ def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> i
         print_findings(findings)
         for sentence in threshold_sentences(fit):
             say(sentence)
+        if x_test is not None and y_test is not None:
+            say(f"\nScores of {counted(len(x_test), 'row')} of {data}, less is better:\n")
+            # The sixth of the fit's seeds, as the estimator's score_predictions.
+            seed = spawn_seeds(fit.seed, 6)[-1]
+            show(scores_table(predictive_scores(fit, x_test, y_test, seed=seed)))
     return exit_code(findings)
 
 

@@ -13,9 +13,11 @@ from bayes_hybrid.cli.exits import one_line
 
 if TYPE_CHECKING:
     # ArviZ takes seconds to import, which predict should not cost.
+    import pandas as pd
+
     from bayes_hybrid.diagnostics import Finding
 
-__all__ = ["bound", "counted", "findings_table", "number", "say", "show", "warn"]
+__all__ = ["bound", "counted", "findings_table", "number", "say", "scores_table", "show", "warn"]
 
 _COLUMNS: Final[dict[str, Literal["left", "right"]]] = {
     "check": "left",
@@ -93,4 +95,25 @@ def findings_table(findings: "Sequence[Finding]") -> Table:
             bound(finding),
             Text(finding.severity, style=_STYLES[finding.severity]),
         )
+    return result
+
+
+def scores_table(scores: "pd.DataFrame") -> Table:
+    """One line per score: its value, its standard error, and the rows that it is the mean of.
+
+    Args:
+        scores: see :func:`bayes_hybrid.diagnostics.predictive_scores`; its outputs are named where
+            there are several.
+    """
+    several = scores["output"].nunique() > 1
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    result.add_column("score", no_wrap=True)
+    if several:
+        result.add_column("output", no_wrap=True)
+    for column in ("value", "standard error", "rows"):
+        result.add_column(column, justify="right", no_wrap=True)
+    for line in scores.to_dict("records"):
+        named = [line["output"]] if several else []
+        values = number(line["value"]), number(line["standard_error"]), str(line["num_rows"])
+        result.add_row(line["score"], *named, *values)
     return result

@@ -1,20 +1,55 @@
 """What a fit is worth: its ArviZ export, findings about it, and a verdict."""
 
+from bayes_hybrid.diagnostics.boundaries import Boundary, BoundaryPosterior, boundaries
+from bayes_hybrid.diagnostics.comparison import Comparison, KFold, compare
+from bayes_hybrid.diagnostics.contributions import Contributions, contributions
 from bayes_hybrid.diagnostics.datatree import to_datatree
+from bayes_hybrid.diagnostics.durations import expected_durations
+from bayes_hybrid.diagnostics.effects import EffectCurve, effect_curve
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.interface import FitLike, PosteriorLike
+from bayes_hybrid.diagnostics.partial_dependence import PartialDependence, partial_dependence
+from bayes_hybrid.diagnostics.pit import PitEcdf, pit_ecdf
+from bayes_hybrid.diagnostics.predictive_checks import PredictiveChecks, predictive_checks
+from bayes_hybrid.diagnostics.regime_posterior import RegimePosterior, regime_posterior
 from bayes_hybrid.diagnostics.regime_scores import regime_scores
+from bayes_hybrid.diagnostics.regions import regions
+from bayes_hybrid.diagnostics.scores import predictive_scores
+from bayes_hybrid.diagnostics.support import OutOfData, out_of_data
 from bayes_hybrid.diagnostics.thresholds import threshold_sentences, threshold_table
 from bayes_hybrid.diagnostics.verdict import diagnose, exit_code, findings_frame, verdict
 
 __all__ = [
+    "Boundary",
+    "BoundaryPosterior",
+    "Comparison",
+    "Contributions",
+    "EffectCurve",
     "Finding",
     "FitLike",
+    "KFold",
+    "OutOfData",
+    "PartialDependence",
+    "PitEcdf",
     "PosteriorLike",
+    "PredictiveChecks",
+    "RegimePosterior",
+    "boundaries",
+    "compare",
+    "contributions",
     "diagnose",
+    "effect_curve",
     "exit_code",
+    "expected_durations",
     "findings_frame",
+    "out_of_data",
+    "partial_dependence",
+    "pit_ecdf",
+    "predictive_checks",
+    "predictive_scores",
+    "regime_posterior",
     "regime_scores",
+    "regions",
     "threshold_sentences",
     "threshold_table",
     "to_datatree",

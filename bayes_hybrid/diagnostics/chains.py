@@ -7,7 +7,7 @@ from arviz_stats import base
 
 from bayes_hybrid.diagnostics.interface import FloatArray
 
-__all__ = ["ess_bulk", "psis_k", "r_hat"]
+__all__ = ["ess_bulk", "psis_k", "psis_weights", "r_hat"]
 
 # ArviZ annotates nothing here.
 _STATS = cast(Any, base).array_stats
@@ -32,6 +32,38 @@ def ess_bulk(draws: FloatArray) -> FloatArray:
     with np.errstate(all="ignore"):
         ess = _STATS.ess(draws, chain_axis=0, draw_axis=1, method="bulk")
     return np.asarray(ess, dtype=np.float64)
+
+
+def psis_weights(log_likelihood: FloatArray) -> tuple[FloatArray, float]:
+    """Pareto-smoothed weights ``[S]`` with sum one of the draws with row n left out, and k.
+
+    Where there is no tail to smooth, the weights are the ratios ``1 / p(y_n | theta_s)`` as they
+    are and k is ``-inf``.
+
+    Args:
+        log_likelihood: of row n, ``[S]``; at least 25 draws, all finite.
+
+    Source: as :func:`psis_k`.
+
+    Example:
+        >>> weights, k = psis_weights(np.zeros(40))
+        >>> float(weights[0]), k
+        (0.025, -inf)
+    """
+    k = -np.inf
+    log_weights = -log_likelihood
+    # Ratios within a millionth of each other are equal at float32, in which draws may be made.
+    if np.ptp(log_likelihood) > 1e-6:
+        try:
+            with np.errstate(all="ignore"):
+                # ArviZ negates what it is given.
+                smoothed, k = _STATS.psislw(log_likelihood)
+            if np.isfinite(smoothed).all():
+                log_weights = smoothed
+        except ValueError:  # see psis_k
+            pass
+    weights = np.exp(log_weights - log_weights.max())
+    return weights / weights.sum(), float(k)
 
 
 def psis_k(log_likelihood: FloatArray) -> float:

@@ -25,7 +25,7 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.thresholds import boundary_names
 from bayes_hybrid.random import spawn_seeds
 
-__all__ = ["to_datatree"]
+__all__ = ["moves", "to_datatree"]
 
 _SAMPLE_DIMS: Final = ("chain", "draw")
 _DIMS: Final = (*_SAMPLE_DIMS, "obs", "regime", "feature", "boundary", "output", "label")
@@ -150,7 +150,7 @@ def _posterior(
         dims["label_confusion"] = ["regime", "label"]
     both: dict[str, dict[str, FloatArray]] = {"posterior": {}, "posterior_fixed": {}}
     for name, draws in (summaries | sites).items():
-        both["posterior" if _moves(draws) else "posterior_fixed"][name] = draws
+        both["posterior" if moves(draws) else "posterior_fixed"][name] = draws
     return {
         group: _dataset(variables, {name: dims[name] for name in variables}, coords)
         for group, variables in both.items()
@@ -158,7 +158,7 @@ def _posterior(
     }
 
 
-def _moves(draws: FloatArray) -> bool:
+def moves(draws: FloatArray) -> bool:
     """Whether every element varies within every chain, by more than its rounding error.
 
     ArviZ divides by variances within chains; a standard deviation below 1e-150 squares to zero.

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
 from bayes_hybrid.errors import DataError
 
-__all__ = ["Evaluation", "evaluate", "held_out", "row_chunks", "spread_rows"]
+__all__ = ["Evaluation", "evaluate", "held_out", "known_rows", "row_chunks", "spread_rows"]
 
 _CELLS_PER_CHUNK = 2**22
 """Numbers per intermediate array: 32 MB in float64, whatever the number of rows."""
@@ -101,6 +101,33 @@ def held_out(
     if np.isnan(y).all():
         raise DataError("y_test has no value that is there; leave it out")
     return x, y
+
+
+def known_rows(
+    fit: FitLike, x: ArrayLike | None = None, y: ArrayLike | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Rows whose targets are known, the training rows without any: ``[N, D]`` and ``[N]``.
+
+    Of several outputs some may be missing, ``[N, Q]``.
+
+    Raises:
+        DataError: one of ``x`` and ``y`` without the other, shapes that do not fit, values that are
+            not finite.
+    """
+    if x is None and y is None:
+        return fit.x, fit.y
+    if x is None or y is None:
+        raise DataError("x and y belong together; give both, or neither for the training rows")
+    features, target = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    held_out(features, target, fit.x.shape[1], fit.y.shape[1:])
+    for name, values, missing in (("x", features, False), ("y", target, target.ndim > 1)):
+        bad = np.isinf(values) | (np.isnan(values) & (not missing))
+        if bad.any():
+            row = int(np.argwhere(bad)[0, 0])
+            raise DataError(
+                f"{name} must be finite; row {row + 1} has {values[row].tolist()}: leave it out"
+            )
+    return features, target
 
 
 def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:

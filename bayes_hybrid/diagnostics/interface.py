@@ -5,13 +5,13 @@ Everything with a unit is in the units of the data, except ``sites``, which are 
 With Q > 1 outputs, targets and what is predicted of them have an axis Q behind that of the rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FitLike", "FloatArray", "PosteriorLike", "ThresholdsLike"]
+__all__ = ["FitLike", "FloatArray", "PosteriorLike", "StageLike", "ThresholdsLike"]
 
 FloatArray = NDArray[np.float64]
 """A float64 array; the docstrings give the shapes."""
@@ -78,17 +78,31 @@ class PosteriorLike(Protocol):
     def log_likelihood(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """``log p(y_n | x_n, theta_rs)``, summed over the regimes, ``[R, S, N]``."""
 
+    def cdf_draws(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Distribution function at ``y_n`` given ``theta_rs``, ``[R, S, N]``, or with Q behind."""
+
     def sample_per_draw(self, x: FloatArray, seed: int) -> FloatArray:
         """One draw of ``y_n`` for each posterior draw, ``[R, S, N]``."""
 
-    def regime_probability_draws(self, x: FloatArray, y: FloatArray | None = None) -> FloatArray:
-        """``p(z_n = k | x_n, theta_rs)``, or given ``y_n`` also, ``[R, S, N, K]``."""
+    def regime_probability_draws(
+        self, x: FloatArray, y: FloatArray | None = None, labels: FloatArray | None = None
+    ) -> FloatArray:
+        """``p(z_n = k | x_n, theta_rs)``, or given ``y_n`` or labels also, ``[R, S, N, K]``."""
+
+    def regime_probability(self, x: FloatArray, y: FloatArray | None = None) -> FloatArray:
+        """``p(z_n = k | x_n)`` of the posterior predictive, or given ``y_n`` also, ``[N, K]``."""
 
     def expert_mean_draws(self, x: FloatArray) -> FloatArray:
         """Mean of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""
 
     def expert_scale_draws(self, x: FloatArray) -> FloatArray:
         """Standard deviation of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""
+
+    def gate_and_mean_draws(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """``p(z_n = k | x_n, theta_rs)`` and the mean of each expert, in one pass."""
+
+    def slope_draws(self, x: FloatArray, feature: int) -> tuple[FloatArray, FloatArray]:
+        """Slopes along a feature of gate ``[R, S, N, K]`` and experts, as their means are."""
 
     def mean(self, x: FloatArray) -> FloatArray:
         """Mean of the posterior predictive, ``[N]``."""
@@ -106,6 +120,34 @@ class PosteriorLike(Protocol):
         """Log of the mean over all draws of ``p(y_n | x_n, theta_rs)``, ``[N]``."""
 
 
+class StageLike(Protocol):
+    """One stage of training."""
+
+    @property
+    def name(self) -> str:
+        """What ran."""
+
+    @property
+    def reason(self) -> str:
+        """Why it ended."""
+
+    @property
+    def steps(self) -> int:
+        """Steps that were taken."""
+
+    @property
+    def trace(self) -> Sequence[float]:
+        """Its objective over time, thinned; empty where it has none."""
+
+    @property
+    def usage_before(self) -> Sequence[float]:
+        """Usage of each regime at its start, ``[K]``, or empty."""
+
+    @property
+    def usage_after(self) -> Sequence[float]:
+        """Usage of each regime at its end, ``[K]``, or empty."""
+
+
 class FitLike(Protocol):
     """A finished fit: its posterior, the rows it learned from, and how it went."""
 
@@ -120,6 +162,10 @@ class FitLike(Protocol):
     @property
     def y(self) -> FloatArray:
         """Training targets, ``[N]``."""
+
+    @property
+    def labels(self) -> FloatArray | None:
+        """Number of each row's regime label, ``[N]``, NaN where it has none; or ``None``."""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -160,6 +206,10 @@ class FitLike(Protocol):
     @property
     def num_restarts_missing(self) -> int:
         """Restarts that were asked for and are not part of the posterior."""
+
+    @property
+    def stages(self) -> Sequence[StageLike]:
+        """The stages of training, in order."""
 
     @property
     def sampler(self) -> Mapping[str, NDArray[np.generic]]:

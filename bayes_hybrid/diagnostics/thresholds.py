@@ -11,7 +11,7 @@ from bayes_hybrid.diagnostics.interface import FitLike, ThresholdsLike
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import THRESHOLD_GATES
 
-__all__ = ["boundary_names", "threshold_sentences", "threshold_table"]
+__all__ = ["boundary_names", "threshold_draws", "threshold_sentences", "threshold_table"]
 
 _PROB: Final = 0.9
 
@@ -42,12 +42,7 @@ def threshold_table(fit: FitLike, *, prob: float = _PROB) -> pd.DataFrame:
         OptionError: the gate has no threshold, or ``prob`` is not strictly between 0 and 1.
     """
     tail = (1.0 - checks.fraction("prob", prob)) / 2.0
-    found = fit.posterior.thresholds
-    if found is None:
-        raise OptionError(
-            "this fit has no threshold to report; expected a mixture under one of the gates "
-            f"{', '.join(map(repr, THRESHOLD_GATES))}"
-        )
+    found = threshold_draws(fit)
     location, width = (
         draws.reshape(-1, draws.shape[-1]) for draws in (found.location, found.width)
     )
@@ -74,6 +69,21 @@ def threshold_table(fit: FitLike, *, prob: float = _PROB) -> pd.DataFrame:
             for name, mean in zip(fit.feature_names, means, strict=True)
         }
     return pd.DataFrame(columns)
+
+
+def threshold_draws(fit: FitLike) -> ThresholdsLike:
+    """The draws of the thresholds.
+
+    Raises:
+        OptionError: the gate has no threshold.
+    """
+    found = fit.posterior.thresholds
+    if found is None:
+        raise OptionError(
+            "this fit has no threshold to report; expected a mixture under one of the gates "
+            f"{', '.join(map(repr, THRESHOLD_GATES))}"
+        )
+    return found
 
 
 def threshold_sentences(fit: FitLike) -> list[str]:

@@ -7,12 +7,17 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.approximation import approximation_findings, optimiser_findings
+from bayes_hybrid.diagnostics.approximation import (
+    MIN_PARETO_DRAWS,
+    approximation_findings,
+    optimiser_findings,
+)
 from bayes_hybrid.diagnostics.calibration import coverage_finding, density_finding
-from bayes_hybrid.diagnostics.evaluation import evaluate, held_out
+from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, held_out
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.gate import gate_findings
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.diagnostics.pit import loo_pit, pit_finding
 from bayes_hybrid.diagnostics.sampler import sampler_findings
 
 __all__ = ["diagnose", "exit_code", "findings_frame", "verdict"]
@@ -40,6 +45,9 @@ def diagnose(
     ``restarts_missing``, ``guide_k``
     ``mean_disagreement``                       do restarts say the same of the mean?
     ``pareto_k``, ``scale_floor``               can LOO and log densities be trusted?
+    ``pit_uniformity``                          is every part of the predictive distribution right
+                                                for rows left out?  (25 draws or more; of several
+                                                outputs one each, ``pit_uniformity[output]``)
     ``divergences``, ``acceptance_rate``,       after refinement by Hamiltonian Monte Carlo: did
     ``r_hat``, ``ess_bulk``                     it work?
     ==========================================  =================================================
@@ -76,8 +84,25 @@ def diagnose(
         *gate_findings(evaluation, posterior.regime_names),
         *optimiser_findings(fit),
         *approximation_findings(evaluation),
+        *_pit(fit, evaluation),
         *(sampler_findings(fit.sampler, evaluation) if fit.sampler else ()),
     ]
+
+
+def _pit(fit: FitLike, evaluation: Evaluation) -> list[Finding]:
+    """Uniformity of the leave-one-out PIT values of each output."""
+    num_draws = fit.posterior.num_restarts * fit.posterior.num_draws
+    if num_draws < MIN_PARETO_DRAWS:
+        return []  # which pareto_k says
+    y = fit.y[evaluation.rows]
+    pit, _ = loo_pit(fit.posterior, fit.x[evaluation.rows], y, evaluation.log_likelihood)
+    findings = []
+    for q, name in enumerate(fit.output_names):
+        values = pit if y.ndim == 1 else pit[~np.isnan(y[:, q]), q]
+        if len(values) > 1:
+            called = "pit_uniformity" if y.ndim == 1 else f"pit_uniformity[{name}]"
+            findings.append(pit_finding(values, called))
+    return findings
 
 
 def exit_code(findings: Sequence[Finding]) -> Literal[0, 1, 2]:

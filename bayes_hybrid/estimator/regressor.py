@@ -1,7 +1,7 @@
 """The scikit-learn estimator: from a table to a posterior that predicts, explains, and is saved."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     import xarray as xr
     from sklearn.utils import Tags
 
-    from bayes_hybrid.diagnostics import Finding
+    from bayes_hybrid.diagnostics import (
+        BoundaryPosterior,
+        EffectCurve,
+        Finding,
+        PartialDependence,
+        RegimePosterior,
+    )
+    from bayes_hybrid.diagnostics.effects import Quantity
+    from bayes_hybrid.diagnostics.lines import At
 
 __all__ = ["HybridRegressor"]
 
@@ -129,6 +137,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         (60, 2)
         >>> bool(reg.score(X, y) > 0.5)
         True
+        >>> reg.effect(0, of="expert", grid=5).mean.shape
+        (5, 2)
     """
 
     def __init__(
@@ -388,6 +398,68 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         ]
         return np.concatenate(parts)
 
+    def regime_posterior(
+        self,
+        X: ArrayLike | pd.DataFrame | None = None,
+        y: ArrayLike | pd.Series | pd.DataFrame | None = None,
+        prob: float = 0.9,
+    ) -> "RegimePosterior":
+        """The regime of each row, how sure that is, and why not surer.
+
+        See :func:`bayes_hybrid.diagnostics.regime_posterior`.
+
+        Args:
+            X: features of new rows ``[N, D]``; without them, the rows of the fit.
+            y: targets of the new rows ``[N]``, or ``[N, Q]``, NaN where missing.
+            prob: probability inside the credible bands, strictly between 0 and 1.
+
+        Returns:
+            Probabilities as of :meth:`predict_regime` or :meth:`training_regimes`, with bands, the
+            most probable regime, and its entropy split into ambiguity and gate uncertainty;
+            ``to_frame(X.index)`` makes a table of it.
+
+        Raises:
+            DataError: targets without features.
+        """
+        from bayes_hybrid.diagnostics import regime_posterior
+
+        self._posterior()
+        if X is None:
+            return regime_posterior(self.fit_, None, y, prob=prob)  # which refuses y alone
+        rows, target = (feature_rows(self, X), None) if y is None else target_rows(self, X, y)
+        return regime_posterior(self.fit_, rows, target, prob=prob)
+
+    def boundaries(
+        self,
+        feature: int | str = 0,
+        at: ArrayLike | Mapping[str, float] | None = None,
+        prob: float = 0.9,
+        of: str = "gate",
+    ) -> "BoundaryPosterior":
+        """Where the most probable regime changes along a feature, whatever the gate.
+
+        See :func:`bayes_hybrid.diagnostics.boundaries`.
+
+        Args:
+            feature: its position or name.
+            at: where the other features are held, D numbers, or names and numbers; at their
+                medians where nothing is said.
+            prob: probability inside the intervals, strictly between 0 and 1.
+            of: ``"gate"``, where p(z | x) changes, or ``"rows"``, between which fitted rows
+                p(z | x, y) does; the latter is for one feature and sudden changes.
+
+        Returns:
+            Each boundary with its interval, its draws and the probability that it is there;
+            ``to_frame()`` makes a table of it.
+
+        Raises:
+            OptionError: the model has one regime, or no such feature.
+        """
+        from bayes_hybrid.diagnostics import boundaries
+
+        self._posterior()
+        return boundaries(self.fit_, feature, of=of, at=at, prob=prob)
+
     def score_regimes(
         self,
         X: ArrayLike | pd.DataFrame,
@@ -421,6 +493,34 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         if numbers is None or (self.regime_labels_ and names != known):
             raise DataError(f"labels: expected those of the fit, {[*known]}, got {[*names]}")
         return regime_scores(probs, numbers, self.regimes_)
+
+    def score_predictions(
+        self,
+        X: ArrayLike | pd.DataFrame,
+        y: ArrayLike | pd.Series | pd.DataFrame,
+        by_regime: bool = False,
+    ) -> pd.DataFrame:
+        """Proper scores of the predictive distribution, with standard errors.
+
+        Log score, CRPS, interval score, pinball losses, RMSE, MAE and coverage, see
+        :func:`bayes_hybrid.diagnostics.predictive_scores`.
+
+        Args:
+            X: features ``[N, D]``, best of rows held out.
+            y: targets ``[N]``, or ``[N, Q]``, NaN where missing.
+            by_regime: whether to score the rows of each regime by themselves also.
+
+        Returns:
+            Columns ``score``, ``regime``, ``output``, ``value``, ``standard_error``, ``num_rows``
+            and ``monte_carlo_error``.
+        """
+        from bayes_hybrid.diagnostics import predictive_scores
+
+        self._posterior()
+        x, target = target_rows(self, X, y)
+        # The fit itself uses the first four seeds that its own seed spawns, the export the fifth.
+        seed = spawn_seeds(self.fit_.seed, 6)[-1]
+        return predictive_scores(self.fit_, x, target, by_regime=by_regime, seed=seed)
 
     def sample_predictive(
         self, X: ArrayLike | pd.DataFrame, num_draws: int = 1, random_state: RandomState = None
@@ -461,6 +561,95 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         self._posterior()
         return threshold_table(self.fit_, prob=prob)
+
+    def effect(
+        self,
+        feature: int | str = 0,
+        *,
+        at: "At" = None,
+        of: "Quantity" = "mean",
+        derivative: bool = False,
+        output: int | str = 0,
+        prob: float = 0.9,
+        grid: int = 100,
+        beyond: float = 0.0,
+    ) -> "EffectCurve":
+        """What changes along one feature, see :func:`bayes_hybrid.diagnostics.effect_curve`.
+
+        Args:
+            feature: position or name of the feature that varies.
+            at: where the other features are held: D values, or some of them by name; by default
+                at the medians of the training rows.
+            of: ``"mean"``, ``"expert"`` or ``"contribution"``.
+            derivative: whether to return slopes.
+            output: position or name of the output, where there are several.
+            prob: probability inside the bands.
+            grid: number of points.
+            beyond: how far to go beyond the data on each side, as a share of their range.
+
+        Returns:
+            The curves of all posterior draws, with mean, band, flag and ``to_frame()``.
+
+        Raises:
+            OptionError: an argument that cannot be what it is; the message says which.
+            DataError: ``at`` is not a finite number for each feature.
+        """
+        from bayes_hybrid.diagnostics import effect_curve
+
+        self._posterior()
+        return effect_curve(
+            self.fit_,
+            feature,
+            at=at,
+            of=of,
+            derivative=derivative,
+            output=output,
+            prob=prob,
+            grid=grid,
+            beyond=beyond,
+        )
+
+    def partial_dependence(
+        self,
+        feature: int | str = 0,
+        *,
+        of: "Quantity" = "mean",
+        output: int | str = 0,
+        prob: float = 0.9,
+        grid: int = 40,
+        max_rows: int = 100,
+        beyond: float = 0.0,
+    ) -> "PartialDependence":
+        """The mean over rows of their curves, and these (partial dependence, Friedman 2001).
+
+        Args:
+            feature: position or name of the feature.
+            of: ``"mean"``, ``"expert"`` or ``"contribution"``.
+            output: position or name of the output, where there are several.
+            prob: probability inside the bands.
+            grid: number of points.
+            max_rows: at most so many training rows are read.
+            beyond: how far to go beyond the data on each side, as a share of their range.
+
+        Returns:
+            The curve with its band, the individual curves, and ``to_frame()``.
+
+        Raises:
+            OptionError: an argument that cannot be what it is; the message says which.
+        """
+        from bayes_hybrid.diagnostics import partial_dependence
+
+        self._posterior()
+        return partial_dependence(
+            self.fit_,
+            feature,
+            of=of,
+            output=output,
+            prob=prob,
+            grid=grid,
+            max_rows=max_rows,
+            beyond=beyond,
+        )
 
     def to_datatree(
         self,

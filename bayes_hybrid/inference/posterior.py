@@ -15,6 +15,7 @@ from bayes_hybrid.data import Standardizer
 from bayes_hybrid.distributions import RegimeMixture, mixture_quantile
 from bayes_hybrid.inference.graph import evaluate_regimes
 from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.slopes import regime_slopes
 from bayes_hybrid.inference.thresholds import Thresholds, in_units
 from bayes_hybrid.models.base import HybridModel, Regimes
 from bayes_hybrid.random import seeded, torch_generator
@@ -99,6 +100,12 @@ class Posterior:
         ]
         return self._by_restart(torch.cat(parts, dim=-1)) - self._log_volume(y)
 
+    def cdf_draws(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """``F(y_n | x_n, theta)`` with z summed out, ``[R, S, N]``, or ``[R, S, N, Q]``."""
+        target = self._target(y)
+        parts = [self._predictive(regimes).cdf(target[rows]) for rows, regimes in self._chunks(x)]
+        return self._by_restart(torch.cat(parts, dim=1))
+
     def regime_probability_draws(
         self, x: ArrayLike, y: ArrayLike | None = None, labels: FloatArray | None = None
     ) -> FloatArray:
@@ -128,6 +135,38 @@ class Posterior:
         """Standard deviation of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""
         draws = self._component_draws(x, lambda part: part.variance.sqrt())
         return draws * self._per_expert(self.y_scaling.scale)
+
+    def gate_and_mean_draws(self, x: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """``p(z = k | x, theta)`` and the experts' means in one pass, each as by itself."""
+        gate, means = [], []
+        for _, regimes in self._chunks(x):
+            gate.append(regimes.log_weights.exp())
+            parts = self._predictive(regimes).components
+            means.append(torch.stack([part.mean for part in parts], dim=-1))
+        mean_draws = self._by_restart(torch.cat(means, dim=1))
+        scale, mean = self._per_expert(self.y_scaling.scale), self._per_expert(self.y_scaling.mean)
+        return self._by_restart(torch.cat(gate, dim=1)), mean_draws * scale + mean
+
+    def slope_draws(self, x: ArrayLike, feature: int) -> tuple[FloatArray, FloatArray]:
+        """Slopes of gate and expert locations along a feature, :func:`.slopes.regime_slopes`.
+
+        Args:
+            x: features ``[N, D]``.
+            feature: its position.
+
+        Returns:
+            ``d p(z = k | x, theta) / d x_j``, ``[R, S, N, K]``, per unit of the feature, and the
+            slope of each expert's location, ``[R, S, N, K]`` or ``[R, S, N, Q, K]``, in y's units.
+        """
+        slopes = (
+            regime_slopes(self.model, self.table, flat, inputs, feature)
+            for _, flat, inputs in self._inputs(x)
+        )
+        gate, experts = (
+            self._by_restart(torch.cat(part, dim=1)) for part in zip(*slopes, strict=True)
+        )
+        unit = self.x_scaling.scale[feature]
+        return gate / unit, experts * self._per_expert(self.y_scaling.scale) / unit
 
     def sample_per_draw(self, x: ArrayLike, seed: int) -> FloatArray:
         """One predictive draw of y for each posterior draw and row, ``[R, S, N]``."""
@@ -248,6 +287,14 @@ class Posterior:
 
     def _chunks(self, x: ArrayLike, order: Tensor | None = None) -> Iterator[tuple[slice, Regimes]]:
         """Gate and experts of every draw, ``[S', rows, K]``, a chunk of rows at a time."""
+        with torch.no_grad():
+            for rows, flat, inputs in self._inputs(x, order):
+                yield rows, evaluate_regimes(self.model, self.table, flat, inputs)
+
+    def _inputs(
+        self, x: ArrayLike, order: Tensor | None = None
+    ) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Rows of a chunk, all draws ``[S', P]``, and the rows' standardised features."""
         scaled = self.x_scaling.transform(np.asarray(x, dtype=np.float64))
         # Draws are float32, sums over them are not: a prediction must not depend on its neighbours.
         inputs = torch.as_tensor(scaled, device=self.theta.device)
@@ -257,10 +304,9 @@ class Posterior:
         outputs = self.num_regimes * self.model.num_outputs
         width = max(outputs, flat.shape[-1] // max(1, self.model.num_features) // 4)
         size = max(1, _CHUNK_ENTRIES // (flat.shape[0] * max(1, min(width, 64))))
-        with torch.no_grad():
-            for start in range(0, len(inputs), size):
-                rows = slice(start, min(start + size, len(inputs)))
-                yield rows, evaluate_regimes(self.model, self.table, flat, inputs[rows])
+        for start in range(0, len(inputs), size):
+            rows = slice(start, min(start + size, len(inputs)))
+            yield rows, flat, inputs[rows]
 
     def _target(self, y: ArrayLike) -> Tensor:
         scaled = self.y_scaling.transform(np.asarray(y, dtype=np.float64))

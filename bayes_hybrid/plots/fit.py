@@ -13,7 +13,8 @@ from matplotlib.patches import Patch
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.evaluation import spread_rows
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
-from bayes_hybrid.plots.slices import Output, Slice, one_output, slice_along
+from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
+from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, RegimeStyle, blend, new_axes, regime_styles, tidy
 
 __all__ = ["plot_fit"]
@@ -29,7 +30,7 @@ _MAX_POINTS = 2_000
 
 
 def plot_fit(
-    fit: FitLike,
+    source: Source,
     *,
     feature: int | str = 0,
     output: int | str = 0,
@@ -40,12 +41,12 @@ def plot_fit(
     """Data, predictive mean and predictive bands along one feature, coloured by regime.
 
     The bands are central intervals of the posterior predictive, of probability ``prob`` and 50%;
-    their colour mixes those of the regimes in the proportions ``p(z=k|x)``.  Each row has the
-    marker of its most probable regime, and a colour mixed by ``p(z=k|x, y)``.  A coloured line is
-    the mean of one expert; it fades out with ``p(z=k|x)``.
+    their colour mixes those of the regimes in the proportions ``p(z=k|x)``, their hatch is that of
+    the likeliest.  Each row has the marker of its most probable regime, and a colour mixed by
+    ``p(z=k|x, y)``.  A coloured line is the mean of one expert; it fades out with ``p(z=k|x)``.
 
     Args:
-        fit: the finished fit.
+        source: the finished fit, or the fitted estimator.
         feature: position or name of the feature on the horizontal axis; the others are held at
             their medians.
         output: position or name of the output on the vertical axis, where there are several.
@@ -60,12 +61,14 @@ def plot_fit(
         OptionError: no such feature or output, ``prob`` not between 0 and 1, or ``grid`` below 2.
     """
     checks.fraction("prob", prob)
+    fit = as_fit(source)
     line, drawn = slice_along(fit, feature, grid), one_output(fit, output)
     figure, axes = new_axes(ax, (7.2, 4.0))
     styles = regime_styles(fit.posterior.regime_names)
     gate = fit.posterior.regime_probability_draws(line.points).mean(axis=(0, 1))
     quantiles = drawn.of(fit.posterior.quantile(line.points, _levels(prob)))
     _bands(axes, line, quantiles, blend(gate, styles))
+    _hatches(axes, line, quantiles[:, [0, 3]], gate, styles)
     means = drawn.of(fit.posterior.expert_mean_draws(line.points).mean(axis=(0, 1)))
     _experts(axes, line, means, gate, styles)
     mean = drawn.of(fit.posterior.mean(line.points))
@@ -99,6 +102,29 @@ def _bands(axes: Axes, line: Slice, quantiles: FloatArray, colors: FloatArray) -
             zorder=2,
         )
         strip.set_clip_path(shape.get_paths()[0], transform=axes.transData)
+
+
+def _hatches(
+    axes: Axes,
+    line: Slice,
+    ends: FloatArray,
+    gate: FloatArray,
+    styles: Mapping[str, RegimeStyle],
+) -> None:
+    """The outer band once more, in the hatch of the regime that is likeliest there."""
+    for regime, style in enumerate(styles.values()):
+        axes.fill_between(
+            line.along,
+            ends[:, 0],
+            ends[:, 1],
+            where=gate.argmax(axis=1) == regime,
+            facecolor="none",
+            edgecolor=style.color,
+            hatch=style.hatch,
+            alpha=0.3,
+            linewidth=0.0,
+            zorder=2.5,
+        )
 
 
 def _experts(

@@ -2,15 +2,15 @@
 
 from matplotlib.figure import Figure
 
-from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.plots.fit import plot_fit
 from bayes_hybrid.plots.regime import plot_regime
+from bayes_hybrid.plots.source import Source, as_fit
 
 __all__ = ["plot_overview"]
 
 
 def plot_overview(
-    fit: FitLike,
+    source: Source,
     *,
     feature: int | str = 0,
     output: int | str = 0,
@@ -20,7 +20,7 @@ def plot_overview(
     """:func:`plot_fit` above :func:`plot_regime`, with one horizontal axis for both.
 
     Args:
-        fit: the finished fit.
+        source: the finished fit, or the fitted estimator.
         feature: position or name of the feature on the horizontal axis.
         output: position or name of the output on the upper axis, where there are several.
         prob: probability of the outer band and of the regimes' bands.
@@ -29,6 +29,7 @@ def plot_overview(
     Raises:
         OptionError: no such feature or output, ``prob`` not between 0 and 1, or ``grid`` below 2.
     """
+    fit = as_fit(source)
     figure = Figure(figsize=(7.2, 5.6), dpi=150, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 2))
     plot_fit(fit, feature=feature, output=output, prob=prob, grid=grid, ax=upper)

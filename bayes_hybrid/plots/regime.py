@@ -6,15 +6,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.interface import FitLike
-from bayes_hybrid.plots.slices import slice_along
-from bayes_hybrid.plots.style import INK, new_axes, regime_styles, tidy
+from bayes_hybrid.diagnostics.slices import slice_along
+from bayes_hybrid.plots.source import Source, as_fit
+from bayes_hybrid.plots.style import INK, fill_regime, legend_above, new_axes, regime_styles, tidy
 
 __all__ = ["plot_regime"]
 
 
 def plot_regime(
-    fit: FitLike,
+    source: Source,
     *,
     feature: int | str = 0,
     prob: float = 0.9,
@@ -27,7 +27,7 @@ def plot_regime(
     whose place is not known, a narrow one is a row that is truly undecided.
 
     Args:
-        fit: the finished fit.
+        source: the finished fit, or the fitted estimator.
         feature: position or name of the feature on the horizontal axis; the others are held at
             their medians.
         prob: probability of the band.
@@ -41,20 +41,14 @@ def plot_regime(
         OptionError: no such feature, ``prob`` not between 0 and 1, or ``grid`` below 2.
     """
     checks.fraction("prob", prob)
+    fit = as_fit(source)
     line = slice_along(fit, feature, grid)
     figure, axes = new_axes(ax, (7.2, 2.4))
     draws = fit.posterior.regime_probability_draws(line.points)
     low, high = np.quantile(draws, [0.5 - prob / 2.0, 0.5 + prob / 2.0], axis=(0, 1))
     mean = draws.mean(axis=(0, 1))
     for regime, (name, style) in enumerate(regime_styles(fit.posterior.regime_names).items()):
-        axes.fill_between(
-            line.along,
-            low[:, regime],
-            high[:, regime],
-            color=style.color,
-            alpha=0.22,
-            linewidth=0.0,
-        )
+        fill_regime(axes, line.along, low[:, regime], high[:, regime], style)
         axes.plot(
             line.along,
             mean[:, regime],
@@ -69,14 +63,5 @@ def plot_regime(
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0))
     axes.set_xlabel(line.name + (f"  ({line.held})" if line.held else ""), color=INK)
     axes.set_ylabel("regime probability", color=INK)
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=6,
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-        handlelength=2.6,
-        borderaxespad=0.2,
-    )
+    legend_above(axes)
     return figure

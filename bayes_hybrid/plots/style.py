@@ -1,4 +1,4 @@
-"""How regimes look: a colour and a marker each, the same in every figure.
+"""How regimes look: a colour, a hatch, a marker and a line each, the same in every figure.
 
 Nothing global is changed: figures are made without pyplot and styled one by one.
 """
@@ -12,31 +12,48 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
+from numpy.typing import NDArray
 
 from bayes_hybrid.diagnostics.interface import FloatArray
 
-__all__ = ["INK", "PALETTE", "RegimeStyle", "blend", "new_axes", "regime_styles", "tidy"]
+__all__ = [
+    "INK",
+    "OUT_OF_DATA_HATCH",
+    "PALETTE",
+    "RegimeStyle",
+    "blend",
+    "fill_regime",
+    "legend_above",
+    "new_axes",
+    "regime_styles",
+    "shade_out_of_data",
+    "tidy",
+]
 
 INK: Final = "#222222"
 """Lines and text that belong to no regime."""
 
+OUT_OF_DATA_HATCH: Final = "--"
+"""Of strips without data; no regime has it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RegimeStyle:
-    """Colour for a screen, marker and line for a greyscale print."""
+    """Colour for a screen; hatch, marker and line for a greyscale print."""
 
     color: str
+    hatch: str
     marker: str
     linestyle: str
 
 
 PALETTE: Final = (
-    RegimeStyle(color="#0072B2", marker="o", linestyle="-"),
-    RegimeStyle(color="#E69F00", marker="^", linestyle="--"),
-    RegimeStyle(color="#009E73", marker="s", linestyle="-."),
-    RegimeStyle(color="#CC79A7", marker="D", linestyle=":"),
-    RegimeStyle(color="#56B4E9", marker="v", linestyle="-"),
-    RegimeStyle(color="#D55E00", marker="P", linestyle="--"),
+    RegimeStyle(color="#0072B2", hatch="//", marker="o", linestyle="-"),
+    RegimeStyle(color="#E69F00", hatch="\\\\", marker="^", linestyle="--"),
+    RegimeStyle(color="#009E73", hatch="..", marker="s", linestyle="-."),
+    RegimeStyle(color="#CC79A7", hatch="xx", marker="D", linestyle=":"),
+    RegimeStyle(color="#56B4E9", hatch="++", marker="v", linestyle="-"),
+    RegimeStyle(color="#D55E00", hatch="oo", marker="P", linestyle="--"),
 )
 """Colours that colour-blind readers tell apart (Okabe and Ito 2008), the first two also in grey."""
 
@@ -56,6 +73,32 @@ def regime_styles(regime_names: tuple[str, ...]) -> dict[str, RegimeStyle]:
     others = [name for name in regime_names if name not in _HOME]
     index = dict(_HOME) | {name: free[n % len(free)] for n, name in enumerate(others)}
     return {name: PALETTE[index[name]] for name in regime_names}
+
+
+def fill_regime(
+    axes: Axes, along: FloatArray, lower: FloatArray, upper: FloatArray, style: RegimeStyle
+) -> None:
+    """A band in the colour and hatch of a regime."""
+    axes.fill_between(
+        along, lower, upper, color=style.color, hatch=style.hatch, alpha=0.22, linewidth=0.0
+    )
+
+
+def shade_out_of_data(axes: Axes, along: FloatArray, outside: NDArray[np.bool_]) -> None:
+    """Grey, hatched strips where the fit has seen no data; the legend says so."""
+    edges = np.concatenate([along[:1], 0.5 * (along[:-1] + along[1:]), along[-1:]])
+    changes = np.flatnonzero(np.diff(np.concatenate([[False], outside, [False]]).astype(int)))
+    for number, (start, stop) in enumerate(changes.reshape(-1, 2)):
+        axes.axvspan(
+            edges[start],
+            edges[stop],
+            facecolor="#f0f0f0",
+            edgecolor="#bdbdbd",
+            hatch=OUT_OF_DATA_HATCH,
+            linewidth=0.0,
+            zorder=0.5,
+            label="" if number else "out of data",
+        )
 
 
 def blend(probabilities: FloatArray, styles: Mapping[str, RegimeStyle]) -> FloatArray:
@@ -81,3 +124,22 @@ def tidy(ax: Axes) -> None:
     ax.tick_params(color="#888888", labelcolor=INK, labelsize=9)
     ax.grid(visible=True, color="#e6e6e6", linewidth=0.7)
     ax.set_axisbelow(True)
+
+
+def legend_above(ax: Axes, *, columns: int = 6) -> None:
+    """A legend in a row above the axes, where it hides no data; none where nothing has a name."""
+    handles, names = ax.get_legend_handles_labels()
+    if not handles:
+        return
+    ax.legend(
+        handles,
+        names,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        handlelength=2.6,
+        borderaxespad=0.2,
+    )

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.diagnostics.slices import Slice, slice_along
 from bayes_hybrid.inference import Posterior
-from bayes_hybrid.plots.slices import Slice, slice_along
 from bayes_hybrid.report.evidence import Evidence
 
 __all__ = ["LEVELS", "MAX_FEATURES", "Curves", "curve_frame", "curves_along", "thinned"]

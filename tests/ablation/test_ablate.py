@@ -253,7 +253,7 @@ def test_gates_that_have_to_be_told_a_column_are_no_variants_by_themselves(monke
         asked.extend(variant.name for variant in selected)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bayes_hybrid.ablation.run._cells", listed)
+    monkeypatch.setattr("bayes_hybrid.ablation.run.fold_cells", listed)
     base = HybridRegressor(num_units=3, fit_options=OPTIONS, random_state=0)
     x, y = np.random.default_rng(0).normal(size=(12, 2)), np.arange(12.0)
     for features, offered in ((x[:, :1], True), (x, False)):

@@ -170,6 +170,19 @@ def test_check_exits_with_2_for_a_fit_that_cannot_be_used(saved, tmp_path):
     assert "coverage_90" in result.stdout
 
 
+def test_check_prints_the_scores_of_held_out_rows(saved, tmp_path):
+    held_out = make_table(20, seed=1)
+    write_table(held_out, tmp_path / "test.csv")
+    printed = bayes_hybrid("check", saved, "--data", tmp_path / "test.csv").stdout
+    assert "Scores of 20 rows of" in printed
+    table = load(saved).score_predictions(held_out[["dose", "other"]], held_out["response"])
+    lines = [line.split() for line in printed.splitlines() if line]
+    for score in table.to_dict("records"):
+        shown = [f"{score['value']:.3g}", f"{score['standard_error']:.3g}", "20"]
+        assert [score["score"], *shown] in lines
+    assert "Scores" not in bayes_hybrid("check", saved).stdout
+
+
 def test_check_exits_with_0_when_all_is_well(saved, monkeypatch):
     monkeypatch.setattr("bayes_hybrid.cli.checking.diagnose", lambda *_, **__: [])
     result = bayes_hybrid("check", saved)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import optimize, special, stats
 
+from bayes_hybrid.diagnostics.interface import StageLike
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FakeThresholds:
@@ -54,8 +56,13 @@ class FakePosterior:
     def log_likelihood(self, x, y):
         return special.logsumexp(self._log_joint(x, y), axis=-1)
 
-    def regime_probability_draws(self, x, y=None):
-        return special.softmax(self._log_joint(x, y), axis=-1)
+    def regime_probability_draws(self, x, y=None, labels=None):
+        """Labels are free of noise, as those of a head without confusion."""
+        draws = special.softmax(self._log_joint(x, y), axis=-1)
+        if labels is None:
+            return draws
+        sure = np.arange(self.num_regimes) == labels[:, None]
+        return np.where(np.isnan(labels)[:, None], draws, sure)
 
     def regime_probability(self, x, y=None):
         return self.regime_probability_draws(x, y).mean(axis=(0, 1))
@@ -68,6 +75,16 @@ class FakePosterior:
     def expert_scale_draws(self, x):
         shape = (*self.sites["scale"].shape[:2], x.shape[0], self.num_regimes)
         return np.broadcast_to(self.sites["scale"][:, :, None, :], shape)
+
+    def gate_and_mean_draws(self, x):
+        return self.regime_probability_draws(x), self.expert_mean_draws(x)
+
+    def slope_draws(self, x, feature):
+        gate = self.regime_probability_draws(x)
+        # d logistic(t) = p (1 - p) dt; nothing depends on any feature but the first.
+        rise = (feature == 0) * self.sites["slope"][..., None] * gate.prod(axis=-1)
+        experts = (feature == 0) * np.broadcast_to(self.sites["weight"][:, :, None, :], gate.shape)
+        return np.stack([-rise, rise], axis=-1), experts
 
     def sample_per_draw(self, x, seed):
         rng = np.random.default_rng(seed)
@@ -87,9 +104,12 @@ class FakePosterior:
         moment = (self.regime_probability_draws(x) * second).sum(-1).mean((0, 1))
         return moment - self.mean(x) ** 2
 
-    def cdf(self, x, y):
+    def cdf_draws(self, x, y):
         inside = stats.norm.cdf(y[:, None], self.expert_mean_draws(x), self.expert_scale_draws(x))
-        return (self.regime_probability_draws(x) * inside).sum(-1).mean((0, 1))
+        return (self.regime_probability_draws(x) * inside).sum(-1)
+
+    def cdf(self, x, y):
+        return self.cdf_draws(x, y).mean((0, 1))
 
     def quantile(self, x, probs):
         spread = 10.0 * np.sqrt(self.variance(x).max())
@@ -110,6 +130,7 @@ class FakeFit:
     posterior: FakePosterior
     x: np.ndarray
     y: np.ndarray
+    labels: np.ndarray | None = None
     feature_names: tuple[str, ...] = ("dose",)
     target_name: str = "response"
     output_names: tuple[str, ...] = ("response",)
@@ -120,6 +141,7 @@ class FakeFit:
     num_restarts_dropped: int = 0
     num_restarts_missing: int = 0
     sampler: Mapping[str, np.ndarray] = field(default_factory=dict)
+    stages: tuple[StageLike, ...] = ()
     log_ratios: np.ndarray = field(default_factory=lambda: spread_ratios(0.5))
 
 

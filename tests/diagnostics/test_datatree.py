@@ -250,7 +250,7 @@ def test_one_regime():
 class OneRegime(FakePosterior):
     """The first expert alone."""
 
-    def regime_probability_draws(self, x, y=None):
+    def regime_probability_draws(self, x, y=None, labels=None):
         return np.ones((self.num_restarts, self.num_draws, x.shape[0], 1))
 
     def sample_per_draw(self, x, seed):

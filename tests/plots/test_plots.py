@@ -5,19 +5,23 @@ import dataclasses
 import matplotlib as mpl
 import numpy as np
 import pytest
-import torch
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from bayes_hybrid.data import Standardizer
+from bayes_hybrid.diagnostics import boundaries, regime_posterior
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.inference import Posterior
-from bayes_hybrid.inference.sites import SiteTable
-from bayes_hybrid.plots import plot_fit, plot_overview, plot_regime
+from bayes_hybrid.plots import (
+    plot_boundary,
+    plot_fit,
+    plot_overview,
+    plot_regime,
+    plot_regime_uncertainty,
+)
 from bayes_hybrid.plots.style import PALETTE, blend, regime_styles
-from tests.diagnostics.fakes import FakeFit, collapsed, healthy
-from tests.models import zoo
+from tests.diagnostics.fakes import collapsed, healthy
+from tests.diagnostics.outputs import several_outputs
 
 PLOTS = [plot_fit, plot_regime, plot_overview]
 
@@ -142,33 +146,65 @@ def test_blend_mixes_in_proportion():
     np.testing.assert_allclose(blend(np.array([0.5, 0.5]), styles), pure.mean(axis=0))
 
 
+# Boundaries and uncertainty
+
+
+@pytest.mark.parametrize("plot", [plot_boundary, plot_regime_uncertainty])
+def test_the_new_figures_are_drawn_and_nothing_global_changes(plot, tmp_path):
+    before, open_figures = dict(mpl.rcParams), plt.get_fignums()
+    figure = plot(small(num_features=2), feature="dose", grid=20)
+    figure.savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 5_000
+    assert figure.axes[-1].get_xlabel() == "dose  (other features at their medians)"
+    assert dict(mpl.rcParams) == before
+    assert plt.get_fignums() == open_figures
+
+
+@pytest.mark.parametrize("plot", [plot_boundary, plot_regime_uncertainty])
+@pytest.mark.parametrize(
+    ("options", "message"), [({"feature": "dosis"}, "did you mean 'dose'"), ({"grid": 1}, "grid")]
+)
+def test_bad_options_of_the_new_figures_are_refused(plot, options, message):
+    with pytest.raises(OptionError, match=message):
+        plot(small(), **options)
+
+
+def test_the_bars_hold_the_share_of_draws_that_change():
+    fit = small(jitter=0.1)
+    fit.posterior.sites["switch"][0] = 50.0  # the first of two restarts never changes
+    axes = plot_boundary(fit, prob=0.8).axes[1]
+    # The bars sum to the share of the draws, whatever their width.
+    heights = [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)]
+    assert sum(heights) == pytest.approx(0.5)
+    (found,) = boundaries(fit, prob=0.8).boundaries
+    interval, dot = axes.lines
+    np.testing.assert_allclose(np.asarray(interval.get_xdata()), [found.lower, found.upper])
+    np.testing.assert_allclose(np.asarray(dot.get_xdata()), [found.mean])
+    assert [text.get_text() for text in axes.texts] == ["in 50% of draws"]
+
+
+def test_no_boundary_is_said():
+    axes = plot_boundary(small(switch=50.0), grid=5).axes[1]
+    assert "no boundary" in axes.texts[0].get_text()
+
+
+def test_the_stack_is_the_split_of_the_entropy():
+    fit = small(jitter=0.1)
+    axes = plot_regime_uncertainty(fit, grid=9).axes[0]
+    x, total = np.asarray(axes.lines[0].get_data())
+    found = regime_posterior(fit, x[:, None])
+    np.testing.assert_allclose(total, found.total_entropy)
+    tops = [np.asarray(part.get_paths()[0].vertices)[:, 1].max() for part in axes.collections]
+    assert tops[0] == pytest.approx(found.ambiguity.max())
+    assert tops[1] == pytest.approx(found.total_entropy.max())
+
+
 # Several outputs
 
 
 @pytest.fixture(scope="module")
 def several():
-    """A fit of two outputs in units far apart, one value missing; nothing is trained."""
-    rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((12, zoo.NUM_FEATURES)), rng.standard_normal((12, 3))
-    y = y * [1.0, 1e3, 1e-3] + [0.0, 5e3, 2.0]
-    y[4, 1] = np.nan
-    model = zoo.MODELS["mixture of 2, 3 outputs"]
-    size = SiteTable.of(model, torch.zeros(1, zoo.NUM_FEATURES)).num_parameters
-    posterior = Posterior(
-        model=model,
-        theta=0.5 * torch.randn(2, 3, size, generator=torch.Generator().manual_seed(0)),
-        x_scaling=Standardizer.fit(x),
-        y_scaling=Standardizer.fit(y, missing=True),
-    )
-    names = ("force", "heat", "glow")
-    return FakeFit(
-        posterior=posterior,  # type: ignore[arg-type] # (one of the package's own)
-        x=x,
-        y=y,
-        feature_names=("dose", "other"),
-        target_name="y",
-        output_names=names,
-    )
+    return several_outputs()
 
 
 @pytest.mark.parametrize("plot", [plot_fit, plot_overview])

@@ -76,7 +76,7 @@ def test_cells(value, text):
 def test_columns_are_described_as_pandas_does(several):
     table = column_table(several).frame.set_index("column")
     for q, name in enumerate(("first", "second")):
-        column: "pd.Series[float]" = pd.Series(several.target(q))
+        column: pd.Series[float] = pd.Series(several.target(q))
         expected = [column.count(), column.min(), column.median(), column.mean(), column.max()]
         mine = [table[stat][name] for stat in ("rows", "min", "median", "mean", "max")]
         np.testing.assert_allclose(mine, expected, rtol=1e-12)

@@ -1,0 +1,138 @@
+"""What each pathway adds to the mean, and what the predictive variance is made of."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from bayes_hybrid.diagnostics.effects import EffectCurve, effect_curve, target_mean
+from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.diagnostics.lines import At
+from bayes_hybrid.diagnostics.slices import one_output, slice_along
+
+__all__ = ["Contributions", "contributions"]
+
+_BETWEEN: Final = ("between regimes", "between draws")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Contributions:
+    """Mean and variance of the prediction along one feature, each as a sum of parts.
+
+    Attributes:
+        pathways: ``pi_k(x) (mu_k(x) - ybar)`` for each expert k, draw by draw.
+        baseline: ``ybar``, the mean of the training targets.
+        parts: K + 2 names: the regimes, ``"between regimes"`` and ``"between draws"``.
+        variance: the parts of the predictive variance, in y's units squared, ``[G, K + 2]``.
+    """
+
+    pathways: EffectCurve
+    baseline: float
+    parts: tuple[str, ...]
+    variance: FloatArray
+
+    @property
+    def share(self) -> FloatArray:
+        """The parts over the whole variance, ``[G, K + 2]``; NaN where a variance is infinite."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.variance / self.variance.sum(axis=1, keepdims=True))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each part and point.
+
+        Columns ``feature``, ``value``, ``part``; ``mean``, ``lower``, ``upper`` of what the pathway
+        adds to the predicted mean, NaN for the last two parts, which are no pathways; ``variance``
+        and its ``share``; ``out_of_data``.
+        """
+        curve = self.pathways
+        num_parts = len(self.parts)
+        nothing = np.full((len(curve.along), num_parts - len(curve.names)), np.nan)
+        added = {
+            name: np.concatenate([values, nothing], axis=1).T.ravel()
+            for name, values in (
+                ("mean", curve.mean),
+                ("lower", curve.lower),
+                ("upper", curve.upper),
+            )
+        }
+        return pd.DataFrame(
+            {
+                "feature": curve.feature,
+                "value": np.tile(curve.along, num_parts),
+                "part": np.repeat(np.array(self.parts, dtype=object), len(curve.along)),
+                **added,
+                "variance": self.variance.T.ravel(),
+                "share": self.share.T.ravel(),
+                "out_of_data": np.tile(curve.out_of_data, num_parts),
+            }
+        )
+
+
+def contributions(
+    fit: FitLike,
+    feature: int | str = 0,
+    *,
+    at: At = None,
+    output: int | str = 0,
+    prob: float = 0.9,
+    grid: int = 100,
+    beyond: float = 0.0,
+) -> Contributions:
+    """The predicted mean and variance along one feature, split among the pathways.
+
+    The mean is ``ybar + sum_k pi_k(x) (mu_k(x) - ybar)``.  The level ``ybar``, the mean of the
+    training targets, is taken off because a share of ``pi_k mu_k`` would depend on where y has its
+    zero.  The predictive variance is split by the law of total variance, with ``m_s = sum_k pi_sk
+    mu_sk`` and means and variances over the posterior draws s::
+
+        Var[y | x] =  sum_k mean_s pi_sk sigma_sk^2          within expert k: its noise
+                    + mean_s sum_k pi_sk (mu_sk - m_s)^2     between regimes: which one it is
+                    + var_s m_s                              between draws: what is not known yet
+
+    More data shrink the last part alone.
+
+    Args:
+        fit: the finished fit.
+        feature: position or name of the feature that varies.
+        at: where the others are held, see :func:`.effects.effect_curve`.
+        output: position or name of the output, where there are several.
+        prob: probability inside the bands.
+        grid: number of points G.
+        beyond: how far to go beyond the data on each side, as a share of the feature's range.
+
+    Raises:
+        OptionError: as :func:`.effects.effect_curve`.
+        DataError: ``at`` is not D finite numbers.
+    """
+    pathways = effect_curve(
+        fit,
+        feature,
+        at=at,
+        of="contribution",
+        output=output,
+        prob=prob,
+        grid=grid,
+        beyond=beyond,
+    )
+    drawn = one_output(fit, output)
+    points = slice_along(fit, feature, grid, at=at, beyond=beyond).points
+    gate, means = fit.posterior.gate_and_mean_draws(points)
+    return Contributions(
+        pathways=pathways,
+        baseline=target_mean(fit, drawn),
+        parts=(*fit.posterior.regime_names, *_BETWEEN),
+        variance=_variance_parts(
+            gate,
+            drawn.of_draws(means),
+            drawn.of_draws(fit.posterior.expert_scale_draws(points)),
+        ),
+    )
+
+
+def _variance_parts(gate: FloatArray, means: FloatArray, scales: FloatArray) -> FloatArray:
+    """The terms of the law of total variance, from draws ``[R, S, G, K]``, ``[G, K + 2]``."""
+    whole = (gate * means).sum(axis=-1)
+    within = (gate * scales**2).mean(axis=(0, 1))
+    between = (gate * (means - whole[..., None]) ** 2).sum(axis=-1).mean(axis=(0, 1))
+    return np.column_stack([within, between, whole.var(axis=(0, 1))])

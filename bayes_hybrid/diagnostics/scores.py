@@ -1,0 +1,236 @@
+"""How good predictions are: proper scores of the predictive distribution, each with its error."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from bayes_hybrid import checks
+from bayes_hybrid.diagnostics.evaluation import known_rows, row_chunks
+from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
+from bayes_hybrid.errors import OptionError
+from bayes_hybrid.random import spawn_seeds
+
+__all__ = ["ALL", "predictive_scores", "row_groups"]
+
+ALL: Final = "all"
+"""What the rows of every regime together are called, and the score of all outputs together."""
+
+_MIN_DRAWS: Final = 1_000
+"""Predictive draws behind the CRPS.  Its Monte Carlo error at one row is then a few hundredths of
+the row's CRPS, far below the spread between rows that the standard error states."""
+
+_NUM_BATCHES: Final = 10
+"""Batches of draws whose CRPS are compared for its Monte Carlo error, which is then itself known to
+a quarter of its value."""
+
+
+def predictive_scores(
+    fit: FitLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    levels: ArrayLike = (0.05, 0.25, 0.5, 0.75, 0.95),
+    probs: ArrayLike = (0.5, 0.9),
+    by_regime: bool = False,
+    seed: int,
+) -> pd.DataFrame:
+    """Scores of the posterior predictive at rows whose targets are known.
+
+    ======================  ==============================================================  ======
+    score                   formula, mean over the rows                                     best
+    ======================  ==============================================================  ======
+    ``log_score``           ``-log p(y_n | x_n)``, nats; of a row's outputs together        least
+    ``crps``                ``E|Y - y_n| - E|Y - Y'| / 2``, in y's units                    0
+    ``interval_score_90``   ``w + 2 / (1 - 0.9) d``: width of the central 90% interval,     0
+                            and distance to it from outside
+    ``pinball_25``          ``(0.25 - 1[y_n < q]) (y_n - q)``, q the 25% quantile           0
+    ``rmse``, ``mae``       of the predictive mean; a root of the mean for the first        0
+    ``coverage_90``         ``1[y_n inside the central 90% interval]``                      0.9
+    ======================  ==============================================================  ======
+
+    Quantiles, intervals and densities are exact, those of the mixture over draws and regimes.  The
+    CRPS is the unbiased estimate from 1,000 predictive draws or more for each row, with the Monte
+    Carlo error that is left; that of the others is 0.
+
+    Standard errors take rows as independent; that of the RMSE is by the delta method, and that of
+    a coverage is the binomial one of a calibrated model, ``sqrt(prob (1 - prob) / N)``.
+
+    A row belongs to the regime that is most probable given x alone.  Rows must not be chosen by
+    the value that they are scored on: given y too, each regime would get the rows that suit it, and
+    a calibrated model would seem to cover too much.  A regime without rows has no lines.
+
+    Args:
+        fit: the finished fit.
+        x: features ``[N, D]``.
+        y: targets ``[N]``, finite; or ``[N, Q]``, NaN where missing.
+        levels: of the pinball losses, each strictly between 0 and 1.
+        probs: of the intervals, each strictly between 0 and 1.
+        by_regime: whether to score the rows of each regime by themselves also.
+        seed: of the draws behind the CRPS.
+
+    Returns:
+        Columns ``score``, ``regime`` (``"all"`` for every row), ``output`` (``"all"`` for the log
+        score of several), ``value``, ``standard_error`` (NaN of one row), ``num_rows`` and
+        ``monte_carlo_error``.
+
+    Raises:
+        DataError: shapes that do not fit, or values that are not finite.
+        OptionError: a level or probability that is none.
+
+    Source: Gneiting and Raftery (2007), Journal of the American Statistical Association 102; the
+    CRPS from draws as in Zamo and Naveau (2018), Mathematical Geosciences 50.
+    """
+    levels, probs = checks.probabilities(levels, name="levels"), checks.probabilities(probs)
+    x, y = known_rows(fit, x, y)
+    lines = []
+    groups = row_groups(fit.posterior, x, by_regime=by_regime)
+    density = np.atleast_1d(-fit.posterior.log_density(x, y))
+    scored = _Scored.of(fit.posterior, x, y, levels, probs, seed)
+    several = y.ndim > 1
+    there = ~np.isnan(y.reshape(len(y), -1))
+    for regime, mine in groups.items():
+        some = mine & there.any(axis=1)
+        output = ALL if several else fit.output_names[0]
+        lines.append(("log_score", regime, output, *_mean(density[some]), int(some.sum()), 0.0))
+        for q, name in enumerate(fit.output_names):
+            rows = mine & there[:, q]
+            lines += [
+                (score, regime, name, value, error, int(rows.sum()), left)
+                for score, value, error, left in scored.summarised(rows, q)
+            ]
+    columns = ["score", "regime", "output", "value", "standard_error", "num_rows"]
+    return pd.DataFrame(lines, columns=[*columns, "monte_carlo_error"])
+
+
+def row_groups(
+    posterior: PosteriorLike, x: FloatArray, *, by_regime: bool
+) -> dict[str, NDArray[np.bool_]]:
+    """Which rows ``[N]`` belong to each group: ``"all"``, and each regime that has some.
+
+    Raises:
+        OptionError: a regime has the name ``"all"``.
+    """
+    groups = {ALL: np.ones(len(x), dtype=bool)}
+    if by_regime:
+        if ALL in posterior.regime_names:
+            raise OptionError(f"a regime is called {ALL!r}, which stands for all rows here")
+        likeliest = posterior.regime_probability(x).argmax(axis=1)
+        for k, name in enumerate(posterior.regime_names):
+            mine = likeliest == k
+            if mine.any():
+                groups[name] = mine
+    return groups
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Scored:
+    """Scores of every row and output, ``[N, Q]``; of the CRPS also those of batches of draws."""
+
+    means: Mapping[str, FloatArray]
+    covered: Mapping[float, FloatArray]
+    error: FloatArray
+    batches: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        posterior: PosteriorLike,
+        x: FloatArray,
+        y: FloatArray,
+        levels: FloatArray,
+        probs: FloatArray,
+        seed: int,
+    ) -> "_Scored":
+        # Here and below: scoringrules takes most of a second to import.
+        from scoringrules import interval_score, quantile_score
+
+        # It drops axes of length one, hence the shapes below.
+        tails = 0.5 * (1.0 - probs)
+        wanted = np.concatenate([levels, tails, 1.0 - tails])
+        quantiles = posterior.quantile(x, wanted).reshape(len(x), -1, len(wanted))
+        target = y.reshape(len(y), -1)
+        crps, batches = _crps(posterior, x, target, seed)
+        means = {"crps": crps}
+        at, ends = np.split(quantiles, [len(levels)], axis=-1)
+        low, high = np.split(ends, 2, axis=-1)
+        for j, prob in enumerate(probs):
+            score = interval_score(target, low[..., j], high[..., j], 1.0 - prob)
+            means[f"interval_score_{_percent(prob)}"] = np.reshape(score, target.shape)
+        for j, level in enumerate(levels):
+            score = quantile_score(target, at[..., j], level)
+            means[f"pinball_{_percent(level)}"] = np.reshape(score, target.shape)
+        covered = {
+            prob: ((low[..., j] <= target) & (target <= high[..., j])).astype(np.float64)
+            for j, prob in enumerate(probs)
+        }
+        error = target - posterior.mean(x).reshape(target.shape)
+        return cls(means=means, covered=covered, error=error, batches=batches)
+
+    def summarised(
+        self, rows: NDArray[np.bool_], q: int
+    ) -> Iterator[tuple[str, float, float, float]]:
+        """Name, value, standard error and Monte Carlo error of each score over some rows."""
+        for score, values in self.means.items():
+            left = 0.0
+            if score == "crps" and rows.any():
+                spread = self.batches[:, rows, q].mean(axis=1)
+                left = float(spread.std(ddof=1)) / math.sqrt(len(spread))
+            yield score, *_mean(values[rows, q]), left
+        error = self.error[rows, q]
+        square, square_error = _mean(error**2)
+        rmse = math.sqrt(square)
+        yield "rmse", rmse, 0.5 * square_error / rmse if rmse > 0.0 else math.nan, 0.0
+        yield "mae", *_mean(np.abs(error)), 0.0
+        for prob, covered in self.covered.items():
+            value, _ = _mean(covered[rows, q])
+            binomial = math.sqrt(prob * (1.0 - prob) / max(1, rows.sum()))
+            yield f"coverage_{_percent(prob)}", value, binomial, 0.0
+
+
+def _crps(
+    posterior: PosteriorLike, x: FloatArray, target: FloatArray, seed: int
+) -> tuple[FloatArray, FloatArray]:
+    """CRPS ``[N, Q]`` from all draws, and ``[B, N, Q]`` from each batch of them."""
+    from scoringrules import crps_ensemble
+
+    per_round = posterior.num_restarts * posterior.num_draws
+    rounds = max(1, -(-_MIN_DRAWS // per_round))
+    num_draws = rounds * per_round
+    whole, batches = np.empty_like(target), np.empty((_NUM_BATCHES, *target.shape))
+    chunks = list(row_chunks(len(x), num_draws * target.shape[1]))
+    seeds = iter(spawn_seeds(seed, rounds * len(chunks)))
+    for rows in chunks:
+        samples = [posterior.sample_per_draw(x[rows], next(seeds)) for _ in range(rounds)]
+        draws = np.concatenate(samples, axis=1).reshape(num_draws, *target[rows].shape)
+        draws, observed = np.moveaxis(draws, 0, -1), target[rows]
+        # "pwm" is unbiased and needs a sort, where "fair" needs all pairs of draws.
+        whole[rows] = crps_ensemble(observed, draws, estimator="pwm", backend="numpy")
+        for b in range(_NUM_BATCHES):
+            part = draws[..., b::_NUM_BATCHES]  # each has draws of every restart
+            batches[b, rows] = crps_ensemble(observed, part, estimator="pwm", backend="numpy")
+    return whole, batches
+
+
+def _mean(values: FloatArray) -> tuple[float, float]:
+    """Mean and its standard error; NaN of no rows, and of one row no error."""
+    if not values.size:
+        return math.nan, math.nan
+    if values.size == 1 or not np.isfinite(values).all():
+        return float(values.mean()), math.nan
+    return float(values.mean()), float(values.std(ddof=1)) / math.sqrt(values.size)
+
+
+def _percent(prob: float) -> str:
+    """A probability in the name of a score.
+
+    Example:
+        >>> _percent(0.05), _percent(0.9), _percent(0.975)
+        ('05', '90', '97.5')
+    """
+    whole = f"{100.0 * prob:g}"
+    return whole.zfill(2) if "." not in whole else whole

@@ -1,0 +1,108 @@
+"""A line through feature space along one feature, and which output is read on it."""
+
+from dataclasses import dataclass
+
+from bayes_hybrid import checks
+from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.diagnostics.lines import At, line_along, position
+from bayes_hybrid.errors import OptionError
+
+__all__ = ["Output", "Slice", "one_output", "slice_along"]
+
+_MARGIN = 0.03
+"""Shown beyond the data on each side in figures, as a share of their range."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Slice:
+    """A line through feature space.
+
+    Attributes:
+        name: the feature that varies.
+        column: its position.
+        points: ``[G, D]``, in the units of the data.
+        held: what is held fixed, as words for a caption; empty with one feature.
+    """
+
+    name: str
+    column: int
+    points: FloatArray
+    held: str
+
+    @property
+    def along(self) -> FloatArray:
+        """The values of the feature that varies, ``[G]``."""
+        return self.points[:, self.column]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """The output that is read.
+
+    Attributes:
+        name: what it is called.
+        column: its position among Q > 1 outputs; ``None`` where there is one only.
+    """
+
+    name: str
+    column: int | None
+
+    def of(self, values: FloatArray) -> FloatArray:
+        """Its part ``[N, ...]`` of values ``[N, Q, ...]``; with one output, the values."""
+        return values if self.column is None else values[:, self.column]
+
+    def of_draws(self, draws: FloatArray) -> FloatArray:
+        """Its part ``[R, S, N, K]`` of draws ``[R, S, N, Q, K]``; with one output, the draws."""
+        return draws if self.column is None else draws[..., self.column, :]
+
+
+def one_output(fit: FitLike, output: int | str) -> Output:
+    """The output of that position or name.
+
+    Raises:
+        OptionError: no such output.
+    """
+    if fit.y.ndim > 1:
+        column = position("output", output, fit.output_names)
+        return Output(name=fit.output_names[column], column=column)
+    position("output", output, (fit.target_name,))
+    return Output(name=fit.target_name, column=None)
+
+
+def slice_along(
+    fit: FitLike,
+    feature: int | str,
+    num_points: int,
+    *,
+    at: At = None,
+    beyond: float = _MARGIN,
+) -> Slice:
+    """Evenly spaced points over the range of one feature.
+
+    Args:
+        fit: the finished fit.
+        feature: position or name.
+        num_points: G, at least 2.
+        at: where the other features are held, see
+            :func:`~bayes_hybrid.diagnostics.lines.line_along`.
+        beyond: how far the points go beyond the data on each side, as a share of their range.
+
+    Raises:
+        OptionError: no such feature, fewer than two points, ``beyond`` negative, nothing to go
+            along (a feature that is constant in the data, and ``beyond`` is 0), or an ``at`` that
+            is not finite numbers for features.
+    """
+    share = checks.positive_float("beyond", beyond, closed=True)
+    names = fit.feature_names
+    column = position("feature", feature, names)
+    first = fit.x[0, column]
+    if not share and (fit.x[:, column] == first).all():
+        raise OptionError(
+            f"feature {names[column]!r} is {first:g} in every row, so there is no range to go "
+            "along; choose another feature, or give beyond > 0"
+        )
+    points = line_along(fit, column, num_points, at=at, margin=share)
+    held = f"other features at {'their medians' if at is None else 'the given row'}"
+    return Slice(
+        name=names[column], column=column, points=points, held=held if len(names) > 1 else ""
+    )

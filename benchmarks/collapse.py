@@ -1,0 +1,290 @@
+"""How often does a gate collapse, and what helps?  ``python -m benchmarks.collapse``.
+
+Four constructed cases, each with a symptom that is measured against the truth:
+
+==================  ==============================================  ===============================
+case                data                                            a fit has collapsed when
+==================  ==============================================  ===============================
+``one_takes_all``  a quiet line, then a noisy zigzag; the line     the linear expert has less than
+                    has an expert of its own, which is linear       a quarter of its true share of
+                                                                    the rows
+``gate_sticks``     a wave; above 1.3, nine rows in ten belong to   p(z | x) varies by less than a
+                    another line                                    quarter of what it should
+``gaussian_unused`` a zigzag plus a small wave; one model with      less than half of the wave's
+                    both pathways mixed linearly                    variance is in the mean
+``twins``           two parallel waves, even odds, two Gaussian     one expert has less than a
+                    experts                                         quarter of its true share, or
+                                                                    both predict the same
+==================  ==============================================  ===============================
+
+``naive`` is what one would write first: mean-field SVI with the whole KL term, one restart, one
+stage.  The others are ``naive`` and one mitigation each; ``default`` is the package's recipe.
+Cells are kept as in :mod:`benchmarks.cells`.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from bayes_hybrid import (
+    FitOptions,
+    HybridRegressor,
+    Pathway,
+    Plan,
+    PlanStage,
+    Rates,
+    Refinement,
+    Variational,
+)
+from bayes_hybrid.diagnostics import diagnose
+from bayes_hybrid.inference import PLANS
+from benchmarks.cells import Cell, Figures, Job, run_jobs
+
+NUM_ROWS: Final = 200
+Vector = np.ndarray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rows:
+    """Rows of a case: ``x`` and ``y``, the regime of each, its mean, and p(z = 1 | x)."""
+
+    x: Vector
+    y: Vector
+    regime: Vector
+    mean: Vector
+    gate: Vector
+
+
+def _zigzag(x: Vector) -> Vector:
+    """Between 0 and 0.72, kinks 0.6 apart."""
+    return np.asarray(1.2 * np.abs(np.mod(x - 0.2, 1.2) - 0.6))
+
+
+def _rows(
+    rng: np.random.Generator,
+    gate: Callable[[Vector], Any],
+    means: Callable[[Vector], tuple[Vector, Vector]],
+    noise: tuple[float, float],
+) -> Rows:
+    """x ~ U(-2, 2), z ~ Bernoulli(gate(x)), Normal noise of the regime's scale."""
+    x = rng.uniform(-2.0, 2.0, NUM_ROWS)
+    probability = np.asarray(gate(x), dtype=np.float64)
+    regime = (rng.random(NUM_ROWS) < probability).astype(int)
+    mean = np.where(regime == 0, *means(x))
+    y = mean + np.take(noise, regime) * rng.standard_normal(NUM_ROWS)
+    return Rows(x=x[:, None], y=y, regime=regime, mean=mean, gate=probability)
+
+
+def _one_takes_all(rng: np.random.Generator) -> Rows:
+    return _rows(
+        rng,
+        lambda x: (x > -1.4) * 1.0,
+        lambda x: (0.5 + 0.3 * x, 2.0 * _zigzag(x)),
+        (0.1, 0.3),
+    )
+
+
+def _gate_sticks(rng: np.random.Generator) -> Rows:
+    return _rows(
+        rng,
+        lambda x: 0.9 * (x > 1.3),
+        lambda x: (np.sin(2.0 * x), -1.5 + 0.3 * x),
+        (0.1, 0.1),
+    )
+
+
+def _wave(x: Vector) -> Vector:
+    return np.asarray(0.25 * np.sin(8.0 * x))
+
+
+def _gaussian_unused(rng: np.random.Generator) -> Rows:
+    def mean(x: Vector) -> Vector:
+        return np.asarray(3.0 * np.abs(x - 0.3) + _wave(x))
+
+    return _rows(rng, lambda x: 0.0 * x, lambda x: (mean(x), mean(x)), (0.1, 0.1))
+
+
+def _twins(rng: np.random.Generator) -> Rows:
+    return _rows(
+        rng,
+        lambda x: np.full_like(x, 0.5),
+        lambda x: (np.sin(2.0 * x) + 0.3, np.sin(2.0 * x) - 0.3),
+        (0.12, 0.12),
+    )
+
+
+# -- symptoms
+
+
+def _starved(fit: HybridRegressor, rows: Rows) -> bool:
+    """Whether a regime has less than a quarter of the rows that it should have.
+
+    The smallest usage against the smallest true share: which expert takes which regime is free,
+    where the experts are of one kind.
+    """
+    usage = np.sort(fit.training_regimes().mean(axis=0))
+    return bool((usage < 0.25 * np.sort(np.bincount(rows.regime) / NUM_ROWS)).any())
+
+
+def _stuck(fit: HybridRegressor, rows: Rows) -> bool:
+    return bool(fit.predict_regime(rows.x)[:, 0].std() < 0.25 * rows.gate.std())
+
+
+def _wave_missed(fit: HybridRegressor, rows: Rows) -> bool:
+    error = np.mean((fit.predict(rows.x) - rows.mean) ** 2)
+    return bool(error > 0.5 * _wave(rows.x[:, 0]).var())
+
+
+def _twinned(fit: HybridRegressor, rows: Rows) -> bool:
+    """Bhattacharyya coefficient of the two experts' densities above one half, mean over rows.
+
+    The truth has exp(-(.6 / .12)^2 / 8) = .04.
+    """
+    posterior = fit.fit_.posterior
+    mean = posterior.expert_mean_draws(rows.x)
+    variance = posterior.expert_scale_draws(rows.x) ** 2
+    total = variance.sum(axis=-1)
+    gap = np.diff(mean, axis=-1)[..., 0]
+    overlap = np.sqrt(2.0 * np.sqrt(variance.prod(axis=-1)) / total) * np.exp(
+        -0.25 * gap**2 / total
+    )
+    return bool(overlap.mean() > 0.5) or _starved(fit, rows)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Case:
+    """Rows, the model that is fitted to them, and the symptom."""
+
+    rows: Callable[[np.random.Generator], Rows]
+    settings: dict[str, Any]
+    collapsed: Callable[[HybridRegressor, Rows], bool]
+
+
+_STEADY: Final = {"noise": "constant"}
+CASES: Final = {
+    "one_takes_all": Case(
+        rows=_one_takes_all,
+        settings={
+            "experts": (
+                Pathway(kind="gaussian", smoothing="identity", num_units=1, noise="constant"),
+                Pathway(kind="relu", noise="constant"),
+            )
+        },
+        collapsed=_starved,
+    ),
+    "gate_sticks": Case(rows=_gate_sticks, settings={}, collapsed=_stuck),
+    "gaussian_unused": Case(
+        rows=_gaussian_unused, settings={**_STEADY, "model": "linear"}, collapsed=_wave_missed
+    ),
+    "twins": Case(
+        rows=_twins,
+        settings={**_STEADY, "experts": ("gaussian", "gaussian")},
+        collapsed=_twinned,
+    ),
+}
+
+
+# -- ways to fit
+
+_MEAN_FIELD: Final = Variational(guide="mean_field")
+_ONE: Final[dict[str, Any]] = {
+    "num_restarts": 1,
+    "num_candidates": 1,
+    "plan": "plain",
+    "variational": _MEAN_FIELD,
+    "refinement": Refinement(mode="never"),
+}
+
+
+def _then_plain(**weights: Any) -> Plan:
+    """A tenth of the steps under a regulariser that is annealed away, then the plain plan."""
+    first = PlanStage(name="regularised", stop="steps", budget=0.1, **weights)
+    return Plan(stages=(first, *PLANS["plain"].stages))
+
+
+WAYS: Final[dict[str, dict[str, Any]]] = {
+    "naive": {},
+    "gate_entropy": {"plan": _then_plain(gate_entropy=(1.0, 0.0))},
+    "load_balance": {"plan": _then_plain(load_balance=(1.0, 0.0))},
+    "relu_smoothness": {"plan": _then_plain(relu_smoothness=(0.3, 0.0))},
+    "slow_gate": {"plan": Plan(stages=(PlanStage(name="all", rates=Rates(gate=0.1)),))},
+    "kl_warmup": {"plan": Plan(stages=PLANS["plain"].stages, kl_warmup=0.5)},
+    "gaussian_first": {"plan": "gaussian_first"},
+    "balanced": {"plan": "balanced"},
+    "stages": {"plan": "default"},
+    "block_guide": {"variational": Variational()},
+    "restarts": {"num_restarts": 4, "num_candidates": 24},
+}
+
+
+def options_of(way: str) -> FitOptions:
+    """The options of a way to fit."""
+    return FitOptions() if way == "default" else FitOptions(**(_ONE | WAYS[way]))
+
+
+def collapse_cell(case: str, way: str, seed: int) -> Cell:
+    """Whether the fit has collapsed, what the diagnostics say, and how the regimes agree."""
+    made = CASES[case]
+    rows = made.rows(np.random.default_rng(seed))
+    reg = HybridRegressor(
+        **made.settings, fit_options=options_of(way), random_state=seed, progress=False
+    ).fit(rows.x, rows.y)
+    regimes = reg.training_regimes()
+    return {
+        "collapsed": made.collapsed(reg, rows),
+        "agreement": float(adjusted_rand_score(rows.regime, regimes.argmax(axis=1))),
+        "usage": regimes.mean(axis=0).tolist(),
+        "flagged": [f.name for f in diagnose(reg.fit_) if f.severity != "ok"],
+        "seconds": reg.fit_.seconds,
+    }
+
+
+def jobs(cases: list[str], ways: list[str], seeds: range) -> Iterator[Job]:
+    """Name, function and arguments of every cell."""
+    for way in ways:
+        for seed in seeds:
+            for case in cases:
+                if way == "balanced" and CASES[case].settings.get("model"):
+                    continue
+                yield f"{case}/{way}/{seed}", collapse_cell, (case, way, seed)
+
+
+def summarise(done: dict[str, Cell]) -> Figures:
+    """Share of collapsed fits by case and way; at most 5% is the default's target."""
+    out = Figures(done)
+    for case in CASES:
+        naive = out.values(f"{case}/naive/", "", "collapsed")
+        for way in (*WAYS, "default"):
+            share = out.values(f"{case}/{way}/", "", "collapsed")
+            if len(share):
+                bound = 0.05 if way == "default" and naive.mean() >= 0.5 else np.inf
+                out.add(f"{case}, {way}: collapsed of {len(share)}", share.mean(), -np.inf, bound)
+    return out
+
+
+def main() -> None:
+    """Run what is not there yet, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", nargs="+", choices=[*CASES], default=[*CASES])
+    parser.add_argument(
+        "--ways", nargs="+", choices=[*WAYS, "default"], default=["naive", "default", *WAYS]
+    )
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--cells", type=Path, default=Path("benchmark-output/collapse-cells.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/collapse.json"))
+    parsed = parser.parse_args()
+    todo = jobs(parsed.cases, list(dict.fromkeys(parsed.ways)), range(parsed.seeds))
+    figures = summarise(run_jobs(todo, parsed.cells, parsed.jobs))
+    figures.write(parsed.out)
+    print(figures.table())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Are regimes where the fit says they are?  ``python -m benchmarks.regimes``.
+
+======================  =========================================================================
+section                 question
+======================  =========================================================================
+``boundary``            does the 90% interval of a ReLU gate's boundary cover the place of a step?
+``ece``                 are probabilities of overlapping regimes calibrated on new rows?
+======================  =========================================================================
+
+Cells are kept as in :mod:`benchmarks.cells`.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from bayes_hybrid import FitOptions, HybridRegressor
+from bayes_hybrid.data import simulate
+from bayes_hybrid.data.simulators import SWITCH_POINT
+from bayes_hybrid.diagnostics import regime_scores
+from bayes_hybrid.random import spawn_seeds
+from benchmarks.cells import Cell, Figures, Job, run_jobs
+from benchmarks.family import TEST_ROWS, overlapping
+
+SECTIONS = ("boundary", "ece")
+RESTARTS = {
+    "default": FitOptions(),
+    # What the README advises for reading regimes.
+    "few": FitOptions(num_restarts=4, num_candidates=24),
+    # The same, each in proportion to its evidence: a restart whose regimes trade their parts half
+    # of the way along x is worse by some nats, which equal weights do not see.
+    "evidence": FitOptions(num_restarts=4, num_candidates=24, weighting="elbo"),
+}
+
+
+def boundary_cell(restarts: str, seed: int) -> Cell:
+    """``step``, N=100: the boundary that most draws have; of equal ones, the narrowest.
+
+    A fit without a boundary does not cover.  ``gap`` is the distance between the rows on either
+    side of the step: the data say nothing about where in it the step is.
+    """
+    rows = simulate("step", 100, seed=seed)
+    options = RESTARTS[restarts]
+    reg = HybridRegressor(fit_options=options, random_state=seed, progress=False).fit(
+        rows.x, rows.y
+    )
+    place = np.sort(rows.x[:, 0])
+    after = int(np.searchsorted(place, SWITCH_POINT))
+    gap = float(place[after] - place[after - 1])
+    cell: Cell = {"gap": gap, "seconds": reg.fit_.seconds}
+    for of in ("gate", "rows"):
+        found = reg.boundaries(of=of).boundaries
+        if not found:
+            cell[of] = {"covers": False, "exists": 0.0}
+            continue
+        best = max(found, key=lambda each: (each.probability_exists, each.lower - each.upper))
+        cell[of] = {
+            "covers": bool(best.lower <= SWITCH_POINT <= best.upper),
+            "exists": best.probability_exists,
+            "agreement": best.agreement,
+            "width": best.upper - best.lower,
+            "listed": len(found),
+        }
+    return cell
+
+
+def ece_cell(restarts: str, seed: int) -> Cell:
+    """N=2,000 of overlapping regimes: calibration of p(z | x, y) on as many new rows.
+
+    Without labels the regimes have no names: they get those that suit the test rows better.
+    """
+    train_seed, test_seed = spawn_seeds(seed, 2)
+    x, y, _ = overlapping(2_000, train_seed)
+    x_test, y_test, truth = overlapping(TEST_ROWS, test_seed)
+    options = RESTARTS[restarts]
+    reg = HybridRegressor(fit_options=options, random_state=seed, progress=False).fit(x, y)
+    probs = reg.predict_regime(x_test, y_test)
+    orders = (probs, probs[:, ::-1])
+    scores = min(
+        (regime_scores(order, truth, reg.regimes_)["value"] for order in orders),
+        key=lambda score: float(score["log_loss"]),
+    )
+    values = {str(name): float(value) for name, value in scores.items()}
+    return {**values, "seconds": reg.fit_.seconds}
+
+
+def jobs(sections: list[str], restarts: list[str], sets: int, seeds: int) -> Iterator[Job]:
+    """Name, function and arguments of every cell."""
+    for how in restarts:
+        if "boundary" in sections:
+            for seed in range(sets):
+                yield f"boundary/{seed}/{how}", boundary_cell, (how, seed)
+        if "ece" in sections:
+            for seed in range(seeds):
+                yield f"ece/{seed}/{how}", ece_cell, (how, seed)
+
+
+# -- figures beside targets
+
+
+def summarise(done: dict[str, Cell]) -> Figures:
+    """Figures of the sections that have cells."""
+    out = Figures(done)
+    for how in RESTARTS:
+        _boundary(out, how)
+        ece = out.values("ece/", f"/{how}", "ece")
+        if len(ece):
+            out.add(f"ece, {how}, mean of {len(ece)} sets", float(ece.mean()), -np.inf, 0.03)
+    return out
+
+
+def _boundary(out: Figures, how: str) -> None:
+    gap = out.values("boundary/", f"/{how}", "gap")
+    if not len(gap):
+        return
+    out.add(f"boundary, {how}: median gap around the step", float(np.median(gap)), -np.inf, np.inf)
+    for of in ("gate", "rows"):
+        what = f"boundary of the {of}, {how}"
+        covers = out.values("boundary/", f"/{how}", of, "covers")
+        exists = out.values("boundary/", f"/{how}", of, "exists")
+        error = float(np.sqrt(0.9 * 0.1 / len(covers)))
+        out.add(f"{what}: coverage in {len(covers)} sets", covers.mean(), 0.85, 0.95, error)
+        there = exists > 0.0
+        out.add(f"{what}: share of sets with one", float(there.mean()), -np.inf, np.inf)
+        if not there.any():
+            continue
+        out.add(f"{what}: coverage where there is one", covers[there].mean(), -np.inf, np.inf)
+        cells = [c[of] for n, c in out.done.items() if n.endswith(f"/{how}") and of in c]
+        widths = [each["width"] for each in cells if "width" in each]
+        out.add(f"{what}: median width", float(np.median(widths)), -np.inf, np.inf)
+        out.add(f"{what}: median share of draws", float(np.median(exists)), -np.inf, np.inf)
+
+
+def main() -> None:
+    """Run what is left, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--restarts", nargs="+", choices=RESTARTS, default=["default", "few"])
+    parser.add_argument("--sets", type=int, default=100, help="data sets of the section boundary")
+    parser.add_argument("--seeds", type=int, default=3, help="data sets of the section ece")
+    parser.add_argument("--cells", type=Path, default=Path("benchmark-output/regimes-cells.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/regimes.json"))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    args = parser.parse_args()
+    done = run_jobs(
+        jobs(args.sections, args.restarts, args.sets, args.seeds), args.cells, args.jobs
+    )
+    figures = summarise(done)
+    print(figures.table())
+    figures.write(args.out)
+
+
+if __name__ == "__main__":
+    main()
