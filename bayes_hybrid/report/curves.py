@@ -1,32 +1,28 @@
 """What the interactive plot shows: curves along each feature, at a set of probabilities."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from bayes_hybrid.diagnostics import out_of_data
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.slices import Slice, slice_along
-from bayes_hybrid.inference import Posterior
 from bayes_hybrid.report.evidence import Evidence
 
-__all__ = ["LEVELS", "MAX_FEATURES", "Curves", "curve_frame", "curves_along", "thinned"]
+__all__ = ["LEVELS", "MAX_FEATURES", "Curves", "curve_frame", "curves_along"]
 
 LEVELS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-"""Probabilities of the bands that the slider chooses from."""
+"""Probabilities of the bands that the slider chooses from, and of the intervals checked."""
 
 MAX_FEATURES: Final = 20
 """Features to choose from; more make the page heavy and the choice no choice."""
 
 _GRID: Final = 120
 """Points along a feature: about six pixels apart on a wide page."""
-
-_MAX_DRAWS: Final = 400
-"""Posterior draws behind a band, in all.  Its ends are quantiles of a mixture of so many densities,
-and move by about a twentieth of a posterior sd of a quantile if all draws are taken."""
-
 
 _PLACES: Final = 5
 """Decimals of a probability in the table."""
@@ -45,6 +41,7 @@ class Curves:
     ``experts``   ``[G, Q, K]``      mean of each expert
     ``gate``      ``[G, K]``         ``p(z = k | x)``, mean over the draws
     ``gates``     ``[2, L, G, K]``   lower and upper ends of its bands over the draws
+    ``outside``   ``[G]``            whether the point lies where the fit has seen no data
     ============  =================  =============================================================
     """
 
@@ -54,12 +51,7 @@ class Curves:
     experts: FloatArray
     gate: FloatArray
     gates: FloatArray
-
-
-def thinned(posterior: Posterior, max_draws: int = _MAX_DRAWS) -> Posterior:
-    """The posterior with at most so many draws in all, evenly spread over each restart's."""
-    stride = -(-posterior.num_restarts * posterior.num_draws // max_draws)
-    return replace(posterior, theta=posterior.theta[:, ::stride]) if stride > 1 else posterior
+    outside: NDArray[np.bool_]
 
 
 def curves_along(evidence: Evidence, feature: int, levels: Sequence[float] = LEVELS) -> Curves:
@@ -70,7 +62,7 @@ def curves_along(evidence: Evidence, feature: int, levels: Sequence[float] = LEV
         feature: its position.
         levels: probabilities L of the bands.
     """
-    posterior = thinned(evidence.posterior)
+    posterior = evidence.light.posterior
     line = slice_along(evidence.fit, feature, _GRID)
     size, outputs, regimes = len(line.points), len(evidence.outputs), posterior.num_regimes
     ends = np.array(
@@ -87,6 +79,7 @@ def curves_along(evidence: Evidence, feature: int, levels: Sequence[float] = LEV
         experts=experts.reshape(size, outputs, regimes),
         gate=draws.mean(axis=(0, 1)),
         gates=gates,
+        outside=out_of_data(evidence.fit, line.points).flag,
     )
 
 
@@ -97,7 +90,11 @@ def curve_frame(
     level = LEVELS.index(0.9)
     parts = []
     for curve in curves:
-        columns: dict[str, object] = {"feature": curve.line.name, "x": curve.line.along}
+        columns: dict[str, object] = {
+            "feature": curve.line.name,
+            "x": curve.line.along,
+            "out of data": curve.outside,
+        }
         for q, output in enumerate(outputs):
             columns |= {
                 f"mean of {output}": curve.mean[:, q],

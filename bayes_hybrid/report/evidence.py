@@ -1,6 +1,6 @@
 """What the sections of a report read: the fit, its findings, and rows to look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -8,15 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_hybrid.diagnostics import Finding, diagnose
+from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
 from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.diagnostics.pit import loo_pit
 from bayes_hybrid.estimator import HybridRegressor
 from bayes_hybrid.inference import Fit, Posterior
 
-__all__ = ["MAX_ROWS", "Evidence", "gather"]
+__all__ = ["MAX_DRAWS", "MAX_ROWS", "Evidence", "gather"]
 
 MAX_ROWS: Final = 1_000
 """Rows that checks read: a share is then known to 1.6 points, and a report takes seconds."""
+
+MAX_DRAWS: Final = 400
+"""Posterior draws behind a curve, in all.  The ends of its bands are quantiles of a mixture of so
+many densities, and move by about a twentieth of a posterior sd of a quantile if all are taken."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,16 +73,42 @@ class Evidence:
         """Whether calibration is read from rows that were not fitted."""
         return self.y_test is not None
 
+    @property
+    def is_left_out(self) -> bool:
+        """Whether each training row is read from a posterior without it, by importance sampling."""
+        total = self.posterior.num_restarts * self.posterior.num_draws
+        return not self.is_held_out and total >= MIN_PARETO_DRAWS
+
+    @cached_property
+    def test_rows(self) -> tuple[FloatArray, FloatArray] | None:
+        """Held-out rows that are read, evenly spread; ``None`` where none have a target."""
+        if self.x_test is None or self.y_test is None:
+            return None
+        chosen = spread_rows(len(self.x_test), MAX_ROWS)
+        return self.x_test[chosen], self.y_test[chosen]
+
     @cached_property
     def cdf(self) -> FloatArray:
-        """``F(y_n | x_n)`` of held-out rows, else of training rows, ``[M, Q]``; NaN if missing."""
-        if self.x_test is not None and self.y_test is not None:
-            chosen = spread_rows(len(self.x_test), MAX_ROWS)
-            x, y = self.x_test[chosen], self.y_test[chosen]
+        """``F(y_n | x_n)``, ``[M, Q]``, NaN where y is missing.
+
+        Of held-out rows, else of training rows, each left out where there are draws enough.
+        """
+        x, y = self.test_rows or (self.fit.x[self.rows], self.fit.y[self.rows])
+        if self.is_left_out:
+            levels, _ = loo_pit(self.posterior, x, y, self.evaluation.log_likelihood)
         else:
-            x, y = self.fit.x[self.rows], self.fit.y[self.rows]
-        levels = self.posterior.cdf(x, y).reshape(len(x), -1)
+            levels = self.posterior.cdf(x, y)
+        levels = levels.reshape(len(x), -1)
         return np.where(np.isnan(y.reshape(len(x), -1)), np.nan, levels)
+
+    @cached_property
+    def light(self) -> Fit:
+        """The fit with few draws, for curves along many features."""
+        posterior, most = self.posterior, MAX_DRAWS
+        stride = -(-posterior.num_restarts * posterior.num_draws // most)
+        return replace(
+            self.fit, posterior=replace(posterior, theta=posterior.theta[:, ::stride].clone())
+        )
 
     def target(self, output: int) -> FloatArray:
         """Training targets of one output, ``[N]``."""

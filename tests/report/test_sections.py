@@ -14,6 +14,7 @@ from scipy import stats
 from bayes_hybrid import HybridRegressor, LogNormalPrior, Pathway, Priors
 from bayes_hybrid.diagnostics import threshold_table
 from bayes_hybrid.diagnostics.finding import judge
+from bayes_hybrid.diagnostics.pit import loo_pit
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models import HybridMixture, PathwayModel
@@ -21,8 +22,9 @@ from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS
 from bayes_hybrid.plots.style import PALETTE
 from bayes_hybrid.report import sections
 from bayes_hybrid.report.charts import PALETTE_TONES, limits, rounded
-from bayes_hybrid.report.curves import LEVELS, curves_along, thinned
+from bayes_hybrid.report.curves import LEVELS, curves_along
 from bayes_hybrid.report.equations import expert_equations, gate_equations, joint_equations
+from bayes_hybrid.report.evidence import MAX_DRAWS
 from bayes_hybrid.report.page import _own
 from bayes_hybrid.report.sections.calibration import coverage_table
 from bayes_hybrid.report.sections.checks import statistic_table
@@ -131,11 +133,55 @@ def test_curves_are_the_posterior_s(several):
     assert (np.diff(curves.bands[1], axis=0) >= 0.0).all()
 
 
-def test_a_thinned_posterior_keeps_every_restart(thresholds):
-    posterior = thresholds.posterior
-    few = thinned(posterior, 6)
-    assert few.theta.shape[:2] == (posterior.num_restarts, 3)
-    assert thinned(posterior, 1_000) is posterior
+def test_curves_take_few_draws_of_every_restart(hostile):
+    fit = hostile.fit
+    theta = fit.posterior.theta.repeat(1, 60, 1)
+    many = replace(hostile.estimator.fit_, posterior=replace(fit.posterior, theta=theta))
+    reg = HybridRegressor(**hostile.estimator.get_params(deep=False))
+    reg.fit_ = many
+    light = replace(hostile, estimator=reg).light.posterior
+    assert light.num_restarts == fit.posterior.num_restarts
+    assert MAX_DRAWS / 2 < light.num_restarts * light.num_draws <= MAX_DRAWS
+    assert hostile.light.posterior.num_draws == fit.posterior.num_draws
+
+
+def test_training_rows_are_left_out(several, hostile):
+    """Held-out rows are read as they are, training rows each from the other rows' posterior."""
+    levels, _ = loo_pit(several.posterior, several.fit.x, several.fit.y)
+    np.testing.assert_allclose(several.cdf, levels, rtol=1e-9)
+    assert (several.is_left_out, several.is_held_out) == (True, False)
+    missing = np.isnan(several.fit.y)
+    assert (np.isnan(several.cdf) == missing).all()
+    x, y = hostile.fit.x[:20], hostile.fit.y[:20]
+    np.testing.assert_allclose(hostile.cdf[:, 0], hostile.posterior.cdf(x, y), rtol=1e-12)
+    assert not hostile.is_left_out
+
+
+def test_scores_are_those_of_held_out_rows(hostile, several):
+    content = sections.calibration.SECTION.content(hostile)
+    assert content is not None
+    table = content["scores"]
+    assert isinstance(table, Table)
+    scores = table.frame.query("regime == 'all'").set_index("score")["value"]
+    x, y = hostile.fit.x[:20], hostile.fit.y[:20]
+    away = hostile.posterior.mean(x) - y
+    assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(away**2)))
+    assert scores["log_score"] == pytest.approx(-hostile.posterior.log_density(x, y).mean())
+    without = sections.calibration.SECTION.content(several)
+    assert without is not None
+    assert without["scores"] is None
+
+
+def test_rows_outside_the_data_are_counted(hostile):
+    x = hostile.fit.x[:20].copy()
+    inside = sections.data.SECTION.content(replace(hostile, x_test=x))
+    x[:10, 0] = 100.0
+    outside = sections.data.SECTION.content(replace(hostile, x_test=x))
+    assert inside is not None
+    assert outside is not None
+    # One training row in a hundred counts as far itself.
+    assert float(str(inside["share_outside"])) <= 0.1
+    assert 0.5 <= float(str(outside["share_outside"])) <= 0.6
 
 
 def test_thresholds_are_the_table_s(thresholds, hostile):

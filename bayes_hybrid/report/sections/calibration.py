@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bayes_hybrid.diagnostics import pit_ecdf, predictive_scores
 from bayes_hybrid.diagnostics.calibration import coverage_bounds
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.random import spawn_seeds
 from bayes_hybrid.report.charts import (
     PALETTE_TONES,
     Chart,
@@ -20,13 +22,13 @@ from bayes_hybrid.report.charts import (
     steps,
     toned,
 )
+from bayes_hybrid.report.curves import LEVELS
 from bayes_hybrid.report.evidence import Evidence
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.tables import Table
 
-__all__ = ["LEVELS", "SECTION", "coverage_table"]
+__all__ = ["SECTION", "coverage_table"]
 
-LEVELS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 _NUM_BINS: Final = 20
 _HEIGHT: Final = 240
 
@@ -39,6 +41,17 @@ _MEANINGS: Final = {
     "points of slack)",
     "upper": "largest coverage that chance allows a calibrated model",
     "as it should be": "whether the coverage lies between the two",
+}
+
+_SCORES: Final = {
+    "score": "log_score: minus the log density, in nats; crps, interval_score, pinball, rmse, mae: "
+    "in the target's units, smaller is better; coverage: share of rows inside",
+    "regime": "all rows, or those whose most probable regime given x is this one",
+    "output": "which target",
+    "value": "mean over the rows",
+    "standard_error": "of the mean, rows taken as independent",
+    "num_rows": "rows that were scored",
+    "monte_carlo_error": "what is left from drawing at random; only the CRPS is drawn",
 }
 
 
@@ -71,6 +84,36 @@ def _pit(place: int, name: str, cdf: FloatArray) -> Chart:
     return Chart(key=f"pit-{place}", label=label, model=plot, height=_HEIGHT)
 
 
+def _ecdf(place: int, name: str, cdf: FloatArray) -> Chart:
+    found = pit_ecdf(cdf)
+    plot = new_figure(f"PIT of {name}", "ecdf less the diagonal", height=_HEIGHT)
+    band(plot, rounded(found.points), rounded(found.lower), rounded(found.upper))
+    line(plot, rounded(found.points), rounded(found.difference), tone=PALETTE_TONES[0])
+    label = (
+        f"Distribution of the PIT values of {name}, less the uniform one, with the band that "
+        f"{found.prob:.0%} of calibrated models keep to everywhere: it "
+        f"{'stays inside' if found.inside else 'leaves it'}."
+    )
+    return Chart(key=f"ecdf-{place}", label=label, model=plot, height=_HEIGHT)
+
+
+def _scores(evidence: Evidence) -> Table | None:
+    """Scores of held-out rows; those of training rows would flatter."""
+    if evidence.test_rows is None:
+        return None
+    # The seeds before it are the fit's own, that of its ArviZ object, and that of the checks.
+    seed = spawn_seeds(evidence.fit.seed, 7)[-1]
+    by_regime = evidence.posterior.num_regimes > 1
+    return Table(
+        key="scores",
+        caption="Scores of the predictions of held-out rows",
+        frame=predictive_scores(evidence.fit, *evidence.test_rows, by_regime=by_regime, seed=seed),
+        meanings=_SCORES,
+        hidden=("monte_carlo_error",) if len(evidence.outputs) > 1 else ("output",),
+        num_shown=200,
+    )
+
+
 def _coverage(frame: pd.DataFrame, outputs: tuple[str, ...]) -> Chart:
     plot = new_figure("probability claimed", "share covered", height=_HEIGHT)
     first = frame[frame["target"] == outputs[0]]
@@ -100,6 +143,8 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         outputs.append(name)
         tables.append(coverage_table(name, cdf))
         charts.append(_pit(q, name, cdf))
+        if cdf.size > 1:
+            charts.append(_ecdf(q, name, cdf))
     frame = pd.concat(tables, ignore_index=True)
     table = Table(
         key="coverage",
@@ -110,6 +155,8 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
     )
     return {
         "is_held_out": evidence.is_held_out,
+        "is_left_out": evidence.is_left_out,
+        "scores": _scores(evidence),
         "num_rows": len(evidence.cdf),
         "charts": [_coverage(frame, tuple(outputs)), *charts],
         "table": table,

@@ -6,9 +6,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from bayes_hybrid.diagnostics import out_of_data
+from bayes_hybrid.diagnostics.evaluation import spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.report.charts import Chart, bars, new_figure, rounded
-from bayes_hybrid.report.evidence import Evidence
+from bayes_hybrid.report.evidence import MAX_ROWS, Evidence
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.tables import Table
 
@@ -88,6 +90,14 @@ def _histogram(place: int, name: str, values: FloatArray) -> Chart:
     return Chart(key=f"histogram-{place}", label=label, model=plot, height=_HEIGHT)
 
 
+def _share_outside(evidence: Evidence) -> float | None:
+    """Share of the held-out rows that lie where the fit has seen no data."""
+    if evidence.x_test is None:
+        return None
+    rows = spread_rows(len(evidence.x_test), MAX_ROWS)
+    return float(out_of_data(evidence.fit, evidence.x_test[rows]).flag.mean())
+
+
 def _num_bins(values: FloatArray) -> int:
     spread = float(np.subtract(*np.percentile(values, [75, 25])))
     if spread <= 0.0:
@@ -106,6 +116,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         "outputs": evidence.outputs,
         "num_labels": None if fit.labels is None else int((~np.isnan(fit.labels)).sum()),
         "num_held_out": None if evidence.x_test is None else len(evidence.x_test),
+        "share_outside": _share_outside(evidence),
         "table": column_table(evidence),
         "charts": [
             _histogram(place, name, values)

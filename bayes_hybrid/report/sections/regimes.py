@@ -78,6 +78,7 @@ def _feature(curves: Curves, outputs: Sequence[FloatArray]) -> dict[str, object]
         "x": _numbers(along),
         "range": [float(along[0]), float(along[-1])],
         "outputs": panels,
+        "outside": curves.outside.tolist(),
         "gate": _numbers(curves.gate.T),
         "gateLower": _numbers(np.moveaxis(curves.gates[0], -1, 0)),
         "gateUpper": _numbers(np.moveaxis(curves.gates[1], -1, 0)),
@@ -119,7 +120,11 @@ def _label(evidence: Evidence, curves: Curves) -> str:
 
 
 def _meanings(outputs: Sequence[str], regimes: Sequence[str]) -> dict[str, str]:
-    found = {"feature": "what varies; the other features are at their medians", "x": "its value"}
+    found = {
+        "feature": "what varies; the other features are at their medians",
+        "x": "its value",
+        "out of data": "beyond the range of a feature, or far from every row of the fit",
+    }
     for name in outputs:
         found[f"mean of {name}"] = "posterior predictive mean"
         found[f"lower, {name}"] = "lower end of the central 90% predictive interval of a new row"

@@ -31,7 +31,7 @@ class Question:
 QUESTIONS: Final = (
     Question(
         text="Can the predictions be used?",
-        names=("nonfinite_density", "coverage"),
+        names=("nonfinite_density", "coverage", "pit"),
         replies=(
             "Yes, as far as was checked.",
             "With care: see below.",

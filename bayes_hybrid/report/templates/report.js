@@ -70,6 +70,8 @@
         mean: panel().mean,
         lower: panel().lower[level],
         upper: panel().upper[level],
+        floor: feature().outside.map((out) => (out ? panel().range[0] : NaN)),
+        ceiling: feature().outside.map((out) => (out ? panel().range[1] : NaN)),
       };
       state.regimes.forEach((_, k) => {
         data[`expert${k}`] = panel().experts[k].map((value) => value ?? NaN);
@@ -117,6 +119,7 @@
           );
         });
       }
+      if (feature().outside[place]) words.push("the fit has seen no data here");
       control("readout").textContent = `${words.join("; ")}.`;
       control("place").setAttribute("aria-valuetext", short(at));
       cursors.forEach((cursor) => { cursor.location = at; });
