@@ -1,7 +1,7 @@
 """How long the report takes to build, how large it is, and how soon it can be used.
 
 Of the motorcycle fit, with the settings of ``bayes-hybrid demo``, and of 100,000 simulated rows,
-fitted in few steps but with as many draws as a fit has by default.  Time to interactive is read in
+fitted in few steps, four restarts with as many draws each as a fit has by default.  Time to interactive is read in
 Chromium without a network: from the start of navigation until the controls of the interactive plot
 work, the median of several visits.  ``--screenshot`` writes the picture in the README.
 """
@@ -47,10 +47,10 @@ def motorcycle() -> HybridRegressor:
 
 
 def many_rows() -> HybridRegressor:
-    """100,000 rows of three features: 16 restarts with 100 draws each, and next to no training."""
+    """100,000 rows of three features: 4 restarts with 100 draws each, and next to no training."""
     options = FitOptions(
-        num_restarts=16,
-        num_candidates=16,
+        num_restarts=4,
+        num_candidates=4,
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=100),
         refinement=Refinement(mode="never"),

@@ -69,6 +69,16 @@ PICTURES = (
         "plots.plot_regime(reg)",
         "The probability of each regime, with the band of that probability over the draws.",
     ),
+    Picture(
+        "boundary",
+        "plots.plot_boundary(reg)",
+        "Where the most probable regime changes, in each draw, under the regime probabilities.",
+    ),
+    Picture(
+        "uncertainty",
+        "plots.plot_regime_uncertainty(reg)",
+        "Why a regime is not certain: because the regimes overlap, or because the draws disagree.",
+    ),
     Picture("overview", "plots.plot_overview(reg)", "Both, one above the other."),
     Picture(
         "effect",
@@ -102,17 +112,6 @@ PICTURES = (
         "thresholds",
         "plots.plot_thresholds(nile)",
         "Where the regime changes: the posterior of the threshold, with its 90% interval.",
-    ),
-    Picture(
-        "boundary",
-        "plots.plot_boundary(two)",
-        "Where the most probable regime changes, of any gate: draws of the place, and how many of "
-        "them have one.",
-    ),
-    Picture(
-        "regime_uncertainty",
-        "plots.plot_regime_uncertainty(two)",
-        "Why a regime is not certain: the regimes overlap, or the draws disagree.",
     ),
     Picture(
         "ppc",

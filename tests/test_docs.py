@@ -66,7 +66,8 @@ def quick(monkeypatch):
             model = replace(model, pathway=replace(model.pathway, num_units=4))
         return fit(model, x, y, **(options | {"options": QUICK}))
 
-    monkeypatch.setattr("bayes_hybrid.estimator.regressor.fit", quick_fit)
+    for module in ("estimator.regressor", "validation.replication", "validation.reference"):
+        monkeypatch.setattr(f"bayes_hybrid.{module}.fit", quick_fit)
 
 
 @pytest.mark.slow

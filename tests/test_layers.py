@@ -28,13 +28,14 @@ LAYERS: Final = {
     "report": 6,
     "estimator": 6,
     "ablation": 6,
+    "validation": 6,
     # The public names: the command line may use them, nothing else does.
     "": 6,
     "cli": 7,
     "__main__": 7,
 }
 # Where ArviZ's objects and xarray's may be seen.
-ARVIZ_UNITS: Final = {"diagnostics", "plots", "estimator", "ablation", "cli"}
+ARVIZ_UNITS: Final = {"diagnostics", "plots", "estimator", "ablation", "validation", "cli"}
 ARVIZ: Final = {"arviz", "arviz_base", "arviz_stats", "arviz_plots", "xarray"}
 _SITES: Final = {"sample", "PyroSample"}
 # inference knows models by this module alone.

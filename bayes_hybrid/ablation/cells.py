@@ -20,7 +20,7 @@ from bayes_hybrid.errors import FitError
 from bayes_hybrid.estimator import SETTING_CLASSES, HybridRegressor
 from bayes_hybrid.inference.storage import encode, package_version
 
-__all__ = ["Cell", "Outcome", "digest", "encoded", "run_cell"]
+__all__ = ["Cell", "Outcome", "alone", "digest", "encoded", "run_cell"]
 
 # Pyro keeps its handlers in one list for the whole process, so two fits in threads of one process,
 # as a Dask worker may run them, would see each other's.
@@ -124,7 +124,7 @@ def run_cell(cell: Cell, x: FloatArray, y: FloatArray, *, one_thread: bool) -> O
         y: all targets ``[N]``.
         one_thread: whether torch keeps to one thread, because others fit beside.
     """
-    with _ALONE, _threads(one_thread):
+    with alone(one_thread=one_thread):
         started = time.perf_counter()
         try:
             return _measured(cell, x, y, started)
@@ -169,12 +169,13 @@ def _flagged(findings: list[Finding]) -> int:
 
 
 @contextmanager
-def _threads(one: bool) -> Iterator[None]:
-    """Torch at one thread inside where that is asked for, and as it was outside."""
-    before = torch.get_num_threads()
-    if one:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def alone(*, one_thread: bool) -> Iterator[None]:
+    """No other fit of this process inside, and torch at one thread where that is asked for."""
+    with _ALONE:
+        before = torch.get_num_threads()
+        if one_thread:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

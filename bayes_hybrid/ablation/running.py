@@ -1,6 +1,7 @@
 """Cells in parallel, each outcome as soon as it is there."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import joblib
 import numpy as np
@@ -9,7 +10,7 @@ from bayes_hybrid.ablation.cells import Cell, Outcome, run_cell
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import OptionError
 
-__all__ = ["check_jobs", "outcomes"]
+__all__ = ["as_they_end", "check_jobs", "outcomes"]
 
 
 def check_jobs(n_jobs: int | None) -> int | None:
@@ -37,9 +38,7 @@ def outcomes(
 ) -> Iterator[tuple[Cell, Outcome]]:
     """Run cells on the joblib backend that is active, and yield each when it is done.
 
-    Only outcomes travel, so that workers need no folder in common with this process.  joblib's own
-    backends and Dask's hand over every outcome at once.  Those that cannot, such as
-    ``"multiprocessing"`` and Ray's, are given as many cells at a time as run side by side.
+    Only outcomes travel, so that workers need no folder in common with this process.
 
     Args:
         cells: what to run.
@@ -56,19 +55,29 @@ def outcomes(
         joblib.delayed(_numbered)(number, cell, x, y, one_thread=at_once > 1)
         for number, cell in enumerate(cells)
     ]
-    # A batch of several cells would come back, and be lost, together.
+    for number, outcome in as_they_end(calls, n_jobs):
+        yield cells[number], outcome
+
+
+def as_they_end(calls: Sequence[Any], n_jobs: int | None) -> Iterator[Any]:
+    """The results of ``joblib.delayed`` calls, each as soon as it is there.
+
+    joblib's own backends and Dask's hand over every result at once.  Those that cannot, such as
+    ``"multiprocessing"`` and Ray's, are given as many calls at a time as run side by side.
+
+    Args:
+        calls: what to run on the joblib backend that is active.
+        n_jobs: processes; ``None`` leaves it to ``joblib.parallel_config``, and is 1 outside.
+    """
+    # A batch of several calls would come back, and be lost, together.
     try:
         parallel = joblib.Parallel(n_jobs, return_as="generator_unordered", batch_size=1)
     except ValueError:
-        done = (
-            result
-            for start in range(0, len(calls), at_once)
-            for result in joblib.Parallel(n_jobs, batch_size=1)(calls[start : start + at_once])
-        )
+        at_once = joblib.effective_n_jobs(n_jobs)
+        for start in range(0, len(calls), at_once):
+            yield from joblib.Parallel(n_jobs, batch_size=1)(calls[start : start + at_once])
     else:
-        done = parallel(calls)
-    for number, outcome in done:
-        yield cells[number], outcome
+        yield from parallel(calls)
 
 
 def _numbered(

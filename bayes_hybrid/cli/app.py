@@ -40,6 +40,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+bench = typer.Typer(no_args_is_help=True, help="Measure the package itself.")
+app.add_typer(bench, name="bench")
+
 # What several commands have in common.
 Seed = Annotated[int, typer.Option(help="Everything random is derived from it.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that stands already.")]
@@ -251,16 +254,33 @@ def check(
         str | None,
         typer.Option(help="Columns that hold the targets, by default those that were fitted."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="nuts: fit some of the rows again, by the recipe and by Pyro's NUTS."),
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of that, 200 by default.")] = None,
+    chains: Annotated[int | None, typer.Option(help="Chains of NUTS, 2 by default.")] = None,
+    warmup: Annotated[
+        int | None, typer.Option(help="Iterations of a chain that adapt, 150 by default.")
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option(help="Iterations of a chain that are kept, 150 by default.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Print the findings about a saved fit.
+    """Print the findings about a saved fit, and on request compare it with NUTS.
 
     Exits with 0 when every finding is ok, 1 with warnings, 2 when the fit cannot be used.
     """
     with clean_exit():
         from bayes_hybrid.cli.checking import run
+        from bayes_hybrid.cli.comparing import Against, compare, refuse_unused
 
+        wanted = Against(against=against, rows=rows, chains=chains, warmup=warmup, draws=draws)
+        refuse_unused(wanted)
         code = run(fit, data, target, quiet=quiet)
+        if against is not None:
+            code = max(code, compare(fit, wanted, quiet=quiet))
     raise typer.Exit(code)
 
 
@@ -323,6 +343,48 @@ def ablate(
         rows = Rows(data=data, target=target, features=features)
         plan = Plan(only=only, num_folds=folds, num_repeats=repeats, num_jobs=jobs)
         run(rows, Settings(seed=seed, device=device, quick=quick), plan, out, quiet=quiet)
+
+
+@bench.command()
+def sbc(
+    out: Annotated[Path, typer.Option(help="Folder to make, or of a run to go on with.")],
+    replications: Annotated[int, typer.Option(help="Data sets to simulate and fit.")] = 200,
+    rows: Annotated[int, typer.Option(help="Rows of each.")] = 100,
+    gate: Annotated[
+        str, typer.Option(help="Gate over the two lines: threshold, monotone, linear or constant.")
+    ] = "threshold",
+    num_restarts: Annotated[int, typer.Option(help="Restarts that make up the posterior.")] = 6,
+    num_candidates: Annotated[int, typer.Option(help="Restarts that are trained.")] = 12,
+    refine: Annotated[
+        str, typer.Option(help="Short HMC after SVI: auto, always, never.")
+    ] = Settings.refine,
+    jobs: Annotated[int, typer.Option(help="Fits side by side; -1 is one for each core.")] = 1,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    quick: Quick = False,
+) -> None:
+    """Simulation-based calibration: is the posterior right, over data from the prior?
+
+    Two lines under a gate, drawn from the prior, simulated and fitted, again and again.  Ranks of
+    true values among posterior draws are held against simultaneous 95% bands.  The folder gets
+    sbc.md (read this first), table.csv, ranks.csv, runs.csv and plot.png.  Each replication is
+    kept as soon as it is done: after an interruption, or with more replications, the same command
+    goes on from there.  A replication of 100 rows takes about 8 seconds on one core.
+    """
+    with clean_exit():
+        from bayes_hybrid.cli.calibrating import Plan, run
+
+        settings = Settings(
+            gate=gate,
+            num_restarts=num_restarts,
+            num_candidates=num_candidates,
+            refine=refine,
+            seed=seed,
+            device=device,
+            quick=quick,
+        )
+        run(settings, Plan(replications=replications, rows=rows, jobs=jobs), out, quiet=quiet)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.models.labels import LABEL_NOISES, LabelHead
 from bayes_hybrid.random import SEED_LIMIT
 
-__all__ = ["regressor"]
+__all__ = ["quick_options", "regressor"]
 
 
 def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
@@ -44,7 +44,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         "refine": settings.refine,
         "device": settings.device,
     }
-    quick = {"fit_options": _quick_options(settings)}
+    quick = {"fit_options": quick_options(settings)}
     return HybridRegressor(
         model=settings.model,
         gate=_gate(settings),
@@ -78,7 +78,7 @@ def _num_units(text: str) -> int | str:
     return int(text)
 
 
-def _quick_options(settings: Settings) -> FitOptions:
+def quick_options(settings: Settings) -> FitOptions:
     """Every stage of the recipe with next to no steps: a fit in seconds, and a bad one."""
     return FitOptions(
         num_restarts=2,

@@ -7,6 +7,7 @@ from bayes_hybrid.diagnostics.datatree import to_datatree
 from bayes_hybrid.diagnostics.durations import expected_durations
 from bayes_hybrid.diagnostics.effects import EffectCurve, effect_curve
 from bayes_hybrid.diagnostics.finding import Finding
+from bayes_hybrid.diagnostics.guide import correction_report, guide_report
 from bayes_hybrid.diagnostics.interface import FitLike, PosteriorLike
 from bayes_hybrid.diagnostics.partial_dependence import PartialDependence, partial_dependence
 from bayes_hybrid.diagnostics.pit import PitEcdf, pit_ecdf
@@ -17,6 +18,7 @@ from bayes_hybrid.diagnostics.regions import regions
 from bayes_hybrid.diagnostics.scores import predictive_scores
 from bayes_hybrid.diagnostics.support import OutOfData, out_of_data
 from bayes_hybrid.diagnostics.thresholds import threshold_sentences, threshold_table
+from bayes_hybrid.diagnostics.training import restart_report, training_report
 from bayes_hybrid.diagnostics.verdict import diagnose, exit_code, findings_frame, verdict
 
 __all__ = [
@@ -37,11 +39,13 @@ __all__ = [
     "boundaries",
     "compare",
     "contributions",
+    "correction_report",
     "diagnose",
     "effect_curve",
     "exit_code",
     "expected_durations",
     "findings_frame",
+    "guide_report",
     "out_of_data",
     "partial_dependence",
     "pit_ecdf",
@@ -50,8 +54,10 @@ __all__ = [
     "regime_posterior",
     "regime_scores",
     "regions",
+    "restart_report",
     "threshold_sentences",
     "threshold_table",
     "to_datatree",
+    "training_report",
     "verdict",
 ]

@@ -11,6 +11,7 @@ from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 
 __all__ = [
+    "SPREAD",
     "approximation_findings",
     "good_k",
     "mean_disagreement",
@@ -25,7 +26,7 @@ _BAD_K_SHARE: Final = 0.05
 """LOO then rests on at most one row in twenty whose contribution is unreliable: those few can be
 refitted without one by one, more of them mean that the posterior leans on single rows."""
 
-_SPREAD: Final = 1.0 / 3.0
+SPREAD: Final = 1.0 / 3.0
 """Restarts that differ by a third of the predictive standard deviation add (1/3)**2 = 11% to its
 variance: the intervals of any one restart would be visibly too narrow."""
 
@@ -183,7 +184,7 @@ def _spread(value: float) -> Finding:
         "mean_disagreement",
         value,
         "<=",
-        _SPREAD,
+        SPREAD,
         meaning=f"The restarts' predicted means differ by {value:.2f} predictive standard "
         "deviations.",
         advice="The posterior has several modes and the restarts sit in different ones. Their "

@@ -41,7 +41,8 @@ def psis_weights(log_likelihood: FloatArray) -> tuple[FloatArray, float]:
     are and k is ``-inf``.
 
     Args:
-        log_likelihood: of row n, ``[S]``; at least 25 draws, all finite.
+        log_likelihood: of row n, ``[S]``; at least 25 draws, all finite.  For a proposal's draws,
+            minus the log ratios of target over proposal.
 
     Source: as :func:`psis_k`.
 

@@ -103,7 +103,6 @@ def contributions(
 
     Raises:
         OptionError: as :func:`.effects.effect_curve`.
-        DataError: ``at`` is not D finite numbers.
     """
     pathways = effect_curve(
         fit,

@@ -123,8 +123,8 @@ def effect_curve(
     Args:
         fit: the finished fit.
         feature: position or name of the feature that varies.
-        at: where the other features are held: all D values in order, or some of them by name or
-            position, the rest at their medians; ``None`` holds all at their medians.
+        at: where the other features are held: all D values in order, or some of them by name,
+            the rest at their medians; ``None`` holds all at their medians.
         of: ``"mean"`` for the whole, ``"expert"`` for each expert by itself, ``"contribution"``
             for ``pi_k(x) (mu_k(x) - ybar)``, which sum to the mean less the mean ``ybar`` of the
             training targets.
@@ -137,8 +137,8 @@ def effect_curve(
 
     Raises:
         OptionError: no such feature, output or quantity, ``prob`` not strictly between 0 and 1,
-            ``grid`` below 2, ``beyond`` negative, or a constant feature without ``beyond``.
-        DataError: ``at`` is not D finite numbers.
+            ``grid`` below 2, ``beyond`` negative, a constant feature without ``beyond``, or ``at``
+            that is not D finite numbers.
     """
     checks.fraction("prob", prob)
     checks.choice("of", of, QUANTITIES)

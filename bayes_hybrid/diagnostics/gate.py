@@ -12,6 +12,7 @@ from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FloatArray
 
 __all__ = [
+    "DISTANT",
     "effective_regimes",
     "gate_entropy",
     "gate_findings",
@@ -23,7 +24,7 @@ _AMBIGUOUS = 0.9
 """With two regimes an entropy of 0.9 is that of 0.68 against 0.32: odds of two to one in the
 typical row.  With less than that, a row's regime cannot be acted on."""
 
-_DISTANT = 0.1
+DISTANT = 0.1
 """A total variation distance of 0.1: restarts give one row in ten to another regime.  Monte Carlo
 noise is well below it: 0.5 / sqrt(S) at most, 0.05 for 100 draws, less on average over rows."""
 
@@ -183,7 +184,7 @@ def _disagreement(distance: FloatArray) -> Finding:
         "regime_disagreement",
         value,
         "<=",
-        _DISTANT,
+        DISTANT,
         meaning=f"Two restarts give {value:.1%} of the rows to different regimes, on average over "
         f"pairs; restart {odd_one} differs most from the others.",
         advice="The regimes are not the same in all restarts: plot p(z|x) of each. Fewer "

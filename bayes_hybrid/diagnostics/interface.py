@@ -11,7 +11,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FitLike", "FloatArray", "PosteriorLike", "StageLike", "ThresholdsLike"]
+__all__ = [
+    "FitLike",
+    "FloatArray",
+    "PosteriorLike",
+    "StageLike",
+    "ThresholdsLike",
+    "TrainedLike",
+]
 
 FloatArray = NDArray[np.float64]
 """A float64 array; the docstrings give the shapes."""
@@ -121,7 +128,7 @@ class PosteriorLike(Protocol):
 
 
 class StageLike(Protocol):
-    """One stage of training."""
+    """One stage of a fit."""
 
     @property
     def name(self) -> str:
@@ -133,19 +140,27 @@ class StageLike(Protocol):
 
     @property
     def steps(self) -> int:
-        """Steps that were taken."""
+        """Optimiser steps or iterations."""
 
     @property
-    def trace(self) -> Sequence[float]:
+    def seconds(self) -> float:
+        """Wall time."""
+
+    @property
+    def trace(self) -> tuple[float, ...]:
         """Its objective over time, thinned; empty where it has none."""
 
     @property
-    def usage_before(self) -> Sequence[float]:
-        """Usage of each regime at its start, ``[K]``, or empty."""
+    def weights(self) -> Mapping[str, tuple[float, float]]:
+        """First and last weight of each regulariser."""
 
     @property
-    def usage_after(self) -> Sequence[float]:
-        """Usage of each regime at its end, ``[K]``, or empty."""
+    def usage_before(self) -> tuple[float, ...]:
+        """Mean responsibility of each regime at the start, or nothing."""
+
+    @property
+    def usage_after(self) -> tuple[float, ...]:
+        """The same at the end."""
 
 
 class FitLike(Protocol):
@@ -214,3 +229,23 @@ class FitLike(Protocol):
     @property
     def sampler(self) -> Mapping[str, NDArray[np.generic]]:
         """Statistics of Hamiltonian Monte Carlo, each ``[R, S]``; empty where it was not run."""
+
+
+class TrainedLike(FitLike, Protocol):
+    """A fit that also says how it was trained."""
+
+    @property
+    def variational(self) -> PosteriorLike:
+        """SVI's own posterior, before any refinement."""
+
+    @property
+    def variational_log_ratios(self) -> FloatArray:
+        """Log importance ratios at the draws of :attr:`variational`, ``[R, S]``, or empty."""
+
+    @property
+    def elbo(self) -> FloatArray:
+        """ELBO of each restart in nats, ``[R]``."""
+
+    @property
+    def stages(self) -> Sequence[StageLike]:
+        """The stages in order."""

@@ -11,7 +11,7 @@ from bayes_hybrid.diagnostics.chains import ess_bulk, r_hat
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
 
-__all__ = ["sampler_findings", "worst_mixing"]
+__all__ = ["MAX_R_HAT", "sampler_findings", "worst_mixing"]
 
 _DIVERGENT: Final = 0.01
 """A judgement: a long run should have none (Betancourt 2017, arXiv:1701.02434), a short
@@ -20,7 +20,7 @@ one whose step size is still settling has a few; one in a hundred is no longer a
 _ACCEPTANCE: Final = 0.4
 """The best rate is 0.65 (Beskos et al. 2013, Bernoulli 19); below 0.4 chains mostly stand still."""
 
-_R_HAT: Final = 1.1
+MAX_R_HAT: Final = 1.1
 """The factor by which longer chains might still narrow the posterior (Gelman and Rubin 1992).
 Vehtari et al. (2021) ask for 1.01 of long runs; a few hundred draws cannot show that."""
 
@@ -100,6 +100,6 @@ def _mixing(worst_r_hat: float, worst_ess: float) -> list[Finding]:
             f"The smallest ESS {of} is {worst_ess:.0f}.",
         )
     return [
-        judge("r_hat", worst_r_hat, "<=", _R_HAT, meaning=meanings[0], advice=advice),
+        judge("r_hat", worst_r_hat, "<=", MAX_R_HAT, meaning=meanings[0], advice=advice),
         judge("ess_bulk", worst_ess, ">=", _ESS, meaning=meanings[1], advice=advice),
     ]

@@ -83,23 +83,23 @@ def slice_along(
         fit: the finished fit.
         feature: position or name.
         num_points: G, at least 2.
-        at: where the other features are held, see
-            :func:`~bayes_hybrid.diagnostics.lines.line_along`.
+        at: where the other features are held, see :func:`.lines.line_along`; at their medians by
+            default.
         beyond: how far the points go beyond the data on each side, as a share of their range.
 
     Raises:
-        OptionError: no such feature, fewer than two points, ``beyond`` negative, nothing to go
-            along (a feature that is constant in the data, and ``beyond`` is 0), or an ``at`` that
-            is not finite numbers for features.
+        OptionError: no such feature, fewer than two points, ``beyond`` negative, or nothing to go
+            along: a feature that is constant in the data, and ``beyond`` is 0; or ``at`` is not D
+            finite numbers, or some of them by name.
     """
     share = checks.positive_float("beyond", beyond, closed=True)
     names = fit.feature_names
     column = position("feature", feature, names)
-    first = fit.x[0, column]
-    if not share and (fit.x[:, column] == first).all():
+    low, high = float(fit.x[:, column].min()), float(fit.x[:, column].max())
+    if low == high and not share:
         raise OptionError(
-            f"feature {names[column]!r} is {first:g} in every row, so there is no range to go "
-            "along; choose another feature, or give beyond > 0"
+            f"feature {names[column]!r} is {low:g} in every row, so there is no range to go along; "
+            "choose another feature, or give beyond > 0"
         )
     points = line_along(fit, column, num_points, at=at, margin=share)
     held = f"other features at {'their medians' if at is None else 'the given row'}"

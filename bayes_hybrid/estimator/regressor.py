@@ -44,7 +44,6 @@ if TYPE_CHECKING:
         RegimePosterior,
     )
     from bayes_hybrid.diagnostics.effects import Quantity
-    from bayes_hybrid.diagnostics.lines import At
 
 __all__ = ["HybridRegressor"]
 
@@ -566,7 +565,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self,
         feature: int | str = 0,
         *,
-        at: "At" = None,
+        at: ArrayLike | Mapping[str, float] | None = None,
         of: "Quantity" = "mean",
         derivative: bool = False,
         output: int | str = 0,
@@ -592,7 +591,6 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Raises:
             OptionError: an argument that cannot be what it is; the message says which.
-            DataError: ``at`` is not a finite number for each feature.
         """
         from bayes_hybrid.diagnostics import effect_curve
 

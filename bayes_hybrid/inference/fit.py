@@ -27,7 +27,13 @@ from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.result import Fit, StageLog
 from bayes_hybrid.inference.rows import Rows, held_out_score
 from bayes_hybrid.inference.sites import SiteTable
-from bayes_hybrid.inference.svi import Trained, choose_kl_weight, log_ratios, sample, train
+from bayes_hybrid.inference.svi import (
+    Trained,
+    choose_kl_weight,
+    log_ratios,
+    train,
+    weighted_sample,
+)
 from bayes_hybrid.inference.warm_start import Started, penalty_weights, warm_start
 from bayes_hybrid.inference.whitening import whiten_at
 from bayes_hybrid.models.base import HybridModel
@@ -75,6 +81,7 @@ def fit(
     feature_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     labels: FloatArray | None = None,
+    scalings: tuple[Standardizer, Standardizer] | None = None,
     progress: Progress = silent,
 ) -> Fit:
     """Fit a hybrid model to a table.
@@ -95,6 +102,8 @@ def fit(
         output_names: a name for each output, ``y``, or ``y0, y1, ...``, by default.
         labels: for a model with a label head, the number of each row's regime label ``[N]``, NaN
             where it has none.
+        scalings: standardisation of features and targets, where it is not to come from the rows:
+            priors are statements about what it makes of them.
         progress: told about the progress of each stage.
 
     Returns:
@@ -108,7 +117,10 @@ def fit(
     device = resolve_device(options.device)
     if GUIDES[options.variational.guide].kind == "flow":
         autoregressive_class()  # not after minutes of work
-    x_scaling, y_scaling = Standardizer.fit(x), Standardizer.fit(y, missing=y.ndim > 1)
+    x_scaling, y_scaling = scalings or (
+        Standardizer.fit(x),
+        Standardizer.fit(y, missing=y.ndim > 1),
+    )
     inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
     observed = y_scaling.transform(y)
     if labels is not None:
@@ -157,7 +169,9 @@ def fit(
     )
     elbo = trained.elbo
     chains: Chains | None = None
-    theta = sample(trained.guide, options.variational.num_draws, generator)
+    theta, own_ratios = weighted_sample(
+        rows, trained.guide, options.variational.num_draws, generator
+    )
     ratios = log_ratios(rows, trained.guide, torch_generator(ratio_seed, device))
     variational = Posterior(model=model, theta=theta, x_scaling=x_scaling, y_scaling=y_scaling)
     if refined:
@@ -186,6 +200,7 @@ def fit(
         kl_scores=kl_scores,
         elbo=elbo.detach().cpu().double().numpy(),
         log_ratios=ratios.cpu().double().numpy(),
+        variational_log_ratios=own_ratios.cpu().double().numpy(),
         num_restarts_dropped=dropped,
         num_restarts_missing=missing,
         sampler=_sampler(chains),

@@ -90,6 +90,8 @@ class Fit:
         elbo: ELBO of each kept restart in nats, ``[R]``.
         log_ratios: log importance ratios ``log p(y, theta | x) - log q(theta)`` at fresh draws of
             each restart's guide, ``[R, M]``; from which its Pareto k is computed.
+        variational_log_ratios: the same at the draws of ``variational``, ``[R, S]``, by which
+            they can be reweighted; empty in fits saved without.
         num_restarts_dropped: restarts that became non-finite or stuck, and were left out.
         num_restarts_missing: restarts asked for that are not in the posterior, because they failed
             or because what they mean by a regime is not what the best restart means.
@@ -123,6 +125,7 @@ class Fit:
     labels: FloatArray | None = None
     device: str = "cpu"
     compiled: bool = False
+    variational_log_ratios: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
 
     @property
     def seconds(self) -> float:

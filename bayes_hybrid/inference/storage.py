@@ -43,6 +43,7 @@ DRAWS: Final = "draws.safetensors"
 _SAMPLER: Final = "sampler."
 # SVI's own draws, where a refinement went on from them.
 _VARIATIONAL: Final = "theta_variational"
+_OWN_RATIOS: Final = "variational_log_ratios"
 # These fields of a fit need a form of their own; all others are text, numbers or yes and no.
 _SPECIAL: Final = {
     "posterior",
@@ -51,6 +52,7 @@ _SPECIAL: Final = {
     "y",
     "elbo",
     "log_ratios",
+    "variational_log_ratios",
     "sampler",
     "labels",
     "output_names",
@@ -141,6 +143,8 @@ def load_fit(folder: str | os.PathLike[str], model: HybridModel) -> Fit:
             y=_array(tensors["y"]),
             elbo=_array(tensors["elbo"]),
             log_ratios=_array(tensors["log_ratios"]),
+            # Fits of earlier versions were saved without.
+            variational_log_ratios=_array(tensors.get(_OWN_RATIOS, torch.empty(0, 0))),
             sampler={
                 name.removeprefix(_SAMPLER): _array(value)
                 for name, value in tensors.items()
@@ -243,6 +247,7 @@ def decode(data: Any, classes: Mapping[str, type]) -> Any:  # noqa: ANN401 (any 
 
 def _tensors(fit: Fit) -> dict[str, Tensor]:
     arrays = {"x": fit.x, "y": fit.y, "elbo": fit.elbo, "log_ratios": fit.log_ratios}
+    arrays[_OWN_RATIOS] = fit.variational_log_ratios
     arrays |= {f"{_SAMPLER}{name}": values for name, values in fit.sampler.items()}
     if fit.labels is not None:
         arrays["labels"] = fit.labels
@@ -446,6 +451,7 @@ def _require_consistent(folder: Path, manifest: Mapping[str, Any], fit: Fit) -> 
     labels = fit.x[:, 0] if fit.labels is None else fit.labels
     theta, variational = tuple(posterior.theta.shape), tuple(fit.variational.theta.shape)
     num_parameters = posterior.table.num_parameters
+    own_ratios = variational[:2] if fit.variational_log_ratios.size else (0, 0)
     shapes = {
         "theta": (theta, (*theta[:2], num_parameters)),
         _VARIATIONAL: (variational, (*variational[:2], num_parameters)),
@@ -455,6 +461,7 @@ def _require_consistent(folder: Path, manifest: Mapping[str, Any], fit: Fit) -> 
         "output_names": ((len(fit.output_names),), outputs or (1,)),
         "elbo": (fit.elbo.shape, theta[:1]),
         "log_ratios": (fit.log_ratios.shape[:1], theta[:1]),
+        _OWN_RATIOS: (fit.variational_log_ratios.shape, own_ratios),
         "x_scaling": (posterior.x_scaling.mean.shape, (num_features,)),
         "y_scaling": (posterior.y_scaling.mean.shape, outputs),
         "feature_names": ((len(fit.feature_names),), (num_features,)),

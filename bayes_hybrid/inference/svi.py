@@ -151,13 +151,24 @@ def log_ratios(rows: Rows, guide: Guide, generator: torch.Generator) -> Tensor:
 
     Source: Yao, Vehtari, Simpson and Gelman (2018), Yes, but did it work?, section 3.
     """
-    if guide.whitening.block_size == 0 and not bool((guide.kl_weight > 0).any()):
-        return guide.kl_weight.new_full((guide.num_restarts, _NUM_RATIOS), math.nan)
-    ratios = []
-    for _ in range(_NUM_RATIOS):
+    return weighted_sample(rows, guide, _NUM_RATIOS, generator)[1]
+
+
+def weighted_sample(
+    rows: Rows, guide: Guide, num_draws: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draws ``[C, S, P]`` of theta from the guide, and their :func:`log_ratios` ``[C, S]``."""
+    has_density = guide.whitening.block_size > 0 or bool((guide.kl_weight > 0).any())
+    nothing = guide.kl_weight.new_full((guide.num_restarts,), math.nan)
+    draws, ratios = [], []
+    for _ in range(num_draws):
         noise = guide.noise(generator)
-        ratios.append(rows.full_gradient(guide.draw(noise))[0] - guide.log_prob(noise))
-    return torch.stack(ratios, dim=1)
+        theta = guide.draw(noise)
+        draws.append(theta)
+        ratios.append(
+            rows.full_gradient(theta)[0] - guide.log_prob(noise) if has_density else nothing
+        )
+    return torch.stack(draws, dim=1), torch.stack(ratios, dim=1)
 
 
 def sample(guide: Guide, num_draws: int, generator: torch.Generator) -> Tensor:

@@ -48,7 +48,6 @@ def plot_contributions(
 
     Raises:
         OptionError: as :func:`~bayes_hybrid.diagnostics.effects.effect_curve`.
-        DataError: ``at`` is not a finite number for each feature.
     """
     fit = as_fit(source)
     found = contributions(fit, feature, at=at, output=output, prob=prob, grid=grid, beyond=beyond)

@@ -56,7 +56,6 @@ def plot_effect(
 
     Raises:
         OptionError: as :func:`~bayes_hybrid.diagnostics.effects.effect_curve`.
-        DataError: ``at`` is not a finite number for each feature.
     """
     fit = as_fit(source)
     curve = effect_curve(

@@ -51,7 +51,6 @@ def plot_restarts(
 
     Raises:
         OptionError: as :func:`~bayes_hybrid.diagnostics.effects.effect_curve`.
-        DataError: ``at`` is not a finite number for each feature.
     """
     fit = as_fit(source)
     figure = Figure(figsize=(7.8, 3.2), dpi=150, layout="constrained")

@@ -42,7 +42,7 @@ def explorer(names: Sequence[str], styles: Mapping[str, RegimeStyle]) -> LayoutD
         names: of the K regimes.
         styles: theirs.
     """
-    columns = ["x", "mean", "lower", "upper", "floor", "ceiling"]
+    columns = ["x", "mean", "lower", "upper"]
     for k in range(len(names)):
         columns += [f"expert{k}", f"gate{k}", f"low{k}", f"high{k}"]
     curves = ColumnDataSource({name: [] for name in columns}, name="curves")
@@ -79,12 +79,12 @@ def _fit_figure(
     height = Range1d(start=0.0, end=1.0, name="height")
     plot = new_figure("", "", height=FIT_HEIGHT, tools=_tools(), x_range=along, y_range=height)
     plot.name = "fit"
-    # Where the fit has seen no data: strips from below to above the axis, elsewhere nothing.
-    strips = plot.varea(
-        "x",
-        "floor",
-        "ceiling",
-        source=curves,
+    # Where the fit has seen no data.
+    sides = {name: [] for name in ("left", "right", "bottom", "top")}
+    strips = plot.quad(
+        **{name: name for name in sides},
+        source=ColumnDataSource(sides, name="strips"),
+        line_alpha=0.0,
         fill_alpha=0.12,
         hatch_pattern="/",
         hatch_alpha=0.35,

@@ -12,6 +12,7 @@ import pyro
 import pytest
 import torch
 
+from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError
 from bayes_hybrid.inference import (
     FitOptions,
@@ -97,6 +98,8 @@ def test_contract(model, refinement):
     assert all(values.shape == (restarts, 5) for values in done.sampler.values())
     assert done.posterior.mean(x).shape == y.shape
     assert np.isfinite(done.posterior.log_density(x, y)).all()
+    assert done.variational_log_ratios.shape == done.variational.theta.shape[:2]
+    assert np.isfinite(done.variational_log_ratios).all()
     # SVI's own draws stay at hand beside HMC's.
     assert torch.equal(done.variational.theta, done.posterior.theta) is not refined
 
@@ -537,3 +540,24 @@ def test_targets_and_labels_have_to_be_the_models(model, labels, message):
     x, y = _table(num_features=zoo.NUM_FEATURES)
     with pytest.raises(OptionError, match=message):
         fit(model, x, y, seed=0, labels=labels, options=_options())
+
+
+def test_given_scalings_take_the_place_of_the_datas_own():
+    x, y = _table()
+    own = _fit(table=(x, y))
+    scalings = own.posterior.x_scaling, own.posterior.y_scaling
+    assert _equal(_fit(table=(x, y), scalings=scalings), own)
+    # Data that are standardised already, and are to stay as they are.
+    z, v = (scaling.transform(values) for scaling, values in zip(scalings, (x, y), strict=True))
+    same = tuple(
+        Standardizer(mean=np.zeros_like(scaling.mean), scale=np.ones_like(scaling.scale))
+        for scaling in scalings
+    )
+    plain = _fit(table=(z, v), scalings=same)
+    assert _equal(plain, own)
+    # The draws are float32, and so is a change of units.
+    np.testing.assert_allclose(
+        scalings[1].inverse_transform(plain.posterior.mean(z)), own.posterior.mean(x), rtol=1e-6
+    )
+    halved = Standardizer(mean=scalings[1].mean, scale=2.0 * scalings[1].scale)
+    assert not _equal(_fit(table=(x, y), scalings=(scalings[0], halved)), own)

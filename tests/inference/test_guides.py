@@ -9,7 +9,7 @@ from torch.distributions import MultivariateNormal, Normal
 
 from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.progress import silent
-from bayes_hybrid.inference.svi import _settled, log_ratios, sample, train
+from bayes_hybrid.inference.svi import _settled, log_ratios, sample, train, weighted_sample
 from bayes_hybrid.inference.whitening import Whitening, feature_scale, whiten_at
 from tests.inference.linear import closed_form, log_evidence, problem
 
@@ -321,6 +321,28 @@ def test_log_ratios_of_the_exact_posterior_are_the_evidence():
     evidence = log_evidence(model, rows.x, rows.y)
     # The curvature is a central difference, good to a relative 1e-7 here.
     torch.testing.assert_close(ratios, torch.full_like(ratios, evidence), rtol=1e-5, atol=1e-5)
+
+
+def test_draws_come_with_their_own_ratios():
+    _, rows = problem(dtype=torch.float64)
+    theta = torch.randn(_COUNT, 4, dtype=torch.float64)
+    guide = BlockGaussian.start(_whiten_heads(rows, theta), 1.0)
+    draws, ratios = weighted_sample(rows, guide, 6, _generator())
+    assert torch.equal(draws, sample(guide, 6, _generator()))
+    assert torch.equal(ratios, log_ratios(rows, guide, _generator())[:, :6])
+    log_p = torch.stack([rows.full_gradient(draws[:, s])[0] for s in range(6)], dim=1)
+    center, factor = guide.whitening.center, guide.whitening.block_factor
+    # The guide is a normal distribution whose factor is the whitening's times its own.
+    log_q = torch.stack(
+        [
+            torch.distributions.MultivariateNormal(
+                guide.draw(torch.zeros(_COUNT, 4, dtype=torch.float64))[c],
+                scale_tril=factor[c] @ guide.factor()[c],
+            ).log_prob(draws[c])
+            for c in range(len(center))
+        ]
+    )
+    torch.testing.assert_close(ratios, log_p - log_q, rtol=1e-8, atol=1e-8)
 
 
 def test_a_point_has_no_ratios():

@@ -59,6 +59,7 @@ def make_fit(*, scale=1.0, **changes):
         "kl_scores": {0.1: -1 / 3, 0.3: float("nan"), 1.0: float("-inf")},
         "elbo": np.array([-1e300, 1 / 7]),
         "log_ratios": np.array([[1 / 3, -1e300], [np.nan, 2.0]]),
+        "variational_log_ratios": np.array([[1 / 3, -1e300, np.nan, 2.0]] * 3),
         "num_restarts_dropped": 1,
         "sampler": {"energy": rng.normal(size=(2, 5)), "diverging": np.zeros((2, 5))},
         "stages": (
@@ -121,8 +122,13 @@ def test_stages_of_earlier_versions_are_read(saved):
     assert stage.trace[0] == 1 / 3
 
 
+def test_fits_without_the_ratios_of_their_draws_are_read(tmp_path):
+    save_fit(make_fit(variational_log_ratios=np.empty((0, 0))), tmp_path / "fit", config=CONFIG)
+    assert load_fit(tmp_path / "fit", MODEL).variational_log_ratios.shape == (0, 0)
+
+
 def test_draws_without_a_refinement_are_written_once(tmp_path):
-    fit = make_fit()
+    fit = make_fit(variational_log_ratios=np.zeros((2, 5)))
     fit = dataclasses.replace(fit, variational=dataclasses.replace(fit.posterior))
     save_fit(fit, tmp_path / "fit", config={})
     again = load_fit(tmp_path / "fit", MODEL)

@@ -101,7 +101,7 @@ def estimator():
     return model.fit(X, X.sum(axis=1))
 
 
-@pytest.mark.parametrize("name", sorted({*plots.__all__} - {"plot_thresholds"}))
+@pytest.mark.parametrize("name", sorted({*plots.__all__} - {"plot_thresholds", "plot_boundary"}))
 def test_every_figure_takes_the_estimator_and_one_regime(name, estimator):
     figure, same = draw(name, estimator), draw(name, estimator.fit_)
     assert len(figure.axes) == len(same.axes) > 0

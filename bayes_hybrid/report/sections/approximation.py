@@ -1,16 +1,15 @@
 """How well the draws stand for the posterior: restarts, guide, chains, KL weight."""
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from bayes_hybrid.diagnostics import guide_report, restart_report
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k, pareto_k
-from bayes_hybrid.diagnostics.chains import psis_k
 from bayes_hybrid.diagnostics.sampler import worst_mixing
-from bayes_hybrid.report.evidence import Evidence
+from bayes_hybrid.report.evidence import MAX_ROWS, Evidence
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.tables import Table, formatted
 
@@ -23,13 +22,26 @@ _FACTS: Final = {
 }
 _RESTARTS: Final = {
     "restart": "number of the restart; ArviZ calls it a chain",
-    "elbo": "evidence lower bound of its guide, in nats; larger is better, differences below 1 or "
-    "2 say nothing",
-    "k-hat of the guide": "Pareto k of the guide against the posterior, from SVI: below 0.7 the "
-    "guide is close",
+    "elbo": "evidence lower bound of its guide, in nats, as trained; larger is better, differences "
+    "below 1 or 2 say nothing",
+    "log_likelihood": "mean over rows and draws of the log density of the training rows",
+    "rmse": "of the restart's own predictive mean on the training rows; of several outputs, in "
+    "units of their sd",
+    "distance": "share of the rows that it gives to another regime than the other restarts do",
     "acceptance rate": "of its Hamiltonian Monte Carlo chain; about 0.65 is best, below 0.4 it "
     "mostly stood still",
     "divergences": "share of its transitions that diverged; none is best",
+}
+_GUIDE: Final = {
+    "restart": "number of the restart",
+    "elbo": "mean log ratio of posterior to guide, in nats, with the features counted in full",
+    "elbo_se": "its standard error",
+    "iw_elbo": "importance-weighted bound: between the ELBO and the log evidence",
+    "gap": "their difference: at most the guide's divergence from the posterior, on average",
+    "log_ratio_sd": "spread of the log ratios; 0 for a perfect guide",
+    "pareto_k": "k-hat of the ratios: below 0.7 the guide is close enough to be reweighted",
+    "ess": "independent draws that the reweighted ones are worth",
+    "num_draws": "draws of the guide that were compared",
 }
 _KL: Final = {
     "weight": "of the KL term of the hidden features: 0 holds them at a point, 1 is full "
@@ -92,18 +104,15 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
 
 def _restart_frame(evidence: Evidence) -> pd.DataFrame:
     fit = evidence.fit
-    kept = fit.posterior.num_restarts
-    columns: dict[str, object] = {"restart": range(kept)}
-    if len(fit.elbo) == kept:
-        columns["elbo"] = fit.elbo
-    if len(fit.log_ratios) == kept and fit.log_ratios.size:
-        columns["k-hat of the guide"] = [
-            psis_k(-row) if np.isfinite(row).all() else math.nan for row in fit.log_ratios
-        ]
+    frame = restart_report(fit, max_rows=MAX_ROWS)
     for name, statistic in (("acceptance rate", "acceptance_rate"), ("divergences", "diverging")):
         if statistic in fit.sampler:
-            columns[name] = fit.sampler[statistic].astype(np.float64).mean(axis=1)
-    return pd.DataFrame(columns)
+            frame[name] = fit.sampler[statistic].astype(np.float64).mean(axis=1)
+    return frame
+
+
+def _usage(names: tuple[str, ...]) -> dict[str, str]:
+    return {f"usage[{name}]": "share of the rows that the regime explains in it" for name in names}
 
 
 def _content(evidence: Evidence) -> Mapping[str, object]:
@@ -124,8 +133,16 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
             key="restarts",
             caption="Restarts one by one",
             frame=_restart_frame(evidence),
-            meanings=_RESTARTS,
+            meanings=_RESTARTS | _usage(evidence.posterior.regime_names),
         ),
+        "guide": Table(
+            key="guide",
+            caption="SVI's guide against the posterior",
+            frame=guide_report(fit),
+            meanings=_GUIDE,
+        )
+        if fit.log_ratios.size
+        else None,
         "weights": Table(
             key="kl-weights",
             caption="Weights of the features' KL term that were tried",

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
+from bayes_hybrid.diagnostics import training_report
 from bayes_hybrid.inference.result import Stage
 from bayes_hybrid.report.evidence import Evidence
 from bayes_hybrid.report.section import Section
@@ -21,15 +21,20 @@ _WHOLE: Final = 0.9
 
 _MEANINGS: Final = {
     "stage": "what ran",
+    "reason": "why it ended: its own rule, or its budget",
     "steps": "steps of the optimiser, or iterations of the sampler",
     "seconds": "wall time, compiling included",
-    "why it ended": "its own rule, or its budget",
-    "learning rates": "multiples of the stage's rate for each part of the model; a part at 0 is "
-    "frozen",
-    "regularisers": "first and last weight of each, in nats per row; none acts on the reported "
-    "posterior unless the status says so",
-    "usage before": "share of the rows that each regime explains at the start, over restarts",
-    "usage after": "the same at the end",
+    "objective": "what its trace is of: held-out log density per row, standardised, or the ELBO in "
+    "nats; both rise",
+    "first": "first value of the objective",
+    "last": "mean of the last fifth of its trace",
+    "drift": "rise over that last fifth, by a straight line; near 0 it had settled",
+    "drift_se": "standard error of the drift",
+    "noise": "scatter about that line",
+    "usage_before": "share of the rows that each regime explains at the start, over restarts",
+    "usage_after": "the same at the end",
+    "weights": "first and last weight of each regulariser, in nats per row; none acts on the "
+    "reported posterior unless the status says so",
 }
 
 
@@ -77,37 +82,31 @@ def _usage(shares: tuple[float, ...], names: tuple[str, ...]) -> str:
     return ", ".join(f"{name} {share:.0%}" for name, share in zip(names, shares, strict=True))
 
 
-def _row(stage: Stage, names: tuple[str, ...]) -> dict[str, object]:
+def _words(stage: Stage, names: tuple[str, ...]) -> dict[str, str]:
+    """What the stage trained, and what became of the regimes."""
     return {
-        "stage": stage.name,
-        "steps": stage.steps,
-        "seconds": round(stage.seconds, 2),
-        "why it ended": stage.reason,
-        "learning rates": ", ".join(f"{part} {rate:g}" for part, rate in stage.rates.items()),
-        "regularisers": ", ".join(
+        "rates": ", ".join(f"{part} {rate:g}" for part, rate in stage.rates.items()),
+        "weights": ", ".join(
             f"{name} {first:g} to {last:g}"
             for name, (first, last) in stage.weights.items()
             if first or last
         ),
-        "usage before": _usage(stage.usage_before, names),
-        "usage after": _usage(stage.usage_after, names),
+        "before": _usage(stage.usage_before, names),
+        "after": _usage(stage.usage_after, names),
     }
 
 
 def _content(evidence: Evidence) -> Mapping[str, object]:
-    fit = evidence.fit
-    rows = [_row(stage, evidence.posterior.regime_names) for stage in fit.stages]
+    fit, names = evidence.fit, evidence.posterior.regime_names
     table = Table(
         key="stages",
         caption="Stages of training",
-        frame=pd.DataFrame(rows, columns=list(_MEANINGS)),
+        frame=training_report(fit),
         meanings=_MEANINGS,
+        hidden=("usage_before", "usage_after", "weights"),
     )
     return {
-        "stages": [
-            (stage, row, sparkline(stage.trace))
-            for stage, row in zip(fit.stages, rows, strict=True)
-        ],
+        "stages": [(stage, _words(stage, names), sparkline(stage.trace)) for stage in fit.stages],
         "table": table,
         "seconds": fit.seconds,
         "status": fit.status,

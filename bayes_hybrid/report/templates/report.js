@@ -51,8 +51,8 @@
   function explore(doc) {
     const state = read("explorer-state");
     const control = (name) => document.getElementById(`explorer-${name}`);
-    const [curves, points, along, height] =
-      ["curves", "points", "along", "height"].map((name) => doc.get_model_by_name(name));
+    const [curves, points, strips, along, height] =
+      ["curves", "points", "strips", "along", "height"].map((name) => doc.get_model_by_name(name));
     const models = doc.roots().flatMap((top) => [...top.references()]);
     const figures = models.filter((model) => model.type === "Figure");
     const cursors = models.filter((model) => model.name === "cursor");
@@ -70,8 +70,6 @@
         mean: panel().mean,
         lower: panel().lower[level],
         upper: panel().upper[level],
-        floor: feature().outside.map((out) => (out ? panel().range[0] : NaN)),
-        ceiling: feature().outside.map((out) => (out ? panel().range[1] : NaN)),
       };
       state.regimes.forEach((_, k) => {
         data[`expert${k}`] = panel().experts[k].map((value) => value ?? NaN);
@@ -96,6 +94,21 @@
         marker: regimes.map((regime) => regime.marker),
         regime: regimes.map((regime) => regime.name),
         probability: state.points.probability,
+      };
+    }
+
+    // A strip for each run of points where the fit has seen no data, as wide as their cells.
+    function showStrips() {
+      const { x, outside, range } = feature();
+      const edges = x.map((value, n) => (n ? (x[n - 1] + value) / 2 : range[0])).concat(range[1]);
+      const starts = outside.flatMap((out, n) => (out && !outside[n - 1] ? [n] : []));
+      const stops = outside.flatMap((out, n) => (out && !outside[n + 1] ? [n + 1] : []));
+      const [bottom, top] = panel().range;
+      strips.data = {
+        left: starts.map((n) => edges[n]),
+        right: stops.map((n) => edges[n]),
+        bottom: starts.map(() => bottom),
+        top: starts.map(() => top),
       };
     }
 
@@ -148,6 +161,7 @@
       bottom.below[0].axis_label = feature().name + (held ? ` (${held})` : "");
       upper.left[0].axis_label = state.outputs[chosen("output")];
       showPoints();
+      showStrips();
       showCurves();
       resetView();
     }
