@@ -1,9 +1,9 @@
 """How long the report takes to build, how large it is, and how soon it can be used.
 
 Of the motorcycle fit, with the settings of ``bayes-hybrid demo``, and of 100,000 simulated rows,
-fitted in few steps, four restarts with as many draws each as a fit has by default.  Time to interactive is read in
-Chromium without a network: from the start of navigation until the controls of the interactive plot
-work, the median of several visits.  ``--screenshot`` writes the picture in the README.
+fitted in few steps, with 400 draws.  Time to interactive is read in Chromium without a network:
+from the start of navigation until the controls of the interactive plot work, the median of several
+visits.  ``--screenshot`` writes the picture in the README.
 """
 
 import argparse

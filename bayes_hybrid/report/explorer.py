@@ -80,10 +80,15 @@ def _fit_figure(
     plot = new_figure("", "", height=FIT_HEIGHT, tools=_tools(), x_range=along, y_range=height)
     plot.name = "fit"
     # Where the fit has seen no data.
-    sides = {name: [] for name in ("left", "right", "bottom", "top")}
+    sides = ColumnDataSource(
+        {name: [] for name in ("left", "right", "bottom", "top")}, name="strips"
+    )
     strips = plot.quad(
-        **{name: name for name in sides},
-        source=ColumnDataSource(sides, name="strips"),
+        left="left",
+        right="right",
+        bottom="bottom",
+        top="top",
+        source=sides,
         line_alpha=0.0,
         fill_alpha=0.12,
         hatch_pattern="/",
