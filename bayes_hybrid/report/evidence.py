@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_hybrid.diagnostics import Finding, diagnose
+from bayes_hybrid.diagnostics import BoundaryPosterior, Finding, boundaries, diagnose
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
 from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
@@ -15,7 +15,7 @@ from bayes_hybrid.diagnostics.pit import loo_pit
 from bayes_hybrid.estimator import HybridRegressor
 from bayes_hybrid.inference import Fit, Posterior
 
-__all__ = ["MAX_DRAWS", "MAX_ROWS", "Evidence", "gather"]
+__all__ = ["MAX_DRAWS", "MAX_FEATURES", "MAX_ROWS", "Evidence", "gather"]
 
 MAX_ROWS: Final = 1_000
 """Rows that checks read: a share is then known to 1.6 points, and a report takes seconds."""
@@ -23,6 +23,9 @@ MAX_ROWS: Final = 1_000
 MAX_DRAWS: Final = 400
 """Posterior draws behind a curve, in all.  The ends of its bands are quantiles of a mixture of so
 many densities, and move by about a twentieth of a posterior sd of a quantile if all are taken."""
+
+MAX_FEATURES: Final = 6
+"""Features along which boundaries are looked for: some tenths of a second each."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -100,6 +103,19 @@ class Evidence:
             levels = self.posterior.cdf(x, y)
         levels = levels.reshape(len(x), -1)
         return np.where(np.isnan(y.reshape(len(x), -1)), np.nan, levels)
+
+    @cached_property
+    def boundaries(self) -> list[BoundaryPosterior]:
+        """Where the most probable regime changes along each feature; of several regimes only."""
+        fit = self.light
+        if fit.posterior.num_regimes == 1:
+            return []
+        found = [
+            boundaries(fit, feature)
+            for feature in range(min(fit.x.shape[1], MAX_FEATURES))
+            if np.ptp(fit.x[:, feature]) > 0.0
+        ]
+        return [each for each in found if each.boundaries]
 
     @cached_property
     def light(self) -> Fit:

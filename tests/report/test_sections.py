@@ -4,6 +4,7 @@ import csv
 import io
 from base64 import b64decode
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from scipy import stats
 
 from bayes_hybrid import HybridRegressor, LogNormalPrior, Pathway, Priors
-from bayes_hybrid.diagnostics import threshold_table
+from bayes_hybrid.diagnostics import boundaries, threshold_sentences, threshold_table
 from bayes_hybrid.diagnostics.finding import judge
 from bayes_hybrid.diagnostics.pit import loo_pit
 from bayes_hybrid.gates import GATES
@@ -31,6 +32,7 @@ from bayes_hybrid.report.sections.checks import statistic_table
 from bayes_hybrid.report.sections.data import column_table
 from bayes_hybrid.report.sections.model import prior_frame
 from bayes_hybrid.report.sections.reproduce import estimator_code
+from bayes_hybrid.report.sections.thresholds import place_sentences
 from bayes_hybrid.report.sections.training import sparkline
 from bayes_hybrid.report.sections.verdict import answers
 from bayes_hybrid.report.tables import Table, formatted
@@ -184,16 +186,30 @@ def test_rows_outside_the_data_are_counted(hostile):
     assert 0.5 <= float(str(outside["share_outside"])) <= 0.6
 
 
-def test_thresholds_are_the_table_s(thresholds, hostile):
-    section = sections.thresholds.SECTION
-    content = section.content(thresholds)
+def test_thresholds_are_the_table_s(thresholds):
+    content = sections.thresholds.SECTION.content(thresholds)
     assert content is not None
-    table = content["table"]
-    assert isinstance(table, Table)
-    pd.testing.assert_frame_equal(table.frame, threshold_table(thresholds.fit))
-    without = section.content(hostile)
+    parameters: Any = content["parameters"]
+    pd.testing.assert_frame_equal(parameters["table"].frame, threshold_table(thresholds.fit))
+    assert content["boundaries"] is None
+    assert place_sentences(thresholds) == threshold_sentences(thresholds.fit)
+
+
+def test_other_gates_have_boundaries(several, single):
+    content = sections.thresholds.SECTION.content(several)
+    assert content is not None
+    assert content["parameters"] is None
+    found: Any = content["boundaries"]
+    expected = [boundaries(several.fit, feature) for feature in range(2)]
+    frame = pd.concat([each.to_frame() for each in expected if each.boundaries], ignore_index=True)
+    assert len(frame) > 0
+    pd.testing.assert_frame_equal(found["table"].frame, frame)
+    assert f" at {frame['mean'][0]:.4g} (90% interval " in found["sentences"][0]
+    assert len(found["sentences"]) == len(frame) == len(place_sentences(several))
+    without = sections.thresholds.SECTION.content(single)
     assert without is not None
-    assert without["table"] is None
+    assert without["boundaries"] is None
+    assert single.boundaries == []
 
 
 def finding(name, severity):

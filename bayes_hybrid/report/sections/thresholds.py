@@ -6,23 +6,21 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bayes_hybrid.diagnostics import boundaries, threshold_sentences, threshold_table
-from bayes_hybrid.diagnostics.boundaries import BoundaryPosterior
+from bayes_hybrid.diagnostics import threshold_sentences, threshold_table
+from bayes_hybrid.diagnostics.boundaries import Boundary, BoundaryPosterior
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.thresholds import boundary_names
 from bayes_hybrid.gates import THRESHOLD_GATES
 from bayes_hybrid.report.charts import PALETTE_TONES, Chart, bars, limits, new_figure, rounded
-from bayes_hybrid.report.evidence import Evidence
+from bayes_hybrid.report.evidence import MAX_FEATURES, Evidence
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.tables import Table
 
-__all__ = ["SECTION"]
+__all__ = ["SECTION", "place_sentences"]
 
 _HEIGHT: Final = 180
 _NUM_BINS: Final = 40
 _MAX_CHARTS: Final = 8
-_MAX_FEATURES: Final = 6
-"""Features along which boundaries are looked for: half a second each."""
 
 _MEANINGS: Final = {
     "below": "regime below the threshold",
@@ -63,7 +61,8 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         "parameters": parameters,
         "boundaries": _boundaries(evidence) if found else None,
         "num_regimes": fit.posterior.num_regimes,
-        "num_features": _MAX_FEATURES,
+        "num_features": min(fit.x.shape[1], MAX_FEATURES),
+        "num_others": max(0, fit.x.shape[1] - MAX_FEATURES),
         "gates": THRESHOLD_GATES,
     }
 
@@ -93,38 +92,44 @@ def _parameters(evidence: Evidence) -> Mapping[str, object]:
     return {"table": table, "sentences": sentences, "charts": charts}
 
 
-def _boundaries(evidence: Evidence) -> Mapping[str, object] | None:
+def _boundaries(evidence: Evidence) -> Mapping[str, object]:
     """Where the most probable regime changes along each feature, read off any gate."""
-    fit = evidence.light
-    every: list[BoundaryPosterior] = [
-        boundaries(fit, feature)
-        for feature in range(min(fit.x.shape[1], _MAX_FEATURES))
-        if np.ptp(fit.x[:, feature]) > 0.0
-    ]
-    every = [each for each in every if each.boundaries]
-    if not every:
+    if not evidence.boundaries:
         return {"table": None, "sentences": [], "charts": []}
     table = Table(
         key="boundaries",
         caption="Where the most probable regime changes, with 90% credible intervals",
-        frame=pd.concat([each.to_frame() for each in every], ignore_index=True),
+        frame=pd.concat([each.to_frame() for each in evidence.boundaries], ignore_index=True),
         meanings=_BOUNDARY_MEANINGS,
     )
-    sentences: list[str] = []
     charts: list[Chart] = []
-    for each in every:
-        for one in each.boundaries:
-            words = (
-                f"Along {each.feature}, {one.below} gives way to {one.above} at {one.mean:.4g} "
-                f"({each.prob:.0%} interval {one.lower:.4g} to {one.upper:.4g}) in "
-                f"{one.probability_exists:.0%} of the draws."
-            )
-            sentences.append(words)
-            if len(charts) < _MAX_CHARTS:
-                values = one.draws[np.isfinite(one.draws)]
-                label = f"{each.feature}, {one.below} to {one.above}"
-                charts.append(_chart(len(charts), label, values, words))
-    return {"table": table, "sentences": sentences, "charts": charts}
+    for each, one in _one_by_one(evidence)[:_MAX_CHARTS]:
+        values = one.draws[np.isfinite(one.draws)]
+        name = f"{each.feature}, {one.below} to {one.above}"
+        charts.append(_chart(len(charts), name, values, _sentence(each, one)))
+    return {"table": table, "sentences": place_sentences(evidence), "charts": charts}
+
+
+def place_sentences(evidence: Evidence) -> list[str]:
+    """A sentence for each threshold, or, of another gate, for each boundary.
+
+    Args:
+        evidence: the fit.
+    """
+    found = [_sentence(each, one) for each, one in _one_by_one(evidence)]
+    return threshold_sentences(evidence.fit) or found
+
+
+def _one_by_one(evidence: Evidence) -> list[tuple[BoundaryPosterior, Boundary]]:
+    return [(each, one) for each in evidence.boundaries for one in each.boundaries]
+
+
+def _sentence(each: BoundaryPosterior, one: Boundary) -> str:
+    return (
+        f"Along {each.feature}, {one.below} gives way to {one.above} at {one.mean:.4g} "
+        f"({each.prob:.0%} interval {one.lower:.4g} to {one.upper:.4g}) in "
+        f"{one.probability_exists:.0%} of the draws."
+    )
 
 
 def _chart(place: int, name: str, values: FloatArray, words: str) -> Chart:

@@ -7,12 +7,12 @@ from typing import Final
 from bayes_hybrid.diagnostics import (
     Finding,
     exit_code,
-    threshold_sentences,
     verdict,
 )
 from bayes_hybrid.diagnostics.finding import Severity
 from bayes_hybrid.report.evidence import Evidence
 from bayes_hybrid.report.section import Section
+from bayes_hybrid.report.sections.thresholds import place_sentences
 
 __all__ = ["QUESTIONS", "SECTION", "Answer", "answers"]
 
@@ -103,7 +103,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         "answers": answers(evidence.findings, evidence.posterior.num_regimes),
         "status": evidence.fit.status,
         "usage": [f.meaning for f in evidence.findings if f.name.startswith("usage[")],
-        "thresholds": threshold_sentences(evidence.fit),
+        "thresholds": place_sentences(evidence),
         "is_held_out": evidence.is_held_out,
     }
 
