@@ -93,7 +93,7 @@ def estimator():
         num_restarts=2,
         num_candidates=2,
         warm_start=WarmStart(max_steps=10, check_every=5),
-        variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=6),
+        variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=15),
         refinement=Refinement(mode="never"),
         compile="never",
     )
@@ -250,7 +250,11 @@ def test_one_of_several_outputs_is_drawn(name):
         getattr(plots, name)(fit, output="outputs 2")
 
 
-@pytest.mark.parametrize("name", sorted({*plots.__all__} - {"plot_training"}))
+# Leaving rows out takes more draws than this fit has; test_predictive.py draws three regimes.
+NEED_DRAWS = {"plot_coverage", "plot_pit", "plot_ppc", "plot_statistics"}
+
+
+@pytest.mark.parametrize("name", sorted({*plots.__all__} - NEED_DRAWS - {"plot_training"}))
 def test_three_regimes_are_drawn(name):
     fit = real("mixture of 3, threshold, constant")
     getattr(plots, name)(fit).draw_without_rendering()
