@@ -25,6 +25,7 @@ LAYERS: Final = {
     "inference": 4,
     "diagnostics": 5,
     "plots": 6,
+    "report": 6,
     "estimator": 6,
     "ablation": 6,
     "validation": 6,

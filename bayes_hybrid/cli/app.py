@@ -84,8 +84,8 @@ def demo(
 ) -> None:
     """Fit the built-in motorcycle data and write plots, tables and the fit.
 
-    The folder gets findings.md (read this first), overview.png, plot_fit.png, plot_regime.png,
-    predictions.csv, findings.csv and fit/, the saved fit with an ArviZ file.
+    The folder gets report.html (open this first), findings.md, overview.png, plot_fit.png,
+    plot_regime.png, predictions.csv, findings.csv and fit/, the saved fit with an ArviZ file.
     """
     with clean_exit():
         from bayes_hybrid.cli.demo import run
@@ -282,6 +282,31 @@ def check(
         if against is not None:
             code = max(code, compare(fit, wanted, quiet=quiet))
     raise typer.Exit(code)
+
+
+@app.command()
+def report(
+    fit: SavedFit,
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    data: Annotated[
+        Path | None, typer.Option(help="Table of held-out rows, to measure calibration on.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Columns of --data with the targets, by default the fit's own names."),
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a saved fit as one HTML file that explains itself and needs no network.
+
+    Verdict first, then data, model with its equations, regimes to explore, thresholds, checks,
+    calibration, how it was trained, every finding, and how to reproduce it.
+    """
+    with clean_exit():
+        from bayes_hybrid.cli.reporting import run
+
+        run(fit, out, data, target, force=force, quiet=quiet)
 
 
 @app.command()

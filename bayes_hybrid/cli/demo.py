@@ -21,10 +21,12 @@ from bayes_hybrid.diagnostics import Finding, diagnose, findings_frame, verdict
 from bayes_hybrid.estimator import SAVED_FILES
 from bayes_hybrid.inference import Fit
 from bayes_hybrid.plots import plot_fit, plot_overview, plot_regime
+from bayes_hybrid.report import write_report
 
 __all__ = ["FILES", "run"]
 
 FILES: Final = {
+    "report.html": "the whole fit explained on one page, to be opened in a browser",
     "findings.md": "this page",
     "overview.png": "the fit above its regime probabilities",
     "plot_fit.png": "data, predictive mean and bands, coloured by regime",
@@ -75,6 +77,7 @@ def run(out: Path, settings: Settings, *, force: bool, quiet: bool) -> None:
         findings = diagnose(fit)
         model.save(folder / "fit")
         _write(folder, fit, findings)
+        write_report(model, folder / "report.html")
         page = _page(fit, findings, table.attrs["source"])
         (folder / "findings.md").write_text(page, encoding="utf-8")
     if quiet:

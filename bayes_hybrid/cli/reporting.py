@@ -1,0 +1,60 @@
+"""``report``: a saved fit in, one HTML file out."""
+
+import shlex
+from pathlib import Path
+
+from bayes_hybrid.cli.checking import held_out_rows
+from bayes_hybrid.cli.console import say
+from bayes_hybrid.cli.folders import refuse_place
+from bayes_hybrid.data import read_table, refuse_existing
+from bayes_hybrid.diagnostics import verdict
+from bayes_hybrid.errors import OptionError
+from bayes_hybrid.estimator import load
+from bayes_hybrid.report.evidence import gather
+from bayes_hybrid.report.page import write_page
+
+__all__ = ["run"]
+
+
+def run(
+    saved: Path, out: Path, data: Path | None, target: str | None, *, force: bool, quiet: bool
+) -> None:
+    """Write the report of a saved fit.
+
+    Args:
+        saved: folder of the fit.
+        out: the HTML file to be.
+        data: table of held-out rows, or ``None``.
+        target: the columns of ``data`` with the targets, separated by commas; the fit's own by
+            default.
+        force: whether ``out`` may be replaced.
+        quiet: print nothing.
+
+    Raises:
+        BayesHybridError: a target without data, rows that cannot be used, or ``out`` stands
+            already.
+        OSError: ``out`` cannot be written.
+    """
+    if target is not None and data is None:
+        raise OptionError("--target names a column of --data, which is missing")
+    refuse_place(out, force=force)
+    refuse_existing(out, force=force)
+    estimator = load(saved)
+    x_test, y_test = None, None
+    if data is not None:
+        x_test, y_test = held_out_rows(estimator.fit_, read_table(data), target)
+    evidence = gather(
+        estimator, x_test=x_test, y_test=y_test, command=_command(saved, out, data, target)
+    )
+    write_page(evidence, out, force=force)
+    if not quiet:
+        say(verdict(evidence.findings).partition("\n")[0])
+        say(f"Written to {out}: open it in a browser. It needs no network.")
+
+
+def _command(saved: Path, out: Path, data: Path | None, target: str | None) -> str:
+    """What would make the report again."""
+    words = ["bayes-hybrid", "report", str(saved), "--out", str(out)]
+    words += [] if data is None else ["--data", str(data)]
+    words += [] if target is None else ["--target", target]
+    return shlex.join(words)

@@ -1,0 +1,253 @@
+"""The model's equations, from its settings: gate, experts, likelihoods, priors.
+
+Formulas are written per class of option; a gate or likelihood of somebody's own has none here and
+is named by its settings instead.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from markupsafe import Markup
+
+from bayes_hybrid.gates import (
+    ConstantGate,
+    Gate,
+    LinearGate,
+    MonotoneGate,
+    ObliqueGate,
+    ReLUGate,
+    ThresholdGate,
+)
+from bayes_hybrid.likelihoods import Huber, Laplace, Likelihood, Normal, PseudoHuber, StudentT
+from bayes_hybrid.models import HybridMixture, HybridModel, Pathway, PathwayModel
+from bayes_hybrid.report.mathml import formula
+
+__all__ = ["Equation", "expert_equations", "gate_equations", "joint_equations", "pathways"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equation:
+    """A formula and what it says in words; without a formula, words alone."""
+
+    words: str
+    math: Markup | None = None
+
+
+def _equation(latex: str, words: str) -> Equation:
+    return Equation(words=words, math=formula(latex))
+
+
+def pathways(model: HybridModel) -> tuple[Pathway, ...]:
+    """The experts of the package's own models; none of another model."""
+    if isinstance(model, HybridMixture):
+        return model.experts
+    return (model.pathway,) if isinstance(model, PathwayModel) else ()
+
+
+def joint_equations(model: HybridModel) -> list[Equation]:
+    """How a row comes about, and its density with the regime summed out."""
+    if model.num_regimes == 1:
+        return [
+            _equation(
+                r"y_n \sim F(\mu(x_n), \sigma(x_n))",
+                "Every row follows the one expert, about its location and with its scale.",
+            )
+        ]
+    found = [
+        _equation(
+            r"z_n \sim \operatorname{Categorical}(\pi(x_n))",
+            "Each row has a regime that nobody sees. The gate says how probable each is at x.",
+        )
+    ]
+    if model.num_outputs == 1:
+        found += [
+            _equation(
+                r"y_n \mid z_n = k \sim F_k(\mu_k(x_n), \sigma_k(x_n))",
+                "In regime k the target scatters about expert k's location with its scale.",
+            ),
+            _equation(
+                r"p(y \mid x) = \sum_k \pi_k(x) \, f_k(y; \mu_k(x), \sigma_k(x))",
+                "The regime is summed out exactly: this density is what is fitted and predicted.",
+            ),
+        ]
+    else:
+        found += [
+            _equation(
+                r"y_{nq} \mid z_n = k \sim F_k(\mu_{kq}(x_n), \sigma_{kq}(x_n))",
+                "The outputs q of a row share its regime, and are independent given it.",
+            ),
+            _equation(
+                r"p(y \mid x) = \sum_k \pi_k(x) \prod_q "
+                r"f_k(y_q; \mu_{kq}(x), \sigma_{kq}(x))",
+                "The regime is summed out exactly; a missing output has no factor.",
+            ),
+        ]
+    if model.label_head is not None:
+        learned = model.label_head.noise == "learned"
+        found.append(
+            _equation(
+                r"\ell_n \mid z_n = k \sim \operatorname{Categorical}(C_k)",
+                "A row's regime label depends on its regime; how often labels are wrong is "
+                + ("learned." if learned else "taken to be never.")
+                + f" The labels' weight beside the targets is {model.label_head.weight:g}.",
+            )
+        )
+    return found
+
+
+_GATES: Final[Mapping[type[Gate], tuple[str, str]]] = MappingProxyType(
+    {
+        ConstantGate: (
+            r"\pi = \operatorname{softmax}(0, b)",
+            "Constant gate: the regimes are as probable everywhere.",
+        ),
+        LinearGate: (
+            r"\pi(x) = \operatorname{softmax}(0, A x + b)",
+            "Linear gate: log odds are linear in the features.",
+        ),
+        ReLUGate: (
+            r"\pi(x) = \operatorname{softmax}(0, A \max(0, W x + c) + b)",
+            "ReLU gate: log odds are straight pieces with kinks, so that regimes may change more "
+            "than once.",
+        ),
+        ThresholdGate: (
+            r"\log \frac{\pi_{k+1}(x)}{\pi_k(x)} = s_k (x_j - \tau_k), \quad "
+            r"\tau_1 < \dots < \tau_{K-1}",
+            "Threshold gate: neighbouring regimes are equally probable at the threshold, and the "
+            "sharpness says how sudden the change is.",
+        ),
+        MonotoneGate: (
+            r"\log \frac{\pi_{k+1}(x)}{\pi_k(x)} = s_k (m(x_j) - o_k), \quad m' > 0",
+            "Monotone gate: a threshold that is approached in any rising shape m.",
+        ),
+        ObliqueGate: (
+            r"\log \frac{\pi_{k+1}(x)}{\pi_k(x)} = s_k (w \cdot x - \tau_k), \quad |w| = 1",
+            "Oblique gate: thresholds on a linear combination of the features.",
+        ),
+    }
+)
+
+
+def gate_equations(model: HybridModel, feature_names: tuple[str, ...]) -> list[Equation]:
+    """How the regime probabilities depend on the features; none with one regime."""
+    if not isinstance(model, HybridMixture):
+        return []
+    if type(model.gate) not in _GATES:
+        return [Equation(words=f"Gate: {model.gate!r}")]
+    latex, words = _GATES[type(model.gate)]
+    if isinstance(model.gate, ThresholdGate | MonotoneGate):
+        place = model.gate.feature
+        words += f" The feature is {feature_names[place if isinstance(place, int) else 0]}."
+    return [_equation(latex, words)]
+
+
+_SMOOTHINGS: Final = MappingProxyType(
+    {
+        "bump": (r"\exp(-\frac{z^2}{2 s^2})", "a smoothed point mass"),
+        "step": (r"\Phi(z / s)", "a smoothed step"),
+        "relu": (r"z \, \Phi(z / s) + s \, \phi(z / s)", "a smoothed ReLU"),
+        "identity": (r"z", "a straight line, which smoothing leaves as it is"),
+    }
+)
+_KINDS: Final = MappingProxyType(
+    {
+        "gaussian": (
+            r"h(x) = S_s(W x + c)",
+            "Gaussian pathway: how values vary. Each hidden unit is smoothed at a width s > 0 of "
+            "its own, which is learned.",
+        ),
+        "relu": (
+            r"h(x) = \max(0, W x + c)",
+            "ReLU pathway: when behaviour changes. Hidden units are straight pieces with a kink.",
+        ),
+        "linear": (
+            r"h(x) = A_G h_G(x) + A_R h_R(x)",
+            "Both pathways, Gaussian (G) and ReLU (R), mixed linearly within each layer.",
+        ),
+        "relu_gates_gaussian": (
+            r"h(x) = (1 - e^{-h_R(x)}) \odot h_G(x)",
+            "A silent ReLU unit closes its Gaussian unit.",
+        ),
+        "gaussian_stabilizes_relu": (
+            r"h(x) = \max(0, z) + \operatorname{E}[\max(0, z + s \varepsilon)], "
+            r"\quad z = W x + c",
+            "ReLU units plus their own Gaussian smoothing.",
+        ),
+    }
+)
+_LIKELIHOODS: Final[Mapping[type[Likelihood], tuple[str, str]]] = MappingProxyType(
+    {
+        Normal: (
+            r"f(y; \mu, \sigma) = \frac{1}{\sigma \sqrt{2 \pi}} e^{-r^2 / 2}, "
+            r"\quad r = \frac{y - \mu}{\sigma}",
+            "Normal noise.",
+        ),
+        StudentT: (
+            r"f(y; \mu, \sigma) \propto \frac{1}{\sigma} "
+            r"(1 + \frac{r^2}{\nu})^{-\frac{\nu + 1}{2}}, \quad r = \frac{y - \mu}{\sigma}",
+            "Student's t noise: heavy tails, outliers pull little.",
+        ),
+        Laplace: (
+            r"f(y; \mu, \sigma) = \frac{1}{2 \sigma} e^{-|r|}, "
+            r"\quad r = \frac{y - \mu}{\sigma}",
+            "Laplace noise: exponential tails.",
+        ),
+        Huber: (
+            r"f(y; \mu, \sigma) \propto \frac{1}{\sigma} e^{-\rho(r)}, \quad \rho(r) = r^2 / 2 "
+            r"\text{ for } |r| \le \delta, \quad \delta (|r| - \delta / 2) \text{ beyond}",
+            "The normalised density of Huber's loss: a Normal core with exponential tails.",
+        ),
+        PseudoHuber: (
+            r"f(y; \mu, \sigma) \propto \frac{1}{\sigma} "
+            r"e^{-\delta^2 (\sqrt{1 + (r / \delta)^2} - 1)}, \quad r = \frac{y - \mu}{\sigma}",
+            "The normalised density of the pseudo-Huber loss: a smooth passage to exponential "
+            "tails.",
+        ),
+    }
+)
+
+
+def expert_equations(pathway: Pathway) -> list[Equation]:
+    """An expert's hidden features, location, scale and density."""
+    latex, words = _KINDS[pathway.kind]
+    layers = "one layer" if pathway.depth == 1 else f"{pathway.depth} layers"
+    found = [_equation(latex, f"{words} {pathway.num_units} units, {layers}.")]
+    if pathway.kind in ("gaussian", "linear", "relu_gates_gaussian"):
+        smooth, what = _SMOOTHINGS[pathway.smoothing]
+        found.append(_equation(rf"S_s(z) = {smooth}", f"Each Gaussian unit is {what}."))
+    found.append(
+        _equation(
+            r"\mu(x) = b + \frac{v}{\sqrt{H}} \, a \cdot h(x)",
+            "The location is linear in the H hidden features; v is the scale of the function.",
+        )
+    )
+    if pathway.noise == "input":
+        found.append(
+            _equation(
+                r"\sigma(x) = \sigma_0 + \eta \, \lambda \, \exp(4 \tanh(c \cdot h(x) / 4))",
+                "The noise scale depends on the features, by at most a factor of e to the fourth "
+                "either way, and never falls below its floor. The regimes share η; λ is its own.",
+            )
+        )
+    else:
+        found.append(
+            _equation(
+                r"\sigma = \sigma_0 + \eta \, \lambda",
+                "One noise scale for the whole regime, above a floor. The regimes share η; λ is "
+                "its own.",
+            )
+        )
+    return [*found, _density(pathway.likelihood)]
+
+
+def _density(likelihood: Likelihood) -> Equation:
+    if type(likelihood) not in _LIKELIHOODS:
+        return Equation(words=f"Density: {likelihood!r}")
+    latex, words = _LIKELIHOODS[type(likelihood)]
+    if isinstance(likelihood.shape, float | int):
+        words += f" Its {likelihood.shape_name} is {likelihood.shape:g}."
+    elif likelihood.shape is not None:
+        words += f" Its {likelihood.shape_name} is learned."
+    return _equation(latex, words)

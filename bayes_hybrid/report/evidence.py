@@ -1,0 +1,156 @@
+"""What the sections of a report read: the fit, its findings, and rows to look at."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_hybrid.diagnostics import BoundaryPosterior, Finding, boundaries, diagnose
+from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
+from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, spread_rows
+from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.diagnostics.pit import loo_pit
+from bayes_hybrid.estimator import HybridRegressor
+from bayes_hybrid.inference import Fit, Posterior
+
+__all__ = ["MAX_DRAWS", "MAX_FEATURES", "MAX_ROWS", "Evidence", "gather"]
+
+MAX_ROWS: Final = 1_000
+"""Rows that checks read: a share is then known to 1.6 points, and a report takes seconds."""
+
+MAX_DRAWS: Final = 400
+"""Posterior draws behind a curve, in all.  The ends of its bands are quantiles of a mixture of so
+many densities, and move by about a twentieth of a posterior sd of a quantile if all are taken."""
+
+MAX_FEATURES: Final = 6
+"""Features along which boundaries are looked for: some tenths of a second each."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evidence:
+    """A fitted estimator, what was found about it, and held-out rows if there are any.
+
+    Attributes:
+        estimator: fitted.
+        findings: those of :func:`bayes_hybrid.diagnostics.diagnose`.
+        x_test: held-out features ``[M, D]``, or ``None``.
+        y_test: held-out targets ``[M]`` or ``[M, Q]``, or ``None``.
+        command: what was typed to make the report; empty where it was made from Python.
+    """
+
+    estimator: HybridRegressor
+    findings: tuple[Finding, ...]
+    x_test: FloatArray | None = None
+    y_test: FloatArray | None = None
+    command: str = ""
+
+    @property
+    def fit(self) -> Fit:
+        """The fit."""
+        return self.estimator.fit_
+
+    @property
+    def posterior(self) -> Posterior:
+        """Its posterior."""
+        return self.fit.posterior
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the Q outputs."""
+        return self.fit.output_names
+
+    @cached_property
+    def rows(self) -> NDArray[np.intp]:
+        """Indices of the training rows that checks read, evenly spread."""
+        return spread_rows(len(self.fit.x), MAX_ROWS)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """What the posterior says of those rows."""
+        return evaluate(self.fit, max_rows=MAX_ROWS)
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether calibration is read from rows that were not fitted."""
+        return self.y_test is not None
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether each training row is read from a posterior without it, by importance sampling."""
+        total = self.posterior.num_restarts * self.posterior.num_draws
+        return not self.is_held_out and total >= MIN_PARETO_DRAWS
+
+    @cached_property
+    def test_rows(self) -> tuple[FloatArray, FloatArray] | None:
+        """Held-out rows that are read, evenly spread; ``None`` where none have a target."""
+        if self.x_test is None or self.y_test is None:
+            return None
+        chosen = spread_rows(len(self.x_test), MAX_ROWS)
+        return self.x_test[chosen], self.y_test[chosen]
+
+    @cached_property
+    def cdf(self) -> FloatArray:
+        """``F(y_n | x_n)``, ``[M, Q]``, NaN where y is missing.
+
+        Of held-out rows, else of training rows, each left out where there are draws enough.
+        """
+        x, y = self.test_rows or (self.fit.x[self.rows], self.fit.y[self.rows])
+        if self.is_left_out:
+            levels, _ = loo_pit(self.posterior, x, y, self.evaluation.log_likelihood)
+        else:
+            levels = self.posterior.cdf(x, y)
+        levels = levels.reshape(len(x), -1)
+        return np.where(np.isnan(y.reshape(len(x), -1)), np.nan, levels)
+
+    @cached_property
+    def boundaries(self) -> list[BoundaryPosterior]:
+        """Where the most probable regime changes along each feature; of several regimes only."""
+        fit = self.light
+        if fit.posterior.num_regimes == 1:
+            return []
+        found = [
+            boundaries(fit, feature)
+            for feature in range(min(fit.x.shape[1], MAX_FEATURES))
+            if np.ptp(fit.x[:, feature]) > 0.0
+        ]
+        return [each for each in found if each.boundaries]
+
+    @cached_property
+    def light(self) -> Fit:
+        """The fit with few draws, for curves along many features."""
+        posterior, most = self.posterior, MAX_DRAWS
+        stride = -(-posterior.num_restarts * posterior.num_draws // most)
+        return replace(
+            self.fit, posterior=replace(posterior, theta=posterior.theta[:, ::stride].clone())
+        )
+
+    def target(self, output: int) -> FloatArray:
+        """Training targets of one output, ``[N]``."""
+        return self.fit.y if self.fit.y.ndim == 1 else self.fit.y[:, output]
+
+
+def gather(
+    estimator: HybridRegressor,
+    *,
+    x_test: FloatArray | None = None,
+    y_test: FloatArray | None = None,
+    command: str = "",
+) -> Evidence:
+    """The evidence about a fitted estimator; findings are computed here, the rest when it is read.
+
+    Args:
+        estimator: fitted.
+        x_test: held-out features ``[M, D]``.
+        y_test: held-out targets ``[M]`` or ``[M, Q]``.
+        command: what was typed.
+    """
+    findings = diagnose(estimator.fit_, x_test=x_test, y_test=y_test)
+    return Evidence(
+        estimator=estimator,
+        findings=tuple(findings),
+        x_test=x_test,
+        y_test=y_test,
+        command=command,
+    )

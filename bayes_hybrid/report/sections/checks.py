@@ -1,0 +1,115 @@
+"""Does the fitted model make data like the data? Draws of the predictive against the targets."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.random import spawn_seeds
+from bayes_hybrid.report.charts import Chart, bars, limits, line, new_figure, rounded, steps
+from bayes_hybrid.report.evidence import Evidence
+from bayes_hybrid.report.section import Section
+from bayes_hybrid.report.tables import Table
+
+__all__ = ["SECTION", "statistic_table"]
+
+_MAX_DRAWS: Final = 200
+"""Replicated data sets: the ends of a 90% band then rest on ten of them each."""
+
+_MAX_CHARTS: Final = 6
+_NUM_BINS: Final = 30
+_HEIGHT: Final = 240
+_ENDS: Final = (0.05, 0.95)
+
+_STATISTICS: Final[Mapping[str, Callable[[FloatArray], FloatArray]]] = {
+    "mean": lambda y: y.mean(axis=-1),
+    "sd": lambda y: y.std(axis=-1),
+    "smallest": lambda y: y.min(axis=-1),
+    "5% quantile": lambda y: np.quantile(y, 0.05, axis=-1),
+    "median": lambda y: np.median(y, axis=-1),
+    "95% quantile": lambda y: np.quantile(y, 0.95, axis=-1),
+    "largest": lambda y: y.max(axis=-1),
+}
+
+_MEANINGS: Final = {
+    "target": "what is predicted",
+    "statistic": "a number that describes the whole column",
+    "data": "its value in the training rows that were looked at",
+    "model": "its mean over data sets drawn from the posterior predictive at the same rows",
+    "lower": "lower end of the central 90% of those data sets",
+    "upper": "upper end of the central 90% of those data sets",
+    "p": "share of the data sets in which it is at least as large as in the data; close to 0 or 1 "
+    "the model does not make data like these",
+}
+
+
+def _replicated(evidence: Evidence) -> FloatArray:
+    """Data sets drawn from the posterior predictive at the rows looked at, ``[S', M, Q]``."""
+    # The seeds before it are the fit's own and that of its ArviZ object.
+    seed = spawn_seeds(evidence.fit.seed, 6)[-1]
+    x = evidence.fit.x[evidence.rows]
+    draws = evidence.posterior.sample(x, _MAX_DRAWS, seed)
+    return draws.reshape(*draws.shape[:2], -1)
+
+
+def statistic_table(name: str, y: FloatArray, drawn: FloatArray) -> pd.DataFrame:
+    """Statistics of the targets ``[M]`` and of drawn data sets ``[S', M]``, a row for each."""
+    rows = []
+    for statistic, measure in _STATISTICS.items():
+        data, model = float(measure(y)), measure(drawn)
+        low, high = np.quantile(model, _ENDS)
+        rows.append((name, statistic, data, model.mean(), low, high, (model >= data).mean()))
+    return pd.DataFrame(rows, columns=list(_MEANINGS))
+
+
+def _density(place: int, name: str, y: FloatArray, drawn: FloatArray) -> Chart:
+    # The model's few most extreme draws would squeeze everything else.
+    central = drawn[(drawn >= np.quantile(drawn, 0.001)) & (drawn <= np.quantile(drawn, 0.999))]
+    edges = np.linspace(*limits([y, central], margin=0.02), _NUM_BINS + 1)
+    width = edges[1] - edges[0]
+    data = np.histogram(y, edges)[0] / (len(y) * width)
+    model = np.stack([np.histogram(one, edges)[0] for one in drawn]) / (len(y) * width)
+    low, high = np.quantile(model, _ENDS, axis=0)
+    mean, centres = model.mean(axis=0), 0.5 * (edges[1:] + edges[:-1])
+    plot = new_figure(name, "density", height=_HEIGHT)
+    bars(plot, rounded(edges), rounded(data), highest=float(high.max()))
+    steps(plot, rounded(edges), rounded(low), rounded(high))
+    line(plot, rounded(centres), rounded(mean))
+    outside = float(((data < low) | (data > high)).mean())
+    label = (
+        f"Density of {name} in the data (bars) and in data sets drawn from the model (line: mean, "
+        f"grey: central 90%). The data leave the grey band in {outside:.0%} of the bins."
+    )
+    return Chart(key=f"density-{place}", label=label, model=plot, height=_HEIGHT)
+
+
+def _content(evidence: Evidence) -> Mapping[str, object]:
+    drawn = _replicated(evidence)
+    tables: list[pd.DataFrame] = []
+    charts: list[Chart] = []
+    for q, name in enumerate(evidence.outputs):
+        y = evidence.target(q)[evidence.rows]
+        there = ~np.isnan(y)
+        if not there.any():
+            continue
+        tables.append(statistic_table(name, y[there], drawn[:, there, q]))
+        if len(charts) < _MAX_CHARTS:
+            charts.append(_density(q, name, y[there], drawn[:, there, q]))
+    table = Table(
+        key="statistics",
+        caption="Statistics of the data and of data sets drawn from the model",
+        frame=pd.concat(tables, ignore_index=True),
+        meanings=_MEANINGS,
+        hidden=("target",) if len(evidence.outputs) == 1 else (),
+    )
+    return {
+        "charts": charts,
+        "table": table,
+        "num_rows": len(evidence.rows),
+        "num_draws": len(drawn),
+    }
+
+
+SECTION: Final = Section(key="checks", title="Predictive checks", content=_content)

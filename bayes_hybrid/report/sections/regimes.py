@@ -1,0 +1,184 @@
+"""The fit and its regimes along each feature, to be looked at with mouse, finger or keyboard."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from bayes_hybrid.diagnostics.evaluation import spread_rows
+from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.plots.style import regime_styles
+from bayes_hybrid.report.charts import Chart, limits, rounded
+from bayes_hybrid.report.curves import LEVELS, MAX_FEATURES, Curves, curve_frame, curves_along
+from bayes_hybrid.report.evidence import Evidence
+from bayes_hybrid.report.explorer import FIT_HEIGHT, GATE_HEIGHT, explorer, tone_of
+from bayes_hybrid.report.section import Section
+from bayes_hybrid.report.tables import Table
+
+__all__ = ["MAX_POINTS", "SECTION"]
+
+MAX_POINTS: Final = 2_000
+"""More points than that only hide the bands."""
+
+_SHOWN: Final = 0.05
+"""Below this probability of its regime an expert is not held to the data, and not drawn."""
+
+_MARKERS: Final = {
+    "o": "circle",
+    "^": "triangle",
+    "s": "square",
+    "D": "diamond",
+    "v": "inverted_triangle",
+    "P": "plus",
+}
+"""Bokeh's names of the markers of the other figures."""
+
+_SHAPES: Final = {
+    "o": "M10 6a4 4 0 1 0 8 0a4 4 0 1 0-8 0",
+    "^": "M14 1.5l4.5 8h-9z",
+    "s": "M10.5 2.5h7v7h-7z",
+    "D": "M14 1l5 5l-5 5l-5-5z",
+    "v": "M14 10.5l4.5-8h-9z",
+    "P": "M12.5 1.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
+}
+"""The same as paths for the legend, about (14, 6)."""
+
+_SHOWN_ROWS: Final = 12
+_FIRST_LEVEL: Final = LEVELS.index(0.9)
+
+
+def _numbers(values: FloatArray) -> list[object]:
+    """Nested lists, with ``None`` for what is not finite, as JSON wants it."""
+    short = rounded(values).astype(object)
+    short[~np.isfinite(values)] = None
+    nested: list[object] = short.tolist()
+    return nested
+
+
+def _feature(curves: Curves, outputs: Sequence[FloatArray]) -> dict[str, object]:
+    """One feature's curves for the page's script."""
+    shown = np.where(curves.gate > _SHOWN, 1.0, np.nan)
+    along = curves.line.along
+    panels = []
+    for q, y in enumerate(outputs):
+        widest = curves.bands[:, -2, :, q]
+        low, high = limits([y, widest])
+        panels.append(
+            {
+                "mean": _numbers(curves.mean[:, q]),
+                "lower": _numbers(curves.bands[0, :, :, q]),
+                "upper": _numbers(curves.bands[1, :, :, q]),
+                "experts": _numbers((curves.experts[:, q] * shown).T),
+                "range": [low, high],
+            }
+        )
+    return {
+        "name": curves.line.name,
+        "held": curves.line.held,
+        "x": _numbers(along),
+        "range": [float(along[0]), float(along[-1])],
+        "outputs": panels,
+        "outside": curves.outside.tolist(),
+        "gate": _numbers(curves.gate.T),
+        "gateLower": _numbers(np.moveaxis(curves.gates[0], -1, 0)),
+        "gateUpper": _numbers(np.moveaxis(curves.gates[1], -1, 0)),
+    }
+
+
+def _points(evidence: Evidence, num_features: int) -> dict[str, object]:
+    """At most ``MAX_POINTS`` training rows with their most probable regimes."""
+    fit = evidence.fit
+    rows = spread_rows(len(fit.x), MAX_POINTS)
+    x, y = fit.x[rows], fit.y[rows]
+    labels = None if fit.labels is None else fit.labels[rows]
+    draws = evidence.posterior.regime_probability_draws(x, y, labels)
+    given_y = draws.mean(axis=(0, 1))  # the draws have seen these rows: their plain mean
+    return {
+        "x": _numbers(x[:, :num_features].T),
+        "y": [_numbers(evidence.target(q)[rows]) for q in range(len(evidence.outputs))],
+        "regime": given_y.argmax(axis=1).tolist(),
+        "probability": _numbers(np.round(given_y.max(axis=1), 3)),
+    }
+
+
+def _label(evidence: Evidence, curves: Curves) -> str:
+    """The first view in words."""
+    mean, target = curves.mean[:, 0], evidence.outputs[0]
+    x = curves.line.along
+    words = (
+        f"Predictive mean of {target} along {curves.line.name}: lowest {mean.min():.4g} at "
+        f"{x[mean.argmin()]:.4g}, highest {mean.max():.4g} at {x[mean.argmax()]:.4g}."
+    )
+    if evidence.posterior.num_regimes > 1:
+        shares = (curves.gate.argmax(axis=1)[:, None] == np.arange(curves.gate.shape[1])).mean(0)
+        parts = [
+            f"{name} on {share:.0%} of the range"
+            for name, share in zip(evidence.posterior.regime_names, shares, strict=True)
+        ]
+        words += f" Most probable regime: {', '.join(parts)}."
+    return words
+
+
+def _meanings(outputs: Sequence[str], regimes: Sequence[str]) -> dict[str, str]:
+    found = {
+        "feature": "what varies; the other features are at their medians",
+        "x": "its value",
+        "out of data": "beyond the range of a feature, or far from every row of the fit",
+    }
+    for name in outputs:
+        found[f"mean of {name}"] = "posterior predictive mean"
+        found[f"lower, {name}"] = "lower end of the central 90% predictive interval of a new row"
+        found[f"upper, {name}"] = "upper end of that interval"
+    for name in regimes:
+        found[f"p({name})"] = "probability of the regime before the target is seen"
+        found[f"lower, p({name})"] = "lower end of its central 90% over the posterior draws"
+        found[f"upper, p({name})"] = "upper end of it; a wide band is a switch whose place is not "
+        found[f"upper, p({name})"] += "known"
+    return found
+
+
+def _content(evidence: Evidence) -> Mapping[str, object]:
+    num_features = min(evidence.fit.x.shape[1], MAX_FEATURES)
+    curves = [curves_along(evidence, feature) for feature in range(num_features)]
+    names, outputs = evidence.posterior.regime_names, evidence.outputs
+    styles = regime_styles(names)
+    targets = [evidence.target(q) for q in range(len(outputs))]
+    state = {
+        "levels": list(LEVELS),
+        "features": [_feature(curve, targets) for curve in curves],
+        "outputs": list(outputs),
+        "regimes": [
+            {"name": name, "tone": tone_of(style), "marker": _MARKERS[style.marker]}
+            for name, style in styles.items()
+        ],
+        "points": _points(evidence, num_features),
+    }
+    has_gate = len(names) > 1
+    return {
+        "state": state,
+        "first_level": _FIRST_LEVEL,
+        "last_place": len(curves[0].line.along) - 1,
+        "chart": Chart(
+            key="explorer",
+            label=_label(evidence, curves[0]),
+            model=explorer(names, styles),
+            height=FIT_HEIGHT + (GATE_HEIGHT if has_gate else 0),
+        ),
+        "features": evidence.fit.feature_names[:num_features],
+        "num_hidden": evidence.fit.x.shape[1] - num_features,
+        "outputs": outputs,
+        "styles": [(name, tone_of(style), style) for name, style in styles.items()],
+        "shapes": _SHAPES,
+        "num_rows": len(evidence.fit.x),
+        "num_points": min(len(evidence.fit.x), MAX_POINTS),
+        "table": Table(
+            key="curves",
+            caption="The fit along each feature, with 90% bands",
+            frame=curve_frame(curves, outputs, names),
+            meanings=_meanings(outputs, names),
+            num_shown=_SHOWN_ROWS,
+        ),
+    }
+
+
+SECTION: Final = Section(key="regimes", title="Regimes over x", content=_content)

@@ -1,0 +1,104 @@
+"""Fits with next to no training, of models that differ in all that a report shows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayes_hybrid import (
+    FitOptions,
+    HybridRegressor,
+    Refinement,
+    ThresholdGate,
+    Variational,
+    WarmStart,
+)
+from bayes_hybrid.report.evidence import Evidence, gather
+from bayes_hybrid.report.page import render
+
+TINY = FitOptions(
+    num_restarts=2,
+    num_candidates=2,
+    warm_start=WarmStart(max_steps=10, check_every=50, learning_rate=0.1),
+    variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=15),
+    refinement=Refinement(mode="never"),
+    compile="never",
+)
+
+# What a header may hold that would run if it were taken for markup, script or a template.
+HOSTILE_FEATURES = ('"><script>window.pwned=1</script>', "${alert(1)}{{7*7}}' onclick='pwned=1")
+HOSTILE_TARGET = "</script><img src=x onerror=window.pwned=1>, =1+1"
+
+
+def make_rows(num_rows: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-2.0, 2.0, (num_rows, 2))
+    y = np.sin(2.0 * x[:, 0]) + 1.5 * (x[:, 0] > 0.3) + 0.1 * rng.standard_normal(num_rows)
+    return x, y
+
+
+def fitted(X, y, labels=None, **settings) -> HybridRegressor:
+    reg = HybridRegressor(num_units=4, fit_options=TINY, random_state=0, **settings)
+    return reg.fit(X, y, labels)
+
+
+@pytest.fixture(scope="session")
+def hostile() -> Evidence:
+    """Two features and a target with hostile names; the first twenty rows as if held out."""
+    x, y = make_rows()
+    X = pd.DataFrame(x, columns=list(HOSTILE_FEATURES))
+    reg = fitted(X, pd.Series(y, name=HOSTILE_TARGET))
+    return gather(reg, x_test=x[:20], y_test=y[:20], command="bayes-hybrid report <b>fit</b>")
+
+
+@pytest.fixture(scope="session")
+def thresholds() -> Evidence:
+    """Three regimes in an order along the first feature."""
+    gate, experts = ThresholdGate(feature=0), ("gaussian", "gaussian", "relu")
+    return gather(fitted(*make_rows(), gate=gate, experts=experts))
+
+
+@pytest.fixture(scope="session")
+def several() -> Evidence:
+    """Two outputs with missing values, and regime labels of some rows."""
+    x, y = make_rows()
+    Y = pd.DataFrame({"first": y, "second": np.where(x[:, 1] > 1.0, np.nan, 2.0 * y)})
+    labels = ["gaussian" if value > 0.0 else None for value in x[:, 1]]
+    return gather(fitted(x, Y, labels))
+
+
+@pytest.fixture(scope="session")
+def single() -> Evidence:
+    """One pathway, so no regimes, and a constant feature."""
+    x, y = make_rows()
+    X = np.column_stack([x, np.ones(len(x))])
+    return gather(fitted(X, y, model="linear", likelihood="student_t"))
+
+
+@pytest.fixture(params=["hostile", "thresholds", "several", "single"])
+def evidence(request) -> Evidence:
+    """Each of them in turn."""
+    found: Evidence = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def pages(hostile, thresholds, several, single) -> dict[str, str]:
+    """Their reports."""
+    return {
+        "hostile": render(hostile),
+        "thresholds": render(thresholds),
+        "several": render(several),
+        "single": render(single),
+    }
+
+
+def grown(evidence: Evidence, times: int) -> Evidence:
+    """The same posterior with every row so many times."""
+    fit = evidence.fit
+    reg = HybridRegressor(**evidence.estimator.get_params(deep=False))
+    for name, value in vars(evidence.estimator).items():
+        setattr(reg, name, value)
+    reg.fit_ = replace(fit, x=np.tile(fit.x, (times, 1)), y=np.tile(fit.y, times))
+    return gather(reg)

@@ -1,0 +1,308 @@
+"""What the sections say is what an independent computation says."""
+
+import csv
+import io
+from base64 import b64decode
+from dataclasses import replace
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bayes_hybrid import HybridRegressor, LogNormalPrior, Pathway, Priors
+from bayes_hybrid.diagnostics import boundaries, threshold_sentences, threshold_table
+from bayes_hybrid.diagnostics.finding import judge
+from bayes_hybrid.diagnostics.pit import loo_pit
+from bayes_hybrid.gates import GATES
+from bayes_hybrid.likelihoods import LIKELIHOODS
+from bayes_hybrid.models import HybridMixture, PathwayModel
+from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS
+from bayes_hybrid.plots.style import PALETTE
+from bayes_hybrid.report import sections
+from bayes_hybrid.report.charts import PALETTE_TONES, limits, rounded
+from bayes_hybrid.report.curves import LEVELS, curves_along
+from bayes_hybrid.report.equations import expert_equations, gate_equations, joint_equations
+from bayes_hybrid.report.evidence import MAX_DRAWS
+from bayes_hybrid.report.page import _own
+from bayes_hybrid.report.sections.calibration import coverage_table
+from bayes_hybrid.report.sections.checks import statistic_table
+from bayes_hybrid.report.sections.data import column_table
+from bayes_hybrid.report.sections.model import prior_frame
+from bayes_hybrid.report.sections.reproduce import estimator_code
+from bayes_hybrid.report.sections.thresholds import place_sentences
+from bayes_hybrid.report.sections.training import sparkline
+from bayes_hybrid.report.sections.verdict import answers
+from bayes_hybrid.report.tables import Table, formatted
+
+
+def tables_of(evidence) -> list[Table]:
+    """Every table of a report."""
+    contents = [section.content(evidence) or {} for section in sections.SECTIONS]
+    return [part for content in contents for part in content.values() if isinstance(part, Table)]
+
+
+def read_back(table: Table) -> list[list[str]]:
+    head, _, body = table.address.partition("base64,")
+    assert head == "data:text/csv;charset=utf-8;"
+    return list(csv.reader(io.StringIO(b64decode(body).decode(), newline="")))
+
+
+def test_every_column_has_a_meaning(evidence):
+    tables = tables_of(evidence)
+    assert len(tables) >= 9
+    assert len({table.key for table in tables}) == len(tables)
+    for table in tables:
+        assert all(table.meanings[name] for name in table.frame.columns)
+
+
+def test_a_download_holds_the_whole_table():
+    text = 'a "quoted", word\nand <b>more</b>'
+    frame = pd.DataFrame({"=1+1": [text, "b"] * 20, "value": np.arange(40) / 3.0})
+    table = Table(key="k", caption="c", frame=frame, meanings={}, num_shown=3)
+    header, *rows = read_back(table)
+    assert header == ["=1+1", "value"]
+    assert [row[0] for row in rows] == frame["=1+1"].tolist()
+    assert [float(row[1]) for row in rows] == frame["value"].tolist()
+    assert (table.num_left_out, [row[1][0] for row in table.rows]) == (37, ["0", "6.667", "13"])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "yes"), (np.bool_(False), "no"), (12345, "12,345"), (np.nan, "n/a"), (2.0, "2")],
+)
+def test_cells(value, text):
+    assert formatted(value) == text
+
+
+def test_columns_are_described_as_pandas_does(several):
+    table = column_table(several).frame.set_index("column")
+    for q, name in enumerate(("first", "second")):
+        column: pd.Series[float] = pd.Series(several.target(q))
+        expected = [column.count(), column.min(), column.median(), column.mean(), column.max()]
+        mine = [table[stat][name] for stat in ("rows", "min", "median", "mean", "max")]
+        np.testing.assert_allclose(mine, expected, rtol=1e-12)
+    missing = int(np.isnan(several.target(1)).sum())
+    assert missing > 0
+    assert table["missing"].tolist() == [0, 0, 0, missing]
+
+
+def test_a_constant_column_is_noted(single):
+    notes = column_table(single).frame["note"].tolist()
+    assert [bool(note) for note in notes] == [False, False, True, False]
+
+
+def test_statistics_of_drawn_data():
+    drawn = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    frame = statistic_table("y", np.array([2.0, 4.0]), drawn).set_index("statistic")
+    assert list(frame.loc["mean", ["data", "model", "p"]]) == [3.0, 2.5, pytest.approx(1 / 3)]
+    assert list(frame.loc["sd", ["data", "model", "p"]]) == [1.0, 0.5, 0.0]
+    assert frame.loc["largest", "lower"] == pytest.approx(1.0 + 0.05 * 2 * 2)
+
+
+def test_coverage_counts_rows():
+    cdf = np.linspace(0.005, 0.995, 100)
+    frame = coverage_table("y", cdf)
+    by_hand = [np.mean((cdf >= 0.5 - p / 2) & (cdf <= 0.5 + p / 2)) for p in frame["interval"]]
+    # The ends of an interval are rounded, and a row may sit on one.
+    np.testing.assert_allclose(frame["covered"], by_hand, atol=0.011)
+    assert frame["as it should be"].all()
+    assert not coverage_table("y", np.full(100, 0.01))["as it should be"].iloc[:5].any()
+
+
+def test_prior_intervals():
+    priors = Priors(noise=LogNormalPrior(median=0.3, spread=0.8))
+    shown = prior_frame(priors).set_index("parameter")["90% of it"]
+    low, high = stats.lognorm.interval(0.9, s=0.8, scale=0.3)
+    assert shown["noise"] == f"{low:.3g} to {high:.3g}"
+    low, high = stats.norm.interval(0.9, scale=priors.gate_bias_scale)
+    assert shown["gate_bias_scale"] == f"{low:.3g} to {high:.3g}"
+
+
+def test_curves_are_the_posterior_s(several):
+    curves, posterior = curves_along(several, 1), several.posterior
+    points = curves.line.points
+    assert np.ptp(points[:, 0]) == 0.0
+    assert np.ptp(points[:, 1]) > 3.0
+    for level, prob in enumerate(LEVELS):
+        ends = posterior.quantile(points, [0.5 - prob / 2, 0.5 + prob / 2])
+        np.testing.assert_allclose(curves.bands[:, level], np.moveaxis(ends, -1, 0), rtol=1e-6)
+    np.testing.assert_allclose(curves.mean, posterior.mean(points), rtol=1e-12)
+    np.testing.assert_allclose(curves.gate, posterior.regime_probability(points), rtol=1e-9)
+    np.testing.assert_allclose(curves.gate.sum(axis=1), 1.0, rtol=1e-9)
+    assert (np.diff(curves.bands[1], axis=0) >= 0.0).all()
+
+
+def test_curves_take_few_draws_of_every_restart(hostile):
+    fit = hostile.fit
+    theta = fit.posterior.theta.repeat(1, 60, 1)
+    many = replace(hostile.estimator.fit_, posterior=replace(fit.posterior, theta=theta))
+    reg = HybridRegressor(**hostile.estimator.get_params(deep=False))
+    reg.fit_ = many
+    light = replace(hostile, estimator=reg).light.posterior
+    assert light.num_restarts == fit.posterior.num_restarts
+    assert MAX_DRAWS / 2 < light.num_restarts * light.num_draws <= MAX_DRAWS
+    assert hostile.light.posterior.num_draws == fit.posterior.num_draws
+
+
+def test_training_rows_are_left_out(several, hostile):
+    """Held-out rows are read as they are, training rows each from the other rows' posterior."""
+    levels, _ = loo_pit(several.posterior, several.fit.x, several.fit.y)
+    np.testing.assert_allclose(several.cdf, levels, rtol=1e-9)
+    assert (several.is_left_out, several.is_held_out) == (True, False)
+    missing = np.isnan(several.fit.y)
+    assert (np.isnan(several.cdf) == missing).all()
+    x, y = hostile.fit.x[:20], hostile.fit.y[:20]
+    np.testing.assert_allclose(hostile.cdf[:, 0], hostile.posterior.cdf(x, y), rtol=1e-12)
+    assert not hostile.is_left_out
+
+
+def test_scores_are_those_of_held_out_rows(hostile, several):
+    content = sections.calibration.SECTION.content(hostile)
+    assert content is not None
+    table = content["scores"]
+    assert isinstance(table, Table)
+    scores = table.frame.query("regime == 'all'").set_index("score")["value"]
+    x, y = hostile.fit.x[:20], hostile.fit.y[:20]
+    away = hostile.posterior.mean(x) - y
+    assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(away**2)))
+    assert scores["log_score"] == pytest.approx(-hostile.posterior.log_density(x, y).mean())
+    without = sections.calibration.SECTION.content(several)
+    assert without is not None
+    assert without["scores"] is None
+
+
+def test_rows_outside_the_data_are_counted(hostile):
+    x = hostile.fit.x[:20].copy()
+    inside = sections.data.SECTION.content(replace(hostile, x_test=x))
+    x[:10, 0] = 100.0
+    outside = sections.data.SECTION.content(replace(hostile, x_test=x))
+    assert inside is not None
+    assert outside is not None
+    # One training row in a hundred counts as far itself.
+    assert float(str(inside["share_outside"])) <= 0.1
+    assert 0.5 <= float(str(outside["share_outside"])) <= 0.6
+
+
+def test_thresholds_are_the_table_s(thresholds):
+    content = sections.thresholds.SECTION.content(thresholds)
+    assert content is not None
+    parameters: Any = content["parameters"]
+    pd.testing.assert_frame_equal(parameters["table"].frame, threshold_table(thresholds.fit))
+    assert content["boundaries"] is None
+    assert place_sentences(thresholds) == threshold_sentences(thresholds.fit)
+
+
+def test_other_gates_have_boundaries(several, single):
+    content = sections.thresholds.SECTION.content(several)
+    assert content is not None
+    assert content["parameters"] is None
+    found: Any = content["boundaries"]
+    expected = [boundaries(several.fit, feature) for feature in range(2)]
+    frame = pd.concat([each.to_frame() for each in expected if each.boundaries], ignore_index=True)
+    assert len(frame) > 0
+    pd.testing.assert_frame_equal(found["table"].frame, frame)
+    assert f" at {frame['mean'][0]:.4g} (90% interval " in found["sentences"][0]
+    assert len(found["sentences"]) == len(frame) == len(place_sentences(several))
+    without = sections.thresholds.SECTION.content(single)
+    assert without is not None
+    assert without["boundaries"] is None
+    assert single.boundaries == []
+
+
+def finding(name, severity):
+    bound = 1.0 if severity == "ok" else -1.0
+    return judge(name, 0.0, "<=", bound, meaning="m", advice="a", failing=severity)
+
+
+def test_each_question_has_its_findings():
+    found = [
+        finding("nonfinite_density", "error"),
+        finding("usage[relu]", "warning"),
+        finding("gate_entropy", "ok"),
+        finding("r_hat", "ok"),
+        finding("something new", "warning"),
+    ]
+    replies = answers(found, 2)
+    assert [answer.severity for answer in replies] == ["error", "warning", "warning"]
+    flagged = [[one.name for one in answer.flagged] for answer in replies]
+    assert flagged == [["nonfinite_density"], ["usage[relu]"], ["something new"]]
+    assert len(answers([found[0], found[3]], 1)) == 2
+
+
+@pytest.mark.parametrize(
+    ("trace", "points"),
+    [
+        ((0.0, 1.0), "1.0,35.0 159.0,1.0"),
+        ((2.0, np.nan, 2.0), "1.0,35.0 159.0,35.0"),
+        # The start is cut off, so that the rest can be seen.
+        ((-1e9, *([0.0] * 10), 1.0), None),
+    ],
+)
+def test_sparkline(trace, points):
+    line = sparkline(trace)
+    assert line is not None
+    if points is None:
+        assert line.points.endswith("144.6,35.0 159.0,1.0")
+    else:
+        assert line.points == points
+
+
+@pytest.mark.parametrize("trace", [(), (1.0,), (np.nan, np.inf)])
+def test_no_sparkline_of_nothing(trace):
+    assert sparkline(trace) is None
+
+
+def test_the_code_makes_the_same_estimator(thresholds):
+    import bayes_hybrid
+
+    names = {name: getattr(bayes_hybrid, name) for name in bayes_hybrid.__all__}
+    again = eval(estimator_code(thresholds.estimator), names)
+    assert isinstance(again, HybridRegressor)
+    assert again.get_params(deep=False) == thresholds.estimator.get_params(deep=False)
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_every_gate_has_its_equation(name):
+    model = HybridMixture(gate=GATES[name]())
+    equations = gate_equations(model, ("dose",)) + joint_equations(model)
+    for equation in equations:
+        assert equation.words
+        assert ElementTree.fromstring(str(equation.math)).tag.endswith("math")
+
+
+@pytest.mark.parametrize("kind", COMBINATIONS)
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@pytest.mark.parametrize("noise", ["constant", "input"])
+def test_every_pathway_has_its_equations(kind, smoothing, noise):
+    pathway = Pathway(kind=kind, smoothing=smoothing, noise=noise)
+    equations = expert_equations(pathway) + joint_equations(PathwayModel(pathway=pathway))
+    assert all(ElementTree.fromstring(str(equation.math)) for equation in equations)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_every_likelihood_has_its_density(name):
+    likelihood = LIKELIHOODS[name]()
+    *_, density = expert_equations(Pathway(likelihood=likelihood))
+    assert density.math is not None
+    if isinstance(likelihood.shape, float):
+        assert f"{likelihood.shape:g}" in density.words
+    if likelihood.shape_name is not None:
+        learned = replace(likelihood, **{likelihood.shape_name: LogNormalPrior(median=1, spread=1)})
+        assert "learned" in expert_equations(Pathway(likelihood=learned))[-1].words
+
+
+def test_light_tones_are_the_palette():
+    light = _own("report.css").partition("@media")[0]
+    for tone, style in zip(PALETTE_TONES, PALETTE, strict=True):
+        assert f"--{tone}: {style.color};" in light
+
+
+def test_rounding_keeps_five_digits_of_the_largest():
+    values = np.array([123.456789, 0.00012345, np.nan])
+    np.testing.assert_array_equal(rounded(values), [123.46, 0.0, np.nan])
+    np.testing.assert_array_equal(rounded(np.zeros(2)), np.zeros(2))
+    assert limits([np.array([1.0, np.inf]), np.array([3.0])], margin=0.5) == (0.0, 4.0)
+    assert limits([np.array([2.0])], margin=0.5) == (1.0, 3.0)
