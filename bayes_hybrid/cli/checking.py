@@ -54,10 +54,11 @@ def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> i
         for sentence in threshold_sentences(fit):
             say(sentence)
         if x_test is not None and y_test is not None:
-            say(f"\nScores of {counted(len(x_test), 'row')} of {data}, less is better:\n")
+            say(f"\nScores of {counted(len(x_test), 'row')} of {data}:\n")
             # The sixth of the fit's seeds, as the estimator's score_predictions.
             seed = spawn_seeds(fit.seed, 6)[-1]
             show(scores_table(predictive_scores(fit, x_test, y_test, seed=seed)))
+            say("\nLess is better, but for the coverage: that should be its percentage.")
     return exit_code(findings)
 
 

@@ -17,14 +17,11 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLik
 from bayes_hybrid.diagnostics.lines import position
 from bayes_hybrid.diagnostics.pit import PitEcdf, loo_pit, pit_ecdf
 from bayes_hybrid.diagnostics.scores import ALL, row_groups
-from bayes_hybrid.diagnostics.statistics import statistic_values, tail_probability
+from bayes_hybrid.diagnostics.statistics import PROB, statistic_table, statistic_values
 from bayes_hybrid.errors import DataError
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["PredictiveChecks", "predictive_checks"]
-
-_PROB: Final = 0.9
-"""Of the intervals that a value is shown beside."""
 
 _COLUMNS: Final = (
     "regime",
@@ -112,7 +109,7 @@ class PredictiveChecks:
         known = np.where(np.isnan(pit).any(), np.nan, 1.0)
         tail = stats.binom.sf(count, size, level) + 0.5 * stats.binom.pmf(count, size, level)
         low, high = (
-            np.asarray(stats.binom.ppf(0.5 + side * _PROB / 2.0, size, level)) / size
+            np.asarray(stats.binom.ppf(0.5 + side * PROB / 2.0, size, level)) / size
             for side in (-1.0, 1.0)
         )
         return pd.DataFrame(
@@ -141,15 +138,12 @@ class PredictiveChecks:
             OptionError: no such regime.
         """
         observed, replicated = self.statistic_draws(regime)
-        lines = []
-        for name, values in replicated.items():
-            low, high = np.quantile(values, [0.5 - _PROB / 2.0, 0.5 + _PROB / 2.0])
-            p_value = tail_probability(values, observed[name])
-            size = int(self.rows(regime).sum())
-            lines.append((name, observed[name], values.mean(), low, high, p_value, size))
-        return pd.DataFrame(lines, columns=["statistic", *_COLUMNS[2:]])
+        size = int(self.rows(regime).sum())
+        return statistic_table(observed, replicated).assign(num_rows=size)
 
-    def statistic_draws(self, regime: str = ALL) -> tuple[dict[str, float], dict[str, FloatArray]]:
+    def statistic_draws(
+        self, regime: str = ALL
+    ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
         """Each test statistic of the data, and of every replicated data set ``[M]``.
 
         Raises:
@@ -158,8 +152,7 @@ class PredictiveChecks:
         rows = self.rows(regime)
         about = self.predicted[rows], self.along[rows]
         observed = statistic_values(self.y[rows], *about)
-        replicated = statistic_values(self.replicated[:, rows], *about)
-        return {name: float(value) for name, value in observed.items()}, replicated
+        return observed, statistic_values(self.replicated[:, rows], *about)
 
     def to_frame(self) -> pd.DataFrame:
         """Every check of all rows and of each regime.

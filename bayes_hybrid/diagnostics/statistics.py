@@ -5,10 +5,11 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
 from bayes_hybrid.diagnostics.interface import FloatArray
 
-__all__ = ["STATISTICS", "statistic_values", "tail_probability"]
+__all__ = ["PROB", "STATISTICS", "statistic_table", "statistic_values", "tail_probability"]
 
 
 def _skewness(values: FloatArray) -> FloatArray:
@@ -42,6 +43,9 @@ _OF_RESIDUALS: Final[Mapping[str, Callable[[FloatArray], FloatArray]]] = Mapping
 
 STATISTICS: Final = (*_OF_VALUES, *_OF_RESIDUALS)
 """Their names."""
+
+PROB: Final = 0.9
+"""Of the intervals that a value is shown beside."""
 
 _MIN_ROWS: Final = 3
 """With fewer there is no skewness and no neighbour of a neighbour."""
@@ -101,3 +105,25 @@ def tail_probability(replicated: FloatArray, observed: float) -> float:
     if np.isnan(observed) or np.isnan(replicated).any():
         return float("nan")
     return float((replicated > observed).mean() + 0.5 * (replicated == observed).mean())
+
+
+def statistic_table(
+    observed: Mapping[str, FloatArray], replicated: Mapping[str, FloatArray]
+) -> pd.DataFrame:
+    """Test statistics of the data beside those of replicated data.
+
+    Args:
+        observed: each statistic of the data, ``[]``.
+        replicated: each statistic of the replicated data sets, ``[M]``.
+
+    Returns:
+        ``statistic``, ``observed``, mean (``expected``) and central 90% (``lower``, ``upper``) of
+        the replicated ones, and ``p_value``, see :func:`tail_probability`.
+    """
+    lines = []
+    for name, values in replicated.items():
+        low, high = np.quantile(values, [0.5 - PROB / 2.0, 0.5 + PROB / 2.0])
+        data = float(observed[name])
+        lines.append((name, data, values.mean(), low, high, tail_probability(values, data)))
+    columns = ["statistic", "observed", "expected", "lower", "upper", "p_value"]
+    return pd.DataFrame(lines, columns=columns)

@@ -54,16 +54,29 @@ class Curves:
     outside: NDArray[np.bool_]
 
 
-def curves_along(evidence: Evidence, feature: int, levels: Sequence[float] = LEVELS) -> Curves:
-    """The curves along one feature.
+def curves_along(
+    evidence: Evidence, features: Sequence[int], levels: Sequence[float] = LEVELS
+) -> list[Curves]:
+    """The curves along each of some features.
 
     Args:
         evidence: the fit.
-        feature: its position.
+        features: their positions.
         levels: probabilities L of the bands.
     """
+    lines = [slice_along(evidence.fit, feature, _GRID) for feature in features]
+    # Asked once: every call sorts all rows of the fit to find neighbours among them.
+    flags = out_of_data(evidence.fit, np.concatenate([line.points for line in lines])).flag
+    return [
+        _curves(evidence, line, outside, levels)
+        for line, outside in zip(lines, flags.reshape(len(lines), -1), strict=True)
+    ]
+
+
+def _curves(
+    evidence: Evidence, line: Slice, outside: NDArray[np.bool_], levels: Sequence[float]
+) -> Curves:
     posterior = evidence.light.posterior
-    line = slice_along(evidence.fit, feature, _GRID)
     size, outputs, regimes = len(line.points), len(evidence.outputs), posterior.num_regimes
     ends = np.array(
         [[0.5 - level / 2.0 for level in levels], [0.5 + level / 2.0 for level in levels]]
@@ -79,7 +92,7 @@ def curves_along(evidence: Evidence, feature: int, levels: Sequence[float] = LEV
         experts=experts.reshape(size, outputs, regimes),
         gate=draws.mean(axis=(0, 1)),
         gates=gates,
-        outside=out_of_data(evidence.fit, line.points).flag,
+        outside=outside,
     )
 
 

@@ -21,14 +21,15 @@ from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models import HybridMixture, PathwayModel
 from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS
 from bayes_hybrid.plots.style import PALETTE
+from bayes_hybrid.random import spawn_seeds
 from bayes_hybrid.report import sections
 from bayes_hybrid.report.charts import PALETTE_TONES, limits, rounded
 from bayes_hybrid.report.curves import LEVELS, curves_along
 from bayes_hybrid.report.equations import expert_equations, gate_equations, joint_equations
 from bayes_hybrid.report.evidence import MAX_DRAWS
 from bayes_hybrid.report.page import _own
+from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.sections.calibration import coverage_table
-from bayes_hybrid.report.sections.checks import statistic_table
 from bayes_hybrid.report.sections.data import column_table
 from bayes_hybrid.report.sections.model import prior_frame
 from bayes_hybrid.report.sections.reproduce import estimator_code
@@ -36,6 +37,10 @@ from bayes_hybrid.report.sections.thresholds import place_sentences
 from bayes_hybrid.report.sections.training import sparkline
 from bayes_hybrid.report.sections.verdict import answers
 from bayes_hybrid.report.tables import Table, formatted
+
+
+def section(key: str) -> Section:
+    return next(each for each in sections.SECTIONS if each.key == key)
 
 
 def tables_of(evidence) -> list[Table]:
@@ -94,12 +99,31 @@ def test_a_constant_column_is_noted(single):
     assert [bool(note) for note in notes] == [False, False, True, False]
 
 
-def test_statistics_of_drawn_data():
-    drawn = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
-    frame = statistic_table("y", np.array([2.0, 4.0]), drawn).set_index("statistic")
-    assert list(frame.loc["mean", ["data", "model", "p"]]) == [3.0, 2.5, pytest.approx(1 / 3)]
-    assert list(frame.loc["sd", ["data", "model", "p"]]) == [1.0, 0.5, 0.0]
-    assert frame.loc["largest", "lower"] == pytest.approx(1.0 + 0.05 * 2 * 2)
+def test_statistics_of_drawn_data(several):
+    found = section("checks").content(several)
+    assert found is not None
+    frame = found["table"].frame.set_index(["target", "statistic"])
+    drawn = several.posterior.sample(several.fit.x, 200, spawn_seeds(several.fit.seed, 6)[-1])
+    for q, name in enumerate(several.outputs):
+        y = several.target(q)
+        there = ~np.isnan(y)
+        order = np.argsort(several.fit.x[there, 0])
+        y, replicas = y[there], drawn[:, there, q]
+        residuals = (y - replicas.mean(axis=0))[order]
+        line = frame.loc[name]
+        observed = {
+            "mean": y.mean(),
+            "sd": y.std(),
+            "min": y.min(),
+            "max": y.max(),
+            "skewness": stats.skew(y),
+            "sign_changes": np.mean(residuals[1:] * residuals[:-1] < 0.0),
+        }
+        assert {key: line["observed"][key] for key in observed} == pytest.approx(observed)
+        means = replicas.mean(axis=1)
+        assert line.loc["mean", "expected"] == pytest.approx(means.mean())
+        assert line.loc["mean", "lower"] == pytest.approx(np.quantile(means, 0.05))
+        assert line.loc["mean", "p_value"] == np.mean(means > y.mean())
 
 
 def test_coverage_counts_rows():
@@ -122,7 +146,7 @@ def test_prior_intervals():
 
 
 def test_curves_are_the_posterior_s(several):
-    curves, posterior = curves_along(several, 1), several.posterior
+    (curves,), posterior = curves_along(several, [1]), several.posterior
     points = curves.line.points
     assert np.ptp(points[:, 0]) == 0.0
     assert np.ptp(points[:, 1]) > 3.0
@@ -248,6 +272,17 @@ def test_sparkline(trace, points):
         assert line.points.endswith("144.6,35.0 159.0,1.0")
     else:
         assert line.points == points
+
+
+def test_traces_are_of_the_objective_that_the_table_names(hostile):
+    found = section("training").content(hostile)
+    assert found is not None
+    first = found["table"].frame["first"]
+    labels = [line.label for _, _, kind, line in found["stages"] if kind == "ELBO" and line]
+    # SVI keeps its loss: minus the ELBO.
+    (svi,) = (i for i, stage in enumerate(hostile.fit.stages) if stage.name == "SVI")
+    assert first[svi] == -hostile.fit.stages[svi].trace[0]
+    assert [label.split()[1] for label in labels] == [f"{first[svi]:.4g}"]
 
 
 @pytest.mark.parametrize("trace", [(), (1.0,), (np.nan, np.inf)])

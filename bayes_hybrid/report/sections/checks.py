@@ -1,19 +1,20 @@
 """Does the fitted model make data like the data? Draws of the predictive against the targets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.diagnostics.statistics import statistic_table, statistic_values
 from bayes_hybrid.random import spawn_seeds
 from bayes_hybrid.report.charts import Chart, bars, limits, line, new_figure, rounded, steps
 from bayes_hybrid.report.evidence import Evidence
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.tables import Table
 
-__all__ = ["SECTION", "statistic_table"]
+__all__ = ["SECTION"]
 
 _MAX_DRAWS: Final = 200
 """Replicated data sets: the ends of a 90% band then rest on ten of them each."""
@@ -23,25 +24,17 @@ _NUM_BINS: Final = 30
 _HEIGHT: Final = 240
 _ENDS: Final = (0.05, 0.95)
 
-_STATISTICS: Final[Mapping[str, Callable[[FloatArray], FloatArray]]] = {
-    "mean": lambda y: y.mean(axis=-1),
-    "sd": lambda y: y.std(axis=-1),
-    "smallest": lambda y: y.min(axis=-1),
-    "5% quantile": lambda y: np.quantile(y, 0.05, axis=-1),
-    "median": lambda y: np.median(y, axis=-1),
-    "95% quantile": lambda y: np.quantile(y, 0.95, axis=-1),
-    "largest": lambda y: y.max(axis=-1),
-}
-
 _MEANINGS: Final = {
     "target": "what is predicted",
-    "statistic": "a number that describes the whole column",
-    "data": "its value in the training rows that were looked at",
-    "model": "its mean over data sets drawn from the posterior predictive at the same rows",
+    "statistic": "a number that describes the whole column; sign_changes and lag_1 are of "
+    "residuals along the first feature: share of neighbours of different sign, and their "
+    "correlation",
+    "observed": "its value in the training rows that were looked at",
+    "expected": "its mean over data sets drawn from the posterior predictive at the same rows",
     "lower": "lower end of the central 90% of those data sets",
     "upper": "upper end of the central 90% of those data sets",
-    "p": "share of the data sets in which it is at least as large as in the data; close to 0 or 1 "
-    "the model does not make data like these",
+    "p_value": "share of the data sets in which it is larger than in the data, ties counted half; "
+    "close to 0 or 1 the model does not make data like these",
 }
 
 
@@ -54,14 +47,11 @@ def _replicated(evidence: Evidence) -> FloatArray:
     return draws.reshape(*draws.shape[:2], -1)
 
 
-def statistic_table(name: str, y: FloatArray, drawn: FloatArray) -> pd.DataFrame:
+def _statistics(name: str, y: FloatArray, drawn: FloatArray, x: FloatArray) -> pd.DataFrame:
     """Statistics of the targets ``[M]`` and of drawn data sets ``[S', M]``, a row for each."""
-    rows = []
-    for statistic, measure in _STATISTICS.items():
-        data, model = float(measure(y)), measure(drawn)
-        low, high = np.quantile(model, _ENDS)
-        rows.append((name, statistic, data, model.mean(), low, high, (model >= data).mean()))
-    return pd.DataFrame(rows, columns=list(_MEANINGS))
+    about = drawn.mean(axis=0), x[:, 0]
+    frame = statistic_table(statistic_values(y, *about), statistic_values(drawn, *about))
+    return frame.assign(target=name)[list(_MEANINGS)]
 
 
 def _density(place: int, name: str, y: FloatArray, drawn: FloatArray) -> Chart:
@@ -94,7 +84,8 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         there = ~np.isnan(y)
         if not there.any():
             continue
-        tables.append(statistic_table(name, y[there], drawn[:, there, q]))
+        x = evidence.fit.x[evidence.rows[there]]
+        tables.append(_statistics(name, y[there], drawn[:, there, q], x))
         if len(charts) < _MAX_CHARTS:
             charts.append(_density(q, name, y[there], drawn[:, there, q]))
     table = Table(

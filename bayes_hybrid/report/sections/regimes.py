@@ -139,7 +139,7 @@ def _meanings(outputs: Sequence[str], regimes: Sequence[str]) -> dict[str, str]:
 
 def _content(evidence: Evidence) -> Mapping[str, object]:
     num_features = min(evidence.fit.x.shape[1], MAX_FEATURES)
-    curves = [curves_along(evidence, feature) for feature in range(num_features)]
+    curves = curves_along(evidence, range(num_features))
     names, outputs = evidence.posterior.regime_names, evidence.outputs
     styles = regime_styles(names)
     targets = [evidence.target(q) for q in range(len(outputs))]

@@ -96,6 +96,11 @@ def _words(stage: Stage, names: tuple[str, ...]) -> dict[str, str]:
     }
 
 
+def _rising(stage: Stage, kind: str) -> tuple[float, ...]:
+    """The trace of a stage, better being larger; SVI keeps the negative ELBO."""
+    return tuple(-value for value in stage.trace) if kind == "ELBO" else stage.trace
+
+
 def _content(evidence: Evidence) -> Mapping[str, object]:
     fit, names = evidence.fit, evidence.posterior.regime_names
     table = Table(
@@ -105,8 +110,12 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         meanings=_MEANINGS,
         hidden=("usage_before", "usage_after", "weights"),
     )
+    kinds = table.frame["objective"]
     return {
-        "stages": [(stage, _words(stage, names), sparkline(stage.trace)) for stage in fit.stages],
+        "stages": [
+            (stage, _words(stage, names), kind, sparkline(_rising(stage, kind)))
+            for stage, kind in zip(fit.stages, kinds, strict=True)
+        ],
         "table": table,
         "seconds": fit.seconds,
         "status": fit.status,
