@@ -14,6 +14,7 @@ from scipy import stats
 
 from bayes_hybrid import HybridRegressor, LogNormalPrior, Pathway, Priors
 from bayes_hybrid.diagnostics import boundaries, threshold_sentences, threshold_table
+from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k, pareto_k
 from bayes_hybrid.diagnostics.finding import judge
 from bayes_hybrid.diagnostics.pit import loo_pit
 from bayes_hybrid.gates import GATES
@@ -29,6 +30,7 @@ from bayes_hybrid.report.equations import expert_equations, gate_equations, join
 from bayes_hybrid.report.evidence import MAX_DRAWS
 from bayes_hybrid.report.page import _own
 from bayes_hybrid.report.section import Section
+from bayes_hybrid.report.sections.approximation import facts
 from bayes_hybrid.report.sections.calibration import coverage_table
 from bayes_hybrid.report.sections.data import column_table
 from bayes_hybrid.report.sections.model import prior_frame
@@ -124,6 +126,16 @@ def test_statistics_of_drawn_data(several):
         assert line.loc["mean", "expected"] == pytest.approx(means.mean())
         assert line.loc["mean", "lower"] == pytest.approx(np.quantile(means, 0.05))
         assert line.loc["mean", "p_value"] == np.mean(means > y.mean())
+
+
+def test_the_share_of_large_k_is_that_of_the_rows(evidence):
+    draws = evidence.posterior.num_restarts * evidence.posterior.num_draws
+    values = {name: value for name, value, _ in facts(evidence)}
+    name = f"share of rows with k-hat above {good_k(draws):.2f}"
+    assert (name in values) == (draws >= MIN_PARETO_DRAWS)
+    if name in values:
+        large = ~(pareto_k(evidence.evaluation.log_likelihood) <= good_k(draws))
+        assert values[name] == large.mean()
 
 
 def test_coverage_counts_rows():

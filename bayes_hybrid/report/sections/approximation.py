@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid.diagnostics import guide_report, restart_report
-from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k, pareto_k
+from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k
 from bayes_hybrid.diagnostics.sampler import worst_mixing
 from bayes_hybrid.report.evidence import MAX_ROWS, Evidence
 from bayes_hybrid.report.section import Section
@@ -63,7 +63,12 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
             "svi: a variational approximation; with +hmc or +nuts its draws were moved on by "
             "Hamiltonian Monte Carlo",
         ),
-        ("restarts", kept, "independent starts that make up the posterior, equally weighted"),
+        (
+            "restarts",
+            kept,
+            "that make up the posterior: independent and equally weighted, or, with "
+            "weighting='elbo', in proportion to their evidence, where one may count several times",
+        ),
         ("restarts dropped", fit.num_restarts_dropped, "they became non-finite or stood still"),
         (
             "restarts missing",
@@ -89,8 +94,8 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
             ),
         ]
     if total >= MIN_PARETO_DRAWS:
-        shapes = pareto_k(evaluation.log_likelihood)
-        share = float((~(shapes <= good_k(total))).mean())
+        # Of the same rows; smoothing every row's weights again would take as long as all else here.
+        (share,) = (each.value for each in evidence.findings if each.name == "pareto_k")
         found.append(
             (
                 f"share of rows with k-hat above {good_k(total):.2f}",

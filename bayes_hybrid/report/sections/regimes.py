@@ -74,7 +74,6 @@ def _feature(curves: Curves, outputs: Sequence[FloatArray]) -> dict[str, object]
         )
     return {
         "name": curves.line.name,
-        "held": curves.line.held,
         "x": _numbers(along),
         "range": [float(along[0]), float(along[-1])],
         "outputs": panels,

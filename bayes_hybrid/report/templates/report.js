@@ -157,8 +157,7 @@
     }
 
     function showAll() {
-      const held = feature().held;
-      bottom.below[0].axis_label = feature().name + (held ? ` (${held})` : "");
+      bottom.below[0].axis_label = feature().name;
       upper.left[0].axis_label = state.outputs[chosen("output")];
       showPoints();
       showStrips();
