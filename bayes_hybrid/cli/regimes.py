@@ -51,7 +51,7 @@ def _rows_in_words(fit: FitLike) -> list[str]:
         mine = given_y[likeliest == regime, regime]
         sure = float((mine > _SURE).mean()) if mine.size else 0.0
         words.append(
-            f"{name}: most probable in {mine.size / rows.size:.0%} of the rows, and in {sure:.0%} "
-            f"of those with a probability above {_SURE:.0%}"
+            f"{name}: most probable in {mine.size / rows.size:.0%} of the rows; in {sure:.0%} of "
+            f"these its probability is above {_SURE:.0%}"
         )
     return words
