@@ -46,6 +46,8 @@ the floor and not the data sets the density."""
 def good_k(num_draws: int) -> float:
     """``min(1 - 1 / log10(S), 0.7)``: with a Pareto k above it, S draws are too few.
 
+    Of a single draw, minus infinity: no k is good.
+
     Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learning Research
     25 (72).
 
@@ -53,7 +55,7 @@ def good_k(num_draws: int) -> float:
         >>> good_k(10_000), round(good_k(100), 3)
         (0.7, 0.5)
     """
-    return min(1.0 - 1.0 / math.log10(num_draws), 0.7)
+    return min(1.0 - 1.0 / math.log10(num_draws), 0.7) if num_draws > 1 else -math.inf
 
 
 def pareto_k(log_likelihood: FloatArray) -> FloatArray:
