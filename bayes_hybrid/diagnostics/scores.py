@@ -76,7 +76,7 @@ def predictive_scores(
     Returns:
         Columns ``score``, ``regime`` (``"all"`` for every row), ``output`` (``"all"`` for the log
         score of several), ``value``, ``standard_error`` (NaN of one row), ``num_rows`` and
-        ``monte_carlo_error``.
+        ``monte_carlo_error``.  Of no rows ``value`` and ``standard_error`` are NaN.
 
     Raises:
         DataError: shapes that do not fit, or values that are not finite.
@@ -188,7 +188,8 @@ class _Scored:
         yield "mae", *_mean(np.abs(error)), 0.0
         for prob, covered in self.covered.items():
             value, _ = _mean(covered[rows, q])
-            binomial = math.sqrt(prob * (1.0 - prob) / max(1, rows.sum()))
+            count = int(rows.sum())
+            binomial = math.sqrt(prob * (1.0 - prob) / count) if count else math.nan
             yield f"coverage_{_percent(prob)}", value, binomial, 0.0
 
 

@@ -140,6 +140,18 @@ def test_several_outputs_are_scored_one_by_one_and_the_row_together():
     assert table.loc[("heat", "crps"), "value"] == pytest.approx(crps, abs=6.0 * error)
 
 
+def test_an_output_without_any_value_has_no_scores():
+    fit = several_outputs()
+    missing = fit.y.copy()
+    missing[:, 1] = np.nan
+    table = predictive_scores(fit, fit.x, missing, seed=0)
+    heat = table[table["output"] == "heat"]
+    assert (heat["num_rows"] == 0).all()
+    assert heat[["value", "standard_error"]].isna().all(axis=None)
+    rest = table[table["output"] != "heat"]
+    assert rest[["value", "standard_error"]].notna().all(axis=None)
+
+
 def test_one_regime():
     posterior = make_posterior(restarts=2, draws=20)
     sites = {n: d[..., :1] if d.ndim == 3 else d for n, d in posterior.sites.items()}
