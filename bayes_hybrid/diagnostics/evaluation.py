@@ -9,7 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
 from bayes_hybrid.errors import DataError
 
-__all__ = ["Evaluation", "evaluate", "held_out", "known_rows", "row_chunks", "spread_rows"]
+__all__ = [
+    "Evaluation",
+    "evaluate",
+    "held_out",
+    "known_rows",
+    "output_scales",
+    "row_chunks",
+    "spread_rows",
+]
 
 _CELLS_PER_CHUNK = 2**22
 """Numbers per intermediate array: 32 MB in float64, whatever the number of rows."""
@@ -173,11 +181,15 @@ def _means(posterior: PosteriorLike, x: FloatArray, y: FloatArray) -> tuple[Floa
     experts = posterior.expert_mean_draws(x)
     if y.ndim == 1:
         return (gate * experts).sum(axis=-1), variance
-    # Outputs have different units; constant ones have no sd.
-    scale = np.nanstd(y, axis=0)
-    scale = np.where(scale > 0.0, scale, 1.0)
+    scale = output_scales(y)
     mean = (gate[..., None, :] * experts).sum(axis=-1) / scale
     return mean.reshape(*mean.shape[:2], -1), (variance / scale**2).ravel()
+
+
+def output_scales(y: FloatArray) -> FloatArray:
+    """Units in which outputs ``[N, Q]`` can be compared: their sd, or 1 of a constant, ``[Q]``."""
+    scale = np.nanstd(y, axis=0)
+    return np.where(scale > 0.0, scale, 1.0)
 
 
 # A scale is the floor plus something with a LogNormal prior, which charges for coming ever nearer:

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bayes_hybrid.diagnostics.evaluation import evaluate
+from bayes_hybrid.diagnostics.evaluation import evaluate, output_scales
 from bayes_hybrid.diagnostics.gate import regime_distance
 from bayes_hybrid.diagnostics.interface import FloatArray, StageLike, TrainedLike
 
@@ -97,13 +97,9 @@ def _errors(fit: TrainedLike, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -
     """Root mean squared error of each restart's mean, ``[R]``."""
     x, y = fit.x[rows], fit.y[rows]
     gate, experts = fit.posterior.regime_probability_draws(x), fit.posterior.expert_mean_draws(x)
-    if y.ndim > 1:
-        gate = gate[..., None, :]
-        scale = np.nanstd(fit.y, axis=0)
-        scale = np.where(scale > 0.0, scale, 1.0)  # constant outputs have no sd
-    else:
-        scale = np.ones(())
-    away = ((gate * experts).sum(axis=-1).mean(axis=1) - y) / scale
+    several = y.ndim > 1
+    means = ((gate[..., None, :] if several else gate) * experts).sum(axis=-1).mean(axis=1)
+    away = (means - y) / (output_scales(fit.y) if several else 1.0)
     return np.asarray(np.sqrt(np.nanmean(away**2, axis=tuple(range(1, away.ndim)))))
 
 
