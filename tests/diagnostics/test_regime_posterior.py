@@ -92,6 +92,7 @@ def test_new_rows_with_y_reweight_the_draws_one_row_at_a_time(fit):
         assert found.total_entropy[n] == pytest.approx(stats.entropy(mean), abs=1e-12)
         within = weights @ stats.entropy(draws, axis=1)
         assert found.ambiguity[n] == pytest.approx(within, abs=1e-12)
+    np.testing.assert_allclose(found.probability, posterior.regime_probability(x, y), **_EXACT)
     # Equal weights would give something else.
     plain = posterior.regime_probability_draws(x, y).mean(axis=(0, 1))
     assert np.abs(found.probability - plain).max() > 1e-3
