@@ -120,8 +120,9 @@ def approximation_findings(evaluation: Evaluation) -> list[Finding]:
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
     """
     findings = [_khat(evaluation.log_likelihood)]
-    if evaluation.usage.shape[0] > 1:
-        findings.insert(0, _spread(mean_disagreement(evaluation.mean, evaluation.variance)))
+    if evaluation.distinct.size > 1:
+        mean = evaluation.mean[evaluation.distinct]
+        findings.insert(0, _spread(mean_disagreement(mean, evaluation.variance)))
     if evaluation.at_floor is not None:
         findings.append(_floor(evaluation.at_floor))
     return findings

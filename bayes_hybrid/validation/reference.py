@@ -16,7 +16,7 @@ from bayes_hybrid.diagnostics.evaluation import evaluate, spread_rows
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate import DISTANT
 from bayes_hybrid.diagnostics.interface import FloatArray
-from bayes_hybrid.diagnostics.sampler import MAX_R_HAT, worst_mixing
+from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free, worst_mixing
 from bayes_hybrid.estimator import HybridRegressor, build_options, reporting
 from bayes_hybrid.inference import Fit, FitOptions, Posterior, Progress, Refinement, fit
 from bayes_hybrid.random import spawn_seeds
@@ -308,7 +308,7 @@ def _density(value: float) -> Finding:
 
 
 def _mixing(reference: Fit) -> Finding:
-    r_hat, ess = worst_mixing(evaluate(reference, max_rows=_MAX_COMPARED))
+    r_hat, ess = worst_mixing(label_free(evaluate(reference, max_rows=_MAX_COMPARED)))
     return judge(
         "nuts_r_hat",
         r_hat,
