@@ -47,6 +47,8 @@ class Evaluation:
     ``layers``                name: ``[R, S]``    see :func:`.pathways.layer_shares`
     ========================  ==================  ================================================
 
+    Of a fit with regime labels, usage and responsibilities are also given the rows' labels, as
+    those of :meth:`~bayes_hybrid.HybridRegressor.training_regimes`.
     With Q > 1 outputs P counts every output of a row, each in units of its own sd.
     """
 
@@ -172,7 +174,8 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
     center, spread = np.asarray(np.nanmean(fit.y, axis=0)), output_scales(fit.y)
     parts = []
     for part in row_chunks(rows.size, int(np.prod(shape))):
-        given_y = posterior.regime_probability_draws(x[part], y[part])
+        labels = None if fit.labels is None else fit.labels[rows[part]]
+        given_y = posterior.regime_probability_draws(x[part], y[part], labels)
         usage += given_y.sum(axis=2)
         responsibilities[:, part] = given_y.mean(axis=1)
         log_likelihood[:, :, part] = posterior.log_likelihood(x[part], y[part])
