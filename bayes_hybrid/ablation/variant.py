@@ -26,7 +26,7 @@ BASE: Final = "base"
 _NAME: Final = re.compile(r"[\w.+-]+")
 _OF_THE_RUN: Final = ("random_state", "progress")
 # What a variant changes and fit_options has where it is given, and Pathways have where they are.
-_IN_OPTIONS: Final = ("refine", "num_restarts", "num_candidates", "plan")
+_IN_OPTIONS: Final = ("refine", "num_restarts", "num_candidates", "weighting", "plan")
 _IN_PATHWAYS: Final = ("likelihood", "noise")
 
 

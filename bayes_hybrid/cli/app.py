@@ -169,6 +169,13 @@ def fit(
             "default."
         ),
     ] = Settings.num_candidates,
+    weighting: Annotated[
+        str,
+        typer.Option(
+            help="Weights of the restarts: uniform, elbo (in proportion to exp(ELBO), for reading "
+            "regimes), or auto (elbo for gates with thresholds)."
+        ),
+    ] = Settings.weighting,
     plan: Annotated[
         str, typer.Option(help="Training plan: default, gaussian_first, balanced or plain.")
     ] = Settings.plan,
@@ -205,6 +212,7 @@ def fit(
             num_units=num_units,
             num_restarts=num_restarts,
             num_candidates=num_candidates,
+            weighting=weighting,
             plan=plan,
             refine=refine,
             seed=seed,

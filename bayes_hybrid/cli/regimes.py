@@ -44,7 +44,9 @@ def _changes_in_words(fit: FitLike) -> list[str]:
 
 def _rows_in_words(fit: FitLike) -> list[str]:
     rows = spread_rows(fit.x.shape[0], _MAX_ROWS)
-    given_y = fit.posterior.regime_probability_draws(fit.x[rows], fit.y[rows]).mean(axis=(0, 1))
+    labels = None if fit.labels is None else fit.labels[rows]
+    draws = fit.posterior.regime_probability_draws(fit.x[rows], fit.y[rows], labels)
+    given_y = draws.mean(axis=(0, 1))
     likeliest = given_y.argmax(axis=1)
     words = []
     for regime, name in enumerate(fit.posterior.regime_names):

@@ -6,7 +6,7 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor
 from bayes_hybrid.gates import FEATURE_GATES, Gate
 from bayes_hybrid.inference import PLANS, FitOptions, Refinement, Variational, WarmStart
-from bayes_hybrid.inference.options import REFINE_CHOICES
+from bayes_hybrid.inference.options import REFINE_CHOICES, WEIGHTINGS
 from bayes_hybrid.models.labels import LABEL_NOISES, LabelHead
 from bayes_hybrid.random import SEED_LIMIT
 
@@ -25,6 +25,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
             refuses the others when it is fitted.
     """
     checks.choice("--plan", settings.plan, tuple(PLANS))
+    checks.choice("--weighting", settings.weighting, WEIGHTINGS)
     checks.choice("--refine", settings.refine, REFINE_CHOICES)
     restarts = checks.positive_int("--num-restarts", settings.num_restarts)
     if settings.num_candidates is not None:
@@ -40,6 +41,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     shorthands = {
         "num_restarts": restarts,
         "num_candidates": settings.num_candidates,
+        "weighting": settings.weighting,
         "plan": settings.plan,
         "refine": settings.refine,
         "device": settings.device,

@@ -23,6 +23,7 @@ class Settings:
         num_units: hidden units of each pathway, or ``"auto"``.
         num_restarts: restarts that make up the posterior.
         num_candidates: restarts that are trained; half as many again by default.
+        weighting: ``"auto"``, ``"uniform"`` or ``"elbo"``.
         plan: name of a training plan.
         refine: ``"auto"``, ``"always"`` or ``"never"``.
         seed: everything random is derived from it.
@@ -40,6 +41,7 @@ class Settings:
     num_units: str = "auto"
     num_restarts: int = 16
     num_candidates: int | None = None
+    weighting: str = "auto"
     plan: str = "default"
     refine: str = "auto"
     seed: int = 0

@@ -8,6 +8,7 @@ from bayes_hybrid.diagnostics.durations import expected_durations
 from bayes_hybrid.diagnostics.effects import EffectCurve, effect_curve
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.guide import correction_report, guide_report
+from bayes_hybrid.diagnostics.health import is_gate_health
 from bayes_hybrid.diagnostics.interface import FitLike, PosteriorLike
 from bayes_hybrid.diagnostics.partial_dependence import PartialDependence, partial_dependence
 from bayes_hybrid.diagnostics.pit import PitEcdf, pit_ecdf
@@ -46,6 +47,7 @@ __all__ = [
     "expected_durations",
     "findings_frame",
     "guide_report",
+    "is_gate_health",
     "out_of_data",
     "partial_dependence",
     "pit_ecdf",

@@ -46,6 +46,8 @@ the floor and not the data sets the density."""
 def good_k(num_draws: int) -> float:
     """``min(1 - 1 / log10(S), 0.7)``: with a Pareto k above it, S draws are too few.
 
+    Of a single draw, minus infinity: no k is good.
+
     Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learning Research
     25 (72).
 
@@ -53,7 +55,7 @@ def good_k(num_draws: int) -> float:
         >>> good_k(10_000), round(good_k(100), 3)
         (0.7, 0.5)
     """
-    return min(1.0 - 1.0 / math.log10(num_draws), 0.7)
+    return min(1.0 - 1.0 / math.log10(num_draws), 0.7) if num_draws > 1 else -math.inf
 
 
 def pareto_k(log_likelihood: FloatArray) -> FloatArray:
@@ -118,8 +120,9 @@ def approximation_findings(evaluation: Evaluation) -> list[Finding]:
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
     """
     findings = [_khat(evaluation.log_likelihood)]
-    if evaluation.usage.shape[0] > 1:
-        findings.insert(0, _spread(mean_disagreement(evaluation.mean, evaluation.variance)))
+    if evaluation.distinct.size > 1:
+        mean = evaluation.mean[evaluation.distinct]
+        findings.insert(0, _spread(mean_disagreement(mean, evaluation.variance)))
     if evaluation.at_floor is not None:
         findings.append(_floor(evaluation.at_floor))
     return findings

@@ -61,7 +61,7 @@ def psis_weights(log_likelihood: FloatArray) -> tuple[FloatArray, float]:
                 smoothed, k = _STATS.psislw(log_likelihood)
             if np.isfinite(smoothed).all():
                 log_weights = smoothed
-        except ValueError:  # see psis_k
+        except ValueError:  # what ArviZ raises where the largest fifth of the ratios are all equal
             pass
     weights = np.exp(log_weights - log_weights.max())
     return weights / weights.sum(), float(k)
@@ -79,9 +79,4 @@ def psis_k(log_likelihood: FloatArray) -> float:
     Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learning Research
     25 (72).
     """
-    try:
-        with np.errstate(all="ignore"):
-            # ArviZ negates what it is given.
-            return float(_STATS.psislw(log_likelihood)[1])
-    except ValueError:  # what ArviZ raises where the largest fifth of the ratios are all equal
-        return -np.inf
+    return psis_weights(log_likelihood)[1]

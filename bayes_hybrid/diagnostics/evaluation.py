@@ -1,15 +1,25 @@
 """One pass over the rows that computes what the findings and the export read."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayes_hybrid.diagnostics.gate_rows import GateRows, gate_rows, join
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
+from bayes_hybrid.diagnostics.pathways import layer_shares
 from bayes_hybrid.errors import DataError
 
-__all__ = ["Evaluation", "evaluate", "held_out", "known_rows", "row_chunks", "spread_rows"]
+__all__ = [
+    "Evaluation",
+    "evaluate",
+    "held_out",
+    "known_rows",
+    "output_scales",
+    "row_chunks",
+    "spread_rows",
+]
 
 _CELLS_PER_CHUNK = 2**22
 """Numbers per intermediate array: 32 MB in float64, whatever the number of rows."""
@@ -32,8 +42,13 @@ class Evaluation:
     ``mean``                  ``[R, S, P]``       ``E[y | x_n, theta_rs]`` at some of the rows
     ``variance``              ``[P]``             ``Var[y | x_n]`` of the predictive, same rows
     ``at_floor``              scalar or ``None``  share of rows whose expert sits at its floor
+    ``sources``               ``[R]``             the candidate that each restart came from
+    ``gate``                  or ``None``         of K >= 2 regimes, what gate and experts say
+    ``layers``                name: ``[R, S]``    see :func:`.pathways.layer_shares`
     ========================  ==================  ================================================
 
+    Of a fit with regime labels, usage and responsibilities are also given the rows' labels, as
+    those of :meth:`~bayes_hybrid.HybridRegressor.training_regimes`.
     With Q > 1 outputs P counts every output of a row, each in units of its own sd.
     """
 
@@ -44,6 +59,14 @@ class Evaluation:
     mean: FloatArray
     variance: FloatArray
     at_floor: float | None
+    sources: NDArray[np.int64]
+    gate: GateRows | None = None
+    layers: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    @property
+    def distinct(self) -> NDArray[np.intp]:
+        """Indices of the restarts that are no copy of an earlier one."""
+        return np.sort(np.unique(self.sources, return_index=True)[1])
 
 
 def spread_rows(num_rows: int, max_rows: int | None) -> NDArray[np.intp]:
@@ -148,12 +171,19 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
     responsibilities = np.empty((shape[0], rows.size, shape[2]))
     log_likelihood = np.empty((*shape[:2], rows.size))
     floor_hits = 0.0
+    center, spread = np.asarray(np.nanmean(fit.y, axis=0)), output_scales(fit.y)
+    parts = []
     for part in row_chunks(rows.size, int(np.prod(shape))):
-        given_y = posterior.regime_probability_draws(x[part], y[part])
+        labels = None if fit.labels is None else fit.labels[rows[part]]
+        given_y = posterior.regime_probability_draws(x[part], y[part], labels)
         usage += given_y.sum(axis=2)
         responsibilities[:, part] = given_y.mean(axis=1)
         log_likelihood[:, :, part] = posterior.log_likelihood(x[part], y[part])
-        floor_hits += _floor_hits(posterior, x[part], given_y)
+        scale = posterior.expert_scale_draws(x[part])
+        floor_hits += _floor_hits(posterior.scale_floor, scale, given_y)
+        if posterior.num_regimes > 1:
+            gate, means = posterior.gate_and_mean_draws(x[part])
+            parts.append(gate_rows(gate, given_y, means, scale, center, spread))
     mean_x = x[spread_rows(rows.size, _NUM_MEAN_ROWS)]
     mean, variance = _means(posterior, mean_x, fit.y)
     return Evaluation(
@@ -164,6 +194,9 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
         mean=mean,
         variance=variance,
         at_floor=None if posterior.scale_floor is None else floor_hits / rows.size,
+        sources=fit.sources,
+        gate=join(parts) if parts else None,
+        layers=layer_shares(posterior, mean_x),
     )
 
 
@@ -173,11 +206,15 @@ def _means(posterior: PosteriorLike, x: FloatArray, y: FloatArray) -> tuple[Floa
     experts = posterior.expert_mean_draws(x)
     if y.ndim == 1:
         return (gate * experts).sum(axis=-1), variance
-    # Outputs have different units; constant ones have no sd.
-    scale = np.nanstd(y, axis=0)
-    scale = np.where(scale > 0.0, scale, 1.0)
+    scale = output_scales(y)
     mean = (gate[..., None, :] * experts).sum(axis=-1) / scale
     return mean.reshape(*mean.shape[:2], -1), (variance / scale**2).ravel()
+
+
+def output_scales(y: FloatArray) -> FloatArray:
+    """Standard deviation of the targets, or of each output ``[Q]``; constant ones have 1."""
+    scale = np.asarray(np.nanstd(y, axis=0))
+    return np.where(scale > 0.0, scale, 1.0)
 
 
 # A scale is the floor plus something with a LogNormal prior, which charges for coming ever nearer:
@@ -185,11 +222,11 @@ def _means(posterior: PosteriorLike, x: FloatArray, y: FloatArray) -> tuple[Floa
 _NEAR_FLOOR = 5.0
 
 
-def _floor_hits(posterior: PosteriorLike, x: FloatArray, given_y: FloatArray) -> float:
+def _floor_hits(floor: FloatArray | None, scale: FloatArray, given_y: FloatArray) -> float:
     """Rows, weighted by responsibility, whose expert's scale is near its floor, mean over draws."""
-    if posterior.scale_floor is None:
+    if floor is None:
         return 0.0
-    at_floor = posterior.expert_scale_draws(x) <= _NEAR_FLOOR * posterior.scale_floor
+    at_floor = scale <= _NEAR_FLOOR * floor
     if at_floor.ndim > given_y.ndim:
         at_floor = at_floor.mean(axis=-2)  # the share of the row's outputs
     return float((given_y * at_floor).sum(axis=(2, 3)).mean())

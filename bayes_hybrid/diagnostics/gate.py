@@ -6,6 +6,7 @@ can still swap parts between restarts; :func:`regime_distance` sees that.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
@@ -96,17 +97,17 @@ def gate_findings(evaluation: Evaluation, regime_names: tuple[str, ...]) -> list
     if len(regime_names) < 2:
         return []
     threshold = unused_threshold(evaluation.rows.size)
-    usage = evaluation.usage.mean(axis=(0, 1))
     findings = [
         _usage(evaluation.usage[..., k], name, threshold) for k, name in enumerate(regime_names)
     ]
     findings += [
-        _dominant(usage, regime_names, threshold),
-        _effective(usage, threshold),
-        _undecided(gate_entropy(evaluation.responsibilities.mean(axis=0))),
+        _dominant(evaluation.usage, regime_names, threshold),
+        _effective(evaluation.usage, threshold),
+        _undecided(gate_entropy(evaluation.responsibilities.mean(axis=0)), _entropies(evaluation)),
     ]
-    if evaluation.responsibilities.shape[0] > 1:
-        findings.append(_disagreement(regime_distance(evaluation.responsibilities)))
+    if evaluation.distinct.size > 1:
+        distance = regime_distance(evaluation.responsibilities[evaluation.distinct])
+        findings.append(_disagreement(distance, evaluation.distinct))
     return findings
 
 
@@ -117,8 +118,8 @@ def _entropy(probabilities: FloatArray) -> FloatArray:
 
 
 def _usage(draws: FloatArray, regime: str, threshold: float) -> Finding:
-    low, high = np.quantile(draws, [0.05, 0.95])
     value = float(draws.mean())
+    low, high = _interval(draws, value)
     used = "" if value >= threshold else ": nobody uses it"
     return judge(
         f"usage[{regime}]",
@@ -129,11 +130,12 @@ def _usage(draws: FloatArray, regime: str, threshold: float) -> Finding:
         f"(90% interval {low:.1%} to {high:.1%}){used}.",
         advice="Do not read this regime's probabilities. If more restarts do not use it either, "
         "fit without it and compare held-out log densities.",
-        interval=(float(low), float(high)),
+        interval=(low, high),
     )
 
 
-def _dominant(usage: FloatArray, regime_names: tuple[str, ...], threshold: float) -> Finding:
+def _dominant(draws: FloatArray, regime_names: tuple[str, ...], threshold: float) -> Finding:
+    usage = draws.mean(axis=(0, 1))
     value, name = float(usage.max()), regime_names[int(usage.argmax())]
     return judge(
         "dominant_regime",
@@ -142,13 +144,15 @@ def _dominant(usage: FloatArray, regime_names: tuple[str, ...], threshold: float
         1.0 - threshold,  # all the others together are then as good as unused
         meaning=f"The most used regime, '{name}', carries {value:.1%} of the training rows.",
         advice=f"The gate has collapsed on '{name}'. If the data should have more than one "
-        "regime, fit again with more restarts and compare held-out log densities; if they do not "
-        "rise, one regime explains these data, and a model with a single expert says so more "
-        "simply.",
+        "regime, fit again with more restarts, or with plan='balanced', which rewards an even gate "
+        "at first, and compare held-out log densities; if they do not rise, one regime explains "
+        "these data, and a model with a single expert says so more simply.",
+        interval=_interval(draws[..., int(usage.argmax())], value),
     )
 
 
-def _effective(usage: FloatArray, threshold: float) -> Finding:
+def _effective(draws: FloatArray, threshold: float) -> Finding:
+    usage = draws.mean(axis=(0, 1))
     value = effective_regimes(usage)
     # The number that two regimes give when one of them is at the threshold of disuse.
     bound = effective_regimes(np.array([threshold, 1.0 - threshold]))
@@ -159,10 +163,28 @@ def _effective(usage: FloatArray, threshold: float) -> Finding:
         bound,
         meaning=f"Usage is that of {value:.2f} equally used regimes out of {usage.size}.",
         advice="The mixture acts as a single expert: see dominant_regime.",
+        interval=_interval(np.exp(_entropy(draws)), value),
     )
 
 
-def _undecided(value: float) -> Finding:
+def _entropies(evaluation: Evaluation) -> FloatArray | None:
+    """Entropy of the average row in every draw over its largest, ``[R, S]``."""
+    if evaluation.gate is None:
+        return None
+    most = evaluation.rows.size * np.log(evaluation.usage.shape[-1])
+    return np.asarray(evaluation.gate.entropy / most)
+
+
+def _interval(draws: FloatArray, value: float) -> tuple[float, float]:
+    """The middle 90% of the draws, made to hold the value.
+
+    That of an average over restarts that differ may lie outside what any single draw says.
+    """
+    low, high = np.quantile(draws, [0.05, 0.95])
+    return min(float(low), value), max(float(high), value)
+
+
+def _undecided(value: float, draws: FloatArray | None) -> Finding:
     return judge(
         "gate_entropy",
         value,
@@ -172,14 +194,16 @@ def _undecided(value: float) -> Finding:
         "decided, 100% a toss-up).",
         advice="The experts say nearly the same, so the regimes cannot be told apart: predictions "
         "stand, regime probabilities carry no information. Look at regime_disagreement; if it is "
-        "large, restarts have swapped the regimes' parts.",
+        "large, restarts have swapped the regimes' parts. Else look at twin_experts, and whether "
+        "one expert alone predicts as well (ablate).",
+        interval=None if draws is None else _interval(draws, value),
     )
 
 
-def _disagreement(distance: FloatArray) -> Finding:
+def _disagreement(distance: FloatArray, restarts: NDArray[np.intp]) -> Finding:
     num_restarts = distance.shape[0]
     value = float(distance[np.triu_indices(num_restarts, k=1)].mean())
-    odd_one = int(distance.mean(axis=1).argmax())
+    odd_one = int(restarts[distance.mean(axis=1).argmax()])
     return judge(
         "regime_disagreement",
         value,

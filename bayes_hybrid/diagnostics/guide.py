@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k
 from bayes_hybrid.diagnostics.chains import psis_weights
-from bayes_hybrid.diagnostics.evaluation import held_out, spread_rows
+from bayes_hybrid.diagnostics.evaluation import held_out, row_chunks, spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike, TrainedLike
 from bayes_hybrid.errors import DataError
 
@@ -96,8 +96,8 @@ def correction_report(
         A row each for ``svi``, ``svi, reweighted`` (:func:`importance_weights`) and, after a
         refinement, the method of the fit.  ``log_density`` is the mean over rows in nats,
         ``mean_difference`` the root mean square difference of the predicted means from those of the
-        last row, in predictive standard deviations, and ``num_reweighted`` the restarts whose
-        ratios could be trusted.
+        last row, in predictive standard deviations, NaN where one is infinite, and
+        ``num_reweighted`` the restarts whose ratios could be trusted.
 
     Raises:
         DataError: several outputs; rows that do not fit; a fit saved without the ratios.
@@ -124,7 +124,9 @@ def correction_report(
         draws = fit.posterior.num_restarts, fit.posterior.num_draws
         answers[fit.method] = (fit.posterior, np.full(draws, 1.0 / math.prod(draws)), 0)
     said = {name: _answer(who, shares, x, y) for name, (who, shares, _) in answers.items()}
-    last, sd = [*said.values()][-1][0], np.sqrt(fit.posterior.variance(x))
+    variance = fit.posterior.variance(x)
+    # Beside an infinite variance every difference looks small.
+    last, sd = [*said.values()][-1][0], np.sqrt(np.where(np.isinf(variance), np.nan, variance))
     return pd.DataFrame(
         {
             "posterior": [*answers],
@@ -141,11 +143,14 @@ def _answer(
     posterior: PosteriorLike, weights: FloatArray, x: FloatArray, y: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Predictive mean and log density of each row, ``[N]``, from weighted draws."""
-    gate, experts = posterior.regime_probability_draws(x), posterior.expert_mean_draws(x)
-    mean = np.einsum("rs,rsn->n", weights, (gate * experts).sum(axis=-1))
-    terms = posterior.log_likelihood(x, y)
-    density = logsumexp(terms, axis=(0, 1), b=np.broadcast_to(weights[..., None], terms.shape))
-    return mean, np.asarray(density)
+    mean, density = np.empty(len(x)), np.empty(len(x))
+    for part in row_chunks(len(x), weights.size * posterior.num_regimes):
+        gate, experts = posterior.gate_and_mean_draws(x[part])
+        mean[part] = np.einsum("rs,rsn->n", weights, (gate * experts).sum(axis=-1))
+        terms = posterior.log_likelihood(x[part], y[part])
+        shares = np.broadcast_to(weights[..., None], terms.shape)
+        density[part] = logsumexp(terms, axis=(0, 1), b=shares)
+    return mean, density
 
 
 def _judged(ratios: FloatArray) -> dict[str, float]:

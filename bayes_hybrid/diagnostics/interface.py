@@ -105,6 +105,19 @@ class PosteriorLike(Protocol):
     def expert_scale_draws(self, x: FloatArray) -> FloatArray:
         """Standard deviation of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""
 
+    @property
+    def widths_over_floor(self) -> FloatArray | None:
+        """Smoothing widths of the Gaussian units over the smallest allowed, ``[R, S, U]``.
+
+        ``None`` where there are none.
+        """
+
+    def silenced_mean_draws(self, x: FloatArray) -> Mapping[tuple[str, str], FloatArray]:
+        """Means of experts with one kind of unit silenced, ``[R, S, N]``, or ``[R, S, N, Q]``.
+
+        By regime and ``"gaussian"`` or ``"relu"``, of experts whose layers mix both linearly.
+        """
+
     def gate_and_mean_draws(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """``p(z_n = k | x_n, theta_rs)`` and the mean of each expert, in one pass."""
 
@@ -209,6 +222,10 @@ class FitLike(Protocol):
     @property
     def method(self) -> str:
         """How the posterior was reached, in a few words."""
+
+    @property
+    def sources(self) -> NDArray[np.int64]:
+        """Number of the candidate that each restart came from, ``[R]``; copies share one."""
 
     @property
     def log_ratios(self) -> FloatArray:

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_hybrid.diagnostics.chains import ess_bulk, r_hat
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
+from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free, worst_mixing
 
-__all__ = ["MAX_R_HAT", "sampler_findings", "worst_mixing"]
+__all__ = ["sampler_findings"]
 
 _DIVERGENT: Final = 0.01
 """A judgement: a long run should have none (Betancourt 2017, arXiv:1701.02434), a short
@@ -20,31 +20,8 @@ one whose step size is still settling has a few; one in a hundred is no longer a
 _ACCEPTANCE: Final = 0.4
 """The best rate is 0.65 (Beskos et al. 2013, Bernoulli 19); below 0.4 chains mostly stand still."""
 
-MAX_R_HAT: Final = 1.1
-"""The factor by which longer chains might still narrow the posterior (Gelman and Rubin 1992).
-Vehtari et al. (2021) ask for 1.01 of long runs; a few hundred draws cannot show that."""
-
 _ESS: Final = 100.0
 """A posterior mean then has a Monte Carlo error of a tenth of the posterior sd."""
-
-
-def worst_mixing(evaluation: Evaluation) -> tuple[float, float]:
-    """Largest r-hat and smallest bulk ESS of the quantities that do not depend on any numbering.
-
-    These are the usage of each regime, the total log likelihood, and the predictive mean at some
-    rows.  Rank-normalised split r-hat and bulk ESS as in Vehtari, Gelman, Simpson, Carpenter and
-    Buerkner (2021), Bayesian Analysis 16, 667-718.
-
-    Returns:
-        ``(nan, nan)`` for fewer than two chains or four draws, where they are not defined.
-    """
-    total = evaluation.log_likelihood.sum(axis=-1, keepdims=True)
-    draws = np.concatenate([evaluation.usage, total, evaluation.mean], axis=-1)
-    with np.errstate(invalid="ignore"):  # what is infinite in every draw has no spread
-        draws = draws[..., np.ptp(draws, axis=(0, 1)) > 0.0]
-    if draws.shape[0] < 2 or draws.shape[1] < 4 or draws.shape[2] == 0:
-        return math.nan, math.nan
-    return float(r_hat(draws).max()), float(ess_bulk(draws).min())
 
 
 def sampler_findings(
@@ -62,7 +39,7 @@ def sampler_findings(
     if "acceptance_rate" in sampler:
         rates = sampler["acceptance_rate"].astype(np.float64).mean(axis=1)
         findings.append(_acceptance(float(rates.min()), int(rates.argmin())))
-    return findings + _mixing(*worst_mixing(evaluation))
+    return findings + _mixing(*worst_mixing(label_free(evaluation)))
 
 
 def _divergences(value: float) -> Finding:
@@ -94,7 +71,7 @@ def _mixing(worst_r_hat: float, worst_ess: float) -> list[Finding]:
         said = "cannot be computed: it takes two chains of four draws"
         meanings = f"r-hat {said}.", f"The effective sample size {said}."
     else:
-        of = "over usage, log likelihood and predictive means"
+        of = "over usage, entropy, log likelihood and predictive means"
         meanings = (
             f"The largest r-hat {of} is {worst_r_hat:.2f}.",
             f"The smallest ESS {of} is {worst_ess:.0f}.",

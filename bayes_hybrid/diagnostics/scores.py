@@ -24,9 +24,9 @@ _MIN_DRAWS: Final = 1_000
 """Predictive draws behind the CRPS.  Its Monte Carlo error at one row is then a few hundredths of
 the row's CRPS, far below the spread between rows that the standard error states."""
 
-_NUM_BATCHES: Final = 10
-"""Batches of draws whose CRPS are compared for its Monte Carlo error, which is then itself known to
-a quarter of its value."""
+_MIN_ROUNDS: Final = 2
+"""Predictive draws of each posterior draw, at least: how they differ is the Monte Carlo error.  The
+posterior draws themselves are given, and what differs between them is no part of it."""
 
 
 def predictive_scores(
@@ -54,8 +54,8 @@ def predictive_scores(
     ======================  ==============================================================  ======
 
     Quantiles, intervals and densities are exact, those of the mixture over draws and regimes.  The
-    CRPS is the unbiased estimate from 1,000 predictive draws or more for each row, with the Monte
-    Carlo error that is left; that of the others is 0.
+    CRPS is the unbiased estimate from 1,000 predictive draws or more for each row, at least two of
+    each posterior draw, with the Monte Carlo error that is left; that of the others is 0.
 
     Standard errors take rows as independent; that of the RMSE is by the delta method, and that of
     a coverage is the binomial one of a calibrated model, ``sqrt(prob (1 - prob) / N)``.
@@ -76,7 +76,7 @@ def predictive_scores(
     Returns:
         Columns ``score``, ``regime`` (``"all"`` for every row), ``output`` (``"all"`` for the log
         score of several), ``value``, ``standard_error`` (NaN of one row), ``num_rows`` and
-        ``monte_carlo_error``.
+        ``monte_carlo_error``.  Of no rows ``value`` and ``standard_error`` are NaN.
 
     Raises:
         DataError: shapes that do not fit, or values that are not finite.
@@ -129,12 +129,12 @@ def row_groups(
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Scored:
-    """Scores of every row and output, ``[N, Q]``; of the CRPS also those of batches of draws."""
+    """Scores of every row and output, ``[N, Q]``; of the CRPS also its Monte Carlo error."""
 
     means: Mapping[str, FloatArray]
     covered: Mapping[float, FloatArray]
     error: FloatArray
-    batches: FloatArray
+    crps_error: FloatArray
 
     @classmethod
     def of(
@@ -154,7 +154,7 @@ class _Scored:
         wanted = np.concatenate([levels, tails, 1.0 - tails])
         quantiles = posterior.quantile(x, wanted).reshape(len(x), -1, len(wanted))
         target = y.reshape(len(y), -1)
-        crps, batches = _crps(posterior, x, target, seed)
+        crps, crps_error = _crps(posterior, x, target, seed)
         means = {"crps": crps}
         at, ends = np.split(quantiles, [len(levels)], axis=-1)
         low, high = np.split(ends, 2, axis=-1)
@@ -169,7 +169,7 @@ class _Scored:
             for j, prob in enumerate(probs)
         }
         error = target - posterior.mean(x).reshape(target.shape)
-        return cls(means=means, covered=covered, error=error, batches=batches)
+        return cls(means=means, covered=covered, error=error, crps_error=crps_error)
 
     def summarised(
         self, rows: NDArray[np.bool_], q: int
@@ -178,8 +178,8 @@ class _Scored:
         for score, values in self.means.items():
             left = 0.0
             if score == "crps" and rows.any():
-                spread = self.batches[:, rows, q].mean(axis=1)
-                left = float(spread.std(ddof=1)) / math.sqrt(len(spread))
+                # Given the posterior draws, the predictive draws of rows are independent.
+                left = float(np.linalg.norm(self.crps_error[rows, q])) / int(rows.sum())
             yield score, *_mean(values[rows, q]), left
         error = self.error[rows, q]
         square, square_error = _mean(error**2)
@@ -188,32 +188,49 @@ class _Scored:
         yield "mae", *_mean(np.abs(error)), 0.0
         for prob, covered in self.covered.items():
             value, _ = _mean(covered[rows, q])
-            binomial = math.sqrt(prob * (1.0 - prob) / max(1, rows.sum()))
+            count = int(rows.sum())
+            binomial = math.sqrt(prob * (1.0 - prob) / count) if count else math.nan
             yield f"coverage_{_percent(prob)}", value, binomial, 0.0
 
 
 def _crps(
     posterior: PosteriorLike, x: FloatArray, target: FloatArray, seed: int
 ) -> tuple[FloatArray, FloatArray]:
-    """CRPS ``[N, Q]`` from all draws, and ``[B, N, Q]`` from each batch of them."""
+    """CRPS and its Monte Carlo error, both ``[N, Q]``."""
     from scoringrules import crps_ensemble
 
     per_round = posterior.num_restarts * posterior.num_draws
-    rounds = max(1, -(-_MIN_DRAWS // per_round))
+    rounds = max(_MIN_ROUNDS, -(-_MIN_DRAWS // per_round))
     num_draws = rounds * per_round
-    whole, batches = np.empty_like(target), np.empty((_NUM_BATCHES, *target.shape))
+    whole, error = np.empty_like(target), np.empty_like(target)
     chunks = list(row_chunks(len(x), num_draws * target.shape[1]))
     seeds = iter(spawn_seeds(seed, rounds * len(chunks)))
     for rows in chunks:
         samples = [posterior.sample_per_draw(x[rows], next(seeds)) for _ in range(rounds)]
-        draws = np.concatenate(samples, axis=1).reshape(num_draws, *target[rows].shape)
+        draws = np.stack(samples).reshape(num_draws, *target[rows].shape)
         draws, observed = np.moveaxis(draws, 0, -1), target[rows]
         # "pwm" is unbiased and needs a sort, where "fair" needs all pairs of draws.
         whole[rows] = crps_ensemble(observed, draws, estimator="pwm", backend="numpy")
-        for b in range(_NUM_BATCHES):
-            part = draws[..., b::_NUM_BATCHES]  # each has draws of every restart
-            batches[b, rows] = crps_ensemble(observed, part, estimator="pwm", backend="numpy")
-    return whole, batches
+        effect = _effect(draws - observed[..., None])
+        within = effect.reshape(*observed.shape, rounds, per_round).var(axis=-2, ddof=1)
+        error[rows] = np.sqrt(within.mean(axis=-1) / num_draws)
+    return whole, error
+
+
+def _effect(away: FloatArray) -> FloatArray:
+    """``|Y_i - y| - E|Y_i - Y'|`` of M draws ``Y_i - y``: its mean varies as the CRPS.
+
+    Source: the first term of Hoeffding (1948), Annals of Mathematical Statistics 19, 293-325.
+    """
+    order = np.argsort(away, axis=-1)
+    ranked = np.take_along_axis(away, order, axis=-1)
+    size = away.shape[-1]
+    below = np.cumsum(ranked, axis=-1)
+    # sum_j |Y_(i) - Y_(j)| from what is below and above the i-th smallest.
+    sums = (2.0 * np.arange(1, size + 1) - size) * ranked - 2.0 * below + below[..., -1:]
+    effect = np.empty_like(away)
+    np.put_along_axis(effect, order, np.abs(ranked) - sums / (size - 1), axis=-1)
+    return effect
 
 
 def _mean(values: FloatArray) -> tuple[float, float]:

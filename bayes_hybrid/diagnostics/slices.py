@@ -102,7 +102,7 @@ def slice_along(
             "choose another feature, or give beyond > 0"
         )
     points = line_along(fit, column, num_points, at=at, margin=share)
-    held = f"other features at {'their medians' if at is None else 'the given row'}"
+    held = f"other features at {'their medians' if at is None else 'the given values'}"
     return Slice(
         name=names[column], column=column, points=points, held=held if len(names) > 1 else ""
     )

@@ -12,8 +12,14 @@ from bayes_hybrid.diagnostics.interface import FloatArray
 __all__ = ["PROB", "STATISTICS", "statistic_table", "statistic_values", "tail_probability"]
 
 
+def _centred(values: FloatArray) -> FloatArray:
+    """Values less their mean; exactly 0 where all are equal, which rounding of the mean is not."""
+    away = values - values.mean(axis=-1, keepdims=True)
+    return np.where(np.ptp(values, axis=-1, keepdims=True) > 0.0, away, 0.0)
+
+
 def _skewness(values: FloatArray) -> FloatArray:
-    centred = values - values.mean(axis=-1, keepdims=True)
+    centred = _centred(values)
     return np.asarray((centred**3).mean(axis=-1) / (centred**2).mean(axis=-1) ** 1.5)
 
 
@@ -23,7 +29,7 @@ def _sign_changes(residuals: FloatArray) -> FloatArray:
 
 
 def _lag_one(residuals: FloatArray) -> FloatArray:
-    centred = residuals - residuals.mean(axis=-1, keepdims=True)
+    centred = _centred(residuals)
     products = (centred[..., 1:] * centred[..., :-1]).sum(axis=-1)
     return np.asarray(products / (centred**2).sum(axis=-1))
 
@@ -72,7 +78,8 @@ def statistic_values(
         order: the feature along which rows are neighbours, ``[N]``.
 
     Returns:
-        Each ``[...]``; NaN with fewer than three rows, or where all values are equal.
+        Each ``[...]``; NaN with fewer than three rows, and skewness and correlation also where
+        all values, or residuals, are equal.
     """
     if values.shape[-1] < _MIN_ROWS:
         return {name: np.full(values.shape[:-1], np.nan) for name in STATISTICS}

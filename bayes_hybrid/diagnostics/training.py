@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bayes_hybrid.diagnostics.evaluation import evaluate, spread_rows
+from bayes_hybrid.diagnostics.evaluation import evaluate, output_scales
 from bayes_hybrid.diagnostics.gate import regime_distance
 from bayes_hybrid.diagnostics.interface import FloatArray, StageLike, TrainedLike
 
@@ -69,14 +69,13 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
 
     Returns:
         A row for each restart: ``restart``; ``elbo`` in nats, as trained, with the features' KL
-        term weighted; ``log_likelihood``, mean over draws
-        and rows of ``log p(y_n | x_n, theta)``; ``rmse`` of the restart's own predictive mean on
-        the training rows, in y's units (of several outputs, each in units of its sd);
+        term weighted; ``log_likelihood``, mean over draws and rows of ``log p(y_n | x_n, theta)``;
+        ``rmse`` of the restart's own predictive mean on the training rows, in y's units (of several
+        outputs, each in units of its sd);
         ``usage[k]`` of each regime; ``distance``, the mean over the other restarts of the total
         variation distance between what the two say of a row's regime, NaN for a single restart.
     """
     evaluation = evaluate(fit, max_rows=max_rows)
-    rows = evaluation.rows
     distance = regime_distance(evaluation.responsibilities)
     count = len(distance)
     others = distance.sum(axis=1) / (count - 1) if count > 1 else np.full(1, np.nan)
@@ -87,7 +86,7 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
             "restart": np.arange(count),
             "elbo": fit.elbo,
             "log_likelihood": evaluation.log_likelihood.mean(axis=(1, 2)),
-            "rmse": _errors(fit, rows[spread_rows(rows.size, max_rows)]),
+            "rmse": _errors(fit, evaluation.rows),
             **{f"usage[{name}]": usage[:, k] for k, name in enumerate(names)},
             "distance": others,
         }
@@ -98,13 +97,9 @@ def _errors(fit: TrainedLike, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -
     """Root mean squared error of each restart's mean, ``[R]``."""
     x, y = fit.x[rows], fit.y[rows]
     gate, experts = fit.posterior.regime_probability_draws(x), fit.posterior.expert_mean_draws(x)
-    if y.ndim > 1:
-        gate = gate[..., None, :]
-        scale = np.nanstd(fit.y, axis=0)
-        scale = np.where(scale > 0.0, scale, 1.0)  # constant outputs have no sd
-    else:
-        scale = np.ones(())
-    away = ((gate * experts).sum(axis=-1).mean(axis=1) - y) / scale
+    several = y.ndim > 1
+    means = ((gate[..., None, :] if several else gate) * experts).sum(axis=-1).mean(axis=1)
+    away = (means - y) / (output_scales(fit.y) if several else 1.0)
     return np.asarray(np.sqrt(np.nanmean(away**2, axis=tuple(range(1, away.ndim)))))
 
 

@@ -15,8 +15,9 @@ from bayes_hybrid.diagnostics.approximation import (
 from bayes_hybrid.diagnostics.calibration import coverage_finding, density_finding
 from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, held_out
 from bayes_hybrid.diagnostics.finding import Finding
-from bayes_hybrid.diagnostics.gate import gate_findings
+from bayes_hybrid.diagnostics.health import health_findings
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.diagnostics.mixing import distinct_finding
 from bayes_hybrid.diagnostics.pit import loo_pit, pit_finding
 from bayes_hybrid.diagnostics.sampler import sampler_findings
 
@@ -41,8 +42,15 @@ def diagnose(
     ``effective_regimes``                       everything?
     ``gate_entropy``                            can the regimes be told apart?
     ``regime_disagreement``                     do restarts say the same of the regimes?
+    ``regime_worth[k]``                         what does a regime add to the density of the rows?
+    ``twin_experts``                            do two experts predict the same?
+    ``gate_saturation``, ``gate_misfit``        is the gate shut, does it follow its features?
+    ``pathway_share[...]``                      does one pathway dominate?
+    ``unsettled_mean``, ``width_floor``         have the pathways' weights and widths settled?
+    ``seed_dependence``                         would another seed give another answer?
     ``converged``, ``restarts_dropped``,        did the optimiser end well?
-    ``restarts_missing``, ``guide_k``
+    ``restarts_missing``, ``guide_k``,
+    ``distinct_restarts``
     ``mean_disagreement``                       do restarts say the same of the mean?
     ``pareto_k``, ``scale_floor``               can LOO and log densities be trusted?
     ``pit_uniformity``                          is every part of the predictive distribution right
@@ -81,8 +89,9 @@ def diagnose(
     return [
         density_finding(np.concatenate(density)),
         *calibration,
-        *gate_findings(evaluation, posterior.regime_names),
+        *health_findings(fit, evaluation),
         *optimiser_findings(fit),
+        *distinct_finding(fit),
         *approximation_findings(evaluation),
         *_pit(fit, evaluation),
         *(sampler_findings(fit.sampler, evaluation) if fit.sampler else ()),

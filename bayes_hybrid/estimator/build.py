@@ -30,6 +30,7 @@ _OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
 _OF_FIT_OPTIONS: Final = (
     "num_restarts",
     "num_candidates",
+    "weighting",
     "plan",
     "refine",
     "batch_size",
@@ -121,6 +122,7 @@ def build_options(settings: "HybridRegressor") -> FitOptions:
     return FitOptions(
         num_restarts=checks.positive_int("num_restarts", settings.num_restarts),
         num_candidates=settings.num_candidates,
+        weighting=settings.weighting,
         plan=settings.plan,
         refinement=Refinement(mode=_refine_mode(settings.refine)),
         batch_size=settings.batch_size,

@@ -88,13 +88,17 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         num_candidates: restarts that are trained, of which the R with the largest ELBO are kept;
             half as many again as R by default.  Many candidates for few restarts make the regimes
             those of the best mode; many restarts average over modes, which predicts better.
+        weighting: ``"uniform"`` gives the R restarts equal weight, ``"elbo"`` takes candidates in
+            proportion to exp(ELBO), so that a restart whose regimes mean something else does not
+            count; ``"auto"`` does that for gates with thresholds.  ``"elbo"`` is for reading
+            regimes, ``"uniform"`` for predicting.
         plan: how training goes, ``"default"``, ``"gaussian_first"``, ``"balanced"``, ``"plain"``,
             or a :class:`~bayes_hybrid.inference.plans.Plan`; for gates that collapse.
         refine: ``True`` or ``"always"`` runs HMC after SVI, ``False`` or ``"never"`` does not,
             ``"auto"`` where its budget allows.
         fit_options: everything about fitting at once; then ``num_restarts``,
-            ``num_candidates``, ``plan``, ``refine``, ``batch_size``, ``device`` and ``compile``
-            have to be left alone.
+            ``num_candidates``, ``weighting``, ``plan``, ``refine``, ``batch_size``, ``device`` and
+            ``compile`` have to be left alone.
         priors: :class:`~bayes_hybrid.priors.Priors`, in standardised units.
         batch_size: rows per step; by default all up to 4,096, minibatches of 512 beyond.
         device: ``"auto"`` is the GPU where there is one, else the name of a torch device.
@@ -154,6 +158,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         smoothing: str = "bump",
         num_restarts: int = 16,
         num_candidates: int | None = None,
+        weighting: str = "auto",
         plan: str | Plan = "default",
         refine: str | bool = "auto",
         fit_options: FitOptions | None = None,
@@ -175,6 +180,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self.smoothing = smoothing
         self.num_restarts = num_restarts
         self.num_candidates = num_candidates
+        self.weighting = weighting
         self.plan = plan
         self.refine = refine
         self.fit_options = fit_options

@@ -157,7 +157,7 @@ def fit(
         log=log,
     )
     generator = torch_generator(svi_seed, device)
-    trained, kl_weight, kl_scores, dropped = _variational(
+    trained, sources, kl_weight, kl_scores, dropped = _variational(
         rows,
         started,
         options,
@@ -181,6 +181,7 @@ def fit(
             rows, trained.guide, options, torch_generator(hmc_seed, device), progress, log
         )
         theta, elbo, ratios = chains.draws, elbo[moving], ratios[moving]
+        sources = sources[moving]
         dropped += int((~moving).sum())
     missing = options.num_restarts - len(theta)
     return Fit(
@@ -199,6 +200,7 @@ def fit(
         kl_weight=kl_weight,
         kl_scores=kl_scores,
         elbo=elbo.detach().cpu().double().numpy(),
+        sources=sources.cpu().numpy(),
         log_ratios=ratios.cpu().double().numpy(),
         variational_log_ratios=own_ratios.cpu().double().numpy(),
         num_restarts_dropped=dropped,
@@ -290,8 +292,11 @@ def _variational(
     generator: torch.Generator,
     progress: Progress,
     log: StageLog,
-) -> tuple[Trained, float, dict[float, float], int]:
-    """Choose the KL weight, train every candidate with it, and keep the best that label alike."""
+) -> tuple[Trained, Tensor, float, dict[float, float], int]:
+    """Choose the KL weight, train every candidate with it, and keep the best that label alike.
+
+    The second result are the candidates' numbers, of which the same may occur more than once.
+    """
     variational = options.variational
     usable = torch.isfinite(started.theta).all(dim=-1)
     _require(usable, "the warm start")
@@ -364,7 +369,7 @@ def _variational(
         **_details(options, rows.joint.model),
     )
     trained = Trained(guide, trained.neg_elbo, trained.elbo[best], trained.settled)
-    return trained, kl_weight, kl_scores, int((~usable).sum() + (~finite).sum())
+    return trained, index[best], kl_weight, kl_scores, int((~usable).sum() + (~finite).sum())
 
 
 def _best(score: Tensor, allowed: Tensor, count: int) -> Tensor:

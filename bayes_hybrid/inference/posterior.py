@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.distributions import RegimeMixture, mixture_quantile
 from bayes_hybrid.inference.graph import evaluate_regimes
+from bayes_hybrid.inference.silencing import silenced
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.slopes import regime_slopes
 from bayes_hybrid.inference.thresholds import Thresholds, in_units
@@ -83,6 +84,18 @@ class Posterior:
         """Constrained draws of every latent site, ``[R, S, *shape]``."""
         values = self.table.constrain(self.theta)
         return {name: _numpy(value) for name, value in values.items()}
+
+    @cached_property
+    def widths_over_floor(self) -> FloatArray | None:
+        """Smoothing widths of the Gaussian units over the smallest allowed, ``[R, S, U]``.
+
+        ``None`` where there are none.
+        """
+        floor = self.model.width_floor
+        names = [site.name for site in self.table.sites if site.name.endswith(".width")]
+        if floor is None or not names:
+            return None
+        return 1.0 + np.concatenate([self.sites[name] for name in names], axis=-1) / floor
 
     @cached_property
     def thresholds(self) -> Thresholds | None:
@@ -167,6 +180,18 @@ class Posterior:
         )
         unit = self.x_scaling.scale[feature]
         return gate / unit, experts * self._per_expert(self.y_scaling.scale) / unit
+
+    def silenced_mean_draws(self, x: ArrayLike) -> Mapping[tuple[str, str], FloatArray]:
+        """Means of experts with one kind of unit silenced, ``[R, S, N]``, or ``[R, S, N, Q]``.
+
+        By regime and ``"gaussian"`` or ``"relu"``, of experts whose layers mix both linearly
+        (``"linear"``): the mixing weights of these units are set to zero, in every layer.
+        """
+        found = {}
+        for k, regime in enumerate(self.regime_names):
+            for kind, theta in silenced(self.table, self.theta, regime).items():
+                found[regime, kind] = replace(self, theta=theta).expert_mean_draws(x)[..., k]
+        return found
 
     def sample_per_draw(self, x: ArrayLike, seed: int) -> FloatArray:
         """One predictive draw of y for each posterior draw and row, ``[R, S, N]``."""

@@ -88,6 +88,9 @@ class Fit:
         kl_weight: weight of the features' KL term that was chosen; 0 means point features.
         kl_scores: held-out log density per row (standardised) of every candidate weight.
         elbo: ELBO of each kept restart in nats, ``[R]``.
+        sources: number of the candidate that each restart came from, ``[R]``.  Where restarts are
+            taken in proportion to exp(ELBO), several may be of one candidate, each with draws of
+            its own; they are copies, and say nothing about other modes.
         log_ratios: log importance ratios ``log p(y, theta | x) - log q(theta)`` at fresh draws of
             each restart's guide, ``[R, M]``; from which its Pareto k is computed.
         variational_log_ratios: the same at the draws of ``variational``, ``[R, S]``, by which
@@ -117,6 +120,7 @@ class Fit:
     kl_weight: float
     kl_scores: Mapping[float, float]
     elbo: FloatArray
+    sources: NDArray[np.int64]
     log_ratios: FloatArray
     num_restarts_dropped: int
     num_restarts_missing: int = 0

@@ -51,6 +51,7 @@ _SPECIAL: Final = {
     "x",
     "y",
     "elbo",
+    "sources",
     "log_ratios",
     "variational_log_ratios",
     "sampler",
@@ -142,6 +143,7 @@ def load_fit(folder: str | os.PathLike[str], model: HybridModel) -> Fit:
             x=_array(tensors["x"]),
             y=_array(tensors["y"]),
             elbo=_array(tensors["elbo"]),
+            sources=_sources(saved, len(tensors["elbo"])),
             log_ratios=_array(tensors["log_ratios"]),
             # Fits of earlier versions were saved without.
             variational_log_ratios=_array(tensors.get(_OWN_RATIOS, torch.empty(0, 0))),
@@ -267,6 +269,7 @@ def _plain(fit: Fit) -> dict[str, Any]:
     posterior = fit.posterior
     plain = {name: getattr(fit, name) for name in _PLAIN}
     return {name: _number(v) if isinstance(v, float) else v for name, v in plain.items()} | {
+        "sources": fit.sources.tolist(),
         "feature_names": list(fit.feature_names),
         "output_names": list(fit.output_names),
         "kl_scores": [[_number(weight), _number(score)] for weight, score in fit.kl_scores.items()],
@@ -460,6 +463,7 @@ def _require_consistent(folder: Path, manifest: Mapping[str, Any], fit: Fit) -> 
         "labels": (labels.shape, (len(fit.x),)),
         "output_names": ((len(fit.output_names),), outputs or (1,)),
         "elbo": (fit.elbo.shape, theta[:1]),
+        "sources": (fit.sources.shape, theta[:1]),
         "log_ratios": (fit.log_ratios.shape[:1], theta[:1]),
         _OWN_RATIOS: (fit.variational_log_ratios.shape, own_ratios),
         "x_scaling": (posterior.x_scaling.mean.shape, (num_features,)),
@@ -478,6 +482,14 @@ def _array(value: Tensor) -> NDArray[np.float64]:
 
 def _standardizer(saved: Mapping[str, Any]) -> Standardizer:
     return Standardizer(mean=np.array(saved["mean"]), scale=np.array(saved["scale"]))
+
+
+def _sources(saved: Mapping[str, Any], num_restarts: int) -> NDArray[np.int64]:
+    """Candidate of each restart; fits of earlier versions do not say, and count as all distinct."""
+    sources = saved.get("sources", list(range(num_restarts)))
+    if any(type(source) is not int or source < 0 for source in sources):
+        raise TypeError(f"sources must be numbers of candidates, got {sources!r}")
+    return np.array(sources, dtype=np.int64)
 
 
 def _stage(saved: Mapping[str, Any]) -> Stage:

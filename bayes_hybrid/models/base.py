@@ -141,6 +141,11 @@ class HybridModel(abc.ABC):
         """The smallest scale that any expert can have."""
 
     @property
+    def width_floor(self) -> float | None:
+        """The smallest smoothing width that a Gaussian unit can have, where there is one."""
+        return None
+
+    @property
     def num_outputs(self) -> int:
         """Q, the number of targets in a row."""
         return 1

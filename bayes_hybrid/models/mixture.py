@@ -109,6 +109,11 @@ class HybridMixture(HybridModel):
         return self.priors.noise_floor
 
     @property
+    def width_floor(self) -> float:
+        """See :attr:`HybridModel.width_floor`."""
+        return self.priors.width_floor
+
+    @property
     def relu_regimes(self) -> tuple[int, ...]:
         """See :attr:`HybridModel.relu_regimes`."""
         return tuple(k for k, expert in enumerate(self.experts) if expert.has_relu)

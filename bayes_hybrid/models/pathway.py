@@ -163,6 +163,11 @@ class PathwayModel(HybridModel):
         return self.priors.noise_floor
 
     @property
+    def width_floor(self) -> float:
+        """See :attr:`HybridModel.width_floor`."""
+        return self.priors.width_floor
+
+    @property
     def relu_regimes(self) -> tuple[int, ...]:
         """See :attr:`HybridModel.relu_regimes`."""
         return (0,) if self.pathway.has_relu else ()

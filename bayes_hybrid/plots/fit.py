@@ -154,7 +154,8 @@ def _points(
 ) -> None:
     rows = spread_rows(fit.x.shape[0], _MAX_POINTS)
     x = fit.x[rows]
-    given_y = fit.posterior.regime_probability_draws(x, fit.y[rows]).mean(axis=(0, 1))
+    labels = None if fit.labels is None else fit.labels[rows]
+    given_y = fit.posterior.regime_probability_draws(x, fit.y[rows], labels).mean(axis=(0, 1))
     y = drawn.of(fit.y[rows])  # where it is missing, nothing is drawn
     colors, likeliest = blend(given_y, styles), given_y.argmax(axis=1)
     for regime, style in enumerate(styles.values()):

@@ -23,16 +23,17 @@ def quantities(posterior: Posterior, x: FloatArray, y: FloatArray) -> Mapping[st
     =====================================  ======================================================
     ``mean(x=-1)``, ``0``, ``1``           ``E[y | x, theta]``, all features at that value
     ``log_likelihood``                     ``sum_n log p(y_n | x_n, theta)`` of the rows
-    ``threshold[A to B]``, ``width[...]``  where the regimes change, of a gate with thresholds
-    ``p[B](x=-1)``, ``0``, ``1``           probability of a regime, of a gate with thresholds
-    ``scale[A]``                           sd of an expert at ``x = 0``, of a gate with thresholds
+    ``threshold[A to B]``, ``width[...]``  where the regimes change along a feature
+    ``p[B](x=-1)``, ``0``, ``1``           probability of a regime, of these gates
+    ``scale[A]``                           sd of an expert at ``x = 0``, of these gates
     ``largest p(x=-1)``, ``0``, ``1``      of the regimes of any other gate
     ``smallest scale``, ``largest scale``  of the experts of any other gate, at ``x = 0``
     =====================================  ======================================================
 
-    Thresholds put the regimes in an order, which names them.  Without, regimes of one kind may
-    trade places, and those of different kinds are given the names of the best restart: a quantity
-    with a name in it would be wrong by that choice alone.
+    Thresholds on a feature put the regimes in an order, which names them.  Without, and on a linear
+    combination, whose sign is free, regimes of one kind may trade places, and those of different
+    kinds are given the names of the best restart: a quantity with a name in it would be wrong by
+    that choice alone.
 
     Args:
         posterior: draws of a model of one target.
@@ -49,7 +50,7 @@ def quantities(posterior: Posterior, x: FloatArray, y: FloatArray) -> Mapping[st
     found = {f"mean(x={point:g})": mean[..., at] for at, point in enumerate(_POINTS)}
     found["log_likelihood"] = posterior.log_likelihood(x, y).sum(axis=-1)
     names, thresholds = posterior.regime_names, posterior.thresholds
-    if thresholds is not None:
+    if thresholds is not None and thresholds.coefficients is None:
         for k, (below, above) in enumerate(pairwise(names)):
             found[f"threshold[{below} to {above}]"] = thresholds.location[..., k]
             found[f"width[{below} to {above}]"] = thresholds.width[..., k]

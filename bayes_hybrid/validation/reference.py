@@ -16,7 +16,7 @@ from bayes_hybrid.diagnostics.evaluation import evaluate, spread_rows
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate import DISTANT
 from bayes_hybrid.diagnostics.interface import FloatArray
-from bayes_hybrid.diagnostics.sampler import MAX_R_HAT, worst_mixing
+from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free, worst_mixing
 from bayes_hybrid.estimator import HybridRegressor, build_options, reporting
 from bayes_hybrid.inference import Fit, FitOptions, Posterior, Progress, Refinement, fit
 from bayes_hybrid.random import spawn_seeds
@@ -94,11 +94,13 @@ def check_against_nuts(
     =======================  ====================================================================
     finding                  recipe beside NUTS
     =======================  ====================================================================
-    ``mean_difference``      root mean square over rows of the means' difference, in predictive sd
+    ``mean_difference``      root mean square over rows of the means' difference, in predictive sd;
+                             NaN where one is infinite
     ``interval_width``       mean width of the 90% intervals, ratio
     ``log_density``          mean log density per row, difference
     ``regime_distance``      ``mean_n (1/2) sum_k |p_k(x_n) - p_k'(x_n)|``, under the names for
-                             regimes that agree best where the gate gives them no order
+                             regimes that agree best where the gate gives them no order, or one
+                             that may as well be turned round
     ``threshold_shift``      difference of a threshold's posterior means, in NUTS's posterior sd;
                              of several thresholds ``threshold_shift[1]`` and so on
     ``threshold_sd``         its posterior sd, ratio
@@ -186,7 +188,10 @@ def compared(
         x: features ``[N, D]``.
         y: targets ``[N]``, or ``[N, Q]``, NaN where missing.
     """
-    away = (recipe.mean(x) - reference.mean(x)) / np.sqrt(reference.variance(x))
+    variance = reference.variance(x)
+    # Beside an infinite variance every difference looks small.
+    sd = np.sqrt(np.where(np.isinf(variance), np.nan, variance))
+    away = (recipe.mean(x) - reference.mean(x)) / sd
     findings = [
         _difference(
             "mean_difference",
@@ -198,13 +203,11 @@ def compared(
         _density(float(np.mean(recipe.log_density(x, y) - reference.log_density(x, y)))),
     ]
     if recipe.num_regimes > 1:
-        fixed = recipe.model.has_thresholds
-        value = _regime_distance(
-            recipe.regime_probability(x), reference.regime_probability(x), fixed=fixed
-        )
+        value, order = _regime_distance(recipe, reference, x)
         meaning = "The two give {value:.1%} of the rows to different regimes."
         findings.append(_difference("regime_distance", value, DISTANT, meaning))
-    return findings + _thresholds(recipe, reference)
+        findings += _thresholds(recipe, reference, turned=bool(order[0]))
+    return findings
 
 
 def _fitted(
@@ -230,17 +233,30 @@ def _width(posterior: Posterior, x: FloatArray) -> float:
     return float(np.mean((ends[..., 1] - ends[..., 0]) / posterior.y_scaling.scale))
 
 
-def _regime_distance(one: FloatArray, other: FloatArray, *, fixed: bool) -> float:
-    """Mean total variation distance of ``[N, K]`` and ``[N, K]``, regimes renamed unless fixed."""
+def _regime_distance(
+    recipe: Posterior, reference: Posterior, x: FloatArray
+) -> tuple[float, NDArray[np.intp]]:
+    """Mean total variation distance of the regimes, and which of the reference each one is."""
+    one, other = recipe.regime_probability(x), reference.regime_probability(x)
     distance = np.abs(one[:, :, None] - other[:, None, :]).mean(axis=0)
-    order = np.arange(one.shape[1])
-    if not fixed:
+    rows = np.arange(one.shape[1])
+    order = rows
+    if not recipe.model.has_thresholds:
         order = linear_sum_assignment(distance)[1]
-    return float(0.5 * distance[np.arange(len(order)), order].sum())
+    elif recipe.model.exchangeable(0, len(rows) - 1):
+        # Along a linear combination, whose sign is free: the same regimes in the reverse order.
+        order = min(rows, rows[::-1], key=lambda tried: distance[rows, tried].sum())
+    return float(0.5 * distance[rows, order].sum()), order
 
 
-def _thresholds(recipe: Posterior, reference: Posterior) -> list[Finding]:
-    """A shift and a ratio of sds for each threshold; none where the gate has none."""
+def _thresholds(recipe: Posterior, reference: Posterior, *, turned: bool) -> list[Finding]:
+    """A shift and a ratio of sds for each threshold; none where the gate has none.
+
+    Args:
+        recipe: the one in question.
+        reference: the one that it is held against.
+        turned: whether its linear combination has the opposite sign.
+    """
     if recipe.thresholds is None or reference.thresholds is None:
         return []
     findings = []
@@ -248,7 +264,9 @@ def _thresholds(recipe: Posterior, reference: Posterior) -> list[Finding]:
         found.location.reshape(-1, found.location.shape[-1])
         for found in (recipe.thresholds, reference.thresholds)
     ]
-    for k, (below, above) in enumerate(itertools.pairwise(recipe.regime_names)):
+    if turned:
+        draws[0] = -draws[0][:, ::-1]
+    for k, (below, above) in enumerate(itertools.pairwise(reference.regime_names)):
         one, other = draws[0][:, k], draws[1][:, k]
         name = "" if recipe.num_regimes == 2 else f"[{k + 1}]"
         change = f"the change from {below!r} to {above!r}"
@@ -290,7 +308,7 @@ def _density(value: float) -> Finding:
 
 
 def _mixing(reference: Fit) -> Finding:
-    r_hat, ess = worst_mixing(evaluate(reference, max_rows=_MAX_COMPARED))
+    r_hat, ess = worst_mixing(label_free(evaluate(reference, max_rows=_MAX_COMPARED)))
     return judge(
         "nuts_r_hat",
         r_hat,

@@ -70,8 +70,8 @@ def replicate(
         started = time.perf_counter()
         x_seed, prior_seed, fit_seed, rank_seed = spawn_seeds(seed, 4)
         x = spread_features(num_rows, model.num_features, x_seed)
-        truth, y = simulate_prior(model, x, prior_seed)
         try:
+            truth, y = simulate_prior(model, x, prior_seed)
             scalings = as_they_are(model.num_features)
             fitted = fit(model, x, y, seed=fit_seed, options=options, scalings=scalings)
             draws = {name: _thinned(v) for name, v in quantities(fitted.posterior, x, y).items()}

@@ -12,7 +12,7 @@ from bayes_hybrid.errors import DataError
 from bayes_hybrid.estimator import MODELS, HybridRegressor
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.inference import PLANS
-from bayes_hybrid.inference.options import REFINE_CHOICES
+from bayes_hybrid.inference.options import REFINE_CHOICES, WEIGHTINGS
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models.pathway import NOISE_KINDS
 from tests.cli.conftest import bayes_hybrid
@@ -60,7 +60,7 @@ def test_every_command_has_help(command):
 
 def test_help_names_every_choice():
     text = words(bayes_hybrid("fit", "--help").stdout)
-    for choices in (MODELS, GATES, LIKELIHOODS, NOISE_KINDS, PLANS, REFINE_CHOICES):
+    for choices in (MODELS, GATES, LIKELIHOODS, NOISE_KINDS, PLANS, REFINE_CHOICES, WEIGHTINGS):
         for choice in choices:
             assert choice in text
 
@@ -68,7 +68,7 @@ def test_help_names_every_choice():
 def test_the_defaults_are_those_of_the_estimator():
     estimator, settings = HybridRegressor().get_params(), Settings()
     shared = ("model", "gate", "likelihood", "noise", "num_units", "plan", "refine", "device")
-    for name in (*shared, "num_restarts", "num_candidates"):
+    for name in (*shared, "num_restarts", "num_candidates", "weighting"):
         assert getattr(settings, name) == estimator[name]
 
 

@@ -30,6 +30,7 @@ class FakePosterior:
     regime_names: tuple[str, ...] = ("gaussian", "relu")
     scale_floor: float | None = None
     thresholds: FakeThresholds | None = None
+    widths_over_floor: np.ndarray | None = None
 
     @property
     def num_restarts(self) -> int:
@@ -65,7 +66,7 @@ class FakePosterior:
         return np.where(np.isnan(labels)[:, None], draws, sure)
 
     def regime_probability(self, x, y=None):
-        return self.regime_probability_draws(x, y).mean(axis=(0, 1))
+        return special.softmax(special.logsumexp(self._log_joint(x, y), axis=(0, 1)), axis=-1)
 
     def expert_mean_draws(self, x):
         return (
@@ -75,6 +76,9 @@ class FakePosterior:
     def expert_scale_draws(self, x):
         shape = (*self.sites["scale"].shape[:2], x.shape[0], self.num_regimes)
         return np.broadcast_to(self.sites["scale"][:, :, None, :], shape)
+
+    def silenced_mean_draws(self, x):
+        return {}
 
     def gate_and_mean_draws(self, x):
         return self.regime_probability_draws(x), self.expert_mean_draws(x)
@@ -142,7 +146,15 @@ class FakeFit:
     num_restarts_missing: int = 0
     sampler: Mapping[str, np.ndarray] = field(default_factory=dict)
     stages: tuple[StageLike, ...] = ()
+    copies_of: tuple[int, ...] | None = None
     log_ratios: np.ndarray = field(default_factory=lambda: spread_ratios(0.5))
+
+    @property
+    def sources(self):
+        """Every restart its own, unless it is said of which candidates they are copies."""
+        if self.copies_of is not None:
+            return np.array(self.copies_of)
+        return np.arange(self.posterior.num_restarts)
 
 
 def spread_ratios(scale):

@@ -163,7 +163,7 @@ def test_the_other_features_are_held_where_they_are_asked_to_be(at):
     curve = effect_curve(fit, "other", at=at, grid=5)
     points = np.column_stack([np.full(5, 99.0), curve.along])
     np.testing.assert_allclose(curve.mean[:, 0], fit.posterior.mean(points), rtol=1e-8)
-    assert curve.held == "other features at the given row"
+    assert curve.held == "other features at the given values"
 
 
 def test_points_beyond_the_data_are_flagged():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -133,6 +134,40 @@ def test_without_refinement_svi_itself_is_reweighted():
     table = correction_report(full)
     assert table["posterior"].tolist() == ["svi", "svi, reweighted"]
     assert table["log_density"][0] == pytest.approx(table["log_density"][1])
+
+
+def test_chunks_of_rows_change_nothing(monkeypatch):
+    fit = healthy()
+    logs = 0.3 * np.random.default_rng(1).standard_normal((4, 100))
+    full = trained(fit, variational=fit.posterior, variational_log_ratios=logs)
+    whole = correction_report(full)
+    monkeypatch.setattr("bayes_hybrid.diagnostics.evaluation._CELLS_PER_CHUNK", 800 * 7)
+    # The same sums of each row; their mean over rows in another order of memory.
+    pd.testing.assert_frame_equal(correction_report(full), whole, rtol=1e-12)
+
+
+def test_one_draw_is_not_reweighted():
+    fit = healthy(draws=1)
+    full = trained(fit, variational=fit.posterior, variational_log_ratios=np.zeros((4, 1)))
+    table = correction_report(full)
+    assert table["num_reweighted"].tolist() == [0, 0]
+    assert table["log_density"][0] == pytest.approx(table["log_density"][1])
+
+
+def test_beside_an_infinite_variance_no_difference_is_small():
+    class Heavy(FakePosterior):
+        def variance(self, x):
+            return np.full(len(x), np.inf)
+
+    fit = healthy(draws=30)
+    logs = np.zeros((4, 30))
+    heavy = trained(
+        fit,
+        posterior=Heavy(sites=fit.posterior.sites),
+        variational=fit.posterior,
+        variational_log_ratios=logs,
+    )
+    assert correction_report(heavy)["mean_difference"].isna().all()
 
 
 def test_what_cannot_be_corrected_is_refused():

@@ -11,6 +11,7 @@ from scipy import stats
 
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics import evaluation, regime_posterior
+from bayes_hybrid.diagnostics.evaluation import evaluate
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.inference import Posterior
 from bayes_hybrid.inference.sites import SiteTable
@@ -92,6 +93,7 @@ def test_new_rows_with_y_reweight_the_draws_one_row_at_a_time(fit):
         assert found.total_entropy[n] == pytest.approx(stats.entropy(mean), abs=1e-12)
         within = weights @ stats.entropy(draws, axis=1)
         assert found.ambiguity[n] == pytest.approx(within, abs=1e-12)
+    np.testing.assert_allclose(found.probability, posterior.regime_probability(x, y), **_EXACT)
     # Equal weights would give something else.
     plain = posterior.regime_probability_draws(x, y).mean(axis=(0, 1))
     assert np.abs(found.probability - plain).max() > 1e-3
@@ -120,6 +122,17 @@ def test_rows_of_the_fit_count_their_y_once_and_their_label():
     # A label without noise decides.
     np.testing.assert_allclose(found.probability[[2, 5]], [[0.0, 1.0], [1.0, 0.0]], atol=1e-12)
     np.testing.assert_allclose(found.total_entropy[[2, 5]], 0.0, atol=1e-10)
+
+
+def test_findings_read_the_regimes_of_labelled_rows_with_their_labels():
+    labels = np.full(12, np.nan)
+    labels[[2, 5]] = [1.0, 0.0]
+    fit = zoo_fit("mixture of 2, labels", labels=labels)
+    found = evaluate(fit, max_rows=None)
+    expected = regime_posterior(fit).probability
+    # The same numbers in another order of summation.
+    np.testing.assert_allclose(found.responsibilities.mean(axis=0), expected, rtol=1e-9)
+    np.testing.assert_allclose(found.usage.mean(axis=(0, 1)), expected.mean(axis=0), rtol=1e-9)
 
 
 def test_several_outputs_and_a_row_without_any():

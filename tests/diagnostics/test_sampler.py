@@ -6,7 +6,8 @@ import pytest
 
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.diagnostics.evaluation import evaluate
-from bayes_hybrid.diagnostics.sampler import sampler_findings, worst_mixing
+from bayes_hybrid.diagnostics.mixing import label_free, worst_mixing
+from bayes_hybrid.diagnostics.sampler import sampler_findings
 from tests.diagnostics.fakes import healthy, refined
 
 NAMES = {"divergences", "acceptance_rate", "r_hat", "ess_bulk"}
@@ -43,7 +44,7 @@ def test_each_fault_is_seen_by_its_own_finding(options, expected):
 
 
 def test_one_chain_is_not_judged():
-    r_hat, ess = worst_mixing(evaluate(refined(restarts=1), max_rows=None))
+    r_hat, ess = worst_mixing(label_free(evaluate(refined(restarts=1), max_rows=None)))
     assert math.isnan(r_hat)
     assert math.isnan(ess)
 

@@ -1,11 +1,14 @@
 """Stages and restarts of a fit, by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from bayes_hybrid.diagnostics import restart_report, training_report
 from bayes_hybrid.inference import Stage
 from tests.diagnostics.fakes import healthy, make_posterior
+from tests.diagnostics.outputs import several_outputs
 from tests.diagnostics.test_guide import trained
 
 
@@ -70,6 +73,20 @@ def test_restarts_by_hand():
     np.testing.assert_allclose(table["usage[relu]"], shares[..., 1].mean(1))
     first = [0.5 * np.abs(shares[0] - other).sum(-1).mean() for other in shares[1:]]
     assert table["distance"][0] == pytest.approx(np.mean(first))
+
+
+def test_errors_of_several_outputs_are_in_units_of_their_sd():
+    fit = several_outputs()
+    y = fit.y.copy()
+    y[:, 2] = 7.0  # a constant output keeps its own unit
+    table = restart_report(trained(dataclasses.replace(fit, y=y), elbo=np.zeros(2)))
+    gate, experts = fit.posterior.gate_and_mean_draws(fit.x)
+    means = (gate[:, :, :, None] * experts).sum(-1).mean(1)
+    scale = np.array([np.nanstd(y[:, 0]), np.nanstd(y[:, 1]), 1.0])
+    for restart in range(2):
+        away = ((means[restart] - y) / scale).ravel()
+        expected = np.sqrt(np.mean(away[~np.isnan(away)] ** 2))
+        assert table["rmse"][restart] == pytest.approx(expected)
 
 
 def test_one_restart_has_no_distance():

@@ -25,8 +25,8 @@ def test_a_collapsed_gate_is_usable_with_care():
     findings = diagnose(collapsed(switch=3.0))
     assert exit_code(findings) == 1
     text = verdict(findings)
-    # The gate by three findings; and a wide Normal is no density of two regimes.
-    assert text.startswith("The fit can be used with care: 4 of ")
+    # The gate by six findings; and a wide Normal is no density of two regimes.
+    assert text.startswith("The fit can be used with care: 7 of ")
     assert "The gate has collapsed on 'gaussian'." in text
 
 

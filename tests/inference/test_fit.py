@@ -320,6 +320,8 @@ def test_a_stuck_chain_is_dropped(monkeypatch):
     done = _fit(options=options)
     assert torch.equal(done.posterior.theta, whole.posterior.theta[[0, 2]])
     assert (done.elbo == whole.elbo[[0, 2]]).all()
+    assert (done.sources == whole.sources[[0, 2]]).all()
+    assert len(set(whole.sources)) == 3
     assert all(values.shape == (2, 5) for values in done.sampler.values())
     assert done.num_restarts_dropped == 1
     assert re.search(r"\b1 restarts? .* dropped", done.status)
@@ -526,6 +528,15 @@ def test_restarts_by_their_evidence_have_draws_of_their_own():
     assert len(theta) == _options().num_restarts
     assert "in proportion to exp(ELBO)" in done.stages[-1].reason
     assert len(theta.reshape(-1, theta.shape[-1]).unique(dim=0)) == theta.shape[0] * theta.shape[1]
+    different = len(set(done.sources.tolist()))
+    assert f"took {different} different restarts" in done.stages[-1].reason
+    assert done.sources.shape == (len(theta),)
+
+
+def test_sources_are_numbers_of_candidates_also_where_some_were_lost(monkeypatch):
+    _spoil(monkeypatch, "warm_start", _lose([0]))
+    done = _fit(options=_options(num_restarts=2, num_candidates=3))
+    assert sorted(done.sources.tolist()) == [1, 2]
 
 
 @pytest.mark.parametrize(

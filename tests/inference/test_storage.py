@@ -58,6 +58,7 @@ def make_fit(*, scale=1.0, **changes):
         "kl_weight": 0.1,
         "kl_scores": {0.1: -1 / 3, 0.3: float("nan"), 1.0: float("-inf")},
         "elbo": np.array([-1e300, 1 / 7]),
+        "sources": np.array([7, 7]),
         "log_ratios": np.array([[1 / 3, -1e300], [np.nan, 2.0]]),
         "variational_log_ratios": np.array([[1 / 3, -1e300, np.nan, 2.0]] * 3),
         "num_restarts_dropped": 1,
@@ -120,6 +121,21 @@ def test_stages_of_earlier_versions_are_read(saved):
     stage = load_fit(saved, MODEL).stages[0]
     assert (stage.rates, stage.weights, stage.usage_before) == ({}, {}, ())
     assert stage.trace[0] == 1 / 3
+
+
+def test_fits_of_earlier_versions_have_no_copies(saved):
+    fields = json.loads((saved / MANIFEST).read_text(encoding="utf-8"))["fit"]
+    del fields["sources"]
+    edit(saved, fit=fields)
+    assert load_fit(saved, MODEL).sources.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("sources", [[0], [0, 1, 2], [0, -1], [0, 0.5], "ab"])
+def test_sources_that_are_no_candidates_are_refused(saved, sources):
+    fields = json.loads((saved / MANIFEST).read_text(encoding="utf-8"))["fit"]
+    edit(saved, fit=fields | {"sources": sources})
+    with pytest.raises(FileFormatError, match="sources"):
+        load_fit(saved, MODEL)
 
 
 def test_fits_without_the_ratios_of_their_draws_are_read(tmp_path):

@@ -9,7 +9,7 @@ import torch
 from pyro.infer import Predictive
 from scipy import special, stats
 
-from bayes_hybrid.gates import LinearGate, ThresholdGate
+from bayes_hybrid.gates import LinearGate, ObliqueGate, ThresholdGate
 from bayes_hybrid.models import HybridMixture, Pathway
 from bayes_hybrid.validation.prior import as_they_are, simulate_prior, spread_features
 from bayes_hybrid.validation.quantities import quantities
@@ -95,9 +95,10 @@ def test_quantities_of_a_threshold_by_hand():
     np.testing.assert_allclose(np.square(scales), variance, rtol=1e-6)
 
 
-def test_without_thresholds_the_names_of_the_regimes_do_not_matter():
-    model = HybridMixture(num_features=1, experts=(LINE, LINE), gate=LinearGate())
-    x = spread_features(20, 1, seed=3)
+@pytest.mark.parametrize("gate", [LinearGate(), ObliqueGate()], ids=["linear", "oblique"])
+def test_without_an_order_the_names_of_the_regimes_do_not_matter(gate):
+    model = HybridMixture(num_features=2, experts=(LINE, LINE), gate=gate)
+    x = spread_features(20, 2, seed=3)
     truth, y = simulate_prior(model, x, seed=5)
     table = truth.table
     swapped = model.relabelled(table.constrain(truth.theta[0, 0]), (1, 0))

@@ -12,9 +12,10 @@ from bayes_hybrid import FitOptions, HybridRegressor, Pathway
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics.finding import judge
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.gates import LinearGate, ThresholdGate
+from bayes_hybrid.gates import LinearGate, ObliqueGate, ThresholdGate
 from bayes_hybrid.inference import Posterior
 from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.likelihoods import StudentT
 from bayes_hybrid.models import HybridMixture
 from bayes_hybrid.validation import ReferenceCheck, check_against_nuts
 from bayes_hybrid.validation.reference import compared, nuts_options
@@ -119,6 +120,34 @@ def test_regimes_are_renamed_only_where_they_have_no_order():
     distance = values(compared(moved, right, x, y))["regime_distance"]
     assert distance == pytest.approx(0.5 * np.abs(one - other).sum(1).mean(), rel=1e-6)
     assert distance > 0.3
+
+
+@pytest.mark.parametrize("num_regimes", [2, 3])
+def test_a_direction_of_the_opposite_sign_is_no_difference(num_regimes):
+    model = HybridMixture(num_features=2, experts=(LINE,) * num_regimes, gate=ObliqueGate())
+    right = posterior(model, num_draws=20)
+    order = [*range(num_regimes)][::-1]
+    turned = [
+        right.table.flatten(model.relabelled(right.table.constrain(flat), order))
+        for flat in right.theta.reshape(40, -1)
+    ]
+    other = replace(right, theta=torch.stack(turned).reshape(right.theta.shape))
+    x = np.random.default_rng(0).standard_normal((9, 2))
+    assert not np.allclose(other.regime_probability(x), right.regime_probability(x))
+    found = values(compared(other, right, x, np.full(9, 5.0)))
+    expected = {name: float("sd" in name or "width" in name) for name in found}
+    # Turning goes through float32 once more.
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_beside_an_infinite_variance_no_mean_is_near():
+    # Two degrees of freedom or fewer have no variance.
+    heavy = replace(LINE, likelihood=StudentT(df=1.5))
+    model = HybridMixture(num_features=1, experts=(heavy, heavy), gate=ThresholdGate())
+    one = posterior(model, num_draws=20)
+    finding = compared(one, one, np.zeros((2, 1)), np.zeros(2))[0]
+    assert np.isnan(finding.value)
+    assert finding.severity == "warning"
 
 
 def test_several_outputs_are_compared_each_in_its_unit():

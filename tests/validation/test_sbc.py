@@ -186,6 +186,15 @@ def test_a_fit_that_fails_is_counted_and_has_no_rank(monkeypatch):
         sbc(LINE, num_replications=2, num_rows=12)
 
 
+def test_a_draw_of_the_prior_that_cannot_be_made_is_an_outcome_too(monkeypatch):
+    def failing(model, x, seed):
+        raise ValueError("the scale is infinite")
+
+    monkeypatch.setattr(replication, "simulate_prior", failing)
+    with pytest.raises(FitError, match=r"0 of 2 replications.*ValueError: the scale is infinite"):
+        sbc(LINE, num_replications=2, num_rows=12)
+
+
 def test_extreme_draws_of_the_prior_count():
     # Scales that the prior draws by thousands, and rows in one regime alone.
     wild = Priors(noise=LogNormalPrior(median=30.0, spread=4.0))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayes_hybrid.diagnostics import guide_report, restart_report
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k
-from bayes_hybrid.diagnostics.sampler import worst_mixing
+from bayes_hybrid.diagnostics.mixing import label_free, worst_mixing
 from bayes_hybrid.report.evidence import MAX_ROWS, Evidence
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.tables import Table, formatted
@@ -79,7 +79,7 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
         ("weight of the features' KL term", fit.kl_weight, "chosen by held-out density, see below"),
     ]
     if kept > 1 and fit.posterior.num_draws > 3:
-        r_hat, ess = worst_mixing(evaluation)
+        r_hat, ess = worst_mixing(label_free(evaluation))
         found += [
             (
                 "largest r-hat",
@@ -94,7 +94,7 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
             ),
         ]
     if total >= MIN_PARETO_DRAWS:
-        # Of the same rows; smoothing every row's weights again would take as long as all else here.
+        # Of the same rows; to smooth the weights of a thousand again takes a second.
         (share,) = (each.value for each in evidence.findings if each.name == "pareto_k")
         found.append(
             (

@@ -1,0 +1,72 @@
+"""Is the gate healthy, and do all parts of the model take part?"""
+
+from typing import Final
+
+from bayes_hybrid.diagnostics.evaluation import Evaluation
+from bayes_hybrid.diagnostics.experts import expert_findings
+from bayes_hybrid.diagnostics.finding import Finding
+from bayes_hybrid.diagnostics.gate import gate_findings, unused_threshold
+from bayes_hybrid.diagnostics.gate_use import gate_use_findings
+from bayes_hybrid.diagnostics.interface import FitLike
+from bayes_hybrid.diagnostics.mixing import seed_finding
+from bayes_hybrid.diagnostics.pathways import (
+    pathway_findings,
+    settled_findings,
+    width_findings,
+)
+
+__all__ = ["GATE_HEALTH", "health_findings", "is_gate_health"]
+
+GATE_HEALTH: Final = (
+    "usage",
+    "dominant_regime",
+    "effective_regimes",
+    "gate_entropy",
+    "regime_disagreement",
+    "regime_worth",
+    "twin_experts",
+    "gate_saturation",
+    "gate_misfit",
+    "pathway_share",
+    "unsettled_mean",
+    "width_floor",
+    "seed_dependence",
+)
+"""The findings that tell a collapsed fit from a healthy one, without what is in their brackets."""
+
+
+def is_gate_health(name: str) -> bool:
+    """Whether a finding of this name is one of the gate's health.
+
+    Example:
+        >>> is_gate_health("usage[relu]"), is_gate_health("pareto_k")
+        (True, False)
+    """
+    return name.partition("[")[0] in GATE_HEALTH
+
+
+def health_findings(fit: FitLike, evaluation: Evaluation) -> list[Finding]:
+    """All findings of :data:`GATE_HEALTH` that apply to the model.
+
+    After Hamiltonian Monte Carlo ``r_hat`` stands in for ``seed_dependence``.
+
+    Args:
+        fit: the finished fit.
+        evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
+    """
+    names, distinct = fit.posterior.regime_names, evaluation.distinct
+    findings = gate_findings(evaluation, names)
+    if evaluation.gate is not None:
+        num_rows = fit.x.shape[0]
+        findings += expert_findings(evaluation.gate, num_rows, names, distinct)
+        findings += gate_use_findings(
+            evaluation.gate,
+            evaluation.responsibilities,
+            fit.x[evaluation.rows],
+            unused_threshold(evaluation.rows.size),
+            distinct,
+        )
+    findings += pathway_findings(evaluation.gate, names, evaluation.layers, distinct)
+    findings += settled_findings(evaluation.mean, evaluation.variance)
+    findings += width_findings(fit.posterior.widths_over_floor)
+    return findings if fit.sampler else [*findings, *seed_finding(evaluation)]

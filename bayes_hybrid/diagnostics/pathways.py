@@ -1,0 +1,194 @@
+"""What each pathway does for the prediction, and whether its parameters have settled."""
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_hybrid.diagnostics.finding import Finding, judge
+from bayes_hybrid.diagnostics.gate_rows import GateRows
+from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike
+
+__all__ = [
+    "layer_shares",
+    "pathway_findings",
+    "regime_shares",
+    "settled_findings",
+    "unsettled",
+    "width_findings",
+]
+
+_NOTHING: Final = 1e-3
+"""A pathway with a thousandth of the variance changes R^2 by 0.001 at most: nobody would see it
+missing."""
+
+_UNSETTLED: Final = 0.25
+"""A linear model with p parameters and N rows has ``p / N = q / (1 - q)`` for this share q: at a
+quarter there are three rows to a parameter, and a third of what the rows say is spent on them."""
+
+_NEAR_FLOOR: Final = 5.0
+"""As for scales: a LogNormal prior above the floor keeps a width some way off it."""
+
+_FLOOR_SHARE: Final = 0.05
+"""One unit in twenty may be a kink; more, and the Gaussian pathway is no longer smooth."""
+
+
+def regime_shares(spread: FloatArray) -> FloatArray:
+    """``mean_n pi_k ((mu_k - ybar)^2 + sigma_k^2)`` over its sum over k, ``[..., K]``.
+
+    The law of total variance splits the variance of y over rows and regimes, about the mean
+    ``ybar`` of the targets, into what comes by way of each regime.
+
+    Args:
+        spread: the numerator, times any number, ``[..., K]``.
+
+    Returns:
+        NaN where a variance is infinite, as that of heavy tails.
+    """
+    total = spread.sum(axis=-1, keepdims=True)
+    return np.asarray(spread / np.where(np.isfinite(total), total, np.nan))
+
+
+def layer_shares(posterior: PosteriorLike, x: FloatArray) -> dict[str, FloatArray]:
+    """Share of each kind of unit in an expert's mean, where its layers mix them linearly.
+
+    ::
+
+        share_rs = Var_n(mu_rsn - mu_rsn without the units) / (the same, summed over the kinds)
+
+    Returns:
+        ``[R, S]`` for each kind, by a name such as ``"linear.gaussian"``; NaN where a mean is
+        constant.
+    """
+    whole = posterior.expert_mean_draws(x)
+    added: dict[str, dict[str, FloatArray]] = {}
+    for (regime, kind), without in posterior.silenced_mean_draws(x).items():
+        part = whole[..., posterior.regime_names.index(regime)] - without
+        # Outputs have different units, and one expert splits each of them in its own way.
+        of_rows = part.reshape(*part.shape[:3], -1).var(axis=2)
+        added.setdefault(regime, {})[kind] = of_rows
+    shares = {}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for regime, kinds in added.items():
+            total = np.sum(list(kinds.values()), axis=0)
+            for kind, of_rows in kinds.items():
+                shares[f"{regime}.{kind}"] = (of_rows / total).mean(axis=-1)
+    return shares
+
+
+def unsettled(mean: FloatArray, variance: FloatArray) -> float:
+    """``mean_n mean_r Var_s(m_rsn) / mean_n Var[y | x_n]``, the variance between draws.
+
+    By the law of total variance, the share of the predictive variance that is due to not knowing
+    the mean, within a restart.
+
+    Args:
+        mean: ``m_rsn = E[y | x_n, theta_rs]``, ``[R, S, P]``.
+        variance: of the predictive, ``[P]``.
+
+    Returns:
+        NaN where a predictive variance is not finite, as that of heavy tails.
+
+    Example:
+        >>> unsettled(np.array([[[0.0], [2.0]]]), np.array([4.0]))
+        0.25
+    """
+    if not np.isfinite(variance).all():
+        return math.nan
+    return float(mean.var(axis=1).mean() / variance.mean())
+
+
+def pathway_findings(
+    rows: GateRows | None,
+    regime_names: tuple[str, ...],
+    layers: Mapping[str, FloatArray],
+    distinct: NDArray[np.intp],
+) -> list[Finding]:
+    """``pathway_share[...]`` of each regime, and of each kind of unit that a layer mixes.
+
+    Args:
+        rows: what gate and experts say of the rows; ``None`` for one regime.
+        regime_names: K names.
+        layers: share of each kind of unit, ``[R, S]``.
+        distinct: indices of restarts that are no copies of one another.
+    """
+    shares: dict[str, FloatArray] = {}
+    if rows is not None:
+        split = regime_shares(rows.spread)
+        shares = {name: split[..., k] for k, name in enumerate(regime_names)}
+    shares |= layers
+    return [
+        _share(name, draws[distinct]) for name, draws in shares.items() if np.isfinite(draws).all()
+    ]
+
+
+def width_findings(widths: FloatArray | None) -> list[Finding]:
+    """``width_floor``: the share of Gaussian units whose smoothing width is at its floor.
+
+    Args:
+        widths: over the smallest allowed, ``[R, S, U]``; ``None`` without Gaussian units.
+    """
+    if widths is None:
+        return []
+    value = float((widths <= _NEAR_FLOOR).mean())
+    return [
+        judge(
+            "width_floor",
+            value,
+            "<=",
+            _FLOOR_SHARE,
+            meaning=f"{value:.1%} of the Gaussian units have the smallest smoothing width allowed, "
+            "or one within five times of it.",
+            advice="The Gaussian pathway imitates jumps. Let another part have them: an expert "
+            "with ReLU units (model='mixture'), or gate='threshold'; or raise the prior of the "
+            "widths (Priors(width=...)).",
+        )
+    ]
+
+
+def settled_findings(mean: FloatArray, variance: FloatArray) -> list[Finding]:
+    """``unsettled_mean``: how much of the predictive variance the draws of the mean make up.
+
+    Left out where a predictive variance is infinite, as that of heavy tails.
+
+    Args:
+        mean: as for :func:`unsettled`.
+        variance: as for :func:`unsettled`.
+    """
+    if np.isinf(variance).any():
+        return []
+    value = unsettled(mean, variance)
+    return [
+        judge(
+            "unsettled_mean",
+            value,
+            "<=",
+            _UNSETTLED,
+            meaning=f"Draws of the mean differ within a restart by so much that they make up "
+            f"{value:.0%} of the predictive variance.",
+            advice="The data have not settled the pathways' weights, and noise is overstated to "
+            "make room for them: a guide that takes weights as independent does that "
+            "(Variational(guide='mean_field')). Use the default guide='block', refine='always', "
+            "fewer units (num_units), or plan='gaussian_first'; with few rows for many features "
+            "it is the data that are too few.",
+        )
+    ]
+
+
+def _share(name: str, draws: FloatArray) -> Finding:
+    value = float(draws.mean())
+    low, high = np.quantile(draws, [0.05, 0.95])
+    return judge(
+        f"pathway_share[{name}]",
+        value,
+        ">=",
+        _NOTHING,
+        meaning=f"By way of '{name}' comes {value:.1%} of the variance (90% interval {low:.1%} to "
+        f"{high:.1%}).",
+        advice="The other pathway dominates. Fit without this one and compare held-out log "
+        "densities (ablate does both), or give it time of its own: plan='gaussian_first' for a "
+        "Gaussian pathway, plan='balanced' for a regime.",
+        interval=(float(low), float(high)),
+    )

@@ -1,0 +1,279 @@
+"""Do the findings tell healthy gates from collapsed ones?  ``python -m benchmarks.health``.
+
+*Collapsed* fits are the naive fits of :mod:`benchmarks.collapse` at seeds of their own, those that
+show their case's symptom.  *Healthy* fits are of six simulated families whose regimes are well
+identified:
+
+===============  ===========================================================================
+``two_branch``   a wave, and where x > 0 another branch with probability 0.3
+``rare``         a wave, and anywhere another branch with a probability from 0.05 to 0.10
+``overlap``      two waves, even odds, from three noise scales apart to eleven: where they are
+                 near, a row's regime is not certain
+``switch``       a wave, then a line; the default gate
+``threshold``    the same, with a threshold gate
+``three``        three levels one after another; a threshold gate, three experts of one kind
+===============  ===========================================================================
+
+A fit to one of these is *healthy* when the regimes of every one of its restarts agree with the
+true ones (adjusted Rand index of at least 0.8).  *Mixed* fits, of which some restarts agree, and
+*failed* ones, of which none does, are counted and their findings reported beside; the recipe is a
+cheap one, and leaves some.
+
+A fit is *flagged* when one of the findings of ``GATE_HEALTH`` is not ok.  Cells keep the value and
+the threshold of every finding, so that other thresholds can be tried without fitting again.  Cells
+are kept as in :mod:`benchmarks.cells`.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from bayes_hybrid import FitOptions, HybridRegressor, Refinement
+from bayes_hybrid.diagnostics import diagnose
+from bayes_hybrid.diagnostics.health import GATE_HEALTH, is_gate_health
+from benchmarks.cells import Cell, Figures, Job, run_jobs
+from benchmarks.collapse import CASES, options_of
+
+NUM_ROWS: Final = 200
+FIRST_SEED: Final = 2_000
+"""Those of :mod:`benchmarks.collapse` begin at 0; the thresholds were settled on fits to seeds from
+1,000 on, which are left out here."""
+
+AGREES: Final = 0.8
+"""Between two regimes of equal size, one row in twenty may be mistaken."""
+
+Vector = np.ndarray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Healthy:
+    """Regimes' probabilities ``[N, K]`` and means ``[N, K]`` at x, noise, and the model."""
+
+    gate: Callable[[Vector, np.random.Generator], Vector]
+    means: Callable[[Vector], list[Vector]]
+    noise: float
+    settings: dict[str, Any]
+
+
+def _one_in(share: Callable[[np.random.Generator], float]) -> Callable[..., Vector]:
+    """Two regimes, the second with one probability everywhere."""
+
+    def gate(x: Vector, rng: np.random.Generator) -> Vector:
+        second = np.full_like(x, share(rng))
+        return np.column_stack([1.0 - second, second])
+
+    return gate
+
+
+def _right_half(x: Vector, rng: np.random.Generator) -> Vector:
+    second = 0.3 * (x > 0.0)
+    return np.column_stack([1.0 - second, second])
+
+
+def _steps(*places: float) -> Callable[..., Vector]:
+    def gate(x: Vector, rng: np.random.Generator) -> Vector:
+        return np.eye(len(places) + 1)[np.searchsorted(places, x)]
+
+    return gate
+
+
+_GAUSSIANS: Final = {"experts": ("gaussian", "gaussian"), "noise": "constant"}
+HEALTHY: Final = {
+    "two_branch": Healthy(
+        gate=_right_half,
+        means=lambda x: [np.sin(2.0 * x), np.full_like(x, -1.5)],
+        noise=0.1,
+        settings={"noise": "constant"},
+    ),
+    "rare": Healthy(
+        gate=_one_in(lambda rng: rng.uniform(0.05, 0.1)),
+        means=lambda x: [np.sin(2.0 * x), 2.0 + 0.3 * x],
+        noise=0.1,
+        settings={"noise": "constant"},
+    ),
+    "overlap": Healthy(
+        gate=_one_in(lambda rng: 0.5),
+        means=lambda x: [np.sin(2.0 * x) + 0.55 + 0.15 * x, np.sin(2.0 * x) - 0.55 - 0.15 * x],
+        noise=0.15,
+        settings=_GAUSSIANS,
+    ),
+    "switch": Healthy(
+        gate=_steps(0.3),
+        means=lambda x: [np.sin(2.0 * x), 2.0 - 0.5 * x],
+        noise=0.1,
+        settings={"noise": "constant"},
+    ),
+    "threshold": Healthy(
+        gate=_steps(0.3),
+        means=lambda x: [np.sin(2.0 * x), 2.0 - 0.5 * x],
+        noise=0.1,
+        settings={"noise": "constant", "gate": "threshold"},
+    ),
+    "three": Healthy(
+        gate=_steps(-0.7, 0.7),
+        means=lambda x: [0.0 * x, 1.5 + 0.0 * x, 0.5 + 0.0 * x],
+        noise=0.15,
+        settings={"noise": "constant", "gate": "threshold", "experts": ("gaussian",) * 3},
+    ),
+}
+
+RECIPE: Final = FitOptions(num_restarts=4, num_candidates=12, refinement=Refinement(mode="never"))
+"""Four restarts of twelve candidates without HMC: a tenth of the default's time."""
+
+
+def healthy_rows(case: Healthy, seed: int) -> tuple[Vector, Vector, Vector]:
+    """``x [N, 1]``, ``y [N]`` and the regime of each row."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-2.0, 2.0, NUM_ROWS)
+    gate = case.gate(x, rng)
+    regime = (rng.random(NUM_ROWS)[:, None] > gate.cumsum(axis=1)).sum(axis=1)
+    mean = np.column_stack(case.means(x))[np.arange(NUM_ROWS), regime]
+    return x[:, None], mean + case.noise * rng.standard_normal(NUM_ROWS), regime
+
+
+def fit_healthy(case: Healthy, x: Vector, y: Vector, seed: int) -> HybridRegressor:
+    """Eight units a layer, which these curves do with, and the recipe."""
+    reg = HybridRegressor(
+        num_units=8, fit_options=RECIPE, random_state=seed, progress=False, **case.settings
+    )
+    return reg.fit(x, y)
+
+
+def agreements(reg: HybridRegressor, truth: Vector) -> list[float]:
+    """Adjusted Rand index of each restart's most probable regimes with the true ones."""
+    fit = reg.fit_
+    regimes = fit.posterior.regime_probability_draws(fit.x, fit.y).mean(axis=1).argmax(axis=-1)
+    return [float(adjusted_rand_score(truth, restart)) for restart in regimes]
+
+
+def _findings(reg: HybridRegressor) -> dict[str, dict[str, Any]]:
+    return {
+        found.name: {
+            "value": found.value,
+            "threshold": found.threshold,
+            "comparison": found.comparison,
+            "severity": found.severity,
+        }
+        for found in diagnose(reg.fit_)
+    }
+
+
+def collapsed_cell(case: str, seed: int) -> Cell:
+    """A naive fit of a collapse case: whether it has collapsed, and its findings."""
+    made = CASES[case]
+    rows = made.rows(np.random.default_rng(seed))
+    reg = HybridRegressor(
+        **made.settings, fit_options=options_of("naive"), random_state=seed, progress=False
+    ).fit(rows.x, rows.y)
+    symptom = made.symptom(reg, rows)
+    return {
+        "state": "collapsed" if symptom < 0.5 else "escaped",
+        "symptom": symptom,
+        "agreement": agreements(reg, rows.regime),
+        "usage": reg.training_regimes().mean(axis=0).tolist(),
+        "findings": _findings(reg),
+        "seconds": reg.fit_.seconds,
+    }
+
+
+def healthy_cell(name: str, seed: int) -> Cell:
+    """A fit of a healthy family: how far it is healthy by the truth, and its findings."""
+    case = HEALTHY[name]
+    x, y, truth = healthy_rows(case, seed)
+    reg = fit_healthy(case, x, y, seed)
+    agreement = np.array(agreements(reg, truth))
+    right = agreement >= AGREES
+    return {
+        "state": "healthy" if right.all() else "mixed" if right.any() else "failed",
+        "agreement": agreement.tolist(),
+        "usage": reg.training_regimes().mean(axis=0).tolist(),
+        "findings": _findings(reg),
+        "seconds": reg.fit_.seconds,
+    }
+
+
+def jobs(sections: list[str], collapsed: range, healthy: range) -> Iterator[Job]:
+    """Name, function and arguments of every cell."""
+    if "collapsed" in sections:
+        for seed in collapsed:
+            for case in CASES:
+                yield f"collapsed/{case}/{seed}", collapsed_cell, (case, seed)
+    if "healthy" in sections:
+        for seed in healthy:
+            for case in HEALTHY:
+                yield f"healthy/{case}/{seed}", healthy_cell, (case, seed)
+
+
+# -- figures beside targets
+
+
+def flags(cell: Cell) -> set[str]:
+    """The findings of the gate's health that are not ok, without what is in their brackets."""
+    return {
+        name.partition("[")[0]
+        for name, found in cell["findings"].items()
+        if is_gate_health(name) and found["severity"] != "ok"
+    }
+
+
+def summarise(done: dict[str, Cell]) -> Figures:
+    """Share flagged of fits in each state, by case and by finding."""
+    out = Figures(done)
+    _share(out, "collapsed/", CASES, "collapsed", (0.95, np.inf))
+    _share(out, "collapsed/", CASES, "escaped", (-np.inf, np.inf))
+    _share(out, "healthy/", HEALTHY, "healthy", (-np.inf, 0.05))
+    _share(out, "healthy/", HEALTHY, "mixed", (-np.inf, np.inf))
+    _share(out, "healthy/", HEALTHY, "failed", (-np.inf, np.inf))
+    return out
+
+
+def _share(out: Figures, prefix: str, cases: Any, state: str, target: tuple[float, float]) -> None:
+    cells = {
+        case: [
+            cell
+            for name, cell in out.done.items()
+            if name.startswith(f"{prefix}{case}/") and cell["state"] == state
+        ]
+        for case in cases
+    }
+    every = [flags(cell) for group in cells.values() for cell in group]
+    if not every:
+        return
+    flagged = np.array([bool(found) for found in every])
+    error = float(np.sqrt(flagged.mean() * (1.0 - flagged.mean()) / len(flagged)))
+    out.add(f"{state} fits flagged, of {len(every)}", flagged.mean(), *target, error)
+    for case, group in cells.items():
+        if group:
+            share = float(np.mean([bool(flags(cell)) for cell in group]))
+            out.add(f"{state}, {case}: flagged, of {len(group)}", share, -np.inf, np.inf)
+    for finding in GATE_HEALTH:
+        share = float(np.mean([finding in found for found in every]))
+        out.add(f"{state}: flagged by {finding}", share, -np.inf, np.inf)
+
+
+def main() -> None:
+    """Run what is not there yet, and print the seeds and the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    sections = ["collapsed", "healthy"]
+    parser.add_argument("--sections", nargs="+", choices=sections, default=sections)
+    parser.add_argument("--collapsed", type=int, default=70, help="seeds of each collapse case")
+    parser.add_argument("--healthy", type=int, default=50, help="seeds of each family")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--cells", type=Path, default=Path("benchmark-output/health-cells.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/health.json"))
+    parsed = parser.parse_args()
+    seeds = [range(FIRST_SEED, FIRST_SEED + n) for n in (parsed.collapsed, parsed.healthy)]
+    figures = summarise(run_jobs(jobs(parsed.sections, *seeds), parsed.cells, parsed.jobs))
+    figures.write(parsed.out)
+    print(f"seeds: collapsed {seeds[0]}, healthy {seeds[1]}")
+    print(figures.table())
+
+
+if __name__ == "__main__":
+    main()

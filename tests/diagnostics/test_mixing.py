@@ -1,0 +1,84 @@
+"""Do restarts say the same, and are they restarts at all?"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bayes_hybrid.diagnostics import diagnose
+from bayes_hybrid.diagnostics.evaluation import evaluate
+from bayes_hybrid.diagnostics.mixing import (
+    distinct_finding,
+    label_free,
+    material,
+    seed_dependence,
+    seed_finding,
+)
+from tests.diagnostics.fakes import FakePosterior, healthy
+
+
+def evaluated(fit):
+    return evaluate(fit, max_rows=None)
+
+
+def swapped(copies_of=None):
+    """Two pairs of restarts, the second with its regimes the other way round."""
+    fit = healthy(restarts=4, jitter=0.01)
+    sites = {name: draws.copy() for name, draws in fit.posterior.sites.items()}
+    for name in ("intercept", "weight", "scale"):
+        sites[name][2:] = sites[name][2:, :, ::-1]
+    sites["slope"][2:] *= -1.0
+    return dataclasses.replace(fit, posterior=FakePosterior(sites=sites), copies_of=copies_of)
+
+
+def test_quantities_do_not_depend_on_the_numbers_of_the_regimes():
+    draws = label_free(evaluated(swapped()))
+    assert draws.shape[-1] == len(material(evaluated(swapped())))
+    # Usage, entropy, log likelihood and means of a mixture whose regimes have traded names.
+    first, second = draws[:2].mean(axis=(0, 1)), draws[2:].mean(axis=(0, 1))
+    np.testing.assert_allclose(first, second, atol=0.01)
+    assert seed_dependence(evaluated(swapped())) == (1.0, 0)
+
+
+def test_restarts_apart_depend_on_their_seed():
+    assert [f.severity for f in seed_finding(evaluated(healthy()))] == ["ok"]
+    (found,) = seed_finding(evaluated(healthy(shift=0.5)))
+    assert found.severity == "warning"
+    assert found.value > 1.5
+
+
+def test_a_difference_that_does_not_matter_is_none():
+    """Restarts further apart than their own spread, but by less than anyone would see."""
+    evaluation = evaluated(healthy(jitter=1e-4, shift=3e-3))
+    assert seed_dependence(evaluation) == (1.0, 0)
+    assert (label_free(evaluation).mean(axis=1).std(axis=0) < material(evaluation)).all()
+
+
+def test_copies_of_one_candidate_are_one_restart():
+    fit = swapped(copies_of=(5, 5, 5, 5))
+    assert evaluated(fit).distinct.tolist() == [0]
+    assert seed_finding(evaluated(fit)) == []
+    names = {f.name: f for f in diagnose(fit)}
+    assert "regime_disagreement" not in names
+    assert "mean_disagreement" not in names
+    assert names["distinct_restarts"].value == 1
+    assert names["distinct_restarts"].severity == "warning"
+
+
+def test_between_restart_findings_read_each_candidate_once():
+    """Of pairs of four restarts 4 in 6 disagree, of candidates 3 and 8 the only pair does."""
+    names = {
+        copies: {f.name: f for f in diagnose(swapped(copies))} for copies in (None, (3, 3, 8, 8))
+    }
+    every, pair = (names[copies]["regime_disagreement"].value for copies in names)
+    assert every == pytest.approx(pair * 4 / 6, rel=0.01)
+    assert pair > 0.9
+    assert evaluated(swapped((8, 8, 3, 3))).distinct.tolist() == [0, 2]
+    assert names[3, 3, 8, 8]["distinct_restarts"].severity == "ok"
+
+
+def test_one_restart_was_not_to_be_compared():
+    fit = healthy(restarts=1)
+    assert distinct_finding(fit) == []
+    assert seed_finding(evaluated(fit)) == []
+    assert seed_finding(evaluated(healthy(draws=3))) == []
