@@ -102,8 +102,7 @@ def test_a_constant_column_is_noted(single):
 
 
 def test_statistics_of_drawn_data(several):
-    found = section("checks").content(several)
-    assert found is not None
+    found: Any = section("checks").content(several)
     frame = found["table"].frame.set_index(["target", "statistic"])
     drawn = several.posterior.sample(several.fit.x, 200, spawn_seeds(several.fit.seed, 6)[-1])
     for q, name in enumerate(several.outputs):
@@ -287,8 +286,7 @@ def test_sparkline(trace, points):
 
 
 def test_traces_are_of_the_objective_that_the_table_names(hostile):
-    found = section("training").content(hostile)
-    assert found is not None
+    found: Any = section("training").content(hostile)
     first = found["table"].frame["first"]
     labels = [line.label for _, _, kind, line in found["stages"] if kind == "ELBO" and line]
     # SVI keeps its loss: minus the ELBO.
