@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS)
 # FAST=1 leaves out the tests marked slow.
+# Processes that run tests. A file stays in one: its fits are made once.
+JOBS ?= 2
 SELECT := $(if $(filter-out 0,$(FAST)),-m "not slow")
 
 .DELETE_ON_ERROR:
@@ -18,7 +20,7 @@ help:
 	@echo "make test    run all tests (FAST=1 leaves out the slow ones)"
 	@echo "make check   ruff format, ruff, mypy, then all tests"
 	@echo "make clean   remove .venv, demo-output/ and caches"
-	@echo "Options: PYTHON=python3.12 (3.11 or later), PIP_ARGS='...' for pip install"
+	@echo "Options: PYTHON=python3.12 (3.11 or later), PIP_ARGS='...' for pip install, JOBS=2 for tests"
 
 demo: $(VENV)/.installed
 	$(BIN)/bayes-hybrid demo --out demo-output --force
@@ -28,13 +30,13 @@ test check: export OMP_NUM_THREADS = 1
 test check: export MKL_NUM_THREADS = 1
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest $(SELECT)
+	$(BIN)/python -m pytest $(SELECT) --numprocesses=$(JOBS) --dist=loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy bayes_hybrid tests $(wildcard benchmarks) $(wildcard examples)
-	$(BIN)/python -m pytest $(SELECT)
+	$(BIN)/python -m pytest $(SELECT) --numprocesses=$(JOBS) --dist=loadfile
 
 clean:
 	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
