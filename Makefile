@@ -7,9 +7,9 @@ FAST ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS)
-# FAST=1 leaves out the tests marked slow.
 # Processes that run tests. A file stays in one: its fits are made once.
 JOBS ?= 2
+# FAST=1 leaves out the tests marked slow.
 SELECT := $(if $(filter-out 0,$(FAST)),-m "not slow")
 
 .DELETE_ON_ERROR:
