@@ -17,7 +17,7 @@ QUICK = FitOptions(
     num_restarts=2,
     num_candidates=2,
     warm_start=WarmStart(max_steps=50),
-    variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=10),
+    variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=30),
     refinement=Refinement(mode="never"),
     compile="never",
 )
