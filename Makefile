@@ -26,8 +26,8 @@ demo: $(VENV)/.installed
 	$(BIN)/bayes-hybrid demo --out demo-output --force
 
 # More threads than cores make a step many times slower, and timings depend on the machine.
-test check: export OMP_NUM_THREADS = 1
-test check: export MKL_NUM_THREADS = 1
+demo test check: export OMP_NUM_THREADS = 1
+demo test check: export MKL_NUM_THREADS = 1
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest $(SELECT) --numprocesses=$(JOBS) --dist=loadfile
