@@ -3,7 +3,7 @@
 import numpy as np
 
 from bayes_hybrid.diagnostics import FitLike, boundaries, regions, threshold_sentences
-from bayes_hybrid.diagnostics.evaluation import spread_rows
+from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, spread_rows
 
 __all__ = ["describe"]
 
@@ -44,9 +44,7 @@ def _changes_in_words(fit: FitLike) -> list[str]:
 
 def _rows_in_words(fit: FitLike) -> list[str]:
     rows = spread_rows(fit.x.shape[0], _MAX_ROWS)
-    labels = None if fit.labels is None else fit.labels[rows]
-    draws = fit.posterior.regime_probability_draws(fit.x[rows], fit.y[rows], labels)
-    given_y = draws.mean(axis=(0, 1))
+    given_y = fitted_regime_draws(fit, rows).mean(axis=(0, 1))
     likeliest = given_y.argmax(axis=1)
     words = []
     for regime, name in enumerate(fit.posterior.regime_names):

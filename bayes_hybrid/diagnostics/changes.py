@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_hybrid.diagnostics.evaluation import row_chunks
+from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, flat_draws, row_chunks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.errors import OptionError
 
@@ -45,12 +45,7 @@ def gate_changes(
         points: of the line, in their order, ``[G, D]``.
         along: where each is on it, ``[G]``.
     """
-    return _changes(_flat(fit.posterior.regime_probability_draws(points)), along)
-
-
-def _flat(draws: FloatArray) -> FloatArray:
-    """``[R, S, ...]`` as ``[R S, ...]``."""
-    return draws.reshape(-1, *draws.shape[2:])
+    return _changes(flat_draws(fit.posterior.regime_probability_draws(points)), along)
 
 
 def row_changes(fit: FitLike) -> dict[tuple[int, int], Changes]:
@@ -75,8 +70,7 @@ def row_changes(fit: FitLike) -> dict[tuple[int, int], Changes]:
     for part in row_chunks(len(order), size * posterior.num_regimes):
         # With the row before, for the gap between two chunks.
         rows = order[max(part.start - 1, 0) : part.stop]
-        labels = None if fit.labels is None else fit.labels[rows]
-        draws = _flat(posterior.regime_probability_draws(fit.x[rows], fit.y[rows], labels))
+        draws = flat_draws(fitted_regime_draws(fit, rows))
         for pair, piece in _changes(draws, fit.x[rows, 0], shares).items():
             pieces.setdefault(pair, []).append(piece)
     return {

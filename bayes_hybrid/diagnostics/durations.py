@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.evaluation import row_chunks
+from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, flat_draws, row_chunks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import position
 
@@ -91,10 +91,7 @@ def _rows_and_runs(fit: FitLike, index: np.ndarray) -> tuple[FloatArray, FloatAr
     rows, runs = np.zeros((2, size, posterior.num_regimes))
     before = np.zeros((size, 1, posterior.num_regimes))  # nothing comes before the first row
     for part in row_chunks(len(index), size * posterior.num_regimes):
-        chosen = index[part]
-        labels = None if fit.labels is None else fit.labels[chosen]
-        draws = posterior.regime_probability_draws(fit.x[chosen], fit.y[chosen], labels)
-        draws = draws.reshape(size, *draws.shape[2:])
+        draws = flat_draws(fitted_regime_draws(fit, index[part]))
         rows += draws.sum(axis=1)
         runs += (draws * (1.0 - np.concatenate([before, draws[:, :-1]], axis=1))).sum(axis=1)
         before = draws[:, -1:]

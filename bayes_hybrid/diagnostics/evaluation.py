@@ -14,6 +14,8 @@ from bayes_hybrid.errors import DataError
 __all__ = [
     "Evaluation",
     "evaluate",
+    "fitted_regime_draws",
+    "flat_draws",
     "held_out",
     "known_rows",
     "output_scales",
@@ -91,6 +93,24 @@ def row_chunks(num_rows: int, cells_per_row: int) -> Iterator[slice]:
     step = max(1, _CELLS_PER_CHUNK // max(1, cells_per_row))
     for start in range(0, num_rows, step):
         yield slice(start, min(start + step, num_rows))
+
+
+def flat_draws(draws: FloatArray) -> FloatArray:
+    """All restarts' draws in one row: ``[R, S, ...]`` as ``[R S, ...]``."""
+    return draws.reshape(-1, *draws.shape[2:])
+
+
+def fitted_regime_draws(fit: FitLike, rows: slice | NDArray[np.intp]) -> FloatArray:
+    """``p(z_n = k | x_n, y_n, label_n, theta)`` of some of the fitted rows, ``[R, S, M, K]``.
+
+    The label only where the row has one.
+
+    Args:
+        fit: the finished fit.
+        rows: which M rows.
+    """
+    labels = None if fit.labels is None else fit.labels[rows]
+    return fit.posterior.regime_probability_draws(fit.x[rows], fit.y[rows], labels)
 
 
 def held_out(
@@ -174,8 +194,7 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
     center, spread = np.asarray(np.nanmean(fit.y, axis=0)), output_scales(fit.y)
     parts = []
     for part in row_chunks(rows.size, int(np.prod(shape))):
-        labels = None if fit.labels is None else fit.labels[rows[part]]
-        given_y = posterior.regime_probability_draws(x[part], y[part], labels)
+        given_y = fitted_regime_draws(fit, rows[part])
         usage += given_y.sum(axis=2)
         responsibilities[:, part] = given_y.mean(axis=1)
         log_likelihood[:, :, part] = posterior.log_likelihood(x[part], y[part])

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr, softmax
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.evaluation import row_chunks
+from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, flat_draws, row_chunks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.errors import DataError
 
@@ -139,25 +139,23 @@ def regime_posterior(
     """
     tail = (1.0 - checks.fraction("prob", prob)) / 2.0
     posterior = fit.posterior
-    rows, labels = fit.x, fit.labels
-    target: FloatArray | None = fit.y
-    if x is not None:
-        (rows, target), labels = _new_rows(fit, x, y), None
-    elif y is not None:
+    if x is None and y is not None:
         raise DataError("y came without x; give both, or neither for the rows of the fit")
+    rows, target = (fit.x, None) if x is None else _new_rows(fit, x, y)
     per_row = posterior.num_restarts * posterior.num_draws * posterior.num_regimes
     parts = []
     for part in row_chunks(len(rows), per_row):
-        given = None if target is None else target[part]
-        draws = posterior.regime_probability_draws(
-            rows[part], given, None if labels is None else labels[part]
-        )
-        draws = draws.reshape(-1, *draws.shape[2:])
         weights = None
-        if x is not None and given is not None:
-            logs = posterior.log_likelihood(rows[part], given)
-            weights = softmax(logs.reshape(-1, logs.shape[-1]), axis=0)
-        parts.append(_summary(draws, weights, tail))
+        if x is None:
+            draws = fitted_regime_draws(fit, part)
+        elif target is None:
+            draws = posterior.regime_probability_draws(rows[part])
+        else:
+            draws = posterior.regime_probability_draws(rows[part], target[part])
+            weights = softmax(
+                flat_draws(posterior.log_likelihood(rows[part], target[part])), axis=0
+            )
+        parts.append(_summary(flat_draws(draws), weights, tail))
     probability, lower, upper, total, ambiguity = (
         np.concatenate(field) for field in zip(*parts, strict=True)
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid import checks
+from bayes_hybrid.diagnostics.evaluation import flat_draws
 from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.diagnostics.lines import At, line_along, position
 
@@ -66,8 +67,7 @@ def regions(
     column = position("feature", feature, fit.feature_names)
     points = line_along(fit, column, grid, at=at)
     along = points[:, column]
-    draws = fit.posterior.regime_probability_draws(points)
-    draws = draws.reshape(-1, *draws.shape[2:])
+    draws = flat_draws(fit.posterior.regime_probability_draws(points))
     likeliest = draws.mean(axis=0).argmax(axis=-1)
     changes = np.flatnonzero(np.diff(likeliest)) + 1
     halfway = 0.5 * (along[changes - 1] + along[changes])

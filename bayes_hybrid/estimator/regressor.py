@@ -391,15 +391,13 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         Returns:
             ``[N, K]``, in the order of the rows of the fit and of ``regimes_``; rows sum to one.
         """
-        from bayes_hybrid.diagnostics.evaluation import row_chunks
+        from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, row_chunks
 
-        posterior, x, y, labels = self._posterior(), self.fit_.x, self.fit_.y, self.fit_.labels
+        posterior, fit = self._posterior(), self.fit_
         per_row = posterior.num_restarts * posterior.num_draws * posterior.num_regimes
         parts = [
-            posterior.regime_probability_draws(
-                x[rows], y[rows], None if labels is None else labels[rows]
-            ).mean(axis=(0, 1))
-            for rows in row_chunks(len(x), per_row)
+            fitted_regime_draws(fit, rows).mean(axis=(0, 1))
+            for rows in row_chunks(len(fit.x), per_row)
         ]
         return np.concatenate(parts)
 

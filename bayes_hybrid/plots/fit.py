@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.evaluation import spread_rows
+from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, spread_rows
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
 from bayes_hybrid.plots.source import Source, as_fit
@@ -154,8 +154,7 @@ def _points(
 ) -> None:
     rows = spread_rows(fit.x.shape[0], _MAX_POINTS)
     x = fit.x[rows]
-    labels = None if fit.labels is None else fit.labels[rows]
-    given_y = fit.posterior.regime_probability_draws(x, fit.y[rows], labels).mean(axis=(0, 1))
+    given_y = fitted_regime_draws(fit, rows).mean(axis=(0, 1))
     y = drawn.of(fit.y[rows])  # where it is missing, nothing is drawn
     colors, likeliest = blend(given_y, styles), given_y.argmax(axis=1)
     for regime, style in enumerate(styles.values()):

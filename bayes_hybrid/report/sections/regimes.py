@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from bayes_hybrid.diagnostics.evaluation import spread_rows
+from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.plots.style import regime_styles
 from bayes_hybrid.report.charts import Chart, limits, rounded
@@ -88,12 +88,10 @@ def _points(evidence: Evidence, num_features: int) -> dict[str, object]:
     """At most ``MAX_POINTS`` training rows with their most probable regimes."""
     fit = evidence.fit
     rows = spread_rows(len(fit.x), MAX_POINTS)
-    x, y = fit.x[rows], fit.y[rows]
-    labels = None if fit.labels is None else fit.labels[rows]
-    draws = evidence.posterior.regime_probability_draws(x, y, labels)
-    given_y = draws.mean(axis=(0, 1))  # the draws have seen these rows: their plain mean
+    # The draws have seen these rows: their plain mean.
+    given_y = fitted_regime_draws(fit, rows).mean(axis=(0, 1))
     return {
-        "x": _numbers(x[:, :num_features].T),
+        "x": _numbers(fit.x[rows, :num_features].T),
         "y": [_numbers(evidence.target(q)[rows]) for q in range(len(evidence.outputs))],
         "regime": given_y.argmax(axis=1).tolist(),
         "probability": _numbers(np.round(given_y.max(axis=1), 3)),
