@@ -43,6 +43,7 @@ from bayes_hybrid import (
     Variational,
 )
 from bayes_hybrid.diagnostics import diagnose
+from bayes_hybrid.diagnostics.gate_rows import overlap
 from bayes_hybrid.inference import PLANS
 from benchmarks.cells import Cell, Figures, Job, run_jobs
 
@@ -151,13 +152,8 @@ def told_apart(fit: HybridRegressor, rows: Rows) -> float:
     The truth's coefficient is exp(-(.6 / .12)^2 / 8) = .04.
     """
     posterior = fit.fit_.posterior
-    mean = posterior.expert_mean_draws(rows.x)
-    variance = posterior.expert_scale_draws(rows.x) ** 2
-    total = variance.sum(axis=-1)
-    gap = np.diff(mean, axis=-1)[..., 0]
-    root = np.sqrt(2.0 * np.sqrt(variance.prod(axis=-1)) / total)
-    overlap = float((root * np.exp(-0.25 * gap**2 / total)).mean())
-    return min(1.0 - overlap, share_kept(fit, rows))
+    means, scales = posterior.expert_mean_draws(rows.x), posterior.expert_scale_draws(rows.x)
+    return min(1.0 - float(overlap(means, scales, 0, 1).mean()), share_kept(fit, rows))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -267,7 +263,8 @@ def summarise(done: dict[str, Cell]) -> Figures:
         for way in (*WAYS, "default"):
             share = out.values(f"{case}/{way}/", "", "collapsed")
             if len(share):
-                bound = 0.05 if way == "default" and naive.mean() >= 0.5 else np.inf
+                hard = len(naive) > 0 and naive.mean() >= 0.5
+                bound = 0.05 if way == "default" and hard else np.inf
                 out.add(f"{case}, {way}: collapsed of {len(share)}", share.mean(), -np.inf, bound)
     return out
 

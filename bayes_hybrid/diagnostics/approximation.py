@@ -113,13 +113,16 @@ def optimiser_findings(fit: FitLike) -> list[Finding]:
     return findings
 
 
-def approximation_findings(evaluation: Evaluation) -> list[Finding]:
+def approximation_findings(
+    evaluation: Evaluation, shapes: FloatArray | None = None
+) -> list[Finding]:
     """All findings about how well the draws stand for the posterior.
 
     Args:
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
+        shapes: :func:`pareto_k` of its rows, where that is known.
     """
-    findings = [_khat(evaluation.log_likelihood)]
+    findings = [_khat(evaluation.log_likelihood, shapes)]
     if evaluation.distinct.size > 1:
         mean = evaluation.mean[evaluation.distinct]
         findings.insert(0, _spread(mean_disagreement(mean, evaluation.variance)))
@@ -195,12 +198,13 @@ def _spread(value: float) -> Finding:
     )
 
 
-def _khat(log_likelihood: FloatArray) -> Finding:
+def _khat(log_likelihood: FloatArray, shapes: FloatArray | None) -> Finding:
     num_draws = log_likelihood.shape[0] * log_likelihood.shape[1]
     value, what = math.nan, f"needs at least {MIN_PARETO_DRAWS} draws; there are {num_draws}"
     if num_draws >= MIN_PARETO_DRAWS:
+        k = pareto_k(log_likelihood) if shapes is None else shapes
         # Written so that a k that is NaN counts as bad.
-        value = float((~(pareto_k(log_likelihood) <= good_k(num_draws))).mean())
+        value = float((~(k <= good_k(num_draws))).mean())
         what = f"has k-hat above {good_k(num_draws):.2f} for {value:.1%} of the rows"
     return judge(
         "pareto_k",

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayes_hybrid.diagnostics.gate_rows import GateRows, gate_rows, join
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
-from bayes_hybrid.diagnostics.pathways import layer_shares
+from bayes_hybrid.diagnostics.pathways import NEAR_FLOOR, layer_shares
 from bayes_hybrid.errors import DataError
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "flat_draws",
     "held_out",
     "known_rows",
+    "mean_draws",
     "output_scales",
     "row_chunks",
     "spread_rows",
@@ -111,6 +112,14 @@ def fitted_regime_draws(fit: FitLike, rows: slice | NDArray[np.intp]) -> FloatAr
     """
     labels = None if fit.labels is None else fit.labels[rows]
     return fit.posterior.regime_probability_draws(fit.x[rows], fit.y[rows], labels)
+
+
+def mean_draws(posterior: PosteriorLike, x: FloatArray) -> FloatArray:
+    """``E[y | x_n, theta] = sum_k pi_k(x_n) mu_k(x_n)``, ``[R, S, N]``, or ``[R, S, N, Q]``."""
+    gate, experts = posterior.gate_and_mean_draws(x)
+    if experts.ndim > gate.ndim:
+        gate = gate[..., None, :]
+    return np.asarray((gate * experts).sum(axis=-1))
 
 
 def held_out(
@@ -221,12 +230,11 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
 
 def _means(posterior: PosteriorLike, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Predicted means ``[R, S, P]`` and predictive variances ``[P]``."""
-    gate, variance = posterior.regime_probability_draws(x), posterior.variance(x)
-    experts = posterior.expert_mean_draws(x)
+    mean, variance = mean_draws(posterior, x), posterior.variance(x)
     if y.ndim == 1:
-        return (gate * experts).sum(axis=-1), variance
+        return mean, variance
     scale = output_scales(y)
-    mean = (gate[..., None, :] * experts).sum(axis=-1) / scale
+    mean = mean / scale
     return mean.reshape(*mean.shape[:2], -1), (variance / scale**2).ravel()
 
 
@@ -236,16 +244,11 @@ def output_scales(y: FloatArray) -> FloatArray:
     return np.where(scale > 0.0, scale, 1.0)
 
 
-# A scale is the floor plus something with a LogNormal prior, which charges for coming ever nearer:
-# twenty nats for a hundredth of the floor.  Repeated or rounded targets stop at a few times it.
-_NEAR_FLOOR = 5.0
-
-
 def _floor_hits(floor: FloatArray | None, scale: FloatArray, given_y: FloatArray) -> float:
     """Rows, weighted by responsibility, whose expert's scale is near its floor, mean over draws."""
     if floor is None:
         return 0.0
-    at_floor = scale <= _NEAR_FLOOR * floor
+    at_floor = scale <= NEAR_FLOOR * floor
     if at_floor.ndim > given_y.ndim:
         at_floor = at_floor.mean(axis=-2)  # the share of the row's outputs
     return float((given_y * at_floor).sum(axis=(2, 3)).mean())

@@ -7,6 +7,7 @@ can still swap parts between restarts; :func:`regime_distance` sees that.
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
 
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
@@ -113,8 +114,7 @@ def gate_findings(evaluation: Evaluation, regime_names: tuple[str, ...]) -> list
 
 def _entropy(probabilities: FloatArray) -> FloatArray:
     """``-sum_k p_k log p_k`` over the last axis, with ``0 log 0 = 0``."""
-    safe = np.where(probabilities > 0.0, probabilities, 1.0)
-    return np.asarray(-(safe * np.log(safe)).sum(axis=-1))
+    return np.asarray(entr(probabilities).sum(axis=-1))
 
 
 def _usage(draws: FloatArray, regime: str, threshold: float) -> Finding:

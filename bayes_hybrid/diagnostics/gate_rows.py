@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import Final
 
 import numpy as np
+from scipy.special import entr
 
 from bayes_hybrid.diagnostics.interface import FloatArray
 
@@ -141,7 +142,6 @@ def gate_rows(
     square = ((mean - center) ** 2 + scale**2) / spread**2
     square = square.mean(axis=-2) if several else square
     worth = row_worth(gate, responsibilities)
-    safe = np.where(responsibilities > 0.0, responsibilities, 1.0)
     return GateRows(
         gate=gate.mean(axis=1),
         least=gate.min(axis=1),
@@ -150,7 +150,7 @@ def gate_rows(
         undecided=undecided,
         shared=shared,
         spread=(gate * square).sum(axis=2),
-        entropy=-(safe * np.log(safe)).sum(axis=(2, 3)),
+        entropy=entr(responsibilities).sum(axis=(2, 3)),
     )
 
 

@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k
 from bayes_hybrid.diagnostics.chains import psis_weights
-from bayes_hybrid.diagnostics.evaluation import held_out, row_chunks, spread_rows
+from bayes_hybrid.diagnostics.evaluation import held_out, mean_draws, row_chunks, spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike, TrainedLike
 from bayes_hybrid.errors import DataError
 
@@ -145,8 +145,7 @@ def _answer(
     """Predictive mean and log density of each row, ``[N]``, from weighted draws."""
     mean, density = np.empty(len(x)), np.empty(len(x))
     for part in row_chunks(len(x), weights.size * posterior.num_regimes):
-        gate, experts = posterior.gate_and_mean_draws(x[part])
-        mean[part] = np.einsum("rs,rsn->n", weights, (gate * experts).sum(axis=-1))
+        mean[part] = np.einsum("rs,rsn->n", weights, mean_draws(posterior, x[part]))
         terms = posterior.log_likelihood(x[part], y[part])
         shares = np.broadcast_to(weights[..., None], terms.shape)
         density[part] = logsumexp(terms, axis=(0, 1), b=shares)

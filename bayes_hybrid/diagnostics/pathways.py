@@ -12,6 +12,7 @@ from bayes_hybrid.diagnostics.gate_rows import GateRows
 from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike
 
 __all__ = [
+    "NEAR_FLOOR",
     "layer_shares",
     "pathway_findings",
     "regime_shares",
@@ -28,8 +29,10 @@ _UNSETTLED: Final = 0.25
 """A linear model with p parameters and N rows has ``p / N = q / (1 - q)`` for this share q: at a
 quarter there are three rows to a parameter, and a third of what the rows say is spent on them."""
 
-_NEAR_FLOOR: Final = 5.0
-"""As for scales: a LogNormal prior above the floor keeps a width some way off it."""
+NEAR_FLOOR: Final = 5.0
+"""A scale, or a width, is its floor plus something with a LogNormal prior, which charges for coming
+ever nearer: twenty nats for a hundredth of the floor.  Scales of repeated or rounded targets stop
+at a few times it."""
 
 _FLOOR_SHARE: Final = 0.05
 """One unit in twenty may be a kink; more, and the Gaussian pathway is no longer smooth."""
@@ -132,7 +135,7 @@ def width_findings(widths: FloatArray | None) -> list[Finding]:
     """
     if widths is None:
         return []
-    value = float((widths <= _NEAR_FLOOR).mean())
+    value = float((widths <= NEAR_FLOOR).mean())
     return [
         judge(
             "width_floor",

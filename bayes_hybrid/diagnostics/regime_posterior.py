@@ -152,9 +152,8 @@ def regime_posterior(
             draws = posterior.regime_probability_draws(rows[part])
         else:
             draws = posterior.regime_probability_draws(rows[part], target[part])
-            weights = softmax(
-                flat_draws(posterior.log_likelihood(rows[part], target[part])), axis=0
-            )
+            logs = posterior.log_likelihood(rows[part], target[part])
+            weights = softmax(flat_draws(logs), axis=0)
         parts.append(_summary(flat_draws(draws), weights, tail))
     probability, lower, upper, total, ambiguity = (
         np.concatenate(field) for field in zip(*parts, strict=True)

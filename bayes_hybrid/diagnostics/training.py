@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bayes_hybrid.diagnostics.evaluation import evaluate, output_scales
+from bayes_hybrid.diagnostics.evaluation import evaluate, mean_draws, output_scales
 from bayes_hybrid.diagnostics.gate import regime_distance
 from bayes_hybrid.diagnostics.interface import FloatArray, StageLike, TrainedLike
 
@@ -96,10 +96,8 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
 def _errors(fit: TrainedLike, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> FloatArray:
     """Root mean squared error of each restart's mean, ``[R]``."""
     x, y = fit.x[rows], fit.y[rows]
-    gate, experts = fit.posterior.regime_probability_draws(x), fit.posterior.expert_mean_draws(x)
-    several = y.ndim > 1
-    means = ((gate[..., None, :] if several else gate) * experts).sum(axis=-1).mean(axis=1)
-    away = (means - y) / (output_scales(fit.y) if several else 1.0)
+    means = mean_draws(fit.posterior, x).mean(axis=1)
+    away = (means - y) / (output_scales(fit.y) if y.ndim > 1 else 1.0)
     return np.asarray(np.sqrt(np.nanmean(away**2, axis=tuple(range(1, away.ndim)))))
 
 

@@ -86,32 +86,33 @@ def diagnose(
         density.append(posterior.log_density(test[0], test[1]))
         cdf = posterior.cdf(test[0], test[1])
         calibration.append(coverage_finding(cdf[~np.isnan(test[1])]))
+    uniformity, shapes = _pit(fit, evaluation)
     return [
         density_finding(np.concatenate(density)),
         *calibration,
         *health_findings(fit, evaluation),
         *optimiser_findings(fit),
         *distinct_finding(fit),
-        *approximation_findings(evaluation),
-        *_pit(fit, evaluation),
+        *approximation_findings(evaluation, shapes),
+        *uniformity,
         *(sampler_findings(fit.sampler, evaluation) if fit.sampler else ()),
     ]
 
 
-def _pit(fit: FitLike, evaluation: Evaluation) -> list[Finding]:
-    """Uniformity of the leave-one-out PIT values of each output."""
+def _pit(fit: FitLike, evaluation: Evaluation) -> tuple[list[Finding], FloatArray | None]:
+    """Uniformity of the leave-one-out PIT values of each output, and the Pareto k of each row."""
     num_draws = fit.posterior.num_restarts * fit.posterior.num_draws
     if num_draws < MIN_PARETO_DRAWS:
-        return []  # which pareto_k says
+        return [], None  # which pareto_k says
     y = fit.y[evaluation.rows]
-    pit, _ = loo_pit(fit.posterior, fit.x[evaluation.rows], y, evaluation.log_likelihood)
+    pit, shapes = loo_pit(fit.posterior, fit.x[evaluation.rows], y, evaluation.log_likelihood)
     findings = []
     for q, name in enumerate(fit.output_names):
         values = pit if y.ndim == 1 else pit[~np.isnan(y[:, q]), q]
         if len(values) > 1:
             called = "pit_uniformity" if y.ndim == 1 else f"pit_uniformity[{name}]"
             findings.append(pit_finding(values, called))
-    return findings
+    return findings, shapes
 
 
 def exit_code(findings: Sequence[Finding]) -> Literal[0, 1, 2]:

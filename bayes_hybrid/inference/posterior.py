@@ -1,7 +1,7 @@
 """The posterior as an object: draws, and what they predict, in the units of the data."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -140,14 +140,15 @@ class Posterior:
 
     def expert_mean_draws(self, x: ArrayLike) -> FloatArray:
         """Mean of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""
-        draws = self._component_draws(x, lambda part: part.mean)
-        scale, mean = self._per_expert(self.y_scaling.scale), self._per_expert(self.y_scaling.mean)
-        return draws * scale + mean
+        return self.gate_and_mean_draws(x)[1]
 
     def expert_scale_draws(self, x: ArrayLike) -> FloatArray:
         """Standard deviation of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``."""
-        draws = self._component_draws(x, lambda part: part.variance.sqrt())
-        return draws * self._per_expert(self.y_scaling.scale)
+        parts = [
+            torch.stack([p.variance.sqrt() for p in self._predictive(regimes).components], dim=-1)
+            for _, regimes in self._chunks(x)
+        ]
+        return self._by_restart(torch.cat(parts, dim=1)) * self._per_expert(self.y_scaling.scale)
 
     def gate_and_mean_draws(self, x: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """``p(z = k | x, theta)`` and the experts' means in one pass, each as by itself."""
@@ -300,15 +301,6 @@ class Posterior:
         index = torch.as_tensor(np.where(known, labels, 0.0).astype(np.int64))
         terms = head.weight * log_confusion[:, :, index.to(self.theta.device)].mT
         return torch.where(torch.as_tensor(known, device=terms.device).unsqueeze(-1), terms, 0.0)
-
-    def _component_draws(
-        self, x: ArrayLike, read: Callable[[torch.distributions.Distribution], Tensor]
-    ) -> FloatArray:
-        parts = [
-            torch.stack([read(part) for part in self._predictive(regimes).components], dim=-1)
-            for _, regimes in self._chunks(x)
-        ]
-        return self._by_restart(torch.cat(parts, dim=1))
 
     def _chunks(self, x: ArrayLike, order: Tensor | None = None) -> Iterator[tuple[slice, Regimes]]:
         """Gate and experts of every draw, ``[S', rows, K]``, a chunk of rows at a time."""
