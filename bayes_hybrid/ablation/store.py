@@ -14,12 +14,12 @@ import json
 import os
 import warnings
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from bayes_hybrid.ablation.cells import Cell, Outcome
-from bayes_hybrid.data import atomic_file
+from bayes_hybrid.ablation.folder import claim, write_whole
 from bayes_hybrid.errors import OutputExistsError
 
 __all__ = ["MANIFEST", "Store"]
@@ -71,7 +71,12 @@ class Store:
             "seed": seed,
             "num_folds": num_folds,
         }
-        self._claim(manifest)
+        other = claim(self._folder / MANIFEST, manifest, "an ablation")
+        if other:
+            raise OutputExistsError(
+                f"{self._folder} holds an ablation with {_MEANING[other[0]]} other than now, and "
+                "is left as it is; choose another folder, or run with what it was begun with"
+            )
         (self._folder / _CELLS).mkdir(exist_ok=True)
 
     def path(self, cell: Cell) -> Path:
@@ -134,42 +139,9 @@ class Store:
             "draws": hashlib.sha256(outcome.draws).hexdigest() if outcome.draws else "",
         }
         if outcome.draws:
-            _write(path.with_suffix(".npz"), outcome.draws)
+            write_whole(path.with_suffix(".npz"), outcome.draws)
         # Last: a cell is finished when this file is there.
-        _write(path, json.dumps(record, allow_nan=False).encode())
-
-    def _claim(self, manifest: dict[str, Any]) -> None:
-        """Make the folder, or find that it is of the same ablation."""
-        path = self._folder / MANIFEST
-        if not self._folder.is_dir() or not any(self._folder.iterdir()):
-            self._folder.mkdir(exist_ok=True)
-            _write(path, json.dumps(manifest, indent=1).encode())
-            return
-        found = _read_manifest(path)
-        for name, value in manifest.items():
-            if found.get(name) != value:
-                raise OutputExistsError(
-                    f"{self._folder} holds an ablation with {_MEANING[name]} other than now, and "
-                    "is left as it is; choose another folder, or run with what it was begun with"
-                )
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        manifest = None
-    if not isinstance(manifest, dict):
-        raise OutputExistsError(
-            f"{path.parent} holds something other than an ablation ({path.name} is missing or "
-            "cannot be read) and is left as it is; choose another folder"
-        )
-    return manifest
-
-
-def _write(path: Path, content: bytes) -> None:
-    with atomic_file(path, force=True) as handle:
-        handle.write(content)
+        write_whole(path, json.dumps(record, allow_nan=False).encode())
 
 
 def _number(value: float) -> float | None:

@@ -17,9 +17,8 @@ from bayes_hybrid.cli.columns import column_names
 from bayes_hybrid.cli.console import say, show
 from bayes_hybrid.cli.fitting import Rows
 from bayes_hybrid.cli.regressor import regressor
-from bayes_hybrid.cli.settings import Settings
+from bayes_hybrid.cli.settings import Settings, refuse_no_jobs
 from bayes_hybrid.data import atomic_file, read_table, split_target, write_table
-from bayes_hybrid.errors import OptionError
 
 __all__ = ["FILES", "Plan", "run"]
 
@@ -65,8 +64,7 @@ def run(rows: Rows, settings: Settings, plan: Plan, out: Path, *, quiet: bool) -
     """
     checks.positive_int("--folds", plan.num_folds, minimum=2)
     checks.positive_int("--repeats", plan.num_repeats)
-    if plan.num_jobs == 0:
-        raise OptionError("--jobs must be a number of processes, or -1 for one per core; got 0")
+    refuse_no_jobs(plan.num_jobs)
     base = regressor(settings, quiet=quiet)
     features = None if rows.features is None else column_names("--features", rows.features)
     X, y = split_target(read_table(rows.data), rows.target, features)

@@ -48,6 +48,8 @@ Seed = Annotated[int, typer.Option(help="Everything random is derived from it.")
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that stands already.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or another device of torch.")]
+Jobs = Annotated[int, typer.Option(help="Fits side by side; -1 is one for each core.")]
+RunFolder = Annotated[Path, typer.Option(help="Folder to make, or of a run to go on with.")]
 SavedFit = Annotated[
     Path, typer.Argument(metavar="FIT", help="Folder that fit or demo saved a fit in.")
 ]
@@ -321,7 +323,7 @@ def report(
 def ablate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
     target: Annotated[str, typer.Option(help="Column to predict.")],
-    out: Annotated[Path, typer.Option(help="Folder to make, or of a run to go on with.")],
+    out: RunFolder,
     features: Annotated[
         str | None,
         typer.Option(help="Columns to predict from, a,b,c; all but the target by default."),
@@ -332,7 +334,7 @@ def ablate(
     ] = None,
     folds: Annotated[int, typer.Option(help="Folds of each repeat of cross-validation.")] = 5,
     repeats: Annotated[int, typer.Option(help="Repeats of cross-validation.")] = 2,
-    jobs: Annotated[int, typer.Option(help="Fits side by side; -1 is one for each core.")] = 1,
+    jobs: Jobs = 1,
     seed: Seed = 0,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -355,7 +357,7 @@ def ablate(
 
 @bench.command()
 def sbc(
-    out: Annotated[Path, typer.Option(help="Folder to make, or of a run to go on with.")],
+    out: RunFolder,
     replications: Annotated[int, typer.Option(help="Data sets to simulate and fit.")] = 200,
     rows: Annotated[int, typer.Option(help="Rows of each.")] = 100,
     gate: Annotated[
@@ -366,7 +368,7 @@ def sbc(
     refine: Annotated[
         str, typer.Option(help="Short HMC after SVI: auto, always, never.")
     ] = Settings.refine,
-    jobs: Annotated[int, typer.Option(help="Fits side by side; -1 is one for each core.")] = 1,
+    jobs: Jobs = 1,
     seed: Seed = 0,
     device: Device = "auto",
     quiet: Quiet = False,

@@ -11,9 +11,8 @@ from rich.table import Table
 from bayes_hybrid import checks
 from bayes_hybrid.cli.console import counted, say, show
 from bayes_hybrid.cli.regressor import quick_options
-from bayes_hybrid.cli.settings import Settings
+from bayes_hybrid.cli.settings import Settings, refuse_no_jobs
 from bayes_hybrid.data import atomic_file, write_table
-from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor
 from bayes_hybrid.inference import FitOptions, Refinement
 from bayes_hybrid.inference.options import REFINE_CHOICES
@@ -63,8 +62,7 @@ def run(settings: Settings, plan: Plan, out: Path, *, quiet: bool) -> None:
     """
     checks.positive_int("--replications", plan.replications, minimum=2)
     checks.positive_int("--rows", plan.rows, minimum=2)
-    if plan.jobs == 0:
-        raise OptionError("--jobs must be a number of processes, or -1 for one per core; got 0")
+    refuse_no_jobs(plan.jobs)
     checks.choice("--refine", settings.refine, REFINE_CHOICES)
     options = FitOptions(
         num_restarts=settings.num_restarts,

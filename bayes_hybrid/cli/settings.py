@@ -2,7 +2,19 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Settings"]
+from bayes_hybrid.errors import OptionError
+
+__all__ = ["Settings", "refuse_no_jobs"]
+
+
+def refuse_no_jobs(num_jobs: int) -> None:
+    """Check a number of processes.
+
+    Raises:
+        OptionError: it is 0.
+    """
+    if num_jobs == 0:
+        raise OptionError("--jobs must be a number of processes, or -1 for one per core; got 0")
 
 
 @dataclass(frozen=True, kw_only=True)

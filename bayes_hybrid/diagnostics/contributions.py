@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bayes_hybrid.diagnostics.effects import EffectCurve, effect_curve, target_mean
+from bayes_hybrid import checks
+from bayes_hybrid.diagnostics.effects import EffectCurve, curve_of, target_mean
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.diagnostics.slices import one_output, slice_along
@@ -104,28 +105,17 @@ def contributions(
     Raises:
         OptionError: as :func:`.effects.effect_curve`.
     """
-    pathways = effect_curve(
-        fit,
-        feature,
-        at=at,
-        of="contribution",
-        output=output,
-        prob=prob,
-        grid=grid,
-        beyond=beyond,
-    )
-    drawn = one_output(fit, output)
-    points = slice_along(fit, feature, grid, at=at, beyond=beyond).points
-    gate, means = fit.posterior.gate_and_mean_draws(points)
+    checks.fraction("prob", prob)
+    line, drawn = slice_along(fit, feature, grid, at=at, beyond=beyond), one_output(fit, output)
+    gate, several = fit.posterior.gate_and_mean_draws(line.points)
+    means, baseline = drawn.of_draws(several), target_mean(fit, drawn)
+    scales = drawn.of_draws(fit.posterior.expert_scale_draws(line.points))
+    pathways = curve_of(fit, line, drawn, "contribution", gate * (means - baseline), prob=prob)
     return Contributions(
         pathways=pathways,
-        baseline=target_mean(fit, drawn),
+        baseline=baseline,
         parts=(*fit.posterior.regime_names, *_BETWEEN),
-        variance=_variance_parts(
-            gate,
-            drawn.of_draws(means),
-            drawn.of_draws(fit.posterior.expert_scale_draws(points)),
-        ),
+        variance=_variance_parts(gate, means, scales),
     )
 
 

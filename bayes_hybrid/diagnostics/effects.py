@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import At
-from bayes_hybrid.diagnostics.slices import Output, one_output, slice_along
+from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
 from bayes_hybrid.diagnostics.support import out_of_data
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Quantity",
     "curve_draws",
     "curve_names",
+    "curve_of",
     "effect_curve",
     "target_mean",
 ]
@@ -144,7 +145,21 @@ def effect_curve(
     checks.choice("of", of, QUANTITIES)
     line = slice_along(fit, feature, grid, at=at, beyond=beyond)
     drawn = one_output(fit, output)
-    slope = line.column if derivative else None
+    draws = curve_draws(fit, line.points, drawn, of, slope=line.column if derivative else None)
+    return curve_of(fit, line, drawn, of, draws, prob=prob, derivative=derivative)
+
+
+def curve_of(
+    fit: FitLike,
+    line: Slice,
+    drawn: Output,
+    of: Quantity,
+    draws: FloatArray,
+    *,
+    prob: float,
+    derivative: bool = False,
+) -> EffectCurve:
+    """The curve with these draws ``[R, S, G, C]`` along a line."""
     return EffectCurve(
         feature=line.name,
         column=line.column,
@@ -154,7 +169,7 @@ def effect_curve(
         derivative=derivative,
         prob=prob,
         along=line.along,
-        draws=curve_draws(fit, line.points, drawn, of, slope=slope),
+        draws=draws,
         out_of_data=out_of_data(fit, line.points).flag,
     )
 

@@ -12,6 +12,7 @@ from bayes_hybrid.plots.style import (
     INK,
     RegimeStyle,
     fill_regime,
+    label_along,
     legend_above,
     new_axes,
     regime_styles,
@@ -96,5 +97,4 @@ def draw_curves(axes: Axes, curve: EffectCurve, styles: Mapping[str, RegimeStyle
     shade_out_of_data(axes, curve.along, curve.out_of_data)  # last in the legend
     tidy(axes)
     axes.set_xlim(curve.along[0], curve.along[-1])
-    held = f"  ({curve.held})" if curve.held else ""
-    axes.set_xlabel(curve.feature + held, color=INK)
+    label_along(axes, curve.feature, curve.held)

@@ -15,7 +15,15 @@ from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, spread_rows
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
 from bayes_hybrid.plots.source import Source, as_fit
-from bayes_hybrid.plots.style import INK, RegimeStyle, blend, new_axes, regime_styles, tidy
+from bayes_hybrid.plots.style import (
+    INK,
+    RegimeStyle,
+    blend,
+    label_along,
+    new_axes,
+    regime_styles,
+    tidy,
+)
 
 __all__ = ["plot_fit"]
 
@@ -78,7 +86,7 @@ def plot_fit(
     axes.set_xlim(line.along[0], line.along[-1])
     axes.use_sticky_edges = False  # else the strips of colour end where the axes do
     axes.autoscale(axis="y")
-    axes.set_xlabel(line.name + (f"  ({line.held})" if line.held else ""), color=INK)
+    label_along(axes, line.name, line.held)
     axes.set_ylabel(drawn.name, color=INK)
     _legend(axes, prob, styles)
     return figure

@@ -13,7 +13,7 @@ from bayes_hybrid.diagnostics import PredictiveChecks, predictive_checks
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.scores import ALL
 from bayes_hybrid.plots.source import Source, as_fit
-from bayes_hybrid.plots.style import INK, RegimeStyle, new_axes, regime_styles, tidy
+from bayes_hybrid.plots.style import INK, RegimeStyle, legend_above, new_axes, regime_styles, tidy
 
 __all__ = ["plot_coverage", "plot_pit", "plot_ppc", "plot_statistics"]
 
@@ -231,13 +231,4 @@ def _legend(axes: Axes, checked: PredictiveChecks, regime: str, band: str) -> No
         Line2D([], [], color=style.color, linestyle=style.linestyle, label=f"{size} {whose}"),
         Patch(color=_BAND, alpha=0.28, linewidth=0.0, label=band),
     ]
-    axes.legend(
-        handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=2,
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-        borderaxespad=0.2,
-    )
+    legend_above(axes, columns=2, handles=handles)

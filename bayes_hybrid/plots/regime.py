@@ -8,7 +8,15 @@ from matplotlib.ticker import PercentFormatter
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.slices import slice_along
 from bayes_hybrid.plots.source import Source, as_fit
-from bayes_hybrid.plots.style import INK, fill_regime, legend_above, new_axes, regime_styles, tidy
+from bayes_hybrid.plots.style import (
+    INK,
+    fill_regime,
+    label_along,
+    legend_above,
+    new_axes,
+    regime_styles,
+    tidy,
+)
 
 __all__ = ["plot_regime"]
 
@@ -61,7 +69,7 @@ def plot_regime(
     axes.set_xlim(line.along[0], line.along[-1])
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0))
-    axes.set_xlabel(line.name + (f"  ({line.held})" if line.held else ""), color=INK)
+    label_along(axes, line.name, line.held)
     axes.set_ylabel("regime probability", color=INK)
     legend_above(axes)
     return figure

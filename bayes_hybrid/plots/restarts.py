@@ -13,7 +13,7 @@ from bayes_hybrid.diagnostics.gate import regime_distance
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.plots.source import Source, as_fit
-from bayes_hybrid.plots.style import INK, legend_above, tidy
+from bayes_hybrid.plots.style import INK, label_along, legend_above, tidy
 
 __all__ = ["plot_restarts"]
 
@@ -81,7 +81,7 @@ def _curves(
         axes.plot(curve.along, mean, color=color, linewidth=1.3, label=str(number))
     tidy(axes)
     axes.set_xlim(curve.along[0], curve.along[-1])
-    axes.set_xlabel(curve.feature + (f"  ({curve.held})" if curve.held else ""), color=INK)
+    label_along(axes, curve.feature, curve.held)
     axes.set_ylabel(f"mean of {curve.output}", color=INK)
     if len(means) <= _WRITTEN:
         legend_above(axes, columns=4)

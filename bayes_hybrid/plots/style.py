@@ -3,12 +3,13 @@
 Nothing global is changed: figures are made without pyplot and styled one by one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
@@ -23,6 +24,7 @@ __all__ = [
     "RegimeStyle",
     "blend",
     "fill_regime",
+    "label_along",
     "legend_above",
     "new_axes",
     "regime_styles",
@@ -126,14 +128,24 @@ def tidy(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-def legend_above(ax: Axes, *, columns: int = 6) -> None:
-    """A legend in a row above the axes, where it hides no data; none where nothing has a name."""
-    handles, names = ax.get_legend_handles_labels()
-    if not handles:
+def label_along(ax: Axes, name: str, held: str) -> None:
+    """Name the horizontal axis after a feature, with what is held fixed, if anything is."""
+    ax.set_xlabel(name + (f"  ({held})" if held else ""), color=INK)
+
+
+def legend_above(ax: Axes, *, columns: int = 6, handles: Sequence[Artist] | None = None) -> None:
+    """A legend in a row above the axes, where it hides no data; none where nothing has a name.
+
+    Args:
+        ax: the axes.
+        columns: entries in a row.
+        handles: what to name, each with its label; by default all that is drawn under a name.
+    """
+    shown = ax.get_legend_handles_labels()[0] if handles is None else handles
+    if not shown:
         return
     ax.legend(
-        handles,
-        names,
+        handles=shown,
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
         ncols=columns,

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from bayes_hybrid.diagnostics.regime_posterior import regime_posterior
 from bayes_hybrid.diagnostics.slices import slice_along
 from bayes_hybrid.plots.source import Source, as_fit
-from bayes_hybrid.plots.style import INK, new_axes, tidy
+from bayes_hybrid.plots.style import INK, label_along, legend_above, new_axes, tidy
 
 __all__ = ["plot_regime_uncertainty"]
 
@@ -51,15 +51,7 @@ def plot_regime_uncertainty(
     tidy(axes)
     axes.set_xlim(line.along[0], line.along[-1])
     axes.set_ylim(bottom=0.0)
-    axes.set_xlabel(line.name + (f"  ({line.held})" if line.held else ""), color=INK)
+    label_along(axes, line.name, line.held)
     axes.set_ylabel("entropy in nats", color=INK)
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=3,
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-        borderaxespad=0.2,
-    )
+    legend_above(axes, columns=3)
     return figure

@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Final
 
-from bayes_hybrid.data import atomic_file
+from bayes_hybrid.ablation.folder import claim, write_whole
 from bayes_hybrid.errors import OutputExistsError
 from bayes_hybrid.validation.replication import Replication
 
@@ -40,14 +40,7 @@ class Store:
 
     def __init__(self, folder: str | os.PathLike[str], setup: dict[str, Any]) -> None:
         self._folder = Path(folder)
-        path = self._folder / MANIFEST
-        # As it will be read back: tuples become lists.
-        setup = json.loads(json.dumps(setup))
-        if not self._folder.is_dir() or not any(self._folder.iterdir()):
-            self._folder.mkdir(exist_ok=True)
-            _write(path, setup)
-        found = _manifest(path)
-        other = [name for name in setup if found.get(name) != setup[name]]
+        other = claim(self._folder / MANIFEST, setup, "a simulation-based calibration")
         if other:
             raise OutputExistsError(
                 f"{self._folder} was begun with another {other[0]} and is left as it is; choose "
@@ -79,26 +72,8 @@ class Store:
         Raises:
             OSError: the disk is full, or the folder is not writable any more.
         """
-        _write(self._path(replication.number), dataclasses.asdict(replication))
+        record = json.dumps(dataclasses.asdict(replication), indent=1)
+        write_whole(self._path(replication.number), record.encode())
 
     def _path(self, number: int) -> Path:
         return self._folder / FOLDER / f"{number:05d}.json"
-
-
-def _manifest(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise OutputExistsError(
-            f"{path.parent} holds something other than a simulation-based calibration "
-            f"({path.name} is missing or cannot be read) and is left as it is; choose another "
-            "folder"
-        )
-    return found
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    with atomic_file(path, force=True) as handle:
-        handle.write(json.dumps(content, indent=1).encode())

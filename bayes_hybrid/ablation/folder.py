@@ -1,0 +1,51 @@
+"""A folder that a long run fills file by file, and that the next run goes on with."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bayes_hybrid.data import atomic_file
+from bayes_hybrid.errors import OutputExistsError
+
+__all__ = ["claim", "write_whole"]
+
+
+def claim(path: Path, manifest: dict[str, Any], what: str) -> list[str]:
+    """Make the folder with its manifest, or find which entries are others in the one there.
+
+    Args:
+        path: of the manifest, in a folder that is made if need be, in one that exists.
+        manifest: what determines the run, as plain JSON values.
+        what: such a run, in words.
+
+    Raises:
+        OutputExistsError: the folder holds something else; it is left as it is.
+        OSError: the folder cannot be made or written.
+    """
+    folder = path.parent
+    if not folder.is_dir() or not any(folder.iterdir()):
+        folder.mkdir(exist_ok=True)
+        write_whole(path, json.dumps(manifest, indent=1).encode())
+        return []
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise OutputExistsError(
+            f"{folder} holds something other than {what} ({path.name} is missing or cannot be "
+            "read) and is left as it is; choose another folder"
+        )
+    # As it would have been read back: tuples become lists.
+    wanted = json.loads(json.dumps(manifest))
+    return [name for name, value in wanted.items() if found.get(name) != value]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put a file on the disk, whole or not at all, in the place of one that may be there.
+
+    Raises:
+        OSError: the disk is full, or the folder is not writable.
+    """
+    with atomic_file(path, force=True) as handle:
+        handle.write(content)
