@@ -44,7 +44,6 @@ from bayes_hybrid import (
 )
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.diagnostics.gate_rows import overlap
-from bayes_hybrid.inference import PLANS
 from benchmarks.cells import Cell, Figures, Job, run_jobs
 
 NUM_ROWS: Final = 200
@@ -196,15 +195,19 @@ _ONE: Final[dict[str, Any]] = {
     "num_restarts": 1,
     "num_candidates": 1,
     "plan": "plain",
+    "weighting": "uniform",
     "variational": _MEAN_FIELD,
     "refinement": Refinement(mode="never"),
 }
 
 
+_FREE: Final = PlanStage(name="all")  # the plain plan's
+
+
 def _then_plain(**weights: Any) -> Plan:
     """A tenth of the steps under a regulariser that is annealed away, then the plain plan."""
     first = PlanStage(name="regularised", stop="steps", budget=0.1, **weights)
-    return Plan(stages=(first, *PLANS["plain"].stages))
+    return Plan(stages=(first, _FREE))
 
 
 WAYS: Final[dict[str, dict[str, Any]]] = {
@@ -213,10 +216,11 @@ WAYS: Final[dict[str, dict[str, Any]]] = {
     "load_balance": {"plan": _then_plain(load_balance=(1.0, 0.0))},
     "relu_smoothness": {"plan": _then_plain(relu_smoothness=(0.3, 0.0))},
     "slow_gate": {"plan": Plan(stages=(PlanStage(name="all", rates=Rates(gate=0.1)),))},
-    "kl_warmup": {"plan": Plan(stages=PLANS["plain"].stages, kl_warmup=0.5)},
+    "kl_warmup": {"plan": Plan(stages=(_FREE,), kl_warmup=0.5)},
     "gaussian_first": {"plan": "gaussian_first"},
     "balanced": {"plan": "balanced"},
-    "stages": {"plan": "default"},
+    "stages": {"plan": "direct"},
+    "even_gate": {"plan": "even_gate"},
     "block_guide": {"variational": Variational()},
     "restarts": {"num_restarts": 4, "num_candidates": 24},
 }

@@ -167,19 +167,23 @@ def fit(
     num_candidates: Annotated[
         int | None,
         typer.Option(
-            help="Restarts that are trained, the best of which are kept; half as many again by "
-            "default."
+            help="Restarts that are trained, the best of which are kept; by default half as many "
+            "again under one plan, as many for each of several."
         ),
     ] = Settings.num_candidates,
     weighting: Annotated[
         str,
         typer.Option(
-            help="Weights of the restarts: uniform, elbo (in proportion to exp(ELBO), for reading "
-            "regimes), or auto (elbo for gates with thresholds)."
+            help="Weights of the restarts: uniform, elbo (in proportion to exp(ELBO)), tempered "
+            "(likewise, less strictly), or auto (elbo for gates with thresholds, tempered for "
+            "others, uniform without a gate)."
         ),
     ] = Settings.weighting,
     plan: Annotated[
-        str, typer.Option(help="Training plan: default, gaussian_first, balanced or plain.")
+        str,
+        typer.Option(
+            help="Training plan: default, direct, even_gate, gaussian_first, balanced or plain."
+        ),
     ] = Settings.plan,
     refine: Annotated[
         str,

@@ -34,8 +34,8 @@ class Settings:
         label_weight: weight of the regime labels.
         num_units: hidden units of each pathway, or ``"auto"``.
         num_restarts: restarts that make up the posterior.
-        num_candidates: restarts that are trained; half as many again by default.
-        weighting: ``"auto"``, ``"uniform"`` or ``"elbo"``.
+        num_candidates: restarts that are trained; ``None`` for as many as suit the plan.
+        weighting: ``"auto"``, ``"uniform"``, ``"tempered"`` or ``"elbo"``.
         plan: name of a training plan.
         refine: ``"auto"``, ``"always"`` or ``"never"``.
         seed: everything random is derived from it.

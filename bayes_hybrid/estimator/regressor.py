@@ -85,15 +85,18 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         depth: hidden layers.
         smoothing: base of the Gaussian units: ``"bump"``, ``"step"``, ``"relu"``, ``"identity"``.
         num_restarts: restarts R that make up the posterior (ArviZ's chains).
-        num_candidates: restarts that are trained, of which the R with the largest ELBO are kept;
-            half as many again as R by default.  Many candidates for few restarts make the regimes
-            those of the best mode; many restarts average over modes, which predicts better.
-        weighting: ``"uniform"`` gives the R restarts equal weight, ``"elbo"`` takes candidates in
+        num_candidates: restarts that are trained, of which R are kept; by default half as many
+            again as R under one plan, R for each of several.  Many candidates for few restarts make
+            the regimes those of the best modes; many restarts average over modes.
+        weighting: ``"uniform"`` keeps the R with the largest ELBO, ``"elbo"`` takes candidates in
             proportion to exp(ELBO), so that a restart whose regimes mean something else does not
-            count; ``"auto"`` does that for gates with thresholds.  ``"elbo"`` is for reading
-            regimes, ``"uniform"`` for predicting.
-        plan: how training goes, ``"default"``, ``"gaussian_first"``, ``"balanced"``, ``"plain"``,
-            or a :class:`~bayes_hybrid.inference.plans.Plan`; for gates that collapse.
+            count, and ``"tempered"`` likewise, less strictly; ``"auto"`` is ``"elbo"`` for gates
+            with thresholds, else ``"tempered"``, and ``"uniform"`` for a single pathway.  See
+            :class:`~bayes_hybrid.inference.options.FitOptions`.
+        plan: how training goes: ``"default"``, ``"direct"``, ``"even_gate"``,
+            ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
+            :class:`~bayes_hybrid.inference.plans.Plan`, or several of these, which share the
+            candidates; for gates that collapse.
         refine: ``True`` or ``"always"`` runs HMC after SVI, ``False`` or ``"never"`` does not,
             ``"auto"`` where its budget allows.
         fit_options: everything about fitting at once; then ``num_restarts``,
@@ -159,7 +162,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         num_restarts: int = 16,
         num_candidates: int | None = None,
         weighting: str = "auto",
-        plan: str | Plan = "default",
+        plan: str | Plan | Sequence[str | Plan] = "default",
         refine: str | bool = "auto",
         fit_options: FitOptions | None = None,
         priors: Priors | None = None,

@@ -21,7 +21,7 @@ from bayes_hybrid.inference.labels import relabel, same_labelling, usage
 from bayes_hybrid.inference.low_rank import LowRank
 from bayes_hybrid.inference.nuts import refine_by_nuts
 from bayes_hybrid.inference.options import GUIDES, FitOptions
-from bayes_hybrid.inference.plans import Plan, plan_of
+from bayes_hybrid.inference.plans import Plan
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.result import Fit, StageLog
@@ -49,6 +49,8 @@ _KINDS: Final[Mapping[str, type[Guide]]] = {
 }
 # Restarts evaluated side by side on a CPU: more do not fit its cache, and cost more than in turn.
 _BATCH = 8
+# Nats by which one ELBO may miss its log evidence by more than another.
+_LOWEST_TEMPERATURE = 8.0
 
 
 def resolve_device(name: str) -> torch.device:
@@ -86,7 +88,8 @@ def fit(
 ) -> Fit:
     """Fit a hybrid model to a table.
 
-    1. A warm start of all candidates in the stages of a :class:`Plan`, stopped by held-out density.
+    1. A warm start of all candidates in the stages of their :class:`Plan`, stopped by held-out
+       density.
     2. The features' KL weight is chosen by held-out density (:class:`Variational`).
     3. SVI with it on all rows; of the candidates that mean the same by a regime as the best does
        (:mod:`~bayes_hybrid.inference.labels`), the R with the largest ELBO are the posterior.
@@ -130,19 +133,22 @@ def fit(
     start_seed, fold_seed, svi_seed, hmc_seed, ratio_seed = spawn_seeds(seed, 5)
 
     _require_targets(model, y, labels)
-    plan = plan_of(options.plan)
+    plans = options.plans_for(model)
     log = StageLog()
     size = SiteTable.of(model, inputs[:1]).num_parameters
     refined = options.refinement.wanted(len(inputs), size, options.num_restarts)
-    batch = options.candidates
+    candidates = options.candidates_for(model)
+    batch = candidates
     if device.type == "cpu":
-        batch = min(_BATCH, options.candidates)
-    calls = _expected_calls(options, batch, refined)
+        batch = min(_BATCH, candidates)
+    calls = _expected_calls(options, candidates, batch, refined)
     joint = log_joint(model, batch, inputs.dtype, device, compiled=options.compiles(calls))
     batch_size = options.rows_per_step(len(inputs))
     rows = Rows(joint, inputs, targets, batch_size, torch_generator(fold_seed, device))
     compiled = joint.prepare(inputs[:batch_size], targets[:batch_size])
-    penalised = _penalised_calls(options, plan.penalised_share(model.penalty_names), batch)
+    shares = [plan.penalised_share(model.penalty_names) for plan in plans]
+    pieces = math.ceil(math.ceil(candidates / len(plans)) / batch)
+    penalised = math.ceil(sum(shares) * options.warm_start.max_steps) * pieces
     if compiled and penalised and options.compiles(penalised):
         joint.prepare(inputs[:batch_size], targets[:batch_size], penalised=True)
     log.add("recording", "compiled" if compiled else "recorded", 0)
@@ -150,8 +156,8 @@ def fit(
     started = warm_start(
         rows,
         options.warm_start,
-        plan,
-        num_restarts=options.candidates,
+        plans,
+        num_restarts=candidates,
         seed=start_seed,
         progress=progress,
         log=log,
@@ -161,7 +167,7 @@ def fit(
         rows,
         started,
         options,
-        _course(plan, rows),
+        _course(plans[0], rows),
         compiled=compiled,
         generator=generator,
         progress=progress,
@@ -193,7 +199,7 @@ def fit(
         target_name=outputs[0] if y.ndim == 1 else "y",
         output_names=outputs,
         status=_status(started, trained, chains, dropped, missing, options.refinement.sampler)
-        + _regularised(plan, model),
+        + _regularised(plans[0], model),
         converged=started.settled and trained.settled,
         method=f"svi+{options.refinement.sampler}" if refined else "svi",
         seed=seed,
@@ -241,11 +247,11 @@ def _names(letter: str, names: Sequence[str] | None, values: FloatArray) -> tupl
     return tuple(f"{letter}{column}" for column in range(values.shape[1]))
 
 
-def _expected_calls(options: FitOptions, batch: int, refined: bool) -> int:
+def _expected_calls(options: FitOptions, candidates: int, batch: int, refined: bool) -> int:
     """Gradient calls of a whole fit (the warm start taken at a quarter of its budget)."""
     variational, refinement = options.variational, options.refinement
     every = options.warm_start.max_steps // 4 + variational.num_steps
-    calls = every * math.ceil(options.candidates / batch)
+    calls = every * math.ceil(candidates / batch)
     free = GUIDES[variational.guide].kl_weight is None and len(variational.kl_weights) > 1
     if free:
         trials = len(variational.kl_weights) * options.num_restarts
@@ -257,7 +263,7 @@ def _expected_calls(options: FitOptions, batch: int, refined: bool) -> int:
 
 
 def _course(plan: Plan, rows: Rows) -> Course:
-    """SVI goes on with the last stage's rates and weights."""
+    """SVI goes on with the last stage's rates and weights, which all plans share."""
     rates = rows.joint.table.by_training(plan.stages[-1].rates.by_group, rows.x)
     return Course(
         kl_warmup=plan.kl_warmup,
@@ -268,18 +274,12 @@ def _course(plan: Plan, rows: Rows) -> Course:
 
 def _details(options: FitOptions, model: HybridModel) -> dict[str, Any]:
     """What SVI's record says of rates and regularisers."""
-    plan = plan_of(options.plan)
+    plan = options.plans_for(model)[0]
     weights = plan.final_weights
     return {
         "rates": plan.stages[-1].rates.by_group,
         "weights": {name: (weights[name], weights[name]) for name in model.penalty_names},
     }
-
-
-def _penalised_calls(options: FitOptions, share: float, batch: int) -> int:
-    """Gradient calls of the warm start under a regulariser, at most."""
-    steps = math.ceil(share * options.warm_start.max_steps)
-    return steps * math.ceil(options.candidates / batch)
 
 
 def _variational(
@@ -310,7 +310,9 @@ def _variational(
     heads = ~rows.joint.table.feature_mask.to(theta.device)
     blocks = {"heads": heads, "all": torch.ones_like(heads), "none": torch.zeros_like(heads)}
     whitening = whiten_at(rows, theta, blocks[family.block], generator)
-    some = torch.arange(min(len(index), options.num_restarts), device=index.device)
+    # In even steps, so that every plan has its say.
+    count = min(len(index), options.num_restarts)
+    some = torch.arange(count, device=index.device) * len(index) // count
     kl_weight, kl_scores = choose_kl_weight(
         rows,
         whitening.select(some),
@@ -343,16 +345,22 @@ def _variational(
     _require(finite, "SVI")
     score = torch.where(finite, trained.elbo, -torch.inf)
     alike = finite & same_labelling(rows, trained.guide.center, int(score.argmax()))
-    if options.weights_by_elbo(rows.joint.model):
-        # On all rows, with many draws of the final guide: the run's own mean is of single draws, in
-        # minibatches of a few rows, and a nat of noise is a factor of three.
-        score = log_ratios(rows, trained.guide, generator).mean(dim=-1)
-        score = torch.nan_to_num(score, nan=-torch.inf)
-        best = _by_evidence(score, alike, options.num_restarts)
-        kept = f"took {len(set(best.tolist()))} different restarts in proportion to exp(ELBO)"
-    else:
+    weighting = options.weighting_for(rows.joint.model)
+    if weighting == "uniform":
         best = _best(score, alike, options.num_restarts)
         kept = f"kept the {len(best)} restarts with the largest ELBO"
+    else:
+        # On all rows, with many draws of the final guide: the run's own mean is of single draws, in
+        # minibatches of a few rows, and a nat of noise is a factor of three.
+        exact = log_ratios(rows, trained.guide, generator).mean(dim=-1)
+        if bool(torch.isfinite(exact[alike]).any()):  # a point has no density
+            score = torch.nan_to_num(exact, nan=-torch.inf)
+        scale = 1.0
+        if weighting == "tempered":
+            scale = _temperature(score[alike], options.num_restarts / 3)
+        best = _by_evidence(score / scale, alike, options.num_restarts)
+        kept = f"took {len(set(best.tolist()))} different restarts in proportion to exp(ELBO"
+        kept += ")" if weighting == "elbo" else f" / {scale:.3g})"
     reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
     reason += (
         f"; {kept} of the {int(alike.sum())} that "
@@ -376,6 +384,19 @@ def _best(score: Tensor, allowed: Tensor, count: int) -> Tensor:
     """Indices of the ``count`` largest scores among those allowed, best first."""
     order = torch.where(allowed, score, -torch.inf).argsort(descending=True)
     return order[: min(count, int(allowed.sum()))]
+
+
+def _temperature(score: Tensor, least: float) -> float:
+    """T of weights exp(score / T): the smallest, from 8 on, that leaves ``least`` effective ones.
+
+    The effective number is ``1 / sum_c w_c^2``, at most that of the finite scores.
+    """
+    finite = score[torch.isfinite(score)].double()
+    least = min(least, 0.99 * len(finite))
+    temperature = _LOWEST_TEMPERATURE
+    while float(torch.softmax(finite / temperature, dim=0).square().sum()) * least > 1.0:
+        temperature *= 1.1
+    return temperature
 
 
 def _by_evidence(score: Tensor, allowed: Tensor, count: int) -> Tensor:

@@ -1,17 +1,18 @@
 """Settings of the recipe: small frozen objects, checked when built."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.inference.plans import Plan, plan_of
+from bayes_hybrid.inference.plans import Plan, plans_of
 from bayes_hybrid.models.base import HybridModel
 
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
-WEIGHTINGS = ("auto", "uniform", "elbo")
+WEIGHTINGS = ("auto", "uniform", "tempered", "elbo")
 SAMPLERS = ("hmc", "nuts")
 
 
@@ -192,16 +193,25 @@ class FitOptions:
 
     Args:
         num_restarts: R restarts that make up the posterior.
-        num_candidates: restarts that are trained; those with the largest ELBO are kept.  ``None``
-            takes half as many again as R.
-        weighting: how the candidates make up the posterior.  ``"uniform"`` keeps the R best, each
-            of equal weight: an average over modes, which predicts best.  ``"elbo"`` takes each
-            candidate in proportion to exp(ELBO), on all rows and 200 draws: a bound of its share of
-            the evidence, given the features where these are a point.  Some are taken more than
-            once, each then with draws of its own: what the posterior of a parameter asks for.
-            ``"auto"`` does that for models whose gate has thresholds.
-        plan: the stages of training, a :class:`~bayes_hybrid.inference.plans.Plan` or one of
-            ``"default"``, ``"gaussian_first"``, ``"balanced"``, ``"plain"``.
+        num_candidates: restarts that are trained.  ``None`` takes half as many again as R under
+            one plan, R for each of several.
+        weighting: how the candidates make up the posterior.
+
+            ``"uniform"`` keeps the R with the largest ELBO, each of equal weight: an average over
+            modes.  ``"elbo"`` takes each candidate in proportion to exp(ELBO), on all rows and 200
+            draws: a bound of its share of the evidence, given the features where these are a point.
+            Some are taken more than once, each then with draws of its own: what the posterior of a
+            parameter asks for.  ``"tempered"`` takes them in proportion to exp(ELBO / T): regimes
+            that explain the data far worse do not count, and of those that explain them about as
+            well no one is left alone.  T is 8 nats, or what it takes to leave an effective number
+            of a third of R: by so much may a bound be off.
+
+            ``"auto"`` is ``"elbo"`` for a gate with thresholds, ``"tempered"`` for another gate,
+            ``"uniform"`` for a single regime.
+        plan: the stages of training: one of ``"default"``, ``"direct"``, ``"even_gate"``,
+            ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
+            :class:`~bayes_hybrid.inference.plans.Plan`, or several of these, which share the
+            candidates.  The default is the first two.
         warm_start: see :class:`WarmStart`.
         variational: see :class:`Variational`.
         refinement: see :class:`Refinement`.
@@ -216,7 +226,7 @@ class FitOptions:
     num_restarts: int = 16
     num_candidates: int | None = None
     weighting: str = "auto"
-    plan: str | Plan = "default"
+    plan: str | Plan | Sequence[str | Plan] = "default"
     warm_start: WarmStart = field(default_factory=WarmStart)
     variational: Variational = field(default_factory=Variational)
     refinement: Refinement = field(default_factory=Refinement)
@@ -230,7 +240,7 @@ class FitOptions:
         if self.num_candidates is not None:
             checks.positive_int("num_candidates", self.num_candidates, minimum=self.num_restarts)
         checks.choice("weighting", self.weighting, WEIGHTINGS)
-        plan_of(self.plan)
+        plans_of(self.plan)
         for name, kind in (
             ("warm_start", WarmStart),
             ("variational", Variational),
@@ -257,16 +267,28 @@ class FitOptions:
         worth = self.compile == "auto" and num_steps >= COMPILED_STEPS_REPAY_AFTER
         return worth or self.compile == "always"
 
-    def weights_by_elbo(self, model: HybridModel) -> bool:
-        """Whether restarts are taken in proportion to exp(ELBO)."""
-        return self.weighting == "elbo" or (self.weighting == "auto" and model.has_thresholds)
+    def weighting_for(self, model: HybridModel) -> str:
+        """What ``weighting`` is for this model, ``"auto"`` no more."""
+        if self.weighting != "auto":
+            return self.weighting
+        if model.has_thresholds:
+            return "elbo"
+        return "tempered" if model.num_regimes > 1 else "uniform"
 
-    @property
-    def candidates(self) -> int:
+    def candidates_for(self, model: HybridModel) -> int:
         """The number of restarts that are trained."""
         if self.num_candidates is not None:
             return self.num_candidates
-        return self.num_restarts + self.num_restarts // 2
+        plans = len(self.plans_for(model))
+        return max(self.num_restarts + self.num_restarts // 2, plans * self.num_restarts)
+
+    def plans_for(self, model: HybridModel) -> tuple[Plan, ...]:
+        """The plans that share the candidates of this model."""
+        plans = plans_of(self.plan)
+        if model.num_regimes > 1 and not model.has_thresholds:
+            return plans
+        # There is no gate to be made even.
+        return tuple(plan for plan in plans if not plan.even_gate) or plans
 
     def rows_per_step(self, num_rows: int) -> int:
         """B, the rows of one step."""

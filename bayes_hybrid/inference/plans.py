@@ -1,6 +1,6 @@
 """Training plans: which parts of a model learn when, how fast, and under which regularisers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -152,6 +152,10 @@ class Plan:
     Args:
         stages: one or more :class:`PlanStage`.
         kl_warmup: share of SVI's steps that the warm-up takes, at most a half.
+        even_gate: starts with a gate that gives all regimes nearly the same weight, in place of one
+            drawn from its prior: its head is a thousandth of a draw.  For softmax gates; where the
+            gate is another, or there is one regime, such a plan is left out beside others.
+        name: what the fit's record calls it, where there are several.
 
     Raises:
         OptionError: nothing is trained in the last stage, or stages do not fit together.
@@ -166,10 +170,14 @@ class Plan:
 
     stages: tuple[PlanStage, ...]
     kl_warmup: float = 0.0
+    even_gate: bool = False
+    name: str = ""
 
     def __post_init__(self) -> None:
         """Check the stages and how they follow each other."""
         checks.instance("stages", self.stages, tuple, list)
+        checks.instance("even_gate", self.even_gate, bool)
+        checks.instance("name", self.name, str)
         for stage in self.stages:
             checks.instance("stages", stage, PlanStage)
         # A list is as good, but would not hash.
@@ -214,59 +222,108 @@ _RECIPE: Final = (
     PlanStage(name="small steps", cut=True),
 )
 
-PLANS: Final[Mapping[str, Plan]] = MappingProxyType(
-    {
-        "default": Plan(stages=_RECIPE),
-        # A frozen gate would be a random one; this one is free, and held even by its entropy.
-        "gaussian_first": Plan(
-            stages=(
-                PlanStage(
-                    name="gaussian",
-                    rates=Rates(relu=0.0, noise_slopes=0.0),
-                    gate_entropy=(10.0, 10.0),
-                ),
-                PlanStage(
-                    name="gate and relu",
-                    rates=Rates(gaussian=0.0, noise_slopes=0.0),
-                    gate_entropy=(1.0, 0.0),
-                    load_balance=(1.0, 0.0),
-                    stop="steps",
-                    budget=0.15,
-                ),
-                *_RECIPE,
-            )
+_DIRECT: Final = Plan(name="direct", stages=_RECIPE)
+# Experts that start under a gate drawn at random divide the rows as it does, and parallel branches
+# or a rare regime are then hardly found; under an even gate they compete for every row.
+_EVEN: Final = Plan(
+    name="even gate",
+    stages=(
+        PlanStage(
+            name="slow gate",
+            rates=Rates(gate=0.05, noise_slopes=0.0),
+            stop="steps",
+            budget=0.1,
         ),
-        "balanced": Plan(
-            stages=(
-                PlanStage(
-                    name="regularised",
-                    rates=Rates(noise_slopes=0.0),
-                    gate_entropy=(0.1, 0.0),
-                    load_balance=(0.2, 0.0),
-                    relu_smoothness=(0.3, 0.0),
-                    stop="steps",
-                    budget=0.1,
-                ),
-                *_RECIPE,
-            )
+        *_RECIPE,
+    ),
+    even_gate=True,
+)
+
+PLANS: Final[Mapping[str, tuple[Plan, ...]]] = MappingProxyType(
+    {
+        # Neither start finds every kind of regime; the ELBO says which did.
+        "default": (_DIRECT, _EVEN),
+        "direct": (_DIRECT,),
+        "even_gate": (_EVEN,),
+        # A frozen gate would be a random one; this one is free, and held even by its entropy.
+        "gaussian_first": (
+            Plan(
+                stages=(
+                    PlanStage(
+                        name="gaussian",
+                        rates=Rates(relu=0.0, noise_slopes=0.0),
+                        gate_entropy=(10.0, 10.0),
+                    ),
+                    PlanStage(
+                        name="gate and relu",
+                        rates=Rates(gaussian=0.0, noise_slopes=0.0),
+                        gate_entropy=(1.0, 0.0),
+                        load_balance=(1.0, 0.0),
+                        stop="steps",
+                        budget=0.15,
+                    ),
+                    *_RECIPE,
+                )
+            ),
+        ),
+        "balanced": (
+            Plan(
+                stages=(
+                    PlanStage(
+                        name="regularised",
+                        rates=Rates(noise_slopes=0.0),
+                        gate_entropy=(0.1, 0.0),
+                        load_balance=(0.2, 0.0),
+                        relu_smoothness=(0.3, 0.0),
+                        stop="steps",
+                        budget=0.1,
+                    ),
+                    *_RECIPE,
+                )
+            ),
         ),
         # What one would write first: a baseline for the others.
-        "plain": Plan(stages=(PlanStage(name="all"),)),
+        "plain": (Plan(stages=(PlanStage(name="all"),)),),
     }
 )
-"""The built-in plans."""
+"""The built-in plans, by name: of several, each trains its share of the candidates."""
 
 
-def plan_of(plan: str | Plan) -> Plan:
-    """The plan of that name, or the plan itself.
+def plans_of(plan: str | Plan | Sequence[str | Plan]) -> tuple[Plan, ...]:
+    """The plans that share the candidates, from names and plans.
+
+    Args:
+        plan: a name of :data:`PLANS`, a plan, or several of them.
 
     Raises:
-        OptionError: no plan has that name.
+        OptionError: no plan has that name; there is none, or one occurs twice; or they do not go on
+            alike in SVI, whose ELBO has to compare their candidates.
 
     Example:
-        >>> plan_of("ballanced")
+        >>> [plan.name for plan in plans_of("default")]
+        ['direct', 'even gate']
+        >>> plans_of("ballanced")
         Traceback (most recent call last):
-        bayes_hybrid.errors.OptionError: plan must be one of 'default', 'gaussian_first',
-            'balanced', 'plain'; got 'ballanced'; did you mean 'balanced'?
+        bayes_hybrid.errors.OptionError: plan must be one of 'default', 'direct', 'even_gate',
+            'gaussian_first', 'balanced', 'plain'; got 'ballanced'; did you mean 'balanced'?
     """
-    return plan if isinstance(plan, Plan) else PLANS[checks.choice("plan", plan, tuple(PLANS))]
+    if isinstance(plan, Plan):
+        return (plan,)
+    if isinstance(plan, str):
+        return PLANS[checks.choice("plan", plan, tuple(PLANS))]
+    checks.instance("plan", plan, tuple, list)
+    plans = tuple(single for part in plan for single in plans_of(part))
+    if not plans or len(set(plans)) < len(plans):
+        raise OptionError(f"plan: expected one or more different plans, got {plan!r}")
+    first = plans[0]
+    for other in plans[1:]:
+        if (other.stages[-1].rates, other.final_weights, other.kl_warmup) != (
+            first.stages[-1].rates,
+            first.final_weights,
+            first.kl_warmup,
+        ):
+            raise OptionError(
+                "plan: several plans have to end with the same rates and weights and have the same "
+                "kl_warmup, because SVI trains all candidates together"
+            )
+    return plans

@@ -1,6 +1,6 @@
-"""Maximum a posteriori warm start of all restarts, in the stages of a plan."""
+"""Maximum a posteriori warm start of all restarts, in the stages of their plans."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,8 @@ from bayes_hybrid.random import seeded
 
 # What a cut leaves of the step.
 _CUT: Final = 0.1
+# What starts near zero is this much of a draw from its prior.
+_ALMOST_NOTHING: Final = 1e-3
 _STOPPED: Final = "held-out density stopped improving"
 _ALL_STEPS: Final = "all its steps are taken"
 _USED_UP: Final = "the budget of steps is used up"
@@ -34,14 +36,12 @@ class Started:
     Args:
         theta: starting points ``[C, P]``.
         row_weights: the fold masks ``[C, N]`` that were trained on.
-        steps: step that was gone back to.
-        settled: whether the held-out density had stopped improving.
-        scores: held-out log density per row at each check (median over restarts).
+        settled: whether the held-out density had stopped improving, under every plan.
+        scores: held-out log density per row at each check (median over a plan's restarts).
     """
 
     theta: Tensor
     row_weights: Tensor
-    steps: int
     settled: bool
     scores: tuple[float, ...]
 
@@ -60,7 +60,7 @@ def prior_draws(joint: LogJoint, x: Tensor, count: int, seed: int) -> Tensor:
 def warm_start(
     rows: Rows,
     options: WarmStart,
-    plan: Plan,
+    plans: Sequence[Plan],
     *,
     num_restarts: int,
     seed: int,
@@ -69,21 +69,35 @@ def warm_start(
 ) -> Started:
     """Climb the log joint from prior draws, each restart on all rows but one fold.
 
-    The stages of the plan follow each other, and each adds to the log.  Noise slopes that the first
-    one freezes start near zero, so that noise scales do not depend on the features until a later
-    stage lets them: a noise scale that is free from the start explains the hard rows away.
+    Every plan has its share of the restarts.  Its stages follow each other, and each adds to the
+    log.  Noise slopes that the first one freezes start near zero, so that noise scales do not
+    depend on the features until a later stage lets them: a noise scale that is free from the start
+    explains the hard rows away.
     """
     theta = prior_draws(rows.joint, rows.x, num_restarts, seed)
-    if plan.stages[0].rates.noise_slopes == 0.0:
-        theta[:, rows.joint.table.mask(SiteGroup.SCALE_SLOPES).to(theta.device)] *= 1e-3
     weights = rows.folds(num_restarts, options.num_folds)
-    climb = _Climb(rows, theta, weights, options, progress, log)
-    runs = list(_runs(plan, options.num_cuts))
-    climb.total = sum(climb.budget(stages) for stages, _ in runs)
-    settled = True
-    for stages, cut in runs:
-        settled &= climb.run(stages, cut)
-    return Started(climb.best, climb.weights, climb.best_step, settled, tuple(climb.scores))
+    table, climbs = rows.joint.table, list[_Climb]()
+    shares = torch.arange(num_restarts, device=theta.device).tensor_split(len(plans))
+    for number, (plan, share) in enumerate(zip(plans, shares, strict=True), 1):
+        if not len(share):
+            continue
+        start = theta[share]
+        if plan.stages[0].rates.noise_slopes == 0.0:
+            start[:, table.mask(SiteGroup.SCALE_SLOPES).to(theta.device)] *= _ALMOST_NOTHING
+        if plan.even_gate:
+            start[:, table.mask(SiteGroup.GATE_HEAD).to(theta.device)] *= _ALMOST_NOTHING
+        name = f"warm start, {plan.name or number}" if len(plans) > 1 else "warm start"
+        climbs.append(_Climb(rows, start, weights[share], plan, options, log, name))
+    total, done, settled = sum(climb.most_steps for climb in climbs), 0, True
+    for climb in climbs:
+        settled &= climb.run(progress, done, total)
+        done += climb.most_steps
+    return Started(
+        torch.cat([climb.best for climb in climbs]),
+        weights,
+        settled,
+        tuple(score for climb in climbs for score in climb.scores),
+    )
 
 
 def _runs(plan: Plan, num_cuts: int) -> Iterator[tuple[list[PlanStage], int]]:
@@ -103,39 +117,61 @@ def _runs(plan: Plan, num_cuts: int) -> Iterator[tuple[list[PlanStage], int]]:
 
 
 class _Climb:
-    """The best point so far, and what was tried on the way."""
+    """A plan's climb: the best point so far, and what was tried on the way."""
 
     def __init__(
         self,
         rows: Rows,
         theta: Tensor,
         weights: Tensor,
+        plan: Plan,
         options: WarmStart,
-        progress: Progress,
         log: StageLog,
+        name: str,
     ) -> None:
-        self.weights, self.scores, self.best_step, self.total = weights, list[float](), 0, 0
-        self._rows, self._options, self._progress, self._log = rows, options, progress, log
-        self.best, self._best_score, self._step = theta, float("-inf"), 0
+        self.best, self.scores = theta, list[float]()
+        self._rows, self._weights, self._options = rows, weights, options
+        self._log, self._name = log, name
+        self._runs = list(_runs(plan, options.num_cuts))
+        self._best_score, self._step = float("-inf"), 0
         self._usage = usage(rows, theta)
 
-    def budget(self, stages: Sequence[PlanStage]) -> int:
+    @property
+    def most_steps(self) -> int:
+        """Steps of all runs, at most."""
+        return sum(self._budget(stages) for stages, _ in self._runs)
+
+    def run(self, progress: Progress, done: int, total: int) -> bool:
+        """Climb in all stages; whether every run ended by its own rule, not by its budget.
+
+        Args:
+            progress: told of this climb's steps, after ``done`` and of ``total``.
+            done: see ``progress``.
+            total: see ``progress``.
+        """
+
+        def report() -> None:
+            progress("warm start", done + self._step, total)
+
+        ended = [self._run(stages, cut, report) for stages, cut in self._runs]
+        return all(ended)
+
+    def _budget(self, stages: Sequence[PlanStage]) -> int:
         """Most steps of a run."""
         return max(1, round(stages[0].budget * self._options.max_steps))
 
-    def run(self, stages: Sequence[PlanStage], cut: int) -> bool:
+    def _run(self, stages: Sequence[PlanStage], cut: int, report: Callable[[], None]) -> bool:
         """Climb on from the best point; whether it ended by its own rule, not by its budget."""
-        theta, budget, step = self.best.clone(), self.budget(stages), 0
+        theta, budget, step = self.best.clone(), self._budget(stages), 0
         schedule = Schedule(self._options.learning_rate * _CUT**cut, budget, final=0.05, decay=0.99)
         adam, first, ended = Adam([theta], schedule), len(self.scores), False
         for stage, following in zip(stages, [*stages[1:], None], strict=True):
             if following and self._same(stage, following):
                 continue
             before, start = len(self.scores), step
-            step, ended = self._climb(stage, adam, theta, step, budget)
+            step, ended = self._climb(stage, adam, theta, step, budget, report)
             if stage.stop == "steps":
-                self.best, self.best_step = theta.clone(), self._step
-                self._best_score, ended = self.scores[-1], True
+                self.best, self._best_score, ended = theta.clone(), self.scores[-1], True
             reason = _ALL_STEPS if stage.stop == "steps" else _STOPPED if ended else _USED_UP
             end = theta if following else self.best
             name = f"{stage.name}, cut {cut}" if cut > 1 else stage.name
@@ -151,7 +187,13 @@ class _Climb:
         return self._rows.joint.table.by_training(stage.rates.by_group, self.best)
 
     def _climb(
-        self, stage: PlanStage, adam: Adam, theta: Tensor, step: int, budget: int
+        self,
+        stage: PlanStage,
+        adam: Adam,
+        theta: Tensor,
+        step: int,
+        budget: int,
+        report: Callable[[], None],
     ) -> tuple[int, bool]:
         """Climb until the stage's rule; the step that this is, and whether before the budget."""
         rates, options, penalties = self._rates(stage), self._options, None
@@ -163,12 +205,12 @@ class _Climb:
             if regularised:
                 share = (step - start) / max(1, budget - start - 1)
                 penalties = penalty_weights(stage.weights(share), self._rows.joint, theta)
-            adam.ascend([self._rows.gradient(theta, self.weights, ones, penalties)[1]])
+            adam.ascend([self._rows.gradient(theta, self._weights, ones, penalties)[1]])
             step += 1
             self._step += 1
             if step % options.check_every and step < budget:
                 continue
-            self._progress("warm start", self._step, self.total)
+            report()
             since = 0 if self._check(theta) else since + 1
             if stage.stop == "held_out" and since >= patience:
                 return step, True
@@ -176,12 +218,11 @@ class _Climb:
 
     def _check(self, theta: Tensor) -> bool:
         """Record the held-out score, and the point if it is the best so far."""
-        score = held_out_score(self._rows.log_likelihood(theta), self.weights).nanmedian()
+        score = held_out_score(self._rows.log_likelihood(theta), self._weights).nanmedian()
         self.scores.append(float(score))
         better = self.scores[-1] > self._best_score
         if better:
-            self.best, self.best_step = theta.clone(), self._step
-            self._best_score = self.scores[-1]
+            self.best, self._best_score = theta.clone(), self.scores[-1]
         return better
 
     def _record(
@@ -196,7 +237,7 @@ class _Climb:
         before, self._usage = self._usage, usage(self._rows, end)
         acting = self._rows.joint.model.penalty_names
         self._log.add(
-            f"warm start: {name}",
+            f"{self._name}: {name}",
             reason,
             steps,
             scores,

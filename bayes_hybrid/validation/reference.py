@@ -19,6 +19,7 @@ from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free, worst_mixing
 from bayes_hybrid.estimator import HybridRegressor, build_options, reporting
 from bayes_hybrid.inference import Fit, FitOptions, Posterior, Progress, Refinement, fit
+from bayes_hybrid.models import HybridModel
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["ReferenceCheck", "check_against_nuts", "compared", "nuts_options"]
@@ -128,6 +129,7 @@ def check_against_nuts(
     options = build_options(estimator)
     by_nuts = nuts_options(
         options,
+        estimator.fit_.posterior.model,
         num_chains=num_chains,
         num_warmup=num_warmup,
         num_draws=num_draws,
@@ -154,7 +156,13 @@ def check_against_nuts(
 
 
 def nuts_options(
-    options: FitOptions, *, num_chains: int, num_warmup: int, num_draws: int, max_tree_depth: int
+    options: FitOptions,
+    model: HybridModel,
+    *,
+    num_chains: int,
+    num_warmup: int,
+    num_draws: int,
+    max_tree_depth: int,
 ) -> FitOptions:
     """The same options with NUTS for a refinement, and as many restarts as chains.
 
@@ -165,7 +173,7 @@ def nuts_options(
     return replace(
         options,
         num_restarts=num_chains,
-        num_candidates=max(options.candidates, num_chains),
+        num_candidates=max(options.candidates_for(model), num_chains),
         variational=replace(options.variational, num_draws=num_draws),
         refinement=Refinement(
             mode="always",

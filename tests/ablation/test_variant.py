@@ -79,7 +79,7 @@ def test_mitigations_reach_fit_options_and_experts():
     base = HybridRegressor(fit_options=FitOptions(batch_size=64), experts=OWN)
     found = {variant.name: applied(base, variant) for variant in variants(base)}
     options = build_options(found["minus_restarts"])
-    assert (options.num_restarts, options.candidates, options.batch_size) == (1, 1, 64)
+    assert (options.num_restarts, options.num_candidates, options.batch_size) == (1, 1, 64)
     assert build_options(found["minus_refinement"]).refinement.mode == "never"
     model = build_model(found["minus_input_noise"], 2)
     assert isinstance(model, HybridMixture)

@@ -217,7 +217,8 @@ def test_misspelt_names_get_a_suggestion(data, saved, tmp_path):
         (["--num-candidates", "3"], "--num-candidates must be an integer >= 16; got 3"),
         (
             ["--plan", "blanced"],
-            "--plan must be one of 'default', 'gaussian_first', 'balanced', 'plain'; got "
+            "--plan must be one of 'default', 'direct', 'even_gate', 'gaussian_first', 'balanced', "
+            "'plain'; got "
             "'blanced'; did you mean 'balanced'?",
         ),
         (["--refine", "maybe"], "--refine must be one of 'auto', 'always', 'never'; got 'maybe'"),

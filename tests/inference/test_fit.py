@@ -522,6 +522,28 @@ def test_restarts_enter_by_their_share_of_the_evidence():
     assert taken.tolist() == [1] * 6 + [0] * 2
 
 
+def test_the_temperature_leaves_an_effective_number():
+    temperature = _fit_module._temperature
+    close = torch.tensor([0.0, -1.0, -2.0, -3.0])
+    assert temperature(close, 3.0) == 8.0
+    # exp(-1e3 / T) and 1 are 1.5 effective ones at T = 1e3 / log(2 + sqrt(3)).
+    apart = torch.tensor([0.0, -1e3, -math.inf, math.nan])
+    found = temperature(apart, 1.5)
+    exact = 1e3 / math.log(2.0 + math.sqrt(3.0))
+    assert exact <= found <= 1.1 * exact
+    # No more are effective than there are.
+    shares = torch.softmax(apart[:2].double() / temperature(apart, 5.0), 0)
+    assert 1.9 < float(1.0 / shares.square().sum()) < 2.0
+
+
+@pytest.mark.parametrize("weighting", ["elbo", "tempered"])
+def test_where_a_point_has_no_density_the_run_says_which_restart_is_better(weighting):
+    point = Variational(guide="point", num_steps=20, num_draws=3)
+    done = _fit(_MIXTURE, options=_options(weighting=weighting, variational=point))
+    assert np.isfinite(done.elbo).all()
+    assert f"{len(set(done.sources.tolist()))} different restarts" in done.stages[-1].reason
+
+
 def test_restarts_by_their_evidence_have_draws_of_their_own():
     done = _fit(options=_options(weighting="elbo"))
     theta = done.posterior.theta

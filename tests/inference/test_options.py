@@ -29,20 +29,31 @@ def test_refinement_goes_by_its_budget(mode, small, large):
     assert refinement.wanted(1_000_000, 1_000, 8) is large
 
 
-def test_half_as_many_candidates_again_as_restarts():
-    assert [FitOptions(num_restarts=count).candidates for count in (1, 2, 16)] == [1, 3, 24]
-    assert FitOptions(num_restarts=4, num_candidates=5).candidates == 5
+def test_half_as_many_candidates_again_or_as_many_for_each_plan():
+    counts = (1, 2, 16)
+    one = [
+        FitOptions(num_restarts=n, plan="direct").candidates_for(HybridMixture()) for n in counts
+    ]
+    assert one == [1, 3, 24]
+    two = [FitOptions(num_restarts=n).candidates_for(HybridMixture()) for n in counts]
+    assert two == [2, 4, 32]
+    # Its gate cannot be made even, so it has the direct plan alone.
+    assert FitOptions().candidates_for(HybridMixture(gate=ThresholdGate())) == 24
+    assert FitOptions(num_restarts=4, num_candidates=5).candidates_for(HybridMixture()) == 5
 
 
 @pytest.mark.parametrize(
-    ("weighting", "plain", "threshold"),
-    [("auto", False, True), ("uniform", False, False), ("elbo", True, True)],
+    ("model", "auto"),
+    [
+        (HybridMixture(), "tempered"),
+        (HybridMixture(gate=ThresholdGate()), "elbo"),
+        (PathwayModel(), "uniform"),
+    ],
 )
-def test_restarts_are_weighted_where_the_gate_has_thresholds(weighting, plain, threshold):
-    options = FitOptions(weighting=weighting)
-    assert options.weights_by_elbo(HybridMixture()) is plain
-    assert options.weights_by_elbo(HybridMixture(gate=ThresholdGate())) is threshold
-    assert options.weights_by_elbo(PathwayModel()) is (weighting == "elbo")
+def test_how_restarts_are_weighted_goes_by_the_gate(model, auto):
+    assert FitOptions().weighting_for(model) == auto
+    for said in ("uniform", "tempered", "elbo"):
+        assert FitOptions(weighting=said).weighting_for(model) == said
 
 
 @pytest.mark.parametrize(("num_rows", "rows"), [(3, 3), (4_096, 4_096), (4_097, 512)])
@@ -77,4 +88,5 @@ def test_more_draws_than_iterations_are_refused_where_hmc_may_run():
     many = Variational(num_draws=200)
     with pytest.raises(OptionError, match=r"at most num_iterations=50.*got 200"):
         FitOptions(variational=many)
-    assert FitOptions(variational=many, refinement=Refinement(mode="never")).candidates == 24
+    never = FitOptions(variational=many, refinement=Refinement(mode="never"))
+    assert never.variational.num_draws == 200

@@ -12,6 +12,7 @@ import torch
 from pyro import poutine
 
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.gates import ThresholdGate
 from bayes_hybrid.inference import (
     PLANS,
     Fit,
@@ -29,16 +30,17 @@ from bayes_hybrid.inference.ascent import Course
 from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.labels import usage
+from bayes_hybrid.inference.plans import plans_of
 from bayes_hybrid.inference.progress import silent
 from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
 from bayes_hybrid.inference.result import StageLog
 from bayes_hybrid.inference.rows import Rows, held_out_score
 from bayes_hybrid.inference.storage import load_fit, save_fit
 from bayes_hybrid.inference.svi import train
-from bayes_hybrid.inference.warm_start import Started, warm_start
+from bayes_hybrid.inference.warm_start import Started, prior_draws, warm_start
 from bayes_hybrid.inference.whitening import whiten
 from bayes_hybrid.models import HybridMixture, HybridModel
-from bayes_hybrid.models.base import PENALTIES
+from bayes_hybrid.models.base import PENALTIES, SiteGroup
 from tests.inference.linear import problem
 from tests.models import zoo
 
@@ -68,7 +70,7 @@ def _rows(model=_MIXTURE, size=20, batch=2, batch_size=None):
 def _start(plan: Plan, rows: Rows, **settings: Any) -> tuple[Started, StageLog]:
     options = WarmStart(**{"max_steps": 20, "check_every": 5} | settings)
     log = StageLog()
-    started = warm_start(rows, options, plan, num_restarts=2, seed=0, progress=silent, log=log)
+    started = warm_start(rows, options, (plan,), num_restarts=2, seed=0, progress=silent, log=log)
     return started, log
 
 
@@ -128,14 +130,15 @@ def test_bad_plans_are_named(build, message):
 
 
 def test_the_built_in_plans_end_unregularised():
-    assert list(PLANS) == ["default", "gaussian_first", "balanced", "plain"]
-    for plan in PLANS.values():
+    names = ["default", "direct", "even_gate", "gaussian_first", "balanced", "plain"]
+    assert list(PLANS) == names
+    for plan in itertools.chain(*PLANS.values()):
         assert set(plan.final_weights.values()) == {0.0}
         regularised = [stage for stage in plan.stages if stage.regularises(PENALTIES)]
         # What a stage leaves behind would be a jump for the next.
         assert all(set(stage.weights(1.0).values()) == {0.0} for stage in regularised[-1:])
-    for name in ("default", "plain"):
-        assert not any(max(s.penalties.values()) > (0.0, 0.0) for s in PLANS[name].stages)
+    for plan in PLANS["default"] + PLANS["plain"]:
+        assert not any(max(s.penalties.values()) > (0.0, 0.0) for s in plan.stages)
 
 
 def test_a_weight_goes_from_its_first_number_to_its_second():
@@ -269,7 +272,7 @@ def test_a_stage_of_steps_is_gone_on_from_though_its_score_is_worse(unrecorded, 
 
 def test_means_come_first_and_the_next_stage_resumes(unrecorded, ends):
     rows = _rows()
-    _, log = _start(PLANS["default"], rows, max_steps=60, patience=2)
+    _, log = _start(PLANS["direct"][0], rows, max_steps=60, patience=2)
     names = [stage.name for stage in log.stages]
     assert names == ["warm start: means first", "warm start: all", "warm start: small steps"]
     assert log.stages[0].steps + log.stages[1].steps <= 60
@@ -282,9 +285,85 @@ def test_means_come_first_and_the_next_stage_resumes(unrecorded, ends):
 
 def test_a_stage_that_holds_nothing_back_is_left_out(unrecorded):
     rows = _rows(zoo.MODELS["mixture of 2, relu, constant"])
-    _, log = _start(PLANS["default"], rows)
+    _, log = _start(PLANS["direct"][0], rows)
     names = [stage.name for stage in log.stages]
     assert names == ["warm start: all", "warm start: small steps"]
+
+
+def test_an_even_gate_starts_near_even_and_moves_slowly(unrecorded, ends):
+    rows = _rows()
+    _start(PLANS["even_gate"][0], rows, max_steps=60)
+    drawn = _drawn(rows)
+    head = rows.joint.table.mask(SiteGroup.GATE_HEAD)
+    assert bool(head.any())
+    torch.testing.assert_close(ends[0][:, head], 1e-3 * drawn[:, head])
+    others = ~head & ~_entries(rows, "noise_slopes")
+    assert torch.equal(ends[0][:, others], drawn[:, others])
+    gate = _entries(rows, "gate")
+    moved = (ends[1] - ends[0]).abs()
+    # Adam's first steps are as large as their rate, whatever the gradient.
+    assert float(moved[:, gate].max()) < 0.1 * float(moved[:, _entries(rows, "heads")].max())
+
+
+# Several plans
+
+
+def _drawn(rows):
+    return prior_draws(rows.joint, rows.x, 2, 0)
+
+
+def test_plans_share_the_restarts(unrecorded, ends):
+    rows, log = _rows(), StageLog()
+    plans = (Plan(stages=(_FREE,), name="one"), Plan(stages=(_FREE,), even_gate=True))
+    options = WarmStart(max_steps=20, check_every=5)
+    calls = []
+    started = warm_start(
+        rows,
+        options,
+        plans,
+        num_restarts=2,
+        seed=0,
+        progress=lambda *call: calls.append(call),
+        log=log,
+    )
+    assert [stage.name for stage in log.stages] == ["warm start, one: free", "warm start, 2: free"]
+    assert torch.equal(ends[0], _drawn(rows)[:1])
+    assert [len(points) for points in ends] == [1, 1, 1, 1]
+    assert torch.equal(started.theta, torch.cat([ends[2], ends[3]]))
+    assert [step for _, step, _ in calls] == [5, 10, 15, 20, 25, 30, 35, 40]
+    assert {total for _, _, total in calls} == {40}
+    # More plans than restarts: the last ones have none.
+    warm_start(rows, options, plans, num_restarts=1, seed=0, progress=silent, log=log)
+    assert [stage.name for stage in log.stages[2:]] == ["warm start, one: free"]
+
+
+def test_a_plan_of_several_is_taken_apart():
+    free = Plan(stages=(_FREE,))
+    assert plans_of(free) == (free,)
+    assert plans_of(["direct", free]) == (*PLANS["direct"], free)
+    assert plans_of("default") == PLANS["direct"] + PLANS["even_gate"]
+    for wrong in ((), (free, free), ("default", "direct")):
+        with pytest.raises(OptionError, match="one or more different plans"):
+            plans_of(wrong)
+    slow = PlanStage(name="slow", rates=Rates(gate=0.5))
+    for other in (Plan(stages=(slow,)), Plan(stages=(_FREE,), kl_warmup=0.1)):
+        with pytest.raises(OptionError, match="end with the same rates"):
+            FitOptions(plan=(free, other))
+    with pytest.raises(OptionError, match="plan must be"):
+        plans_of(3)  # type: ignore[arg-type]
+
+
+def test_where_no_gate_can_be_even_the_plan_is_left_out():
+    options = FitOptions()
+    assert options.plans_for(_MIXTURE) == PLANS["default"]
+    threshold = HybridMixture(
+        num_features=1,
+        experts=(zoo.pathway("relu"), zoo.pathway("gaussian")),
+        gate=ThresholdGate(),
+    )
+    for model in (threshold, zoo.MODELS["relu, constant"]):
+        assert options.plans_for(model) == PLANS["direct"]
+        assert FitOptions(plan="even_gate").plans_for(model) == PLANS["even_gate"]
 
 
 def test_usage_is_the_mean_responsibility():
@@ -386,7 +465,7 @@ def test_every_kind_of_guide_takes_rates(guide):
 # The whole fit
 
 
-def test_default_is_bit_for_bit_the_plan_built_by_hand():
+def test_direct_is_bit_for_bit_the_plan_built_by_hand():
     by_hand = Plan(
         stages=(
             PlanStage(name="means first", rates=Rates(noise_slopes=0.0), patience=1),
@@ -394,7 +473,7 @@ def test_default_is_bit_for_bit_the_plan_built_by_hand():
             PlanStage(name="small steps", cut=True),
         )
     )
-    one, other, plain = (_fit(plan=plan) for plan in ("default", by_hand, "plain"))
+    one, other, plain = (_fit(plan=plan) for plan in ("direct", by_hand, "plain"))
     assert torch.equal(one.posterior.theta, other.posterior.theta)
     assert (one.elbo == other.elbo).all()
     assert not torch.equal(one.posterior.theta, plain.posterior.theta)
@@ -404,18 +483,25 @@ def test_default_is_bit_for_bit_the_plan_built_by_hand():
 def test_every_built_in_plan_fits_and_is_recorded(tmp_path, plan):
     hmc = Refinement(mode="always", num_warmup=4, num_iterations=5, num_leapfrog=2)
     done = _fit(plan=plan, refinement=hmc)
-    names = [stage.name.removeprefix("warm start: ") for stage in done.stages]
-    assert names[1:-3] == [stage.name for stage in PLANS[plan].stages]
+    several = len(PLANS[plan]) > 1
+    planned = [
+        (f"warm start, {part.name}: " if several else "warm start: ", stage)
+        for part in PLANS[plan]
+        for stage in part.stages
+    ]
+    names = [stage.name for stage in done.stages]
+    assert names[1:-3] == [prefix + stage.name for prefix, stage in planned]
     trained = [*done.stages[1:-3], *done.stages[-2:]]
     for stage in trained:
         assert stage.reason
         for shares in (stage.usage_before, stage.usage_after):
             assert sum(shares) == pytest.approx(1.0, abs=1e-5)  # float32
-    for stage, planned in zip(done.stages[1:-3], PLANS[plan].stages, strict=True):
-        assert stage.rates == planned.rates.by_group
-        assert stage.weights == planned.penalties
+    for stage, (_, expected) in zip(done.stages[1:-3], planned, strict=True):
+        assert stage.rates == expected.rates.by_group
+        assert stage.weights == expected.penalties
     for before, after in itertools.pairwise(trained):
-        if after.name != "SVI":  # which keeps some of the restarts
+        # SVI keeps some of the restarts, and each plan has restarts of its own.
+        if after.name != "SVI" and (before.name.split(":")[0] == after.name.split(":")[0]):
             assert after.usage_before == before.usage_after
     save_fit(done, tmp_path / "fit", config={})
     assert load_fit(tmp_path / "fit", _MIXTURE).stages == done.stages

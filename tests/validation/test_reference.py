@@ -164,6 +164,7 @@ def test_several_outputs_are_compared_each_in_its_unit():
 def test_the_options_of_nuts_are_the_estimators_own():
     options = nuts_options(
         FitOptions(num_restarts=16, plan="balanced"),
+        HybridMixture(),
         num_chains=3,
         num_warmup=7,
         num_draws=9,
