@@ -8,6 +8,7 @@ hashes.  ``--sections`` and ``--seeds`` run a part.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -360,6 +361,7 @@ def main() -> None:
     """Run what is left, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--only", help="run cells whose name has this regular expression in it")
     parser.add_argument("--seeds", type=int, default=5, help="simulated data sets per family")
     parser.add_argument("--splits", type=int, default=20, help="splits of each UCI table")
     parser.add_argument("--data", type=Path, help="folder with uci/boston.csv, uci/concrete.csv")
@@ -368,7 +370,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
     sections, seeds, splits = args.sections, range(args.seeds), range(args.splits)
-    done = run_jobs(cells(sections, seeds, splits, args.data), args.cells, args.jobs)
+    jobs = cells(sections, seeds, splits, args.data)
+    if args.only:
+        jobs = (job for job in jobs if re.search(args.only, job[0]))
+    done = run_jobs(jobs, args.cells, args.jobs)
     if "demo" in args.sections:
         # By itself: its seconds are the figure.
         demos = ((f"demo/{cache}", demo_cell, (cache,)) for cache in ("cold", "warm"))

@@ -310,9 +310,7 @@ def _variational(
     heads = ~rows.joint.table.feature_mask.to(theta.device)
     blocks = {"heads": heads, "all": torch.ones_like(heads), "none": torch.zeros_like(heads)}
     whitening = whiten_at(rows, theta, blocks[family.block], generator)
-    # In even steps, so that every plan has its say.
-    count = min(len(index), options.num_restarts)
-    some = torch.arange(count, device=index.device) * len(index) // count
+    some = torch.arange(min(len(index), options.num_restarts), device=index.device)
     kl_weight, kl_scores = choose_kl_weight(
         rows,
         whitening.select(some),

@@ -69,35 +69,30 @@ def warm_start(
 ) -> Started:
     """Climb the log joint from prior draws, each restart on all rows but one fold.
 
-    Every plan has its share of the restarts.  Its stages follow each other, and each adds to the
-    log.  Noise slopes that the first one freezes start near zero, so that noise scales do not
-    depend on the features until a later stage lets them: a noise scale that is free from the start
-    explains the hard rows away.
+    The plans take turns, so that any run of restarts has some of each.  A plan's stages follow each
+    other, and each adds to the log.  Noise slopes that the first one freezes start near zero, so
+    that noise scales do not depend on the features until a later stage lets them: a noise scale
+    that is free from the start explains the hard rows away.
     """
     theta = prior_draws(rows.joint, rows.x, num_restarts, seed)
     weights = rows.folds(num_restarts, options.num_folds)
-    table, climbs = rows.joint.table, list[_Climb]()
-    shares = torch.arange(num_restarts, device=theta.device).tensor_split(len(plans))
-    for number, (plan, share) in enumerate(zip(plans, shares, strict=True), 1):
-        if not len(share):
-            continue
+    table, climbs = rows.joint.table, list[tuple[slice, _Climb]]()
+    for number, plan in enumerate(plans[:num_restarts]):
+        share = slice(number, None, len(plans))
         start = theta[share]
         if plan.stages[0].rates.noise_slopes == 0.0:
             start[:, table.mask(SiteGroup.SCALE_SLOPES).to(theta.device)] *= _ALMOST_NOTHING
         if plan.even_gate:
             start[:, table.mask(SiteGroup.GATE_HEAD).to(theta.device)] *= _ALMOST_NOTHING
-        name = f"warm start, {plan.name or number}" if len(plans) > 1 else "warm start"
-        climbs.append(_Climb(rows, start, weights[share], plan, options, log, name))
-    total, done, settled = sum(climb.most_steps for climb in climbs), 0, True
-    for climb in climbs:
+        name = f"warm start, {plan.name or number + 1}" if len(plans) > 1 else "warm start"
+        climbs.append((share, _Climb(rows, start, weights[share], plan, options, log, name)))
+    total, done, settled = sum(climb.most_steps for _, climb in climbs), 0, True
+    for share, climb in climbs:
         settled &= climb.run(progress, done, total)
         done += climb.most_steps
-    return Started(
-        torch.cat([climb.best for climb in climbs]),
-        weights,
-        settled,
-        tuple(score for climb in climbs for score in climb.scores),
-    )
+        theta[share] = climb.best
+    scores = tuple(score for _, climb in climbs for score in climb.scores)
+    return Started(theta, weights, settled, scores)
 
 
 def _runs(plan: Plan, num_cuts: int) -> Iterator[tuple[list[PlanStage], int]]:
