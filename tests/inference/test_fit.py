@@ -1,7 +1,6 @@
 """The whole recipe, on budgets of a few steps: how it runs, not how well."""
 
 import dataclasses
-import importlib
 import math
 import re
 import warnings
@@ -20,16 +19,16 @@ from bayes_hybrid.inference import (
     Variational,
     WarmStart,
     fit,
+    recipe,
     resolve_device,
 )
+from bayes_hybrid.inference.choice import by_evidence, temperature_of
 from bayes_hybrid.inference.options import GUIDES
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import train as svi_train
 from tests.inference.linear import LinearRegression, closed_form
 from tests.models import zoo
 
-# The package's attribute of that name is the function.
-_fit_module = importlib.import_module("bayes_hybrid.inference.fit")
 _LINE = LinearRegression()
 _MIXTURE = zoo.MODELS["mixture of 2, constant, constant"]
 _RESTARTS = 2
@@ -256,8 +255,8 @@ def test_progress_may_interrupt():
 
 def _spoil(monkeypatch, name, change):
     """Let a stage of the recipe return a changed result."""
-    stage = getattr(_fit_module, name)
-    monkeypatch.setattr(_fit_module, name, lambda *a, **k: change(stage(*a, **k)))
+    stage = getattr(recipe, name)
+    monkeypatch.setattr(recipe, name, lambda *a, **k: change(stage(*a, **k)))
 
 
 def _lose(rows):
@@ -486,7 +485,7 @@ def test_every_guide_fits_and_says_how_far_it_is(monkeypatch, guide):
         rates.append(settings["learning_rate"])
         return svi_train(*arguments, **settings)
 
-    monkeypatch.setattr(_fit_module, "train", train)
+    monkeypatch.setattr(recipe, "train", train)
     variational = dataclasses.replace(_options().variational, guide=guide)
     done = _fit(_MIXTURE, options=_options(variational=variational))
     assert rates == [0.0 if guide == "laplace" else variational.learning_rate]
@@ -520,22 +519,21 @@ def test_hmc_after_minibatches_is_compiled_for_all_rows(monkeypatch):
 def test_restarts_enter_by_their_share_of_the_evidence():
     score = torch.tensor([0.0, math.log(3.0), -50.0, 9.0])
     allowed = torch.tensor([True, True, True, False])
-    taken = _fit_module._by_evidence(score, allowed, 8)
+    taken = by_evidence(score, allowed, 8)
     # Three quarters and one quarter of eight; the best first, what is not allowed never.
     assert taken.tolist() == [1] * 6 + [0] * 2
 
 
 def test_the_temperature_leaves_an_effective_number():
-    temperature = _fit_module._temperature
     close = torch.tensor([0.0, -1.0, -2.0, -3.0])
-    assert temperature(close, 3.0) == 8.0
+    assert temperature_of(close, 3.0) == 8.0
     # exp(-1e3 / T) and 1 are 1.5 effective ones at T = 1e3 / log(2 + sqrt(3)).
     apart = torch.tensor([0.0, -1e3, -math.inf, math.nan])
-    found = temperature(apart, 1.5)
+    found = temperature_of(apart, 1.5)
     exact = 1e3 / math.log(2.0 + math.sqrt(3.0))
     assert exact <= found <= 1.1 * exact
     # No more are effective than there are.
-    shares = torch.softmax(apart[:2].double() / temperature(apart, 5.0), 0)
+    shares = torch.softmax(apart[:2].double() / temperature_of(apart, 5.0), 0)
     assert 1.9 < float(1.0 / shares.square().sum()) < 2.0
 
 

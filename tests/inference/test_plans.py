@@ -1,7 +1,6 @@
 """Training plans: what may be asked for, and what a fit makes of it."""
 
 import dataclasses
-import importlib
 import itertools
 import math
 from typing import Any
@@ -24,6 +23,7 @@ from bayes_hybrid.inference import (
     Variational,
     WarmStart,
     fit,
+    recipe,
 )
 from bayes_hybrid.inference.adam import Adam, Schedule
 from bayes_hybrid.inference.ascent import Course
@@ -434,8 +434,7 @@ def test_svi_takes_the_last_stages_rates_and_weights(monkeypatch):
         taken.append(settings["course"])
         return train(*arguments, **settings)
 
-    # The package's attribute of that name is the function.
-    monkeypatch.setattr(importlib.import_module("bayes_hybrid.inference.fit"), "train", spy)
+    monkeypatch.setattr(recipe, "train", spy)
     last = PlanStage(name="a", rates=Rates(gate=0.5), load_balance=(0.25, 0.25))
     done = _fit(plan=Plan(stages=(last,), kl_warmup=0.2))
     (course,) = taken
