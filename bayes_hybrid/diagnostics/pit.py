@@ -53,7 +53,8 @@ class PitEcdf:
         lower: lower end of the simultaneous band of the difference, ``[G]``.
         upper: its upper end, ``[G]``.
         prob: chance that uniform and independent values stay inside the whole band.
-        p_value: share of uniform samples that come as near to the edge of a band, or leave it.
+        p_value: share of uniform samples that come as near to the edge of a band, or leave it, with
+            the values themselves as one of them, so that it is never 0.
         num_rows: values that the ecdf is made of.
     """
 
@@ -119,13 +120,14 @@ def pit_ecdf(pit: FloatArray, *, prob: float = _PROB) -> PitEcdf:
     # A hair below, or a count whose tail is just this one could round to outside.
     tail = np.quantile(tails, 1.0 - level, method="lower") * (1.0 - 1e-9)
     counts = np.searchsorted(np.sort(values), points, side="right")
+    near = (tails <= _smallest_tail(counts, num_rows, points) * (1.0 + 1e-9)).sum()
     return PitEcdf(
         points=points,
         difference=counts / num_rows - points,
         lower=stats.binom.ppf(tail, num_rows, points) / num_rows - points,
         upper=stats.binom.isf(tail, num_rows, points) / num_rows - points,
         prob=level,
-        p_value=float((tails <= _smallest_tail(counts, num_rows, points) * (1.0 + 1e-9)).mean()),
+        p_value=float((near + 1) / (len(tails) + 1)),
         num_rows=num_rows,
     )
 

@@ -10,7 +10,7 @@ from bayes_hybrid.diagnostics.evaluation import evaluate, mean_draws, output_sca
 from bayes_hybrid.diagnostics.gate import regime_distance
 from bayes_hybrid.diagnostics.interface import FloatArray, StageLike, TrainedLike
 
-__all__ = ["restart_report", "training_report"]
+__all__ = ["objective_of", "restart_report", "training_report"]
 
 _TAIL: Final = 0.2
 """Of a trace of 200 numbers 40 remain, which place a mean to a sixth of their noise."""
@@ -40,10 +40,7 @@ def training_report(fit: TrainedLike) -> pd.DataFrame:
     """
     lines = []
     for stage in fit.stages:
-        values = np.array(stage.trace, dtype=np.float64)
-        # SVI keeps its loss.
-        is_loss = stage.name == "SVI"
-        objective = ("ELBO" if is_loss else "held-out log density") if values.size else ""
+        objective, values = objective_of(stage)
         lines.append(
             {
                 "stage": stage.name,
@@ -51,13 +48,22 @@ def training_report(fit: TrainedLike) -> pd.DataFrame:
                 "steps": stage.steps,
                 "seconds": stage.seconds,
                 "objective": objective,
-                **_end(-values if is_loss else values),
+                **_end(values),
                 "usage_before": _shares(stage.usage_before),
                 "usage_after": _shares(stage.usage_after),
                 "weights": _weights(stage),
             }
         )
     return pd.DataFrame(lines)
+
+
+def objective_of(stage: StageLike) -> tuple[str, FloatArray]:
+    """What the trace of a stage is of, and its values, larger being better; both may be empty."""
+    values = np.array(stage.trace, dtype=np.float64)
+    if not values.size:
+        return "", values
+    # SVI keeps its loss.
+    return ("ELBO", -values) if stage.name == "SVI" else ("held-out log density", values)
 
 
 def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:

@@ -9,23 +9,30 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from bayes_hybrid.diagnostics.interface import StageLike
+from bayes_hybrid.diagnostics.training import objective_of
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, legend_above, regime_styles, tidy
 
 __all__ = ["plot_training"]
 
-_WARM_START: Final = "warm start"
 _PER_PANEL: Final = 2.7
 """Inches."""
+
+_PER_LINE: Final = 4
+"""Panels beside each other."""
+
+_MANY: Final = 6
+"""Labels that fit side by side."""
 
 
 def plot_training(source: Source) -> Figure:
     """Above, the trace of each stage that has one; below, the usage of each regime by stage.
 
-    Usage is the mean responsibility over rows and restarts, before the first stage and after each.
-    A regime that vanishes in a stage was lost there.  The stages do not hold the same restarts:
-    the best of the warm start go on.
+    Traces are of what is maximised: held-out log density in the warm start, the ELBO in SVI.  Usage
+    is the mean responsibility over rows and restarts, after each stage, and before it where other
+    restarts begin: each plan of the warm start has restarts of its own, and some of all go on.  A
+    regime that vanishes in a stage was lost there.
 
     Args:
         source: the finished fit, or the fitted estimator.
@@ -42,36 +49,49 @@ def plot_training(source: Source) -> Figure:
     used = [stage for stage in fit.stages if len(stage.usage_after)]
     if not traced:
         raise OptionError("this fit has no trace of its training; expected one made by fit()")
-    rows = 2 if used and fit.posterior.num_regimes > 1 else 1
-    size = (max(5.0, _PER_PANEL * len(traced)), 2.8 * rows)
+    columns = min(_PER_LINE, len(traced))
+    lines = -(-len(traced) // columns)
+    with_usage = bool(used) and fit.posterior.num_regimes > 1
+    size = (max(5.0, _PER_PANEL * columns), 2.8 * (lines + with_usage))
     figure = Figure(figsize=size, dpi=150, layout="constrained")
-    grid = figure.add_gridspec(rows, len(traced))
+    grid = figure.add_gridspec(lines + with_usage, columns)
     for number, stage in enumerate(traced):
-        _trace(figure.add_subplot(grid[0, number]), stage)
-    if rows == 2:
-        _usage(figure.add_subplot(grid[1, :]), used, fit.posterior.regime_names)
+        _trace(figure.add_subplot(grid[number // columns, number % columns]), stage)
+    if with_usage:
+        _usage(figure.add_subplot(grid[lines, :]), used, fit.posterior.regime_names)
     return figure
 
 
 def _trace(axes: Axes, stage: StageLike) -> None:
     """The objective over the steps; the trace is thinned, its points evenly spread."""
-    steps = np.linspace(0.0, stage.steps, len(stage.trace) + 1)[1:]
-    axes.plot(steps, stage.trace, color=INK, linewidth=1.2)
+    kind, values = objective_of(stage)
+    steps = np.linspace(0.0, stage.steps, len(values) + 1)[1:]
+    axes.plot(steps, values, color=INK, linewidth=1.2)
     tidy(axes)
-    axes.set_title(stage.name, fontsize=9, color=INK, loc="left")
+    axes.set_title(_two_lines(stage.name), fontsize=9, color=INK, loc="left")
     axes.set_xlabel("steps", color=INK)
-    held_out = stage.name.startswith(_WARM_START)
-    axes.set_ylabel("held-out log density" if held_out else "negative ELBO, nats", color=INK)
-    if not held_out and min(stage.trace) < max(stage.trace):
-        # The first steps fall from so high that nothing else would be seen.
-        low, high = min(stage.trace), float(np.quantile(stage.trace, 0.95))
-        axes.set_ylim(low - 0.05 * (high - low), high + 0.2 * (high - low) or None)
+    axes.set_ylabel(f"{kind}, nats" if kind == "ELBO" else kind, color=INK)
+    if kind == "ELBO" and values.min() < values.max():
+        # The first steps rise from so low that nothing else would be seen.
+        low, high = float(np.quantile(values, 0.05)), values.max()
+        axes.set_ylim(low - 0.2 * (high - low) or None, high + 0.05 * (high - low))
+
+
+def _two_lines(name: str) -> str:
+    return name.replace(": ", ":\n", 1)
 
 
 def _usage(axes: Axes, stages: Sequence[StageLike], names: tuple[str, ...]) -> None:
-    """Stacked bars of the usage before and after each stage."""
-    first = [stages[0].usage_before] if len(stages[0].usage_before) else []
-    usage = np.array([*first, *(stage.usage_after for stage in stages)])
+    """Stacked bars of the usage after each stage, and before it where restarts are others."""
+    shares, labels, last = list[tuple[float, ...]](), list[str](), None
+    for stage in stages:
+        if len(stage.usage_before) and stage.usage_before != last:
+            shares.append(stage.usage_before)
+            labels.append("start" if last is None else f"before\n{_two_lines(stage.name)}")
+        shares.append(stage.usage_after)
+        labels.append(f"after\n{_two_lines(stage.name)}")
+        last = stage.usage_after
+    usage = np.array(shares)
     bottom, places = np.zeros(len(usage)), np.arange(len(usage))
     for regime, (name, style) in enumerate(regime_styles(names).items()):
         axes.bar(
@@ -87,8 +107,7 @@ def _usage(axes: Axes, stages: Sequence[StageLike], names: tuple[str, ...]) -> N
         )
         bottom += usage[:, regime]
     tidy(axes)
-    labels = ["start"] * len(first) + [f"after\n{stage.name}" for stage in stages]
-    axes.set_xticks(places, labels, fontsize=8)
+    axes.set_xticks(places, labels, fontsize=8 if len(labels) <= _MANY else 6)
     axes.set_ylim(0.0, 1.0)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0))
     axes.set_ylabel("usage", color=INK)

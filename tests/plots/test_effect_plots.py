@@ -344,15 +344,37 @@ def test_findings_that_are_given_and_their_markers():
 
 def test_training_shows_traces_and_usage():
     start, svi, usage = plots.plot_training(small()).axes
-    assert (start.get_title("left"), svi.get_title("left")) == ("warm start: all", "SVI")
+    assert (start.get_title("left"), svi.get_title("left")) == ("warm start:\nall", "SVI")
     np.testing.assert_array_equal(start.lines[0].get_ydata(), [-2.0, -1.0, -0.5])
     np.testing.assert_allclose(xy(start.lines[0])[0], [100.0, 200.0, 300.0])
     assert start.get_ylabel() == "held-out log density"
-    assert svi.get_ylabel() == "negative ELBO, nats"
+    assert svi.get_ylabel() == "ELBO, nats"
+    np.testing.assert_array_equal(svi.lines[0].get_ydata(), -np.array(STAGES[2].trace))
     bars = [bar.get_path().get_extents(bar.get_patch_transform()) for bar in usage.patches]
     heights = np.reshape([bar.height for bar in bars], (2, 3))
     np.testing.assert_allclose(heights, [[0.5, 0.7, 0.8], [0.5, 0.3, 0.2]])
     np.testing.assert_allclose([bar.y0 for bar in bars[3:]], heights[0])
+
+
+def test_training_of_several_plans_wraps_and_says_where_other_restarts_begin():
+    one, two = (
+        dataclasses.replace(STAGES[1], name=f"warm start, {name}: all", usage_before=before)
+        for name, before in (("a", (0.5, 0.5)), ("b", (0.4, 0.6)))
+    )
+    again = dataclasses.replace(one, usage_before=one.usage_after)
+    stages = (one, again, again, two, STAGES[2])
+    *traces, usage = plots.plot_training(dataclasses.replace(small(), stages=stages)).axes
+    assert len(traces) == 5
+    places = [axes.get_subplotspec() for axes in (*traces, usage)]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == [
+        *((0, column) for column in range(4)),
+        (1, 0),
+        (2, 0),
+    ]
+    labels = [label.get_text() for label in usage.get_xticklabels()]
+    assert labels[0] == "start"
+    assert labels[4:6] == ["before\nwarm start, b:\nall", "after\nwarm start, b:\nall"]
+    assert labels[-1] == "after\nSVI"
 
 
 def test_a_fit_that_was_not_trained_here_has_no_training_to_show():

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bayes_hybrid.diagnostics import training_report
+from bayes_hybrid.diagnostics.training import objective_of
 from bayes_hybrid.inference.result import Stage
 from bayes_hybrid.report.evidence import Evidence
 from bayes_hybrid.report.section import Section
@@ -55,7 +57,7 @@ class Sparkline:
     label: str
 
 
-def sparkline(trace: tuple[float, ...]) -> Sparkline | None:
+def sparkline(trace: ArrayLike) -> Sparkline | None:
     """The trace of a stage, or ``None`` where there are fewer than two finite values.
 
     Example:
@@ -96,11 +98,6 @@ def _words(stage: Stage, names: tuple[str, ...]) -> dict[str, str]:
     }
 
 
-def _rising(stage: Stage, kind: str) -> tuple[float, ...]:
-    """The trace of a stage, better being larger; SVI keeps the negative ELBO."""
-    return tuple(-value for value in stage.trace) if kind == "ELBO" else stage.trace
-
-
 def _content(evidence: Evidence) -> Mapping[str, object]:
     fit, names = evidence.fit, evidence.posterior.regime_names
     table = Table(
@@ -110,11 +107,10 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         meanings=_MEANINGS,
         hidden=("usage_before", "usage_after", "weights"),
     )
-    kinds = table.frame["objective"]
+    traces = [(stage, *objective_of(stage)) for stage in fit.stages]
     return {
         "stages": [
-            (stage, _words(stage, names), kind, sparkline(_rising(stage, kind)))
-            for stage, kind in zip(fit.stages, kinds, strict=True)
+            (stage, _words(stage, names), kind, sparkline(values)) for stage, kind, values in traces
         ],
         "table": table,
         "seconds": fit.seconds,
