@@ -8,7 +8,7 @@ from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.svi import log_ratios
 
 # Nats by which one ELBO may miss its log evidence by more than another.
-_LOWEST_TEMPERATURE = 8.0
+_LOWEST_TEMPERATURE = 16.0
 
 
 def choose_restarts(
@@ -43,14 +43,14 @@ def choose_restarts(
     if not bool(torch.isfinite(score[allowed]).any()):  # a point has no density
         score = elbo
     score = torch.nan_to_num(score, nan=-torch.inf)
-    temperature = temperature_of(score[allowed], count / 3) if weighting == "tempered" else 1.0
+    temperature = temperature_of(score[allowed], count / 2) if weighting == "tempered" else 1.0
     best = by_evidence(score / temperature, allowed, count)
     share = "exp(ELBO)" if weighting == "elbo" else f"exp(ELBO / {temperature:.3g})"
     return best, f"took {len(set(best.tolist()))} different restarts in proportion to {share}"
 
 
 def temperature_of(score: Tensor, least: float) -> float:
-    """T of weights exp(score / T): the smallest, from 8 on, that leaves ``least`` effective ones.
+    """T of weights exp(score / T): the smallest, from 16 on, that leaves ``least`` effective ones.
 
     The effective number is ``1 / sum_c w_c^2``, at most that of the finite scores.
     """

@@ -203,8 +203,8 @@ class FitOptions:
             Some are taken more than once, each then with draws of its own: what the posterior of a
             parameter asks for.  ``"tempered"`` takes them in proportion to exp(ELBO / T): regimes
             that explain the data far worse do not count, and of those that explain them about as
-            well no one is left alone.  T is 8 nats, or what it takes to leave an effective number
-            of a third of R: by so much may a bound be off.
+            well no one is left alone.  T is 16 nats, or what it takes to leave an effective number
+            of half of R: by so much may a bound be off.
 
             ``"auto"`` is ``"elbo"`` for a gate with thresholds, ``"tempered"`` for another gate,
             ``"uniform"`` for a single regime.

@@ -526,7 +526,7 @@ def test_restarts_enter_by_their_share_of_the_evidence():
 
 def test_the_temperature_leaves_an_effective_number():
     close = torch.tensor([0.0, -1.0, -2.0, -3.0])
-    assert temperature_of(close, 3.0) == 8.0
+    assert temperature_of(close, 3.0) == 16.0
     # exp(-1e3 / T) and 1 are 1.5 effective ones at T = 1e3 / log(2 + sqrt(3)).
     apart = torch.tensor([0.0, -1e3, -math.inf, math.nan])
     found = temperature_of(apart, 1.5)
