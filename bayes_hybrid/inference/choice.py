@@ -5,7 +5,7 @@ from torch import Tensor
 
 from bayes_hybrid.inference.guides import Guide
 from bayes_hybrid.inference.rows import Rows
-from bayes_hybrid.inference.svi import log_ratios
+from bayes_hybrid.inference.svi import exact_elbo
 
 # Nats by which one ELBO may miss its log evidence by more than another.
 _LOWEST_TEMPERATURE = 16.0
@@ -37,12 +37,8 @@ def choose_restarts(
     if weighting == "uniform":
         best = _best(elbo, allowed, count)
         return best, f"kept the {len(best)} restarts with the largest ELBO"
-    # On all rows, with many draws of the final guide: the run's own mean is of single draws, in
-    # minibatches of a few rows, and a nat of noise is a factor of three.
-    score = log_ratios(rows, guide, generator).mean(dim=-1)
-    if not bool(torch.isfinite(score[allowed]).any()):  # a point has no density
-        score = elbo
-    score = torch.nan_to_num(score, nan=-torch.inf)
+    # A nat of noise is a factor of three.
+    score = torch.nan_to_num(exact_elbo(rows, guide, generator), nan=-torch.inf)
     temperature = temperature_of(score[allowed], count / 2) if weighting == "tempered" else 1.0
     best = by_evidence(score / temperature, allowed, count)
     share = "exp(ELBO)" if weighting == "elbo" else f"exp(ELBO / {temperature:.3g})"

@@ -92,17 +92,23 @@ class Rows:
         """Record :meth:`full_gradient`'s graph, and compile it if the engine is to be compiled."""
         return self.joint.prepare(self.x[:_CHUNK], self.y[:_CHUNK])
 
-    def full_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+    def full_gradient(
+        self, theta: Tensor, feature_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and gradient ``[C, P]`` on all rows, in chunks where there are many."""
         if self.num_rows <= _CHUNK:
-            return self.joint.value_and_grad(theta, self.x, self.y)
+            return self.joint.value_and_grad(theta, self.x, self.y, feature_weight=feature_weight)
         # The prior must enter once: chunks after the first are evaluated against an empty one.
         nothing = theta.new_zeros(theta.shape[0], _CHUNK)
-        prior = self.joint.value_and_grad(theta, self.x[:_CHUNK], self.y[:_CHUNK], nothing)
+        prior = self.joint.value_and_grad(
+            theta, self.x[:_CHUNK], self.y[:_CHUNK], nothing, feature_weight
+        )
         value, gradient = prior
         for rows, kept in self._chunks():
             chunk_weights = kept.to(theta.dtype).expand(theta.shape[0], -1)
-            part = self.joint.value_and_grad(theta, self.x[rows], self.y[rows], chunk_weights)
+            part = self.joint.value_and_grad(
+                theta, self.x[rows], self.y[rows], chunk_weights, feature_weight
+            )
             value = value + part[0] - prior[0]
             gradient = gradient + part[1] - prior[1]
         return value, gradient

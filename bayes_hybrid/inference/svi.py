@@ -143,6 +143,19 @@ def choose_kl_weight(
     return best, scores
 
 
+def exact_elbo(rows: Rows, guide: Guide, generator: torch.Generator) -> Tensor:
+    """What :func:`train` climbs, on all rows and over 200 draws of the guide, ``[C]``.
+
+    The run's own losses are of single draws, in minibatches of some rows, and on the way.
+    """
+    total = torch.zeros_like(guide.kl_weight)
+    for _ in range(_NUM_RATIOS):
+        noise = guide.noise(generator)
+        value, _ = rows.full_gradient(guide.draw(noise), guide.feature_weight)
+        total += value + guide.whitened_entropy(noise)
+    return total / _NUM_RATIOS + guide.whitening.log_volume(guide.kl_weight)
+
+
 def log_ratios(rows: Rows, guide: Guide, generator: torch.Generator) -> Tensor:
     """Log importance ratios ``log p(y, theta | x) - log q(theta)``, ``[C, _NUM_RATIOS]``.
 

@@ -51,11 +51,17 @@ def test_minibatch_gradient_is_unbiased():
 
 @pytest.mark.parametrize("size", [4, 9, 12])
 def test_chunks_do_not_show(monkeypatch, size):
-    _, rows = problem(size, batch=2, dtype=torch.float64)
+    _, rows = problem(size, batch=2, dtype=torch.float64, slopes_are_features=True)
     theta = torch.randn(3, 4, dtype=torch.float64)
-    whole = (*rows.full_gradient(theta), rows.log_likelihood(theta))
+    weight = torch.tensor([0.0, 0.4, 1.0], dtype=torch.float64)
+
+    def everything():
+        plain, weighted = rows.full_gradient(theta), rows.full_gradient(theta, weight)
+        return *plain, *weighted, rows.log_likelihood(theta)
+
+    whole = everything()
     monkeypatch.setattr(rows_module, "_CHUNK", 4)
-    chunked = (*rows.full_gradient(theta), rows.log_likelihood(theta))
+    chunked = everything()
     for ours, theirs in zip(chunked, whole, strict=True):
         torch.testing.assert_close(ours, theirs, **_EXACT)
 
