@@ -52,7 +52,7 @@ OUTLIER_MODELS: dict[str, dict[str, Any]] = {
     # Regimes that follow each other along x: none can be the outliers'.
     **{
         f"{name} under a threshold": {"likelihood": name, "gate": "threshold"}
-        for name in ("huber", "pseudo_huber")
+        for name in ("normal", "student_t", "huber", "pseudo_huber")
     },
 }
 
