@@ -67,8 +67,10 @@ MITIGATIONS: Final = (
     Variant("minus_refinement", {"refine": "never"}),
     Variant("minus_restarts", {"num_restarts": 1, "num_candidates": 1}),
     Variant("minus_input_noise", {"noise": "constant"}),
-    # The plan without a mitigation at all, then those with more than the default's.
+    Variant("minus_weights", {"weighting": "uniform"}),
+    # The plan without a mitigation at all, half of the default, then others.
     Variant("plan_plain", {"plan": "plain"}),
+    Variant("plan_direct", {"plan": "direct"}),
     Variant("plan_balanced", {"plan": "balanced"}),
     Variant("plan_gaussian_first", {"plan": "gaussian_first"}),
 )
@@ -90,6 +92,7 @@ def variants(base: HybridRegressor, *, only: Sequence[str] | None = None) -> tup
     ``minus_refinement``                  without HMC after SVI
     ``minus_restarts``                    a single restart of a single candidate
     ``minus_input_noise``                 noise that does not depend on the features
+    ``minus_weights``                     restarts of equal weight
     ``plan_plain``, ...                   another training plan
     ====================================  =======================================================
 

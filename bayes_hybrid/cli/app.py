@@ -167,8 +167,8 @@ def fit(
     num_candidates: Annotated[
         int | None,
         typer.Option(
-            help="Restarts that are trained, the best of which are kept; by default half as many "
-            "again under one plan, as many for each of several."
+            help="Restarts that are trained, of which --num-restarts are taken; by default half as "
+            "many again under one plan, as many for each of several."
         ),
     ] = Settings.num_candidates,
     weighting: Annotated[
@@ -182,7 +182,8 @@ def fit(
     plan: Annotated[
         str,
         typer.Option(
-            help="Training plan: default, direct, even_gate, gaussian_first, balanced or plain."
+            help="Training plan: default, direct, even_gate, gaussian_first, balanced or plain; or "
+            "several of them, separated by commas, which share the candidates."
         ),
     ] = Settings.plan,
     refine: Annotated[

@@ -24,7 +24,8 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         OptionError: a value that the estimator would not name as it was typed; the estimator
             refuses the others when it is fitted.
     """
-    checks.choice("--plan", settings.plan, tuple(PLANS))
+    for name in _plans(settings):
+        checks.choice("--plan", name, tuple(PLANS))
     checks.choice("--weighting", settings.weighting, WEIGHTINGS)
     checks.choice("--refine", settings.refine, REFINE_CHOICES)
     restarts = checks.positive_int("--num-restarts", settings.num_restarts)
@@ -42,7 +43,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         "num_restarts": restarts,
         "num_candidates": settings.num_candidates,
         "weighting": settings.weighting,
-        "plan": settings.plan,
+        "plan": _plans(settings),
         "refine": settings.refine,
         "device": settings.device,
     }
@@ -59,6 +60,11 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         random_state=settings.seed,
         **(quick if settings.quick else shorthands),
     )
+
+
+def _plans(settings: Settings) -> tuple[str, ...]:
+    """Names separated by commas."""
+    return tuple(name.strip() for name in settings.plan.split(","))
 
 
 def _gate(settings: Settings) -> str | Gate:
@@ -85,7 +91,8 @@ def quick_options(settings: Settings) -> FitOptions:
     return FitOptions(
         num_restarts=2,
         num_candidates=2,
-        plan=settings.plan,
+        plan=_plans(settings),
+        weighting=settings.weighting,
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=10),
         refinement=Refinement(

@@ -36,7 +36,7 @@ class Settings:
         num_restarts: restarts that make up the posterior.
         num_candidates: restarts that are trained; ``None`` for as many as suit the plan.
         weighting: ``"auto"``, ``"uniform"``, ``"tempered"`` or ``"elbo"``.
-        plan: name of a training plan.
+        plan: name of a training plan, or several, separated by commas.
         refine: ``"auto"``, ``"always"`` or ``"never"``.
         seed: everything random is derived from it.
         device: ``"auto"`` or a torch device.

@@ -144,9 +144,9 @@ def _dominant(draws: FloatArray, regime_names: tuple[str, ...], threshold: float
         1.0 - threshold,  # all the others together are then as good as unused
         meaning=f"The most used regime, '{name}', carries {value:.1%} of the training rows.",
         advice=f"The gate has collapsed on '{name}'. If the data should have more than one "
-        "regime, fit again with more restarts, or with plan='balanced', which rewards an even gate "
-        "at first, and compare held-out log densities; if they do not rise, one regime explains "
-        "these data, and a model with a single expert says so more simply.",
+        "regime, fit again with more candidates (num_candidates=64), or with plan=('default', "
+        "'balanced'), a part of which is trained under a reward for an even gate, and compare "
+        "held-out log densities; if they do not rise, one regime explains these data, and a model with a single expert says so more simply.",
         interval=_interval(draws[..., int(usage.argmax())], value),
     )
 
@@ -212,6 +212,6 @@ def _disagreement(distance: FloatArray, restarts: NDArray[np.intp]) -> Finding:
         meaning=f"Two restarts give {value:.1%} of the rows to different regimes, on average over "
         f"pairs; restart {odd_one} differs most from the others.",
         advice="The regimes are not the same in all restarts: plot p(z|x) of each. Fewer "
-        "restarts of more candidates (num_restarts=4, num_candidates=24) keep to the best mode and "
-        "so to one reading; a simpler gate helps too.",
+        "restarts of as many candidates (num_restarts=4, num_candidates=32) keep to the best mode "
+        "and so to one reading; a simpler gate helps too.",
     )

@@ -106,8 +106,8 @@ def _saturated(value: float, unused: float) -> Finding:
         meaning=f"In every draw the gate gives {value:.1%} of the rows to one and the same regime, "
         "at odds above a thousand to one.",
         advice="The gate is shut: whatever the features, it knows one regime only, and no row can "
-        "open it again. Fit again with plan='balanced' or plan='gaussian_first', which keep the "
-        "gate even at first.",
+        "open it again. Fit again with plan=('default', 'balanced', 'gaussian_first'), some of "
+        "which keep the gate even at first.",
     )
 
 

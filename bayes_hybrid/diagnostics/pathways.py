@@ -192,6 +192,6 @@ def _share(name: str, draws: FloatArray) -> Finding:
         f"{high:.1%}).",
         advice="The other pathway dominates. Fit without this one and compare held-out log "
         "densities (ablate does both), or give it time of its own: plan='gaussian_first' for a "
-        "Gaussian pathway, plan='balanced' for a regime.",
+        "Gaussian pathway, plan=('default', 'balanced') for a regime.",
         interval=(float(low), float(high)),
     )

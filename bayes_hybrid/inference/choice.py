@@ -1,27 +1,45 @@
 """Which of the candidates make up the posterior, and how much of it."""
 
+from dataclasses import dataclass
+from typing import Final
+
 import torch
 from torch import Tensor
 
 from bayes_hybrid.inference.guides import Guide
+from bayes_hybrid.inference.labels import same_labelling
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.svi import exact_elbo
 
 # Nats by which one ELBO may miss its log evidence by more than another.
-_LOWEST_TEMPERATURE = 16.0
+_TEMPERATURE: Final = 16.0
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Which candidates make up the posterior.
+
+    Args:
+        index: of C candidates the R to keep, best first; by weight one may be kept several times.
+        allowed: boolean ``[C]``, which label the regimes as the best one does.
+        words: what was done, for the record.
+    """
+
+    index: Tensor
+    allowed: Tensor
+    words: str
 
 
 def choose_restarts(
     rows: Rows,
     guide: Guide,
     elbo: Tensor,
-    allowed: Tensor,
     *,
     weighting: str,
     count: int,
     generator: torch.Generator,
-) -> tuple[Tensor, str]:
-    """Indices of the candidates to keep, best first, and a phrase that says which these are.
+) -> Choice:
+    """The candidates to keep, of those that mean the same by a regime as the best one does.
 
     See ``weighting`` of :class:`~bayes_hybrid.inference.options.FitOptions`.
 
@@ -29,32 +47,53 @@ def choose_restarts(
         rows: all rows.
         guide: of C candidates.
         elbo: their ELBO in the run of SVI ``[C]``, ``-inf`` of a lost one.
-        allowed: which may be kept ``[C]``.
         weighting: ``"uniform"``, ``"tempered"`` or ``"elbo"``.
-        count: R, how many to keep; by weight one may be kept several times.
+        count: R, how many to keep.
         generator: of the draws that the ELBO is taken from.
     """
+    lost, score = ~torch.isfinite(elbo), elbo
+    if weighting != "uniform":
+        # A nat of noise is a factor of three.
+        score = exact_elbo(rows, guide, generator)
+        score = torch.where(torch.isfinite(score) & ~lost, score, -torch.inf)
+        if bool(torch.isinf(score).all()):
+            score = elbo
+    allowed = ~lost & same_labelling(rows, guide.center, int(score.argmax()))
     if weighting == "uniform":
-        best = _best(elbo, allowed, count)
-        return best, f"kept the {len(best)} restarts with the largest ELBO"
-    # A nat of noise is a factor of three.
-    score = torch.nan_to_num(exact_elbo(rows, guide, generator), nan=-torch.inf)
-    temperature = temperature_of(score[allowed], count / 2) if weighting == "tempered" else 1.0
-    best = by_evidence(score / temperature, allowed, count)
-    share = "exp(ELBO)" if weighting == "elbo" else f"exp(ELBO / {temperature:.3g})"
-    return best, f"took {len(set(best.tolist()))} different restarts in proportion to {share}"
+        best = best_of(score, allowed, count)
+        words = f"kept the {len(best)} restarts with the largest ELBO"
+    else:
+        temperature = 1.0
+        if weighting == "tempered":
+            temperature = temperature_of(score[allowed], count)
+        best = by_evidence(score / temperature, allowed, count)
+        share = "exp(ELBO)" if weighting == "elbo" else f"exp(ELBO / {temperature:.0f})"
+        words = f"took {len(set(best.tolist()))} different restarts in proportion to {share}"
+    return Choice(best, allowed, words)
 
 
-def temperature_of(score: Tensor, least: float) -> float:
-    """T of weights exp(score / T): the smallest, from 16 on, that leaves ``least`` effective ones.
+def temperature_of(score: Tensor, count: int) -> float:
+    """T of weights exp(score / T) that leaves between half of ``count`` and ``count`` in effect.
 
-    The effective number is ``1 / sum_c w_c^2``, at most that of the finite scores.
+    T is 16 nats where it can be.  The effective number is ``1 / sum_c w_c^2``; with no more than
+    ``count`` the best score's weight is at least ``1 / count``, and it is always taken.  Where
+    there are few scores, half of them are enough.
+
+    Args:
+        score: of the candidates that may be taken; those that are not finite do not count.
+        count: R.
     """
     finite = score[torch.isfinite(score)].double()
-    least = min(least, 0.99 * len(finite))
-    temperature = _LOWEST_TEMPERATURE
-    while float(torch.softmax(finite / temperature, dim=0).square().sum()) * least > 1.0:
+
+    def effective(temperature: float) -> float:
+        return 1.0 / float(torch.softmax(finite / temperature, dim=0).square().sum())
+
+    temperature = _TEMPERATURE
+    while effective(temperature) < 0.5 * min(count, len(finite)):
         temperature *= 1.1
+    # Equal scores are in effect all of them at any temperature.
+    while effective(temperature) > count and temperature > 1e-3:
+        temperature /= 1.1
     return temperature
 
 
@@ -71,7 +110,7 @@ def by_evidence(score: Tensor, allowed: Tensor, count: int) -> Tensor:
     return order[places.clamp_max(len(order) - 1)]
 
 
-def _best(score: Tensor, allowed: Tensor, count: int) -> Tensor:
+def best_of(score: Tensor, allowed: Tensor, count: int) -> Tensor:
     """Indices of the ``count`` largest scores among those allowed, best first."""
     order = torch.where(allowed, score, -torch.inf).argsort(descending=True)
     return order[: min(count, int(allowed.sum()))]

@@ -61,7 +61,7 @@ def fit(
        density.
     2. The features' KL weight is chosen by held-out density (:class:`Variational`).
     3. SVI with it on all rows; of the candidates that mean the same by a regime as the best does
-       (:mod:`~bayes_hybrid.inference.labels`), the R with the largest ELBO are the posterior.
+       (:mod:`~bayes_hybrid.inference.labels`), R are the posterior, by ``weighting``.
     4. Where the budget allows, a short HMC from SVI's solution, one chain per restart.
 
     Args:

@@ -1,7 +1,7 @@
 """Settings of the recipe: small frozen objects, checked when built."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -63,7 +63,8 @@ class WarmStart:
     restarts of their held-out log density is recorded; when it has not improved for ``patience``
     checks, training goes back to the best check.  It goes on from there at a tenth of the step,
     ``num_cuts`` times, and then stops: with next to no noise most of the fit is gained then.
-    That is the default plan; a :class:`~bayes_hybrid.inference.plans.Plan` may have other stages.
+    That is the plan ``direct``; another :class:`~bayes_hybrid.inference.plans.Plan` may have other
+    stages.
 
     Args:
         max_steps: most Adam steps at each size of the step.
@@ -203,8 +204,8 @@ class FitOptions:
             Some are taken more than once, each then with draws of its own: what the posterior of a
             parameter asks for.  ``"tempered"`` takes them in proportion to exp(ELBO / T): regimes
             that explain the data far worse do not count, and of those that explain them about as
-            well no one is left alone.  T is 16 nats, or what it takes to leave an effective number
-            of half of R: by so much may a bound be off.
+            well no one is left alone.  T is 16 nats, by which a bound may be off, or what it takes
+            for an effective number of at least half of R and at most R.
 
             ``"auto"`` is ``"elbo"`` for a gate with thresholds, ``"tempered"`` for another gate,
             ``"uniform"`` for a single regime.
@@ -287,8 +288,9 @@ class FitOptions:
         plans = plans_of(self.plan)
         if model.num_regimes > 1 and not model.has_thresholds:
             return plans
-        # There is no gate to be made even.
-        return tuple(plan for plan in plans if not plan.even_gate) or plans
+        # There is no gate that an even one would leave something to find.
+        others = tuple(plan for plan in plans if not plan.even_gate)
+        return others or tuple(replace(plan, even_gate=False) for plan in plans)
 
     def rows_per_step(self, num_rows: int) -> int:
         """B, the rows of one step."""

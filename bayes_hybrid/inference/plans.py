@@ -103,6 +103,8 @@ class PlanStage:
                 )
             for end in ends:
                 checks.positive_float(name, end, closed=True)
+            # A list is as good, but would not hash.
+            object.__setattr__(self, name, tuple(ends))
         if self.anneals and (self.stop != "steps" or self.resumes):
             raise OptionError(
                 f"stage {self.name!r} anneals a weight over all its steps, so it needs "
@@ -248,6 +250,7 @@ PLANS: Final[Mapping[str, tuple[Plan, ...]]] = MappingProxyType(
         # A frozen gate would be a random one; this one is free, and held even by its entropy.
         "gaussian_first": (
             Plan(
+                name="gaussian first",
                 stages=(
                     PlanStage(
                         name="gaussian",
@@ -263,11 +266,12 @@ PLANS: Final[Mapping[str, tuple[Plan, ...]]] = MappingProxyType(
                         budget=0.15,
                     ),
                     *_RECIPE,
-                )
+                ),
             ),
         ),
         "balanced": (
             Plan(
+                name="balanced",
                 stages=(
                     PlanStage(
                         name="regularised",
@@ -279,11 +283,11 @@ PLANS: Final[Mapping[str, tuple[Plan, ...]]] = MappingProxyType(
                         budget=0.1,
                     ),
                     *_RECIPE,
-                )
+                ),
             ),
         ),
         # What one would write first: a baseline for the others.
-        "plain": (Plan(stages=(PlanStage(name="all"),)),),
+        "plain": (Plan(name="plain", stages=(PlanStage(name="all"),)),),
     }
 )
 """The built-in plans, by name: of several, each trains its share of the candidates."""
@@ -313,8 +317,12 @@ def plans_of(plan: str | Plan | Sequence[str | Plan]) -> tuple[Plan, ...]:
         return PLANS[checks.choice("plan", plan, tuple(PLANS))]
     checks.instance("plan", plan, tuple, list)
     plans = tuple(single for part in plan for single in plans_of(part))
-    if not plans or len(set(plans)) < len(plans):
-        raise OptionError(f"plan: expected one or more different plans, got {plan!r}")
+    names = [single.name for single in plans if single.name]
+    if not plans or len(set(plans)) < len(plans) or len(set(names)) < len(names):
+        raise OptionError(
+            "plan: expected one or more different plans of different names ('default' stands for "
+            f"'direct' and 'even_gate'), got {plan!r}"
+        )
     first = plans[0]
     for other in plans[1:]:
         if (other.stages[-1].rates, other.final_weights, other.kl_warmup) != (

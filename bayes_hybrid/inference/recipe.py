@@ -15,14 +15,14 @@ from bayes_hybrid.inference.flow import Flow
 from bayes_hybrid.inference.graph import log_joint
 from bayes_hybrid.inference.guides import BlockGaussian, Guide
 from bayes_hybrid.inference.hmc import Chains, refine
-from bayes_hybrid.inference.labels import relabel, same_labelling, usage
+from bayes_hybrid.inference.labels import relabel, usage
 from bayes_hybrid.inference.low_rank import LowRank
 from bayes_hybrid.inference.nuts import refine_by_nuts
 from bayes_hybrid.inference.options import GUIDES, FitOptions
 from bayes_hybrid.inference.plans import Plan
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.result import Stage, StageLog
-from bayes_hybrid.inference.rows import Rows, held_out_score
+from bayes_hybrid.inference.rows import CHUNK, Rows, held_out_score
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import (
     Trained,
@@ -110,9 +110,12 @@ def run_recipe(
     """
     batch = options.candidates_for(model)
     if x.device.type == "cpu":
-        batch = min(_BATCH, batch)
+        # Every plan's share in pieces of one size, none of them filled up with repeats for long.
+        share = math.ceil(batch / len(options.plans_for(model)))
+        batch = math.ceil(share / math.ceil(share / _BATCH))
     size = SiteTable.of(model, x[:1]).num_parameters
-    with suited_threads(float(options.rows_per_step(len(x))) * size * batch, x.device):
+    most_rows = max(options.rows_per_step(len(x)), min(len(x), CHUNK))
+    with suited_threads(float(most_rows) * size * batch, x.device):
         return _run(model, x, y, options, batch, size, seed, progress)
 
 
@@ -289,22 +292,20 @@ def _variational(
     )
     finite = torch.isfinite(trained.elbo) & torch.isfinite(trained.guide.center).all(dim=-1)
     _require(finite, "SVI")
-    score = torch.where(finite, trained.elbo, -torch.inf)
-    alike = finite & same_labelling(rows, trained.guide.center, int(score.argmax()))
-    best, kept = choose_restarts(
+    choice = choose_restarts(
         rows,
         trained.guide,
-        score,
-        alike,
+        torch.where(finite, trained.elbo, -torch.inf),
         weighting=options.weighting_for(rows.joint.model),
         count=options.num_restarts,
         generator=generator,
     )
     reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
     reason += (
-        f"; {kept} of the {int(alike.sum())} that "
+        f"; {choice.words} of the {int(choice.allowed.sum())} that "
         f"label the regimes as the best of all {len(usable)} does"
     )
+    best = choice.index
     guide = trained.guide.select(best)
     log.add(
         "SVI",

@@ -9,7 +9,7 @@ from torch import Tensor
 from bayes_hybrid.inference.graph import LogJoint
 
 # Row log likelihoods of all restarts are held at once for this many rows.
-_CHUNK = 4_096
+CHUNK = 4_096
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,18 +90,18 @@ class Rows:
 
     def prepare(self) -> bool:
         """Record :meth:`full_gradient`'s graph, and compile it if the engine is to be compiled."""
-        return self.joint.prepare(self.x[:_CHUNK], self.y[:_CHUNK])
+        return self.joint.prepare(self.x[:CHUNK], self.y[:CHUNK])
 
     def full_gradient(
         self, theta: Tensor, feature_weight: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and gradient ``[C, P]`` on all rows, in chunks where there are many."""
-        if self.num_rows <= _CHUNK:
+        if self.num_rows <= CHUNK:
             return self.joint.value_and_grad(theta, self.x, self.y, feature_weight=feature_weight)
         # The prior must enter once: chunks after the first are evaluated against an empty one.
-        nothing = theta.new_zeros(theta.shape[0], _CHUNK)
+        nothing = theta.new_zeros(theta.shape[0], CHUNK)
         prior = self.joint.value_and_grad(
-            theta, self.x[:_CHUNK], self.y[:_CHUNK], nothing, feature_weight
+            theta, self.x[:CHUNK], self.y[:CHUNK], nothing, feature_weight
         )
         value, gradient = prior
         for rows, kept in self._chunks():
@@ -115,7 +115,7 @@ class Rows:
 
     def log_likelihood(self, theta: Tensor) -> Tensor:
         """Row log likelihoods ``[C, N]``."""
-        if self.num_rows <= _CHUNK:
+        if self.num_rows <= CHUNK:
             # A rule of the fit, and not of what is recorded: its rounding is part of its answer.
             whole = self.batch_size >= self.num_rows
             return self.joint.log_likelihood(theta, self.x, self.y, by_gradient=whole)
@@ -128,8 +128,8 @@ class Rows:
     def _chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Row indices in chunks of one size (one graph), and which of them are not repeats."""
         device = self.x.device
-        for start in range(0, self.num_rows, _CHUNK):
-            index = torch.arange(start, start + _CHUNK, device=device)
+        for start in range(0, self.num_rows, CHUNK):
+            index = torch.arange(start, start + CHUNK, device=device)
             yield index.clamp_max(self.num_rows - 1), index < self.num_rows
 
 

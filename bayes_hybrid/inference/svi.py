@@ -11,7 +11,7 @@ from bayes_hybrid.inference.ascent import PLAIN, Ascent, CompiledAscent, Course
 from bayes_hybrid.inference.guides import BlockGaussian, Guide
 from bayes_hybrid.inference.options import Variational
 from bayes_hybrid.inference.progress import Progress
-from bayes_hybrid.inference.rows import Rows, pooled_score
+from bayes_hybrid.inference.rows import CHUNK, Rows, pooled_score
 from bayes_hybrid.inference.whitening import Whitening
 
 # The ELBO of a restart is its mean over this last part of the run, where the step is small.
@@ -19,6 +19,8 @@ _TAIL = 0.1
 _SCORE_DRAWS = 16
 # A tail of a fifth of them is enough to tell a Pareto k below 0.7 from one above.
 _NUM_RATIOS = 200
+# Where a pass over all rows is dear, and ELBOs lie far apart.
+_FEWER = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,16 +146,17 @@ def choose_kl_weight(
 
 
 def exact_elbo(rows: Rows, guide: Guide, generator: torch.Generator) -> Tensor:
-    """What :func:`train` climbs, on all rows and over 200 draws of the guide, ``[C]``.
+    """What :func:`train` climbs, on all rows and over many draws of the guide, ``[C]``.
 
     The run's own losses are of single draws, in minibatches of some rows, and on the way.
     """
     total = torch.zeros_like(guide.kl_weight)
-    for _ in range(_NUM_RATIOS):
+    num_draws = _NUM_RATIOS if rows.num_rows <= CHUNK else _FEWER
+    for _ in range(num_draws):
         noise = guide.noise(generator)
         value, _ = rows.full_gradient(guide.draw(noise), guide.feature_weight)
         total += value + guide.whitened_entropy(noise)
-    return total / _NUM_RATIOS + guide.whitening.log_volume(guide.kl_weight)
+    return total / num_draws + guide.whitening.log_volume(guide.kl_weight)
 
 
 def log_ratios(rows: Rows, guide: Guide, generator: torch.Generator) -> Tensor:

@@ -79,13 +79,14 @@ def warm_start(
     table, climbs = rows.joint.table, list[tuple[slice, _Climb]]()
     for number, plan in enumerate(plans[:num_restarts]):
         share = slice(number, None, len(plans))
-        start = theta[share]
+        # Copies: compiled code is made for one layout of memory.
+        start, folds = theta[share].clone(), weights[share].contiguous()
         if plan.stages[0].rates.noise_slopes == 0.0:
             start[:, table.mask(SiteGroup.SCALE_SLOPES).to(theta.device)] *= _ALMOST_NOTHING
         if plan.even_gate:
             start[:, table.mask(SiteGroup.GATE_HEAD).to(theta.device)] *= _ALMOST_NOTHING
         name = f"warm start, {plan.name or number + 1}" if len(plans) > 1 else "warm start"
-        climbs.append((share, _Climb(rows, start, weights[share], plan, options, log, name)))
+        climbs.append((share, _Climb(rows, start, folds, plan, options, log, name)))
     total, done, settled = sum(climb.most_steps for _, climb in climbs), 0, True
     for share, climb in climbs:
         settled &= climb.run(progress, done, total)

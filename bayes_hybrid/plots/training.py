@@ -74,7 +74,7 @@ def _trace(axes: Axes, stage: StageLike) -> None:
     if kind == "ELBO" and values.min() < values.max():
         # The first steps rise from so low that nothing else would be seen.
         low, high = float(np.quantile(values, 0.05)), values.max()
-        axes.set_ylim(low - 0.2 * (high - low) or None, high + 0.05 * (high - low))
+        axes.set_ylim(low - 0.2 * (high - low), high + 0.05 * (high - low))
 
 
 def _two_lines(name: str) -> str:

@@ -173,6 +173,7 @@ def nuts_options(
     return replace(
         options,
         num_restarts=num_chains,
+        weighting="uniform",  # copies would agree whatever the posterior
         num_candidates=max(options.candidates_for(model), num_chains),
         variational=replace(options.variational, num_draws=num_draws),
         refinement=Refinement(

@@ -22,7 +22,6 @@ from bayes_hybrid.inference import (
     recipe,
     resolve_device,
 )
-from bayes_hybrid.inference.choice import by_evidence, temperature_of
 from bayes_hybrid.inference.options import GUIDES
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import train as svi_train
@@ -337,7 +336,10 @@ def test_a_stuck_chain_is_dropped(monkeypatch):
 
 
 def test_restarts_that_label_otherwise_are_missed_aloud(monkeypatch):
-    _spoil(monkeypatch, "same_labelling", lambda alike: torch.arange(len(alike)) < 2)
+    monkeypatch.setattr(
+        "bayes_hybrid.inference.choice.same_labelling",
+        lambda _, theta, best: torch.arange(len(theta)) < 2,
+    )
     done = _fit(options=_options(num_restarts=3))
     assert (done.posterior.num_restarts, done.num_restarts_missing) == (2, 1)
     assert done.num_restarts_dropped == 0
@@ -514,27 +516,6 @@ def test_hmc_after_minibatches_is_compiled_for_all_rows(monkeypatch):
     )
     # The gradient of ten rows, SVI's step on them, and the gradient of all rows.
     assert len(built) == 3
-
-
-def test_restarts_enter_by_their_share_of_the_evidence():
-    score = torch.tensor([0.0, math.log(3.0), -50.0, 9.0])
-    allowed = torch.tensor([True, True, True, False])
-    taken = by_evidence(score, allowed, 8)
-    # Three quarters and one quarter of eight; the best first, what is not allowed never.
-    assert taken.tolist() == [1] * 6 + [0] * 2
-
-
-def test_the_temperature_leaves_an_effective_number():
-    close = torch.tensor([0.0, -1.0, -2.0, -3.0])
-    assert temperature_of(close, 3.0) == 16.0
-    # exp(-1e3 / T) and 1 are 1.5 effective ones at T = 1e3 / log(2 + sqrt(3)).
-    apart = torch.tensor([0.0, -1e3, -math.inf, math.nan])
-    found = temperature_of(apart, 1.5)
-    exact = 1e3 / math.log(2.0 + math.sqrt(3.0))
-    assert exact <= found <= 1.1 * exact
-    # No more are effective than there are.
-    shares = torch.softmax(apart[:2].double() / temperature_of(apart, 5.0), 0)
-    assert 1.9 < float(1.0 / shares.square().sum()) < 2.0
 
 
 @pytest.mark.parametrize("weighting", ["elbo", "tempered"])

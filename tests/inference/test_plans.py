@@ -343,12 +343,16 @@ def test_a_plan_of_several_is_taken_apart():
     assert plans_of(["direct", free]) == (*PLANS["direct"], free)
     assert plans_of("default") == PLANS["direct"] + PLANS["even_gate"]
     for wrong in ((), (free, free), ("default", "direct")):
-        with pytest.raises(OptionError, match="one or more different plans"):
+        with pytest.raises(OptionError, match="different plans"):
             plans_of(wrong)
     slow = PlanStage(name="slow", rates=Rates(gate=0.5))
     for other in (Plan(stages=(slow,)), Plan(stages=(_FREE,), kl_warmup=0.1)):
         with pytest.raises(OptionError, match="end with the same rates"):
             FitOptions(plan=(free, other))
+    listed = PlanStage(name="a", load_balance=[1.0, 0.0], stop="steps")  # type: ignore[arg-type]
+    assert len(plans_of((Plan(stages=(listed, _FREE)), "direct"))) == 2
+    with pytest.raises(OptionError, match="different names"):
+        plans_of((Plan(stages=(_FREE,), name="a"), Plan(stages=(_FREE, slow), name="a")))
     with pytest.raises(OptionError, match="plan must be"):
         plans_of(3)  # type: ignore[arg-type]
 
@@ -363,7 +367,17 @@ def test_where_no_gate_can_be_even_the_plan_is_left_out():
     )
     for model in (threshold, zoo.MODELS["relu, constant"]):
         assert options.plans_for(model) == PLANS["direct"]
-        assert FitOptions(plan="even_gate").plans_for(model) == PLANS["even_gate"]
+        (alone,) = FitOptions(plan="even_gate").plans_for(model)
+        assert alone == dataclasses.replace(PLANS["even_gate"][0], even_gate=False)
+
+
+def test_a_fit_takes_several_plans_one_of_them_regularised():
+    done = _fit(plan=("direct", "balanced"), num_candidates=4)
+    names = [stage.name for stage in done.stages if stage.name.startswith("warm start")]
+    assert names[0] == "warm start, direct: means first"
+    assert "warm start, balanced: regularised" in names
+    assert len(done.posterior.theta) == 2
+    assert np.isfinite(done.elbo).all()
 
 
 def test_usage_is_the_mean_responsibility():

@@ -60,7 +60,7 @@ def test_chunks_do_not_show(monkeypatch, size):
         return *plain, *weighted, rows.log_likelihood(theta)
 
     whole = everything()
-    monkeypatch.setattr(rows_module, "_CHUNK", 4)
+    monkeypatch.setattr(rows_module, "CHUNK", 4)
     chunked = everything()
     for ours, theirs in zip(chunked, whole, strict=True):
         torch.testing.assert_close(ours, theirs, **_EXACT)

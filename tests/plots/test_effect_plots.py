@@ -365,7 +365,7 @@ def test_training_of_several_plans_wraps_and_says_where_other_restarts_begin():
     stages = (one, again, again, two, STAGES[2])
     *traces, usage = plots.plot_training(dataclasses.replace(small(), stages=stages)).axes
     assert len(traces) == 5
-    places = [axes.get_subplotspec() for axes in (*traces, usage)]
+    places: list[Any] = [axes.get_subplotspec() for axes in (*traces, usage)]
     assert [(place.rowspan.start, place.colspan.start) for place in places] == [
         *((0, column) for column in range(4)),
         (1, 0),

@@ -66,8 +66,8 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
         (
             "restarts",
             kept,
-            "that make up the posterior, in proportion to what their ELBO says of their evidence, "
-            "where one may count several times, or, with weighting='uniform', equally",
+            "that make up the posterior, equally weighted; under a gate they were taken in "
+            "proportion to what their ELBO says of their evidence, and one may count several times",
         ),
         ("restarts dropped", fit.num_restarts_dropped, "they became non-finite or stood still"),
         (
