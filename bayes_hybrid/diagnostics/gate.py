@@ -146,7 +146,8 @@ def _dominant(draws: FloatArray, regime_names: tuple[str, ...], threshold: float
         advice=f"The gate has collapsed on '{name}'. If the data should have more than one "
         "regime, fit again with more candidates (num_candidates=64), or with plan=('default', "
         "'balanced'), a part of which is trained under a reward for an even gate, and compare "
-        "held-out log densities; if they do not rise, one regime explains these data, and a model with a single expert says so more simply.",
+        "held-out log densities; if they do not rise, one regime explains these data, and "
+        "a model with a single expert says so more simply.",
         interval=_interval(draws[..., int(usage.argmax())], value),
     )
 

@@ -130,6 +130,7 @@ def distinct_finding(fit: FitLike) -> list[Finding]:
             meaning=f"The {kept} restarts come from {value} of the candidates.",
             advice="All restarts are copies of one candidate, which had by far the largest ELBO "
             "or alone labels the regimes as it does, so that their agreement says nothing about "
-            "other modes. To see these, fit with more candidates (num_candidates) or with FitOptions(weighting='uniform').",
+            "other modes. To see these, fit with more candidates (num_candidates) or with "
+            "FitOptions(weighting='uniform').",
         )
     ]

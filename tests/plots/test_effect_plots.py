@@ -2,6 +2,7 @@
 that they say they hold, and a regime looks the same in each of them."""
 
 import dataclasses
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
