@@ -163,7 +163,7 @@ grey by hatch and line. The fits behind the pictures:
 
 ```python
 {IMPORTS}
-# Regimes are to be read, so few restarts of many candidates: those of the best mode.
+# Regimes are to be read, so few restarts of many candidates: the best modes.
 options = FitOptions(num_restarts=4, num_candidates=24)
 
 {FITS}```

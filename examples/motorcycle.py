@@ -15,7 +15,7 @@ QUICK = FitOptions(
     refinement=Refinement(mode="never"),
     compile="never",
 )
-# Regimes are to be read, so few restarts of many candidates: those of the best mode.
+# Regimes are to be read, so few restarts of many candidates: the best modes.
 FULL = FitOptions(num_restarts=4, num_candidates=24)
 options = QUICK if os.environ.get("BAYES_HYBRID_QUICK") == "1" else FULL
 
