@@ -502,7 +502,8 @@ def test_a_function_hears_of_the_stages(table):
         num_units=3, fit_options=tiny(), progress=lambda *stage: heard.append(stage)
     )
     reg.fit(*table)
-    assert ("warm start", 20, 20) in heard
+    # Twenty steps of the plan "direct", one of the slow gate before as many of "even_gate".
+    assert ("warm start", 41, 41) in heard
 
 
 @pytest.mark.parametrize(("progress", "shown"), [("auto", False), (False, False), (True, True)])

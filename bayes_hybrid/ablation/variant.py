@@ -13,6 +13,7 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor, build_options
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.inference import FitOptions
+from bayes_hybrid.inference.plans import plans_of
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models import Pathway
 from bayes_hybrid.nn import COMBINATIONS
@@ -192,6 +193,11 @@ def _compared(estimator: HybridRegressor) -> dict[str, Any]:
         if isinstance(settings[name], str):
             settings[name] = registry[checks.choice(name, settings[name], tuple(registry))]()
     options = build_options(estimator)
+    if estimator.model != "mixture":
+        # Without a gate none can start even, and restarts have equal weights by themselves.
+        plans = tuple(plan for plan in plans_of(options.plan) if not plan.even_gate)
+        weighting = "uniform" if options.weighting == "auto" else options.weighting
+        options = replace(options, plan=plans or options.plan, weighting=weighting)
     for name in _IN_OPTIONS:
         del settings[name]
     return settings | {"fit_options": options, "experts": tuple(settings["experts"])}

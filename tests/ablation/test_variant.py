@@ -68,7 +68,8 @@ def test_what_would_change_nothing_is_left_out():
         model="relu", noise="constant", refine=False, num_restarts=1, num_candidates=1
     )
     idle = {step.name for step in MITIGATIONS if step.name.startswith("minus")}
-    assert not {"relu", "gate_linear", *idle} & set(names(base))
+    assert not {"relu", "gate_linear", "plan_direct", *idle} & set(names(base))
+    assert {"minus_weights", "plan_direct"} <= set(names(HybridRegressor()))
     assert "mixture" in names(base)
     assert "gate_linear" not in names(HybridRegressor(gate=LinearGate()))
     never = FitOptions(refinement=Refinement(mode="never"))
