@@ -258,6 +258,11 @@ def summarise(done: dict[str, Cell]) -> Figures:
             mixture = out.values(prefix, "/mixture", "default", density)
             svi = out.values(prefix, "/mixture", "svi", density)
             reference = out.values(prefix, "/reference", "default", density)
+            for name, values in (("default", mixture), ("refine=False", svi)):
+                if len(values) > 1:
+                    error = float(values.std(ddof=1) / np.sqrt(len(values)))
+                    what = f"{label}: {name}, log density"
+                    out.add(what, float(values.mean()), -np.inf, np.inf, error)
             out.gap(f"{label}: refine=False minus long HMC, nats/row", svi, reference, -0.05)
             out.gap(f"{label}: default minus long HMC, nats/row", mixture, reference, -0.02)
             coverage = out.values(prefix, "/mixture", "default", "coverage")

@@ -1,7 +1,6 @@
 """Which of the candidates make up the posterior, and how much of it."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor
@@ -10,9 +9,6 @@ from bayes_hybrid.inference.guides import Guide
 from bayes_hybrid.inference.labels import same_labelling
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.svi import exact_elbo
-
-# Nats by which one ELBO may miss its log evidence by more than another.
-_TEMPERATURE: Final = 16.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +71,10 @@ def choose_restarts(
 def temperature_of(score: Tensor, count: int) -> float:
     """T of weights exp(score / T) that leaves between half of ``count`` and ``count`` in effect.
 
-    T is 16 nats where it can be.  The effective number is ``1 / sum_c w_c^2``; with no more than
-    ``count`` the best score's weight is at least ``1 / count``, and it is always taken.  Where
-    there are few scores, half of them are enough.
+    T is ``count`` nats where it can be: by so much may one ELBO miss its log evidence by more than
+    another, and who keeps few restarts wants those of the best modes.  The effective number is
+    ``1 / sum_c w_c^2``; with no more than ``count`` the best score's weight is at least
+    ``1 / count``, and it is always taken.  Where there are few scores, half of them are enough.
 
     Args:
         score: of the candidates that may be taken; those that are not finite do not count.
@@ -88,7 +85,7 @@ def temperature_of(score: Tensor, count: int) -> float:
     def effective(temperature: float) -> float:
         return 1.0 / float(torch.softmax(finite / temperature, dim=0).square().sum())
 
-    temperature = _TEMPERATURE
+    temperature = float(count)
     while effective(temperature) < 0.5 * min(count, len(finite)):
         temperature *= 1.1
     # Equal scores are in effect all of them at any temperature.

@@ -204,8 +204,8 @@ class FitOptions:
             Some are taken more than once, each then with draws of its own: what the posterior of a
             parameter asks for.  ``"tempered"`` takes them in proportion to exp(ELBO / T): regimes
             that explain the data far worse do not count, and of those that explain them about as
-            well no one is left alone.  T is 16 nats, by which a bound may be off, or what it takes
-            for an effective number of at least half of R and at most R.
+            well no one is left alone.  T is R nats, or what it takes for an effective number of
+            at least half of R and at most R.
 
             ``"auto"`` is ``"elbo"`` for a gate with thresholds, ``"tempered"`` for another gate,
             ``"uniform"`` for a single regime.
