@@ -81,15 +81,19 @@ def _two_lines(name: str) -> str:
     return name.replace(": ", ":\n", 1)
 
 
+def _short(name: str) -> str:
+    return _two_lines(name.removeprefix("warm start, ").removeprefix("warm start: "))
+
+
 def _usage(axes: Axes, stages: Sequence[StageLike], names: tuple[str, ...]) -> None:
     """Stacked bars of the usage after each stage, and before it where restarts are others."""
     shares, labels, last = list[tuple[float, ...]](), list[str](), None
     for stage in stages:
         if len(stage.usage_before) and stage.usage_before != last:
             shares.append(stage.usage_before)
-            labels.append("start" if last is None else f"before\n{_two_lines(stage.name)}")
+            labels.append("start" if last is None else f"before\n{_short(stage.name)}")
         shares.append(stage.usage_after)
-        labels.append(f"after\n{_two_lines(stage.name)}")
+        labels.append(f"after\n{_short(stage.name)}")
         last = stage.usage_after
     usage = np.array(shares)
     bottom, places = np.zeros(len(usage)), np.arange(len(usage))

@@ -374,7 +374,7 @@ def test_training_of_several_plans_wraps_and_says_where_other_restarts_begin():
     ]
     labels = [label.get_text() for label in usage.get_xticklabels()]
     assert labels[0] == "start"
-    assert labels[4:6] == ["before\nwarm start, b:\nall", "after\nwarm start, b:\nall"]
+    assert labels[4:6] == ["before\nb:\nall", "after\nb:\nall"]
     assert labels[-1] == "after\nSVI"
 
 
