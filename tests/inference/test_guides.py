@@ -310,17 +310,10 @@ def test_the_exact_elbo_is_what_svi_climbs(kl_weight):
     guide = BlockGaussian.start(
         _whiten_heads(rows, torch.zeros(_COUNT, 4, dtype=torch.float64)), kl_weight
     )
-    still = _train(rows, guide, num_steps=2_000, learning_rate=0.0)
-    losses = still.neg_elbo
-    # Over 200 draws, beside ten times as many: five standard errors, three restarts, three weights.
-    error = losses.std(0) * (1 / 200 + 1 / 2_000) ** 0.5
-    found = exact_elbo(rows, guide, torch.Generator().manual_seed(7))
-    assert bool(((found + losses.mean(0)).abs() < 5 * error).all())
-    # With features of weight 0 or 1 it is also the mean of the log ratios.
-    if kl_weight != 0.3:
-        ratios = log_ratios(rows, guide, torch.Generator().manual_seed(8))
-        spread = (ratios.var(-1) / 200 + losses.var(0) / 200) ** 0.5
-        assert bool(((found - ratios.mean(-1)).abs() < 5 * spread).all())
+    # At a rate of zero a run of 200 steps is 200 draws of the guide, and these are the same.
+    still = _train(rows, guide, num_steps=200, learning_rate=0.0)
+    found = exact_elbo(rows, guide, _generator())
+    torch.testing.assert_close(found, -still.neg_elbo.mean(0), rtol=1e-9, atol=1e-9)
 
 
 def test_settled_is_about_the_last_two_tenths():
