@@ -7,9 +7,10 @@ import pytest
 import typer
 
 from bayes_hybrid.cli.exits import clean_exit, one_line
+from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import DataError
-from bayes_hybrid.estimator import MODELS, HybridRegressor
+from bayes_hybrid.estimator import MODELS, HybridRegressor, build_options
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.inference import PLANS
 from bayes_hybrid.inference.options import REFINE_CHOICES, WEIGHTINGS
@@ -70,6 +71,14 @@ def test_the_defaults_are_those_of_the_estimator():
     shared = ("model", "gate", "likelihood", "noise", "num_units", "plan", "refine", "device")
     for name in (*shared, "num_restarts", "num_candidates", "weighting"):
         assert getattr(settings, name) == estimator[name]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_what_was_typed_reaches_the_options(quick):
+    typed = Settings(plan="direct, balanced", weighting="elbo", quick=quick)
+    options = build_options(regressor(typed, quiet=True))
+    assert options.plan == ("direct", "balanced")
+    assert options.weighting == "elbo"
 
 
 def test_version():
