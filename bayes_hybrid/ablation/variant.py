@@ -13,7 +13,6 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor, build_options
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.inference import FitOptions
-from bayes_hybrid.inference.plans import plans_of
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models import Pathway
 from bayes_hybrid.nn import COMBINATIONS
@@ -184,6 +183,14 @@ def _taken(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: settings.pop(name) for name in names if name in settings}
 
 
+@dataclass(frozen=True)
+class _Regimes:
+    """What of a model its options go by, before there are columns to build it for."""
+
+    num_regimes: int
+    has_thresholds: bool
+
+
 def _compared(estimator: HybridRegressor) -> dict[str, Any]:
     """The settings such that equal models have equal ones, whichever way they were written."""
     settings: dict[str, Any] = estimator.get_params(deep=False)
@@ -193,11 +200,17 @@ def _compared(estimator: HybridRegressor) -> dict[str, Any]:
         if isinstance(settings[name], str):
             settings[name] = registry[checks.choice(name, settings[name], tuple(registry))]()
     options = build_options(estimator)
-    if estimator.model != "mixture":
-        # Without a gate none can start even, and restarts have equal weights by themselves.
-        plans = tuple(plan for plan in plans_of(options.plan) if not plan.even_gate)
-        weighting = "uniform" if options.weighting == "auto" else options.weighting
-        options = replace(options, plan=plans or options.plan, weighting=weighting)
+    mixture = estimator.model == "mixture"
+    regimes = _Regimes(
+        num_regimes=len(settings["experts"]) if mixture else 1,
+        has_thresholds=mixture and getattr(settings["gate"], "has_thresholds", False),
+    )
+    options = replace(
+        options,
+        plan=options.plans_for(regimes),
+        weighting=options.weighting_for(regimes),
+        num_candidates=options.candidates_for(regimes),
+    )
     for name in _IN_OPTIONS:
         del settings[name]
     return settings | {"fit_options": options, "experts": tuple(settings["experts"])}

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.plans import Plan, plans_of
-from bayes_hybrid.models.base import HybridModel
 
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
@@ -188,6 +187,18 @@ class Refinement:
         return self.mode == "always" or (self.mode == "auto" and cost <= self.budget)
 
 
+class HasRegimes(Protocol):
+    """What of a model the options go by."""
+
+    @property
+    def num_regimes(self) -> int:
+        """K, the number of regimes."""
+
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether the regimes are in an order with thresholds between them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
     """Everything about how a model is fitted.
@@ -268,7 +279,7 @@ class FitOptions:
         worth = self.compile == "auto" and num_steps >= COMPILED_STEPS_REPAY_AFTER
         return worth or self.compile == "always"
 
-    def weighting_for(self, model: HybridModel) -> str:
+    def weighting_for(self, model: HasRegimes) -> str:
         """What ``weighting`` is for this model, ``"auto"`` no more."""
         if self.weighting != "auto":
             return self.weighting
@@ -276,19 +287,19 @@ class FitOptions:
             return "elbo"
         return "tempered" if model.num_regimes > 1 else "uniform"
 
-    def candidates_for(self, model: HybridModel) -> int:
+    def candidates_for(self, model: HasRegimes) -> int:
         """The number of restarts that are trained."""
         if self.num_candidates is not None:
             return self.num_candidates
         plans = len(self.plans_for(model))
         return max(self.num_restarts + self.num_restarts // 2, plans * self.num_restarts)
 
-    def plans_for(self, model: HybridModel) -> tuple[Plan, ...]:
+    def plans_for(self, model: HasRegimes) -> tuple[Plan, ...]:
         """The plans that share the candidates of this model."""
         plans = plans_of(self.plan)
         if model.num_regimes > 1 and not model.has_thresholds:
             return plans
-        # There is no gate that an even one would leave something to find.
+        # There is no gate, or an even one would lose where its thresholds start.
         others = tuple(plan for plan in plans if not plan.even_gate)
         return others or tuple(replace(plan, even_gate=False) for plan in plans)
 

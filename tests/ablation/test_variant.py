@@ -70,6 +70,10 @@ def test_what_would_change_nothing_is_left_out():
     idle = {step.name for step in MITIGATIONS if step.name.startswith("minus")}
     assert not {"relu", "gate_linear", "plan_direct", *idle} & set(names(base))
     assert {"minus_weights", "plan_direct"} <= set(names(HybridRegressor()))
+    # Its gate cannot be made even, so it goes by that plan already.
+    ordered = names(HybridRegressor(gate="threshold"))
+    assert "plan_direct" not in ordered
+    assert "minus_weights" in ordered
     assert "mixture" in names(base)
     assert "gate_linear" not in names(HybridRegressor(gate=LinearGate()))
     never = FitOptions(refinement=Refinement(mode="never"))

@@ -52,6 +52,11 @@ def test_the_difference_is_that_of_the_ecdf():
     assert list(ecdf.to_frame().columns) == ["point", "difference", "lower", "upper"]
 
 
+def test_the_p_value_is_never_zero():
+    worst = pit_ecdf(np.zeros(50))
+    assert 0.0 < worst.p_value < 1e-3
+
+
 def test_the_p_value_is_uniform_for_uniform_samples_and_agrees_with_the_band():
     rng = np.random.default_rng(2)
     made = [pit_ecdf(u, prob=0.9) for u in rng.random((500, 150))]
