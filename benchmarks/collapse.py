@@ -5,10 +5,10 @@ Four constructed cases, each with a symptom that is measured against the truth:
 ==================  ==============================================  ===============================
 case                data                                            a fit has collapsed when
 ==================  ==============================================  ===============================
-``one_takes_all``   a quiet line, then a noisy zigzag; a linear     an expert has less than half
+``one_takes_all``   a quiet line within a noisy zigzag; a linear    an expert has less than half
                     Gaussian expert and a ReLU expert               of its true share of the rows
-``gate_sticks``     a wave; above 1.3, nine rows in ten belong to   p(z | x) explains less than a
-                    another line                                    quarter of the true gate's
+``gate_sticks``     a wave; from 0.1 to 0.9, nine rows in ten       p(z | x) explains less than a
+                    belong to another line                          quarter of the true gate's
                                                                     variance over the rows
 ``gaussian_unused`` a zigzag plus a small wave; one model with      less than half of the wave's
                     both pathways mixed linearly                    variance is in the mean
@@ -84,7 +84,7 @@ def _rows(
 def _one_takes_all(rng: np.random.Generator) -> Rows:
     return _rows(
         rng,
-        lambda x: (x > -1.4) * 1.0,
+        lambda x: (np.abs(x) > 0.25) * 1.0,
         lambda x: (0.5 + 0.3 * x, 2.0 * _zigzag(x)),
         (0.1, 0.3),
     )
@@ -93,7 +93,7 @@ def _one_takes_all(rng: np.random.Generator) -> Rows:
 def _gate_sticks(rng: np.random.Generator) -> Rows:
     return _rows(
         rng,
-        lambda x: 0.9 * (x > 1.3),
+        lambda x: 0.9 * (np.abs(x - 0.5) < 0.4),
         lambda x: (np.sin(2.0 * x), -1.5 + 0.3 * x),
         (0.1, 0.1),
     )

@@ -1,7 +1,8 @@
 """Short Hamiltonian Monte Carlo of all restarts side by side, preconditioned by SVI."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -11,9 +12,14 @@ from bayes_hybrid.inference.options import Refinement
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.whitening import Whitening, curvature, whiten
+from bayes_hybrid.models.base import SiteGroup
 
 # A trajectory whose energy error exceeds this has left the level set (Stan's threshold).
 _DIVERGENCE = 1_000.0
+# Sizes of single-entry steps, in prior sds: from much less than the distance between two of a
+# thousand rows to all of the prior.
+_SINGLE_STEPS = (0.003, 3.0)
+_SWEEPS = 4
 # Steps of this size, in prior sds of the features, move a chain by a twenty-fifth in a trajectory.
 _SMALL_STEP = 1e-3
 
@@ -28,6 +34,8 @@ class Chains:
         diverging: whether the energy error exceeded 1,000 in one of them, ``[C, S]``.
         energy: negative log joint plus kinetic energy, ``[C, S]``; ``None`` if not known.
         step_size: final step size of each chain, ``[C]``; ``None`` if not known.
+        single_acceptance: share of the single-entry steps that were accepted, ``[C]``; ``None`` if
+            there were none.
     """
 
     draws: Tensor
@@ -35,11 +43,12 @@ class Chains:
     diverging: Tensor
     energy: Tensor | None
     step_size: Tensor | None
+    single_acceptance: Tensor | None = None
 
     def select(self, index: Tensor) -> "Chains":
         """The chains in ``index`` only."""
-        fields = (self.draws, self.acceptance, self.diverging, self.energy, self.step_size)
-        return Chains(*(None if value is None else value[index] for value in fields))  # type: ignore[arg-type]
+        values = (getattr(self, field.name) for field in fields(self))
+        return Chains(*(None if value is None else value[index] for value in values))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +108,19 @@ def refine(
     the curvature of the whole log joint takes its place, and is measured again half way through the
     warm-up, averaged over two states, because curvature at a mode is not that of the typical set.
 
+    Under a gate with thresholds single-entry steps stand between the trajectories
+    (:meth:`_Run.sweep`): the log joint is nearly a step function of a sharp threshold, whose
+    gradient says nothing about what lies beyond the next row, and an expert that has lost its rows
+    has a scale as wide as its prior.
+
     Step sizes adapt per chain; each iteration jitters the step by a fifth and draws its number of
     leapfrog steps, so that no period of the target is resonant.
     """
     small = guide.whitening.center.shape[-1] <= options.max_dense
     dense = False
     run = _Run(rows, guide.as_whitening(1.0), options, generator)
+    single = _single_entries(rows)
+    single_rates: list[Tensor] = []
     keep = kept_iterations(options.num_iterations, num_draws)
     total = options.num_warmup + options.num_iterations
     earlier = guide.center
@@ -119,6 +135,8 @@ def refine(
         if dense and iteration == options.num_warmup // 2:
             run.restart(_dense(rows, [run.theta, earlier]))
         adapting = iteration < options.num_warmup
+        for _ in range(_SWEEPS if single else 0):
+            single_rates.append(run.sweep(single))
         acceptance, diverging, energy = run.iterate(adapting=adapting)
         if not adapting:
             since.append((acceptance, diverging))
@@ -132,7 +150,18 @@ def refine(
     draws, acceptance, diverging, energy = (
         torch.stack(column, dim=1) for column in zip(*kept, strict=True)
     )
-    return Chains(draws, acceptance, diverging, energy, run.step_size.final)
+    rate = torch.stack(single_rates).mean(0) if single_rates else None
+    return Chains(draws, acceptance, diverging, energy, run.step_size.final, rate)
+
+
+def _single_entries(rows: Rows) -> dict[int, float]:
+    """The entries to be stepped one by one, and the prior sd of each."""
+    if not rows.joint.model.has_thresholds:
+        return {}
+    table = rows.joint.table
+    entries = table.mask(SiteGroup.GATE_HEAD, SiteGroup.SCALES).nonzero()[:, 0].tolist()
+    scale = table.fixed_normals(torch.ones(())).scale
+    return {entry: float(scale[entry]) for entry in entries}
 
 
 def _dense(rows: Rows, states: list[Tensor]) -> Whitening:
@@ -183,16 +212,41 @@ class _Run:
         energy = 0.5 * momentum.square().sum(-1) - proposal.value
         error = torch.nan_to_num(energy - start, nan=math.inf, neginf=math.inf)
         acceptance = torch.exp(-error.clamp_min(0.0))
-        accepted = self._uniform(len(acceptance)).to(acceptance) < acceptance
+        accepted = self._accept(proposal, acceptance)
+        if adapting:
+            self.step_size.update(acceptance)
+        return acceptance, error > _DIVERGENCE, torch.where(accepted, energy, start)
+
+    def sweep(self, entries: Mapping[int, float]) -> Tensor:
+        """A Metropolis step of each entry in turn: the share that was accepted, ``[C]``.
+
+        ``theta_j + prior_sd_j exp(u) eps`` with eps ~ Normal(0, 1) and u ~ Uniform over the logs of
+        :data:`_SINGLE_STEPS`: symmetric, and some step has the right size whatever the posterior's
+        width.
+        """
+        smallest, largest = map(math.log, _SINGLE_STEPS)
+        accepted = torch.zeros_like(self._state.value)
+        for entry, scale in entries.items():
+            count = len(accepted)
+            size = (smallest + (largest - smallest) * self._uniform(count)).exp()
+            noise = torch.randn(count, generator=self._generator, device=self._generator.device)
+            theta = self.theta.clone()
+            theta[:, entry] += (scale * size * noise).to(theta)
+            proposal = self._evaluate(self._whitening.uncolor(theta))
+            gain = torch.nan_to_num(proposal.value - self._state.value, nan=-math.inf)
+            accepted += self._accept(proposal, torch.exp(gain.clamp_max(0.0)))
+        return accepted / len(entries)
+
+    def _accept(self, proposal: _State, probability: Tensor) -> Tensor:
+        """Go to the proposal with this probability ``[C]``: where it was done."""
+        accepted = self._uniform(len(probability)).to(probability) < probability
         column = accepted.unsqueeze(-1)
         self._state = _State(
             torch.where(column, proposal.q, self._state.q),
             torch.where(accepted, proposal.value, self._state.value),
             torch.where(column, proposal.gradient, self._state.gradient),
         )
-        if adapting:
-            self.step_size.update(acceptance)
-        return acceptance, error > _DIVERGENCE, torch.where(accepted, energy, start)
+        return accepted
 
     def _trajectory(self, momentum: Tensor, step: Tensor) -> tuple[_State, Tensor]:
         """Leapfrog (Neal 2011, equations 5.18 to 5.20) with a jittered size and length."""

@@ -345,9 +345,12 @@ def _refine(
     kept = chains.select(index)
     share = float(kept.acceptance.mean())
     iterations = options.refinement.num_warmup + options.refinement.num_iterations
+    reason = f"acceptance {share:.2f}"
+    if kept.single_acceptance is not None:
+        reason += f", of single entries {float(kept.single_acceptance.mean()):.2f}"
     log.add(
         f"refinement ({name})",
-        f"acceptance {share:.2f}",
+        reason,
         iterations,
         usage_before=log.stages[-1].usage_after,
         usage_after=usage(rows, kept.draws[:, -1]),

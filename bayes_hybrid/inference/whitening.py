@@ -69,6 +69,13 @@ class Whitening:
         moved = torch.cat([times(self.block_factor, block), self.feature_scale * features], dim=1)
         return self.center + (moved.index_select(1, self.inverse) if self._mixed else moved)
 
+    def uncolor(self, theta: Tensor) -> Tensor:
+        """The ``q [C, P]`` that :meth:`color` takes to ``theta``."""
+        away = theta - self.center
+        block, features = self.split(away.index_select(1, self.order) if self._mixed else away)
+        solved = torch.linalg.solve_triangular(self.block_factor, block.unsqueeze(-1), upper=False)
+        return torch.cat([solved.squeeze(-1), features / self.feature_scale], dim=1)
+
     def pull(self, gradient: Tensor) -> Tensor:
         """``W^T g [C, P]``: the gradient with respect to q of a function of theta."""
         block, features = self.split(

@@ -71,6 +71,7 @@ def test_color_and_pull_are_adjoint(features):
     moved = whitening.color(q) - whitening.center
     torch.testing.assert_close((moved * g).sum(-1), (q * whitening.pull(g)).sum(-1), **_EXACT)
     torch.testing.assert_close(whitening.color(torch.zeros_like(q)), whitening.center)
+    torch.testing.assert_close(whitening.uncolor(whitening.color(q)), q, **_EXACT)
     index = torch.tensor([2, 0])
     torch.testing.assert_close(whitening.select(index).color(q[index]), whitening.color(q)[index])
 

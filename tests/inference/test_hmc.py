@@ -1,7 +1,10 @@
 """Hamiltonian Monte Carlo against a posterior known in closed form."""
 
 import itertools
+from dataclasses import dataclass
 
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from hypothesis import given
@@ -9,11 +12,15 @@ from hypothesis import strategies as st
 
 import bayes_hybrid.inference.hmc as hmc_module
 from bayes_hybrid.inference import Refinement
+from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.hmc import StepSize, kept_iterations, refine
 from bayes_hybrid.inference.progress import silent
+from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.whitening import Whitening, whiten_at
-from tests.inference.linear import closed_form, problem
+from bayes_hybrid.likelihoods import Likelihood, Normal
+from bayes_hybrid.models import Regimes, SiteGroup
+from tests.inference.linear import LinearRegression, closed_form, problem
 
 _CHAINS = 8
 
@@ -70,6 +77,81 @@ def test_finds_the_closed_form(max_dense, start):
     assert chains.step_size.shape == (_CHAINS,)
     for column in (chains.acceptance, chains.diverging, chains.energy):
         assert column.shape == (_CHAINS, 250)
+
+
+def test_single_entry_steps_leave_the_posterior_as_it_is(monkeypatch):
+    # The closed form again, with steps of two entries between the trajectories.
+    monkeypatch.setattr(hmc_module, "_single_entries", lambda rows: {1: 1.0, 3: 2.0})
+    model, rows = problem(batch=_CHAINS)
+    mean, covariance = closed_form(model, rows.x, rows.y)
+    options = Refinement(num_warmup=150, num_iterations=250, num_leapfrog=8)
+    chains = _refine(rows, _laplace(rows), options, 250)
+    draws, sd = chains.draws.double().reshape(-1, 4), covariance.diagonal().sqrt()
+    # As above.
+    assert float(((draws.mean(0) - mean) / sd).abs().max()) < 0.16
+    error = (torch.cov(draws.T) - covariance) / sd.outer(sd)
+    assert float(error.abs().max()) < 0.22
+    assert chains.single_acceptance.shape == (_CHAINS,)
+    assert chains.select(torch.tensor([2])).single_acceptance.shape == (1,)
+    assert _refine(rows, _laplace(rows), options, 5).single_acceptance is not None
+    monkeypatch.undo()
+    assert _refine(rows, _laplace(rows), options, 5).single_acceptance is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cut(LinearRegression):
+    """``y ~ Normal(1{x > tau}, noise)`` and nothing unknown but ``tau ~ Normal(0, 1)``."""
+
+    @property
+    def has_thresholds(self) -> bool:
+        return True
+
+    @property
+    def num_features(self) -> int:
+        return 1
+
+    @property
+    def regime_names(self) -> tuple[str, ...]:
+        return ("below", "above")
+
+    @property
+    def likelihoods(self) -> tuple[Likelihood, ...]:
+        return (Normal(), Normal())
+
+    def regimes(self, x):
+        prior = dist.Normal(x.new_zeros(1), 1.0).to_event(1)
+        tau = pyro.sample("tau", prior, infer={"group": SiteGroup.GATE_HEAD})
+        weights = torch.nn.functional.logsigmoid(200.0 * torch.cat([tau - x, x - tau], dim=-1))
+        location = torch.tensor([0.0, 1.0]).expand(len(x), 2)
+        return Regimes(
+            weights, location, torch.full_like(location, self.noise), torch.ones_like(location)
+        )
+
+
+def test_a_sharp_threshold_s_posterior_is_that_of_quadrature():
+    # With noise as large as the jump the posterior is a histogram with a bar for each gap between
+    # neighbouring rows; every chain starts in the same one, and takes single-entry steps.
+    generator = torch.Generator().manual_seed(3)
+    x = torch.linspace(-2.0, 2.0, 41).unsqueeze(-1)
+    y = (x[:, 0] > 0.33) + torch.randn(41, generator=generator)
+    model = _Cut(noise=1.0)
+    rows = Rows(LogJoint(model, x[:1], _CHAINS), x, y, 41, torch.Generator())
+    grid = torch.linspace(-4.0, 4.0, 8_000 // _CHAINS * _CHAINS).unsqueeze(-1)
+    value = torch.cat([rows.full_gradient(part)[0] for part in grid.split(_CHAINS)]).double()
+    exact = value.sub(value.max()).exp()
+    exact, place = exact / exact.sum(), grid[:, 0].double()
+    mean = float((exact * place).sum())
+    sd = float((exact * (place - mean).square()).sum().sqrt())
+    entries = torch.arange(1)
+    factor, center = torch.full((_CHAINS, 1, 1), 0.1), torch.full((_CHAINS, 1), -1.0)
+    guide = BlockGaussian.start(Whitening(center, entries, entries, factor, center[:, :0]), 0.0)
+    options = Refinement(num_warmup=100, num_iterations=400, num_leapfrog=4)
+    chains = _refine(rows, guide, options, 400)
+    assert chains.single_acceptance is not None
+    # 3,200 draws; were one in ten worth an independent one, four standard errors of the mean are
+    # 0.22 sds, and of the sd 0.16 of it.
+    assert float(chains.draws.mean()) == pytest.approx(mean, abs=0.22 * sd)
+    assert float(chains.draws.std()) == pytest.approx(sd, rel=0.16)
 
 
 def test_finds_a_needle():
