@@ -260,7 +260,11 @@ def jobs(cases: list[str], ways: list[str], seeds: range) -> Iterator[Job]:
 
 
 def summarise(done: dict[str, Cell]) -> Figures:
-    """Share of collapsed fits by case and way; at most 5% is the default's target."""
+    """Share of collapsed fits by case and way; at most 5% is the default's target.
+
+    And of the default's fits the share whose regimes are the true ones, and that of those whose
+    regimes have nothing to do with them: a gate that has not collapsed need not be right.
+    """
     out = Figures(done)
     for case in CASES:
         naive = out.values(f"{case}/naive/", "", "collapsed")
@@ -270,6 +274,12 @@ def summarise(done: dict[str, Cell]) -> Figures:
                 hard = len(naive) > 0 and naive.mean() >= 0.5
                 bound = 0.05 if way == "default" and hard else np.inf
                 out.add(f"{case}, {way}: collapsed of {len(share)}", share.mean(), -np.inf, bound)
+    for case, made in CASES.items():
+        found = out.values(f"{case}/default/", "", "agreement")
+        if len(found) and made.settings.get("model") != "linear":
+            for what, share in (("right", found > 0.8), ("wrong", found < 0.3)):
+                label = f"{case}, default: regimes {what} (adjusted Rand index), of {len(found)}"
+                out.add(label, share.mean(), -np.inf, np.inf)
     return out
 
 
