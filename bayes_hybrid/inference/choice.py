@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bayes_hybrid.inference.guides import Guide
 from bayes_hybrid.inference.labels import same_labelling
+from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.svi import exact_elbo
 
@@ -34,6 +35,7 @@ def choose_restarts(
     weighting: str,
     count: int,
     generator: torch.Generator,
+    progress: Progress,
 ) -> Choice:
     """The candidates to keep, of those that mean the same by a regime as the best one does.
 
@@ -46,11 +48,12 @@ def choose_restarts(
         weighting: ``"uniform"``, ``"tempered"`` or ``"elbo"``.
         count: R, how many to keep.
         generator: of the draws that the ELBO is taken from.
+        progress: told about them.
     """
     lost, score = ~torch.isfinite(elbo), elbo
     if weighting != "uniform":
         # A nat of noise is a factor of three.
-        score = exact_elbo(rows, guide, generator)
+        score = exact_elbo(rows, guide, generator, progress)
         score = torch.where(torch.isfinite(score) & ~lost, score, -torch.inf)
         if bool(torch.isinf(score).all()):
             score = elbo

@@ -169,7 +169,7 @@ def _run(
     variational, own_ratios = weighted_sample(
         rows, trained.guide, options.variational.num_draws, generator
     )
-    ratios = log_ratios(rows, trained.guide, torch_generator(ratio_seed, device))
+    ratios = log_ratios(rows, trained.guide, torch_generator(ratio_seed, device), progress)
     theta = variational
     if refined:
         if compiled:
@@ -299,6 +299,7 @@ def _variational(
         weighting=options.weighting_for(rows.joint.model),
         count=options.num_restarts,
         generator=generator,
+        progress=progress,
     )
     reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
     reason += (

@@ -10,7 +10,7 @@ from bayes_hybrid.inference.adam import Schedule
 from bayes_hybrid.inference.ascent import PLAIN, Ascent, CompiledAscent, Course
 from bayes_hybrid.inference.guides import BlockGaussian, Guide
 from bayes_hybrid.inference.options import Variational
-from bayes_hybrid.inference.progress import Progress
+from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.rows import CHUNK, Rows, pooled_score
 from bayes_hybrid.inference.whitening import Whitening
 
@@ -145,21 +145,24 @@ def choose_kl_weight(
     return best, scores
 
 
-def exact_elbo(rows: Rows, guide: Guide, generator: torch.Generator) -> Tensor:
+def exact_elbo(rows: Rows, guide: Guide, generator: torch.Generator, progress: Progress) -> Tensor:
     """What :func:`train` climbs, on all rows and over many draws of the guide, ``[C]``.
 
     The run's own losses are of single draws, in minibatches of some rows, and on the way.
     """
     total = torch.zeros_like(guide.kl_weight)
     num_draws = _NUM_RATIOS if rows.num_rows <= CHUNK else _FEWER
-    for _ in range(num_draws):
+    for number in range(num_draws):
         noise = guide.noise(generator)
         value, _ = rows.full_gradient(guide.draw(noise), guide.feature_weight)
         total += value + guide.whitened_entropy(noise)
+        progress("choice of the restarts", number + 1, num_draws)
     return total / num_draws + guide.whitening.log_volume(guide.kl_weight)
 
 
-def log_ratios(rows: Rows, guide: Guide, generator: torch.Generator) -> Tensor:
+def log_ratios(
+    rows: Rows, guide: Guide, generator: torch.Generator, progress: Progress = silent
+) -> Tensor:
     """Log importance ratios ``log p(y, theta | x) - log q(theta)``, ``[C, _NUM_RATIOS]``.
 
     Where features are a point both densities are those of the rest given the features; where
@@ -167,23 +170,28 @@ def log_ratios(rows: Rows, guide: Guide, generator: torch.Generator) -> Tensor:
 
     Source: Yao, Vehtari, Simpson and Gelman (2018), Yes, but did it work?, section 3.
     """
-    return weighted_sample(rows, guide, _NUM_RATIOS, generator)[1]
+    return weighted_sample(rows, guide, _NUM_RATIOS, generator, progress)[1]
 
 
 def weighted_sample(
-    rows: Rows, guide: Guide, num_draws: int, generator: torch.Generator
+    rows: Rows,
+    guide: Guide,
+    num_draws: int,
+    generator: torch.Generator,
+    progress: Progress = silent,
 ) -> tuple[Tensor, Tensor]:
     """Draws ``[C, S, P]`` of theta from the guide, and their :func:`log_ratios` ``[C, S]``."""
     has_density = guide.whitening.block_size > 0 or bool((guide.kl_weight > 0).any())
     nothing = guide.kl_weight.new_full((guide.num_restarts,), math.nan)
     draws, ratios = [], []
-    for _ in range(num_draws):
+    for number in range(num_draws):
         noise = guide.noise(generator)
         theta = guide.draw(noise)
         draws.append(theta)
         ratios.append(
             rows.full_gradient(theta)[0] - guide.log_prob(noise) if has_density else nothing
         )
+        progress("weighing of the guide", number + 1, num_draws)
     return torch.stack(draws, dim=1), torch.stack(ratios, dim=1)
 
 

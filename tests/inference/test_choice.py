@@ -13,6 +13,7 @@ from bayes_hybrid.inference.choice import (
     temperature_of,
 )
 from bayes_hybrid.inference.guides import BlockGaussian
+from bayes_hybrid.inference.progress import silent
 from bayes_hybrid.inference.whitening import whiten_at
 from tests.inference.linear import problem
 
@@ -88,7 +89,15 @@ def _choose(monkeypatch, exact, weighting, count, elbo=None):
         choice_module, "same_labelling", lambda _, theta, best: torch.arange(len(theta)) != 3 - best
     )
     elbo = torch.tensor([0.0, 1.0, 2.0, -math.inf] if elbo is None else elbo)
-    return choose_restarts(rows, guide, elbo, weighting=weighting, count=count, generator=generator)
+    return choose_restarts(
+        rows,
+        guide,
+        elbo,
+        weighting=weighting,
+        count=count,
+        generator=generator,
+        progress=silent,
+    )
 
 
 def test_equal_weights_go_by_the_run_itself(monkeypatch):

@@ -223,6 +223,7 @@ def test_progress_reports_every_stage():
                 num_draws=2,
             ),
             refinement=_HMC,
+            weighting="tempered",
         ),
         progress=lambda *call: calls.append(call),
     )
@@ -231,6 +232,8 @@ def test_progress_reports_every_stage():
         "warm start",
         "choice of the KL weight",
         "SVI",
+        "choice of the restarts",
+        "weighing of the guide",
         "refinement (HMC)",
     ]
     for stage in stages:

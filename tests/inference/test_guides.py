@@ -313,7 +313,7 @@ def test_the_exact_elbo_is_what_svi_climbs(kl_weight):
     )
     # At a rate of zero a run of 200 steps is 200 draws of the guide, and these are the same.
     still = _train(rows, guide, num_steps=200, learning_rate=0.0)
-    found = exact_elbo(rows, guide, _generator())
+    found = exact_elbo(rows, guide, _generator(), silent)
     torch.testing.assert_close(found, -still.neg_elbo.mean(0), rtol=1e-9, atol=1e-9)
 
 
