@@ -69,6 +69,9 @@ class Gate(abc.ABC):
     has_thresholds: ClassVar[bool] = False
     """Whether :meth:`boundaries` says where the regimes change."""
 
+    names_regimes: ClassVar[bool] = False
+    """Whether each regime has its place along a feature, in an order that no fit can turn round."""
+
     @abc.abstractmethod
     def build(self, num_features: int, num_regimes: int) -> GateModule:
         """The torch module mapping ``x [..., D]`` to ``log_weights [..., K]``."""
@@ -98,8 +101,8 @@ class Gate(abc.ABC):
 
     def may_trade(self, first: int, second: int, num_regimes: int) -> bool:
         """Whether two regimes of ``num_regimes`` may trade places, for all that the gate says."""
-        del first, second, num_regimes
-        return True
+        del num_regimes
+        return first == second or not self.names_regimes
 
     def relabelled(self, values: Mapping[str, Tensor], order: Sequence[int]) -> dict[str, Tensor]:
         """Those of the parameters' sites that change when regime k does what ``order[k]`` did.

@@ -123,6 +123,7 @@ class MonotoneGate(Gate):
     """
 
     has_thresholds: ClassVar[bool] = True
+    names_regimes: ClassVar[bool] = True
     feature: int | str | None = None
     num_units: int = 8
     location_scale: float = 1.0
@@ -149,8 +150,3 @@ class MonotoneGate(Gate):
         location, start, stop = unwarped(targets, values["warp_raw"]).chunk(3, dim=-1)
         feature = self.feature if isinstance(self.feature, int) else 0
         return Boundaries(location=location, width=stop - start, feature=feature)
-
-    def may_trade(self, first: int, second: int, num_regimes: int) -> bool:
-        """See :meth:`Gate.may_trade`: the regimes have their order from the feature."""
-        del num_regimes
-        return first == second

@@ -182,6 +182,7 @@ class ThresholdGate(Gate):
     """
 
     has_thresholds: ClassVar[bool] = True
+    names_regimes: ClassVar[bool] = True
     feature: int | str | None = None
     location_scale: float = 1.0
     sharpness: LogNormalPrior = SHARPNESS
@@ -205,8 +206,3 @@ class ThresholdGate(Gate):
         # Without a number there is one column; a name has been resolved before anything was drawn.
         feature = self.feature if isinstance(self.feature, int) else 0
         return Boundaries(location=values["location"], width=width, feature=feature)
-
-    def may_trade(self, first: int, second: int, num_regimes: int) -> bool:
-        """See :meth:`Gate.may_trade`: the regimes have their order from the feature."""
-        del num_regimes
-        return first == second

@@ -4,6 +4,9 @@ Experts of different kinds can trade places: one restart explains the calm rows 
 expert, another with its ReLU expert, and both fit.  Predictions do not care, but a regime
 probability averaged over both says 50% where every restart is certain.  Experts made alike are
 relabelled; of others, only the restarts with one labelling are kept.
+
+Regimes in an order along a feature have their names from it: one restart may have all rows below its
+threshold and another all above, and these are two readings of the data, not two names of one.
 """
 
 import math
@@ -46,13 +49,15 @@ def same_labelling(rows: Rows, theta: Tensor, reference: int) -> Tensor:
     """Which of C points label the rows as the reference does, boolean ``[C]``.
 
     A point has the same labelling when no permutation of its labels agrees better than leaving
-    them as they are.
+    them as they are, and always where the order names the regimes.
 
     Args:
         rows: training rows.
         theta: points ``[C, P]``; of one that is not finite the answer means nothing.
         reference: index of the point to compare with.
     """
+    if rows.joint.model.names_regimes:
+        return torch.ones(len(theta), dtype=torch.bool, device=theta.device)
     best = []
     for matrix in _agreement(rows, theta, reference):
         labels, permuted = linear_sum_assignment(matrix, maximize=True)

@@ -156,6 +156,11 @@ class HybridModel(abc.ABC):
         return False
 
     @property
+    def names_regimes(self) -> bool:
+        """Whether each regime has its place along a feature, in an order that is always the same."""
+        return False
+
+    @property
     def label_head(self) -> LabelHead | None:
         """How observed regime labels enter; ``None`` for a model that has none."""
         return None

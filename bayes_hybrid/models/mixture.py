@@ -99,6 +99,11 @@ class HybridMixture(HybridModel):
         return self.gate.has_thresholds
 
     @property
+    def names_regimes(self) -> bool:
+        """See :attr:`HybridModel.names_regimes`."""
+        return self.gate.names_regimes
+
+    @property
     def likelihoods(self) -> tuple[Likelihood, ...]:
         """Each expert's likelihood."""
         return tuple(expert.likelihood for expert in self.experts)

@@ -61,6 +61,23 @@ def test_a_collapsed_point_is_labelled_by_its_larger_part():
     assert same_labelling(rows, theta, 0).tolist() == [True, True, False]
 
 
+def test_what_lies_above_a_threshold_is_not_a_matter_of_names():
+    # All rows above a threshold below them, or all below one above them: another reading each,
+    # and under a gate without an order another labelling.
+    for gate, alike in ((ThresholdGate(feature=0), True), (zoo.GATES["oblique"], False)):
+        experts = (zoo.pathway("gaussian"), zoo.pathway("relu"))
+        model = HybridMixture(num_features=zoo.NUM_FEATURES, experts=experts, gate=gate)
+        assert model.names_regimes is alike
+        rows = _rows(model=model)
+        table = rows.joint.table
+        values = table.constrain(torch.zeros(table.num_parameters, dtype=torch.float64))
+        points = []
+        for place in (-9.0, 9.0):
+            values["gate.location"] = torch.full_like(values["gate.location"], place)
+            points.append(table.flatten(values))
+        assert same_labelling(rows, torch.stack(points), 0).tolist() == [True, alike]
+
+
 def test_many_rows_are_thinned():
     rows = _rows(4_001)
     theta = torch.stack([_point(rows, 1.0, -1.0), _point(rows, -1.0, 1.0)])
