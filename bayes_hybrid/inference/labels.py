@@ -5,8 +5,8 @@ expert, another with its ReLU expert, and both fit.  Predictions do not care, bu
 probability averaged over both says 50% where every restart is certain.  Experts made alike are
 relabelled; of others, only the restarts with one labelling are kept.
 
-Regimes in an order along a feature have their names from it: one restart may have all rows below its
-threshold and another all above, and these are two readings of the data, not two names of one.
+Regimes in an order along a feature have their names from it: one restart may have all rows below
+its threshold and another all above, and these are two readings of the data, not two names of one.
 """
 
 import math
