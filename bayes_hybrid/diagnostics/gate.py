@@ -135,26 +135,28 @@ def _usage(draws: FloatArray, regime: str, threshold: float) -> Finding:
 
 
 def _dominant(draws: FloatArray, regime_names: tuple[str, ...], threshold: float) -> Finding:
-    usage = draws.mean(axis=(0, 1))
-    value, name = float(usage.max()), regime_names[int(usage.argmax())]
+    # Of each draw: in one restart it may be the first regime, in another the second.
+    largest, usage = draws.max(axis=-1), draws.mean(axis=(0, 1))
+    value, name = float(largest.mean()), regime_names[int(usage.argmax())]
     return judge(
         "dominant_regime",
         value,
         "<=",
         1.0 - threshold,  # all the others together are then as good as unused
-        meaning=f"The most used regime, '{name}', carries {value:.1%} of the training rows.",
+        meaning=f"The most used regime, on the whole '{name}', carries {value:.1%} of the training "
+        "rows.",
         advice=f"The gate has collapsed on '{name}'. If the data should have more than one "
         "regime, fit again with more candidates (num_candidates=64), or with plan=('default', "
         "'balanced'), a part of which is trained under a reward for an even gate, and compare "
         "held-out log densities; if they do not rise, one regime explains these data, and "
         "a model with a single expert says so more simply.",
-        interval=_interval(draws[..., int(usage.argmax())], value),
+        interval=_interval(largest, value),
     )
 
 
 def _effective(draws: FloatArray, threshold: float) -> Finding:
-    usage = draws.mean(axis=(0, 1))
-    value = effective_regimes(usage)
+    effective = np.exp(_entropy(draws))
+    value = float(effective.mean())
     # The number that two regimes give when one of them is at the threshold of disuse.
     bound = effective_regimes(np.array([threshold, 1.0 - threshold]))
     return judge(
@@ -162,9 +164,9 @@ def _effective(draws: FloatArray, threshold: float) -> Finding:
         value,
         ">=",
         bound,
-        meaning=f"Usage is that of {value:.2f} equally used regimes out of {usage.size}.",
+        meaning=f"Usage is that of {value:.2f} equally used regimes out of {draws.shape[-1]}.",
         advice="The mixture acts as a single expert: see dominant_regime.",
-        interval=_interval(np.exp(_entropy(draws)), value),
+        interval=_interval(effective, value),
     )
 
 
@@ -195,8 +197,8 @@ def _undecided(value: float, draws: FloatArray | None) -> Finding:
         "decided, 100% a toss-up).",
         advice="The experts say nearly the same, so the regimes cannot be told apart: predictions "
         "stand, regime probabilities carry no information. Look at regime_disagreement; if it is "
-        "large, restarts have swapped the regimes' parts. Else look at twin_experts, and whether "
-        "one expert alone predicts as well (ablate).",
+        "large, restarts differ in which regime a row belongs to. Else look at twin_experts, and "
+        "whether one expert alone predicts as well (ablate).",
         interval=None if draws is None else _interval(draws, value),
     )
 

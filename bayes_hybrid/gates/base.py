@@ -70,7 +70,7 @@ class Gate(abc.ABC):
     """Whether :meth:`boundaries` says where the regimes change."""
 
     names_regimes: ClassVar[bool] = False
-    """Whether each regime has its place along a feature, in an order that no fit can turn round."""
+    """Whether each regime has its place along a feature, which then names it."""
 
     @abc.abstractmethod
     def build(self, num_features: int, num_regimes: int) -> GateModule:

@@ -1,7 +1,7 @@
 """Short Hamiltonian Monte Carlo of all restarts side by side, preconditioned by SVI."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -11,15 +11,17 @@ from bayes_hybrid.inference.guides import Guide
 from bayes_hybrid.inference.options import Refinement
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.sites import Site
 from bayes_hybrid.inference.whitening import Whitening, curvature, whiten
 from bayes_hybrid.models.base import SiteGroup
 
 # A trajectory whose energy error exceeds this has left the level set (Stan's threshold).
 _DIVERGENCE = 1_000.0
-# Sizes of single-entry steps, in prior sds: from much less than the distance between two of a
-# thousand rows to all of the prior.
+# Sizes of single-site steps, in prior sds: from the distance between neighbours among a thousand
+# rows to all of the prior.
 _SINGLE_STEPS = (0.003, 3.0)
-_SWEEPS = 4
+# Sweeps of single-site steps beside a trajectory, at most, and no more than take half its time.
+_MAX_SWEEPS = 4
 # Steps of this size, in prior sds of the features, move a chain by a twenty-fifth in a trajectory.
 _SMALL_STEP = 1e-3
 
@@ -34,8 +36,8 @@ class Chains:
         diverging: whether the energy error exceeded 1,000 in one of them, ``[C, S]``.
         energy: negative log joint plus kinetic energy, ``[C, S]``; ``None`` if not known.
         step_size: final step size of each chain, ``[C]``; ``None`` if not known.
-        single_acceptance: share of the single-entry steps that were accepted, ``[C]``; ``None`` if
-            there were none.
+        single_acceptance: share of the single-site steps after the warm-up that were accepted,
+            ``[C]``; ``None`` if there were none.
     """
 
     draws: Tensor
@@ -108,10 +110,10 @@ def refine(
     the curvature of the whole log joint takes its place, and is measured again half way through the
     warm-up, averaged over two states, because curvature at a mode is not that of the typical set.
 
-    Under a gate with thresholds single-entry steps stand between the trajectories
-    (:meth:`_Run.sweep`): the log joint is nearly a step function of a sharp threshold, whose
-    gradient says nothing about what lies beyond the next row, and an expert that has lost its rows
-    has a scale as wide as its prior.
+    Under a gate with thresholds, random-walk Metropolis steps of single thresholds, sharpnesses and
+    scales stand between the trajectories (:meth:`_Run.sweep`): the log joint is nearly a step
+    function of a sharp threshold, whose gradient says nothing about what lies beyond the next row,
+    and an expert that has lost its rows has a scale as wide as its prior.
 
     Step sizes adapt per chain; each iteration jitters the step by a fifth and draws its number of
     leapfrog steps, so that no period of the target is resonant.
@@ -119,7 +121,10 @@ def refine(
     small = guide.whitening.center.shape[-1] <= options.max_dense
     dense = False
     run = _Run(rows, guide.as_whitening(1.0), options, generator)
-    single = _single_entries(rows)
+    single = _single_sites(rows)
+    num_sweeps = (
+        min(_MAX_SWEEPS, max(1, options.num_leapfrog // (2 * len(single)))) if single else 0
+    )
     single_rates: list[Tensor] = []
     keep = kept_iterations(options.num_iterations, num_draws)
     total = options.num_warmup + options.num_iterations
@@ -135,15 +140,15 @@ def refine(
         if dense and iteration == options.num_warmup // 2:
             run.restart(_dense(rows, [run.theta, earlier]))
         adapting = iteration < options.num_warmup
-        for _ in range(_SWEEPS if single else 0):
-            single_rates.append(run.sweep(single))
+        rates = [run.sweep(single) for _ in range(num_sweeps)]
         acceptance, diverging, energy = run.iterate(adapting=adapting)
         if not adapting:
             since.append((acceptance, diverging))
+            single_rates += rates
         if iteration - options.num_warmup in keep:
             # Iterations that are thinned away count too: their divergences bias the draws as much.
-            rates, flags = (torch.stack(column) for column in zip(*since, strict=True))
-            kept.append((run.theta, rates.mean(0), flags.any(0), energy))
+            shares, flags = (torch.stack(column) for column in zip(*since, strict=True))
+            kept.append((run.theta, shares.mean(0), flags.any(0), energy))
             since.clear()
         if iteration % 10 == 9:
             progress("refinement (HMC)", iteration + 1, total)
@@ -154,14 +159,56 @@ def refine(
     return Chains(draws, acceptance, diverging, energy, run.step_size.final, rate)
 
 
-def _single_entries(rows: Rows) -> dict[int, float]:
-    """The entries to be stepped one by one, and the prior sd of each."""
+@dataclass(frozen=True, eq=False)
+class _Single:
+    """An entry of theta to be stepped by itself.
+
+    Args:
+        site: the site that it belongs to.
+        number: its number in the site.
+        scale: unit of its steps: the prior's sd, 1 where that is no fixed Normal.
+        constrained: whether the step is one of the constrained value, of which a move of one free
+            entry would move several: thresholds are sorted.
+    """
+
+    site: Site
+    number: int
+    scale: float
+    constrained: bool
+
+    def moved(self, theta: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+        """``theta [C, P]`` after a step ``[C]``, and the log ratio of the step's volumes, ``[C]``.
+
+        A constrained value that is none (thresholds out of their order) has no finite theta.
+        """
+        result, step = theta.clone(), (self.scale * step).to(theta)
+        if not self.constrained:
+            result[:, self.site.start + self.number] += step
+            return result, torch.zeros_like(step)
+        entries, transform = slice(self.site.start, self.site.stop), self.site.transform
+        before = transform(theta[:, entries])
+        after = before.clone()
+        after[:, self.number] += step
+        result[:, entries] = transform.inv(after)
+        volumes = (
+            transform.log_abs_det_jacobian(free[:, entries], value).reshape(len(step), -1).sum(-1)
+            for free, value in ((theta, before), (result, after))
+        )
+        return result, next(volumes) - next(volumes)
+
+
+def _single_sites(rows: Rows) -> list[_Single]:
+    """What :meth:`_Run.sweep` steps: thresholds, sharpnesses and scales, under thresholds."""
     if not rows.joint.model.has_thresholds:
-        return {}
+        return []
     table = rows.joint.table
-    entries = table.mask(SiteGroup.GATE_HEAD, SiteGroup.SCALES).nonzero()[:, 0].tolist()
     scale = table.fixed_normals(torch.ones(())).scale
-    return {entry: float(scale[entry]) for entry in entries}
+    return [
+        _Single(site, number, float(scale[site.start + number]), site.name == "gate.location")
+        for site in table.sites
+        if site.group is SiteGroup.SCALES or site.name in ("gate.location", "gate.sharpness")
+        for number in range(site.stop - site.start)
+    ]
 
 
 def _dense(rows: Rows, states: list[Tensor]) -> Whitening:
@@ -217,25 +264,29 @@ class _Run:
             self.step_size.update(acceptance)
         return acceptance, error > _DIVERGENCE, torch.where(accepted, energy, start)
 
-    def sweep(self, entries: Mapping[int, float]) -> Tensor:
-        """A Metropolis step of each entry in turn: the share that was accepted, ``[C]``.
+    def sweep(self, singles: Sequence[_Single]) -> Tensor:
+        """A Metropolis step of each site in turn: the share that was accepted, ``[C]``.
 
-        ``theta_j + prior_sd_j exp(u) eps`` with eps ~ Normal(0, 1) and u ~ Uniform over the logs of
+        ``value_j + scale_j exp(u) eps`` with eps ~ Normal(0, 1) and u ~ Uniform over the logs of
         :data:`_SINGLE_STEPS`: symmetric, and some step has the right size whatever the posterior's
         width.
+
+        Source: Tierney (1994), Annals of Statistics 22, 1701-1728, of kernels in turn.
         """
         smallest, largest = map(math.log, _SINGLE_STEPS)
         accepted = torch.zeros_like(self._state.value)
-        for entry, scale in entries.items():
+        for single in singles:
             count = len(accepted)
             size = (smallest + (largest - smallest) * self._uniform(count)).exp()
             noise = torch.randn(count, generator=self._generator, device=self._generator.device)
-            theta = self.theta.clone()
-            theta[:, entry] += (scale * size * noise).to(theta)
+            theta, volume = single.moved(self.theta, size * noise)
             proposal = self._evaluate(self._whitening.uncolor(theta))
-            gain = torch.nan_to_num(proposal.value - self._state.value, nan=-math.inf)
-            accepted += self._accept(proposal, torch.exp(gain.clamp_max(0.0)))
-        return accepted / len(entries)
+            gain = proposal.value - self._state.value + volume
+            # From a point without a gradient no trajectory would lead on.
+            usable = torch.isfinite(gain) & torch.isfinite(proposal.gradient).all(-1)
+            gain = torch.where(usable, gain.clamp_max(0.0), -math.inf)
+            accepted += self._accept(proposal, gain.exp())
+        return accepted / len(singles)
 
     def _accept(self, proposal: _State, probability: Tensor) -> Tensor:
         """Go to the proposal with this probability ``[C]``: where it was done."""

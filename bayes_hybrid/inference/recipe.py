@@ -37,7 +37,7 @@ from bayes_hybrid.inference.whitening import whiten_at
 from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.random import spawn_seeds, torch_generator
 
-# A chain that accepts less than this has not moved: its draws are copies of one point.
+# A chain whose trajectories are accepted less often than this has hardly moved.
 _STUCK = 0.05
 _KINDS: Final[Mapping[str, type[Guide]]] = {
     "gaussian": BlockGaussian,
@@ -302,9 +302,11 @@ def _variational(
         progress=progress,
     )
     reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
-    reason += f"; {choice.words} of the {int(choice.allowed.sum())}"
+    reason += f"; {choice.words}, of the {int(choice.allowed.sum())}"
     if not rows.joint.model.names_regimes:
         reason += f" that label the regimes as the best of all {len(usable)} does"
+    else:
+        reason += " candidates"
     best = choice.index
     guide = trained.guide.select(best)
     log.add(
@@ -347,7 +349,7 @@ def _refine(
     iterations = options.refinement.num_warmup + options.refinement.num_iterations
     reason = f"acceptance {share:.2f}"
     if kept.single_acceptance is not None:
-        reason += f", of single entries {float(kept.single_acceptance.mean()):.2f}"
+        reason += f", of single-site steps {float(kept.single_acceptance.mean()):.2f}"
     log.add(
         f"refinement ({name})",
         reason,

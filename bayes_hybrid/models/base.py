@@ -157,7 +157,7 @@ class HybridModel(abc.ABC):
 
     @property
     def names_regimes(self) -> bool:
-        """Whether each regime has its place along a feature, in an order that nothing turns."""
+        """Whether each regime has its place along a feature, which then names it."""
         return False
 
     @property

@@ -1,8 +1,10 @@
 """Hamiltonian Monte Carlo against a posterior known in closed form."""
 
 import itertools
+import math
 from dataclasses import dataclass
 
+import arviz as az
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bayes_hybrid.inference.hmc as hmc_module
+from bayes_hybrid.distributions import OrderedNormal
+from bayes_hybrid.gates import ThresholdGate
 from bayes_hybrid.inference import Refinement
 from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.inference.guides import BlockGaussian
@@ -19,8 +23,9 @@ from bayes_hybrid.inference.progress import silent
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.whitening import Whitening, whiten_at
 from bayes_hybrid.likelihoods import Likelihood, Normal
-from bayes_hybrid.models import Regimes, SiteGroup
+from bayes_hybrid.models import HybridMixture, Regimes, SiteGroup
 from tests.inference.linear import LinearRegression, closed_form, problem
+from tests.models import zoo
 
 _CHAINS = 8
 
@@ -79,28 +84,50 @@ def test_finds_the_closed_form(max_dense, start):
         assert column.shape == (_CHAINS, 250)
 
 
-def test_single_entry_steps_leave_the_posterior_as_it_is(monkeypatch):
-    # The closed form again, with steps of two entries between the trajectories.
-    monkeypatch.setattr(hmc_module, "_single_entries", lambda rows: {1: 1.0, 3: 2.0})
+def _swept(rows, guide, singles, num_sweeps):
+    """States ``[sweeps, C, P]`` of chains that take single-site steps and no trajectory."""
+    run = hmc_module._Run(
+        rows, guide.as_whitening(1.0), Refinement(), torch.Generator().manual_seed(0)
+    )
+    rates, states = [], []
+    for _ in range(num_sweeps):
+        rates.append(run.sweep(singles))
+        states.append(run.theta)
+    assert 0.02 < float(torch.stack(rates).mean()) < 0.98
+    return torch.stack(states).double()
+
+
+def _bulk_ess(draws):
+    return float(az.ess(draws.numpy()))
+
+
+def test_single_site_steps_alone_find_the_closed_form():
     model, rows = problem(batch=_CHAINS)
     mean, covariance = closed_form(model, rows.x, rows.y)
-    options = Refinement(num_warmup=150, num_iterations=250, num_leapfrog=8)
-    chains = _refine(rows, _laplace(rows), options, 250)
-    draws, sd = chains.draws.double().reshape(-1, 4), covariance.diagonal().sqrt()
-    # As above.
-    assert float(((draws.mean(0) - mean) / sd).abs().max()) < 0.16
-    error = (torch.cov(draws.T) - covariance) / sd.outer(sd)
-    assert float(error.abs().max()) < 0.22
-    assert chains.single_acceptance.shape == (_CHAINS,)
-    assert chains.select(torch.tensor([2])).single_acceptance.shape == (1,)
-    assert _refine(rows, _laplace(rows), options, 5).single_acceptance is not None
-    monkeypatch.undo()
-    assert _refine(rows, _laplace(rows), options, 5).single_acceptance is None
+    slopes, intercept = rows.joint.table.sites
+    singles = [hmc_module._Single(slopes, number, 1.0, constrained=False) for number in range(3)]
+    singles.append(hmc_module._Single(intercept, 0, 2.0, constrained=False))
+    states = _swept(rows, _laplace(rows), singles, 1_500)[100:]
+    sd = covariance.diagonal().sqrt()
+    for entry in range(4):
+        draws = states[..., entry].T
+        # Each of eight quantities within four of its own standard errors, which are small.
+        for method, value in (("mean", mean[entry]), ("sd", sd[entry])):
+            error = float(az.mcse(draws.numpy(), method=method))
+            assert float(getattr(draws, {"sd": "std"}.get(method, method))()) == pytest.approx(
+                float(value), abs=4 * error
+            )
+            assert error < 0.12 * sd[entry]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Cut(LinearRegression):
-    """``y ~ Normal(1{x > tau}, noise)`` and nothing unknown but ``tau ~ Normal(0, 1)``."""
+    """``y ~ Normal(1{x > tau}, noise)``, nothing unknown but ``tau ~ Normal(0, 1)``.
+
+    With ``num_thresholds`` of 2 there are two, sorted, of which y says nothing.
+    """
+
+    num_thresholds: int = 1
 
     @property
     def has_thresholds(self) -> bool:
@@ -120,7 +147,11 @@ class _Cut(LinearRegression):
 
     def regimes(self, x):
         prior = dist.Normal(x.new_zeros(1), 1.0).to_event(1)
-        tau = pyro.sample("tau", prior, infer={"group": SiteGroup.GATE_HEAD})
+        if self.num_thresholds > 1:
+            prior = OrderedNormal(x.new_zeros(()), x.new_ones(()), self.num_thresholds)
+        tau = pyro.sample("gate.location", prior, infer={"group": SiteGroup.GATE_HEAD})
+        if self.num_thresholds > 1:
+            tau = x.new_zeros(1)
         weights = torch.nn.functional.logsigmoid(200.0 * torch.cat([tau - x, x - tau], dim=-1))
         location = torch.tensor([0.0, 1.0]).expand(len(x), 2)
         return Regimes(
@@ -136,7 +167,7 @@ def test_a_sharp_threshold_s_posterior_is_that_of_quadrature():
     y = (x[:, 0] > 0.33) + torch.randn(41, generator=generator)
     model = _Cut(noise=1.0)
     rows = Rows(LogJoint(model, x[:1], _CHAINS), x, y, 41, torch.Generator())
-    grid = torch.linspace(-4.0, 4.0, 8_000 // _CHAINS * _CHAINS).unsqueeze(-1)
+    grid = torch.linspace(-4.0, 4.0, 8_000).unsqueeze(-1)
     value = torch.cat([rows.full_gradient(part)[0] for part in grid.split(_CHAINS)]).double()
     exact = value.sub(value.max()).exp()
     exact, place = exact / exact.sum(), grid[:, 0].double()
@@ -147,11 +178,61 @@ def test_a_sharp_threshold_s_posterior_is_that_of_quadrature():
     guide = BlockGaussian.start(Whitening(center, entries, entries, factor, center[:, :0]), 0.0)
     options = Refinement(num_warmup=100, num_iterations=400, num_leapfrog=4)
     chains = _refine(rows, guide, options, 400)
-    assert chains.single_acceptance is not None
-    # 3,200 draws; were one in ten worth an independent one, four standard errors of the mean are
-    # 0.22 sds, and of the sd 0.16 of it.
+    assert chains.single_acceptance.shape == (_CHAINS,)
+    assert chains.select(torch.tensor([2])).single_acceptance.shape == (1,)
+    # Without single-site steps 3,200 draws are worth 40.
+    assert _bulk_ess(chains.draws[..., 0].double()) > 320
+    # Four standard errors of so many: of the mean 0.22 sds, of the sd 0.16 of it.
     assert float(chains.draws.mean()) == pytest.approx(mean, abs=0.22 * sd)
     assert float(chains.draws.std()) == pytest.approx(sd, rel=0.16)
+
+
+def test_thresholds_are_stepped_one_by_one_in_their_own_coordinates():
+    x = torch.linspace(-2.0, 2.0, 8).unsqueeze(-1)
+    model = _Cut(noise=1.0, num_thresholds=2)
+    rows = Rows(LogJoint(model, x[:1], _CHAINS), x, x[:, 0], 8, torch.Generator())
+    singles = hmc_module._single_sites(rows)
+    theta = torch.tensor([[0.3, 0.0]]).expand(_CHAINS, 2)  # 0.3 and 1.3
+    transform = singles[0].site.transform
+    for single, expected in zip(singles, ([0.5, 1.3], [0.3, 1.5]), strict=True):
+        moved, _ = single.moved(theta, torch.full((_CHAINS,), 0.2))
+        assert transform(moved)[0].tolist() == pytest.approx(expected, abs=1e-6)
+    assert bool(singles[0].moved(theta, torch.full((_CHAINS,), 2.0))[0].isnan().any())
+    # Of two sorted standard Normals the means are -+1 / sqrt(pi), the variances 1 - 1 / pi.
+    center, entries = torch.zeros(_CHAINS, 2), torch.arange(2)
+    factor = torch.eye(2).expand(_CHAINS, 2, 2)
+    guide = BlockGaussian.start(Whitening(center, entries, entries, factor, center[:, :0]), 0.0)
+    states = transform(_swept(rows, guide, singles, 2_500)[100:])
+    assert min(_bulk_ess(states[..., k].T) for k in range(2)) > 400
+    mean, spread = states.mean((0, 1)), states.reshape(-1, 2).std(0)
+    # Four standard errors of so many independent draws.
+    sd = (1 - 1 / math.pi) ** 0.5
+    expected = torch.tensor([-1.0, 1.0]).double() / math.pi**0.5
+    torch.testing.assert_close(mean, expected, rtol=0, atol=4 * sd / 400**0.5)
+    torch.testing.assert_close(spread, torch.full_like(spread, sd), rtol=0, atol=4 * sd / 800**0.5)
+
+
+def test_what_is_stepped_by_itself():
+    experts = (zoo.pathway("relu", noise="constant"), zoo.pathway("gaussian", noise="constant"))
+    sizes = {"location": 0.3, "sharpness": 1.0}  # of a prior of LogNormal(., 1)
+    for gate, names in (
+        (ThresholdGate(feature=0, location_scale=0.3), ["location", "sharpness"]),
+        (zoo.GATES["oblique"], ["location", "sharpness"]),
+        (zoo.GATES["relu"], None),
+    ):
+        model = HybridMixture(num_features=zoo.NUM_FEATURES, experts=experts, gate=gate)
+        x, y = zoo.rows(10)
+        rows = Rows(LogJoint(model, x[:1], 2), x, y, 10, torch.Generator())
+        singles = hmc_module._single_sites(rows)
+        if names is None:
+            assert singles == []
+            continue
+        found = [s for s in singles if s.site.name.startswith("gate.")]
+        assert [s.site.name for s in found] == [f"gate.{name}" for name in names]
+        assert len(singles) > len(found)
+        assert all(s.site.group is SiteGroup.SCALES for s in singles if s not in found)
+        if isinstance(gate, ThresholdGate):
+            assert [s.scale for s in found] == pytest.approx(list(sizes.values()))
 
 
 def test_finds_a_needle():
