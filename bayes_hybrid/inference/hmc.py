@@ -122,9 +122,9 @@ def refine(
     dense = False
     run = _Run(rows, guide.as_whitening(1.0), options, generator)
     single = _single_sites(rows)
-    num_sweeps = (
-        min(_MAX_SWEEPS, max(1, options.num_leapfrog // (2 * len(single)))) if single else 0
-    )
+    num_sweeps = 0
+    if single:
+        num_sweeps = min(_MAX_SWEEPS, max(1, options.num_leapfrog // (2 * len(single))))
     single_rates: list[Tensor] = []
     keep = kept_iterations(options.num_iterations, num_draws)
     total = options.num_warmup + options.num_iterations

@@ -65,6 +65,16 @@ def test_a_gate_that_is_exactly_shut_is_flagged_without_a_numerical_warning():
     assert "usage[relu]" in flagged(findings_of(collapsed(switch=500.0)))
 
 
+def test_a_regime_that_takes_all_is_found_where_it_is_another_in_each_restart():
+    # All rows below a threshold in one restart, all above it in the other.
+    sure = np.tile([[1.0, 0.0]], (50, 1))
+    findings = gate_findings(made_of(np.stack([sure, sure[:, ::-1]])), ("a", "b"))
+    found = {finding.name: finding for finding in findings}
+    assert found["dominant_regime"].value == 1.0
+    assert found["effective_regimes"].value == pytest.approx(1.0)
+    assert {"dominant_regime", "effective_regimes", "regime_disagreement"} <= flagged(found)
+
+
 def test_usage_has_the_interval_of_its_draws():
     usage = np.stack([np.linspace(0.2, 0.4, 101), np.linspace(0.8, 0.6, 101)], axis=-1)[None]
     evaluation = made_of(np.full((1, 50, 2), 0.5), usage)

@@ -13,6 +13,7 @@ import torch
 
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError
+from bayes_hybrid.gates import ThresholdGate
 from bayes_hybrid.inference import (
     FitOptions,
     Refinement,
@@ -538,6 +539,14 @@ def test_restarts_by_their_evidence_have_draws_of_their_own():
     different = len(set(done.sources.tolist()))
     assert f"took {different} different restarts" in done.stages[-1].reason
     assert done.sources.shape == (len(theta),)
+
+
+def test_stages_say_what_was_done_under_thresholds():
+    model = dataclasses.replace(_MIXTURE, gate=ThresholdGate(feature=0))
+    done = _fit(model, options=_options(num_restarts=2, num_candidates=3, refinement=_HMC))
+    stages = {stage.name: stage.reason for stage in done.stages}
+    assert re.search(r"to exp\(ELBO\), of the 3 candidates$", stages["SVI"])
+    assert re.search(r", of single-site steps 0\.\d\d$", stages["refinement (HMC)"])
 
 
 def test_sources_are_numbers_of_candidates_also_where_some_were_lost(monkeypatch):
