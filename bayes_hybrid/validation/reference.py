@@ -105,7 +105,9 @@ def check_against_nuts(
     ``threshold_shift``      difference of a threshold's posterior means, in NUTS's posterior sd;
                              of several thresholds ``threshold_shift[1]`` and so on
     ``threshold_sd``         its posterior sd, ratio
-    ``nuts_r_hat``           largest r-hat of NUTS's chains over label-free quantities
+    ``nuts_r_hat``           largest r-hat of NUTS's chains over label-free quantities, and over
+                             thresholds on a feature: NUTS may stick there, see
+                             :func:`~bayes_hybrid.inference.hmc.refine`
     =======================  ====================================================================
 
     Args:
@@ -317,7 +319,11 @@ def _density(value: float) -> Finding:
 
 
 def _mixing(reference: Fit) -> Finding:
-    r_hat, ess = worst_mixing(label_free(evaluate(reference, max_rows=_MAX_COMPARED)))
+    draws = label_free(evaluate(reference, max_rows=_MAX_COMPARED))
+    thresholds = reference.posterior.thresholds
+    if thresholds is not None and reference.posterior.model.names_regimes:
+        draws = np.concatenate([draws, thresholds.location], axis=-1)
+    r_hat, ess = worst_mixing(draws)
     return judge(
         "nuts_r_hat",
         r_hat,

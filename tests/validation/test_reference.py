@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from bayes_hybrid import FitOptions, HybridRegressor, Pathway
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics.finding import judge
+from bayes_hybrid.diagnostics.mixing import worst_mixing
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import LinearGate, ObliqueGate, ThresholdGate
 from bayes_hybrid.inference import Posterior
@@ -18,6 +19,7 @@ from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.likelihoods import StudentT
 from bayes_hybrid.models import HybridMixture
 from bayes_hybrid.validation import ReferenceCheck, check_against_nuts
+from bayes_hybrid.validation import reference as reference_module
 from bayes_hybrid.validation.reference import compared, nuts_options
 from tests.inference.linear import NUM_FEATURES, LinearRegression
 from tests.test_estimator import tiny
@@ -209,7 +211,7 @@ def rows(num_rows=40):
 
 
 @pytest.mark.slow
-def test_a_run_on_some_of_the_rows():
+def test_a_run_on_some_of_the_rows(monkeypatch):
     x, y = rows()
     told: list[str] = []
     reg = HybridRegressor(
@@ -233,6 +235,11 @@ def test_a_run_on_some_of_the_rows():
     np.testing.assert_array_equal(check.recipe.x, check.reference.x)
     assert len({tuple(row) for row in check.recipe.x} & {tuple(row) for row in x}) == 30
     assert check.findings[-1].name == "nuts_r_hat"
+    # Chains that agree in all but their thresholds do not agree.
+    monkeypatch.setattr(reference_module, "label_free", lambda _: np.zeros((2, 6, 1)))
+    of_thresholds = worst_mixing(check.reference.posterior.thresholds.location)[0]
+    assert reference_module._mixing(check.reference).value == of_thresholds
+    monkeypatch.undo()
     assert "refinement (NUTS)" in told
     everything = check_against_nuts(reg, num_rows=100, **settings)
     assert (everything.num_compared, everything.held_out) == (40, False)
