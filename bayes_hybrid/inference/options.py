@@ -145,6 +145,9 @@ class Variational:
 class Refinement:
     """Short Hamiltonian Monte Carlo from the middle of SVI's guide, all restarts side by side.
 
+    Under a gate with thresholds, Metropolis steps of single thresholds, sharpnesses and scales stand
+    between HMC's trajectories; they take at most half as long as these.
+
     Args:
         mode: ``"auto"`` refines when rows x parameters x restarts x gradient evaluations fit
             ``budget``, ``"always"`` or ``"never"`` do as they say.
