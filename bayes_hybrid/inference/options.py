@@ -145,8 +145,8 @@ class Variational:
 class Refinement:
     """Short Hamiltonian Monte Carlo from the middle of SVI's guide, all restarts side by side.
 
-    Under a gate with thresholds, Metropolis steps of single thresholds, sharpnesses and scales stand
-    between HMC's trajectories; they take at most half as long as these.
+    Under a gate with thresholds, Metropolis steps of single thresholds, sharpnesses and scales
+    stand between HMC's trajectories; they take at most half as long as these.
 
     Args:
         mode: ``"auto"`` refines when rows x parameters x restarts x gradient evaluations fit
