@@ -262,8 +262,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     sections = ["collapsed", "healthy"]
     parser.add_argument("--sections", nargs="+", choices=sections, default=sections)
-    parser.add_argument("--collapsed", type=int, default=70, help="seeds of each collapse case")
-    parser.add_argument("--healthy", type=int, default=50, help="seeds of each family")
+    parser.add_argument("--collapsed", type=int, default=50, help="seeds of each collapse case")
+    parser.add_argument("--healthy", type=int, default=34, help="seeds of each family")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--cells", type=Path, default=Path("benchmark-output/health-cells.jsonl"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/health.json"))
