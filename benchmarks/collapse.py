@@ -7,8 +7,8 @@ case                data                                            a fit has co
 ==================  ==============================================  ===============================
 ``one_takes_all``   a quiet line within a noisy zigzag; a linear    an expert has less than half
                     Gaussian expert and a ReLU expert               of its true share of the rows
-``gate_sticks``     a wave; from 0.1 to 0.9, nine rows in ten       p(z | x) explains less than a
-                    belong to another line                          quarter of the true gate's
+``gate_sticks``     a wave; above 1.3, nine rows in ten belong to   p(z | x) explains less than a
+                    another line                                    quarter of the true gate's
                                                                     variance over the rows
 ``gaussian_unused`` a zigzag plus a small wave; one model with      less than half of the wave's
                     both pathways mixed linearly                    variance is in the mean
@@ -93,7 +93,7 @@ def _one_takes_all(rng: np.random.Generator) -> Rows:
 def _gate_sticks(rng: np.random.Generator) -> Rows:
     return _rows(
         rng,
-        lambda x: 0.9 * (np.abs(x - 0.5) < 0.4),
+        lambda x: 0.9 * (x > 1.3),
         lambda x: (np.sin(2.0 * x), -1.5 + 0.3 * x),
         (0.1, 0.1),
     )
