@@ -33,6 +33,9 @@ _NATS: Final = 0.1
 _PREDICTIVE: Final = 1.0 / 3.0
 """As in ``mean_disagreement``: a third of the predictive standard deviation."""
 
+_ROWS: Final = 0.1
+"""As in ``regime_disagreement``: one row in ten.  Of many rows, one or two differ by chance."""
+
 
 def label_free(evaluation: Evaluation) -> FloatArray:
     """Draws of what depends on no numbering of regimes or hidden units, ``[R, S, L]``.
@@ -78,7 +81,8 @@ def seed_dependence(evaluation: Evaluation) -> tuple[float, int]:
 
     Two variational solutions never agree to within their own small spread, so that r-hat alone is
     far from one for every fit.  Only quantities whose standard deviation over restarts is more than
-    :func:`material` are looked at.  Copies of one candidate are left out.
+    :func:`material` are looked at, and predicted means only where those of more than a tenth of
+    the rows are.  Copies of one candidate are left out.
 
     Returns:
         r-hat, 1 where no quantity differs by enough, and the number of those that do; NaN for fewer
@@ -89,6 +93,8 @@ def seed_dependence(evaluation: Evaluation) -> tuple[float, int]:
         return math.nan, 0
     with np.errstate(invalid="ignore"):
         apart = draws.mean(axis=1).std(axis=0, ddof=1) > material(evaluation)
+    means = apart[-evaluation.mean.shape[-1] :]
+    means &= means.mean() > _ROWS
     if not apart.any():
         return 1.0, 0
     return worst_mixing(draws[..., apart])[0], int(apart.sum())

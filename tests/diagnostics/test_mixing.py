@@ -54,6 +54,18 @@ def test_a_difference_that_does_not_matter_is_none():
     assert (label_free(evaluation).mean(axis=1).std(axis=0) < material(evaluation)).all()
 
 
+@pytest.mark.parametrize(("num_apart", "flagged"), [(1, False), (3, True)])
+def test_predicted_means_count_where_more_than_a_tenth_of_the_rows_differ(num_apart, flagged):
+    evaluation = evaluated(healthy(jitter=1e-4))
+    mean = evaluation.mean[..., :20].copy()
+    # Two restarts, a predictive sd apart on some of twenty rows.
+    mean[-1, :, :num_apart] += np.sqrt(evaluation.variance[:num_apart]) * 4.0
+    changed = dataclasses.replace(evaluation, mean=mean, variance=evaluation.variance[:20])
+    value, count = seed_dependence(changed)
+    assert count == (num_apart if flagged else 0)
+    assert (value > 1.1) is flagged
+
+
 def test_copies_of_one_candidate_are_one_restart():
     fit = swapped(copies_of=(5, 5, 5, 5))
     assert evaluated(fit).distinct.tolist() == [0]
