@@ -8,6 +8,7 @@ import numpy as np
 from bayes_hybrid.diagnostics.chains import ess_bulk, r_hat
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
+from bayes_hybrid.diagnostics.gate import DISTANT
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 
 __all__ = [
@@ -32,9 +33,6 @@ _NATS: Final = 0.1
 
 _PREDICTIVE: Final = 1.0 / 3.0
 """As in ``mean_disagreement``: a third of the predictive standard deviation."""
-
-_ROWS: Final = 0.1
-"""As in ``regime_disagreement``: one row in ten.  Of many rows, one or two differ by chance."""
 
 
 def label_free(evaluation: Evaluation) -> FloatArray:
@@ -94,7 +92,7 @@ def seed_dependence(evaluation: Evaluation) -> tuple[float, int]:
     with np.errstate(invalid="ignore"):
         apart = draws.mean(axis=1).std(axis=0, ddof=1) > material(evaluation)
     means = apart[-evaluation.mean.shape[-1] :]
-    means &= means.mean() > _ROWS
+    means &= means.mean() > DISTANT  # of many rows, a few differ by chance
     if not apart.any():
         return 1.0, 0
     return worst_mixing(draws[..., apart])[0], int(apart.sum())

@@ -303,10 +303,10 @@ def _variational(
     )
     reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
     reason += f"; {choice.words}, of the {int(choice.allowed.sum())}"
-    if not rows.joint.model.names_regimes:
-        reason += f" that label the regimes as the best of all {len(usable)} does"
-    else:
+    if rows.joint.model.names_regimes:
         reason += " candidates"
+    else:
+        reason += f" that label the regimes as the best of all {len(usable)} does"
     best = choice.index
     guide = trained.guide.select(best)
     log.add(

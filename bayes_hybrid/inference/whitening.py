@@ -71,21 +71,22 @@ class Whitening:
 
     def uncolor(self, theta: Tensor) -> Tensor:
         """The ``q [C, P]`` that :meth:`color` takes to ``theta``."""
-        away = theta - self.center
-        block, features = self.split(away.index_select(1, self.order) if self._mixed else away)
+        block, features = self._parts(theta - self.center)
         solved = torch.linalg.solve_triangular(self.block_factor, block.unsqueeze(-1), upper=False)
         return torch.cat([solved.squeeze(-1), features / self.feature_scale], dim=1)
 
     def pull(self, gradient: Tensor) -> Tensor:
         """``W^T g [C, P]``: the gradient with respect to q of a function of theta."""
-        block, features = self.split(
-            gradient.index_select(1, self.order) if self._mixed else gradient
-        )
+        block, features = self._parts(gradient)
         return torch.cat([times(self.block_factor.mT, block), self.feature_scale * features], dim=1)
 
     def split(self, q: Tensor) -> tuple[Tensor, Tensor]:
         """The block's and the features' entries of ``q [C, P]``, as views."""
         return q[:, : self.block_size], q[:, self.block_size :]
+
+    def _parts(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The block's and the features' entries of ``values [C, P]`` in theta's order."""
+        return self.split(values.index_select(1, self.order) if self._mixed else values)
 
     @property
     def _mixed(self) -> bool:
