@@ -1,5 +1,6 @@
 """Hamiltonian Monte Carlo against a posterior known in closed form."""
 
+import dataclasses
 import itertools
 import math
 from dataclasses import dataclass
@@ -211,6 +212,26 @@ def test_thresholds_are_stepped_one_by_one_in_their_own_coordinates():
     expected = torch.tensor([-1.0, 1.0]).double() / math.pi**0.5
     torch.testing.assert_close(mean, expected, rtol=0, atol=4 * sd / 400**0.5)
     torch.testing.assert_close(spread, torch.full_like(spread, sd), rtol=0, atol=4 * sd / 800**0.5)
+
+
+def test_a_point_without_a_gradient_is_not_stepped_to(monkeypatch):
+    _, rows = problem(batch=2)
+    run = hmc_module._Run(
+        rows, _wrong_guide(0.1, 2).as_whitening(1.0), Refinement(), torch.Generator().manual_seed(0)
+    )
+    before, evaluate = run.theta, run._evaluate
+
+    def without_gradient(q):
+        state = evaluate(q)
+        state.gradient[0, 1] = math.inf  # of the first chain
+        return dataclasses.replace(state, value=state.value + 1e3)  # which is as good as any
+
+    monkeypatch.setattr(run, "_evaluate", without_gradient)
+    site = rows.joint.table.sites[-1]
+    rates = run.sweep([hmc_module._Single(site, 0, 1.0, constrained=False)])
+    assert rates.tolist() == [0.0, 1.0]
+    assert torch.equal(run.theta[0], before[0])
+    assert not torch.equal(run.theta[1], before[1])
 
 
 def test_what_is_stepped_by_itself():
