@@ -187,7 +187,7 @@ def curve_draws(
     With ``pi_k`` the gate, ``mu_k`` the experts and ``ybar`` the mean of the training targets::
 
         mean          sum_k pi_k mu_k
-        expert        mu_k
+        expert        mu_k, of the restarts that regimes are read from
         contribution  pi_k (mu_k - ybar)
 
     Args:
@@ -199,6 +199,7 @@ def curve_draws(
     """
     posterior = fit.posterior
     if of == "expert":
+        posterior = fit.by_evidence.posterior
         means = (
             posterior.expert_mean_draws(x) if slope is None else posterior.slope_draws(x, slope)[1]
         )

@@ -228,6 +228,10 @@ class FitLike(Protocol):
         """Number of the candidate that each restart came from, ``[R]``; copies share one."""
 
     @property
+    def by_evidence(self) -> "FitLike":
+        """The fit that regimes are read from, of the restarts that explain the data best."""
+
+    @property
     def log_ratios(self) -> FloatArray:
         """Log importance ratios of the posterior over the guide, at its draws, ``[R, M]``."""
 

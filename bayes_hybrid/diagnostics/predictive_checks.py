@@ -255,7 +255,7 @@ def predictive_checks(
         pit=_one(pit, q),
         pareto_k=k,
         replicated=_replicated(posterior, features, q, num_replicates, seed),
-        groups=row_groups(posterior, features, by_regime=True),
+        groups=row_groups(fit, features, by_regime=True),
         regime_names=posterior.regime_names,
     )
 

@@ -88,7 +88,7 @@ def predictive_scores(
     levels, probs = checks.probabilities(levels, name="levels"), checks.probabilities(probs)
     x, y = known_rows(fit, x, y)
     lines = []
-    groups = row_groups(fit.posterior, x, by_regime=by_regime)
+    groups = row_groups(fit, x, by_regime=by_regime)
     density = np.atleast_1d(-fit.posterior.log_density(x, y))
     scored = _Scored.of(fit.posterior, x, y, levels, probs, seed)
     several = y.ndim > 1
@@ -107,15 +107,13 @@ def predictive_scores(
     return pd.DataFrame(lines, columns=[*columns, "monte_carlo_error"])
 
 
-def row_groups(
-    posterior: PosteriorLike, x: FloatArray, *, by_regime: bool
-) -> dict[str, NDArray[np.bool_]]:
+def row_groups(fit: FitLike, x: FloatArray, *, by_regime: bool) -> dict[str, NDArray[np.bool_]]:
     """Which rows ``[N]`` belong to each group: ``"all"``, and each regime that has some.
 
     Raises:
         OptionError: a regime has the name ``"all"``.
     """
-    groups = {ALL: np.ones(len(x), dtype=bool)}
+    groups, posterior = {ALL: np.ones(len(x), dtype=bool)}, fit.by_evidence.posterior
     if by_regime:
         if ALL in posterior.regime_names:
             raise OptionError(f"a regime is called {ALL!r}, which stands for all rows here")

@@ -77,7 +77,7 @@ def threshold_draws(fit: FitLike) -> ThresholdsLike:
     Raises:
         OptionError: the gate has no threshold.
     """
-    found = fit.posterior.thresholds
+    found = fit.by_evidence.posterior.thresholds
     if found is None:
         raise OptionError(
             "this fit has no threshold to report; expected a mixture under one of the gates "

@@ -60,9 +60,10 @@ def diagnose(
     ``r_hat``, ``ess_bulk``                     it work?
     ==========================================  =================================================
 
-    A collapsed gate is a warning: predictions may be as good as they can be, only the regimes
-    cannot be read.  Errors are kept for predictions that cannot be used: a log density that is not
-    finite, no restart left, or coverage that is grossly off.
+    The gate is judged by the restarts that regimes are read from (``fit.by_evidence``), all else by
+    those that predict.  A collapsed gate is a warning: predictions may be as good as they can be,
+    only the regimes cannot be read.  Errors are kept for predictions that cannot be used: a log
+    density that is not finite, no restart left, or coverage that is grossly off.
 
     Args:
         fit: the finished fit.
@@ -79,7 +80,8 @@ def diagnose(
     posterior = fit.posterior
     if posterior.num_restarts == 0:
         return optimiser_findings(fit)
-    evaluation = evaluate(fit, max_rows=max_rows)
+    evaluation, reading = evaluate(fit, max_rows=max_rows), fit.by_evidence
+    regimes = evaluation if reading is fit else evaluate(reading, max_rows=max_rows)
     density = [posterior.log_density(fit.x[evaluation.rows], fit.y[evaluation.rows])]
     calibration = []
     if test is not None and test[1] is not None:
@@ -90,7 +92,7 @@ def diagnose(
     return [
         density_finding(np.concatenate(density)),
         *calibration,
-        *health_findings(fit, evaluation),
+        *health_findings(reading, regimes),
         *optimiser_findings(fit),
         *distinct_finding(fit),
         *approximation_findings(evaluation, shapes),

@@ -15,6 +15,7 @@ from bayes_hybrid.inference.options import GUIDES, FitOptions
 from bayes_hybrid.inference.plans import Plan
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
+from bayes_hybrid.inference.reading import regime_reading
 from bayes_hybrid.inference.recipe import Outcome, run_recipe
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.models.base import HybridModel
@@ -63,6 +64,7 @@ def fit(
     3. SVI with it on all rows; of the candidates that mean the same by a regime as the best does
        (:mod:`~bayes_hybrid.inference.labels`), R are the posterior, by ``weighting``.
     4. Where the budget allows, a short HMC from SVI's solution, one chain per restart.
+    5. Which of them regimes are read from (:mod:`~bayes_hybrid.inference.reading`).
 
     Args:
         model: what to fit; it sees standardised data.
@@ -105,8 +107,11 @@ def fit(
     variational = Posterior(
         model=model, theta=done.variational, x_scaling=x_scaling, y_scaling=y_scaling
     )
+    posterior, reading = replace(variational, theta=done.theta), None
+    if options.weighting_for(model) == "tempered":
+        reading = regime_reading(posterior, x, y, labels)
     return Fit(
-        posterior=replace(variational, theta=done.theta),
+        posterior=posterior,
         variational=variational,
         x=x,
         y=y,
@@ -121,6 +126,7 @@ def fit(
         kl_scores=done.kl_scores,
         elbo=done.elbo.detach().cpu().double().numpy(),
         sources=done.sources.cpu().numpy(),
+        reading=reading,
         log_ratios=done.log_ratios.cpu().double().numpy(),
         variational_log_ratios=done.variational_log_ratios.cpu().double().numpy(),
         num_restarts_dropped=done.num_dropped,

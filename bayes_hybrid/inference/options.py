@@ -219,7 +219,8 @@ class FitOptions:
             parameter asks for.  ``"tempered"`` takes them in proportion to exp(ELBO / T): regimes
             that explain the data far worse do not count, and of those that explain them about as
             well no one is left alone.  T is R nats, or what it takes for an effective number of
-            at least half of R and at most R.
+            at least half of R and at most R.  That is for predictions: where regimes are read,
+            restarts also count by the rows they leave out (:attr:`.Fit.by_evidence`).
 
             ``"auto"`` is ``"elbo"`` for a gate with thresholds, ``"tempered"`` for another gate,
             ``"uniform"`` for a single regime.

@@ -103,14 +103,29 @@ class Posterior:
         found = self.model.boundaries(self.table.constrain(self.theta.double()))
         return None if found is None else in_units(found, self.x_scaling)
 
+    def select(self, restarts: NDArray[np.int64]) -> "Posterior":
+        """The posterior of these restarts, by their numbers."""
+        return replace(self, theta=self.theta[torch.as_tensor(restarts, device=self.theta.device)])
+
     # -- per draw
 
-    def log_likelihood(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """``log p(y_n | x_n, theta)`` with z summed out, ``[R, S, N]``."""
+    def log_likelihood(
+        self, x: ArrayLike, y: ArrayLike, labels: FloatArray | None = None
+    ) -> FloatArray:
+        """``log p(y_n | x_n, theta)`` with z summed out, ``[R, S, N]``.
+
+        Given the numbers of regime labels ``[N]``, NaN where there is none, of y and the label.
+        """
         target = self._target(y)
-        parts = [
-            self._predictive(regimes).log_prob(target[rows]) for rows, regimes in self._chunks(x)
-        ]
+        given = None if labels is None else self._label_terms(labels)
+        parts = []
+        for rows, regimes in self._chunks(x):
+            predictive = self._predictive(regimes)
+            terms = predictive.log_prob(target[rows])
+            if given is not None:
+                odds = predictive.log_responsibilities(target[rows]) + given[:, rows]
+                terms = terms + torch.logsumexp(odds, dim=-1)
+            parts.append(terms)
         return self._by_restart(torch.cat(parts, dim=-1)) - self._log_volume(y)
 
     def cdf_draws(self, x: ArrayLike, y: ArrayLike) -> FloatArray:

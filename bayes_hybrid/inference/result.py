@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,8 @@ class Fit:
         sources: number of the candidate that each restart came from, ``[R]``.  Where restarts are
             taken in proportion to exp(ELBO), several may be of one candidate, each with draws of
             its own; they are copies, and say nothing about other modes.
+        reading: the restarts that :attr:`by_evidence` is made of, ``[R]`` numbers of restarts of
+            the posterior, some several times; all of them where nothing is said.
         log_ratios: log importance ratios ``log p(y, theta | x) - log q(theta)`` at fresh draws of
             each restart's guide, ``[R, M]``; from which its Pareto k is computed.
         variational_log_ratios: the same at the draws of ``variational``, ``[R, S]``, by which
@@ -121,6 +124,7 @@ class Fit:
     kl_scores: Mapping[float, float]
     elbo: FloatArray
     sources: NDArray[np.int64]
+    reading: NDArray[np.int64] | None = None
     log_ratios: FloatArray
     num_restarts_dropped: int
     num_restarts_missing: int = 0
@@ -130,6 +134,28 @@ class Fit:
     device: str = "cpu"
     compiled: bool = False
     variational_log_ratios: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+
+    @cached_property
+    def by_evidence(self) -> "Fit":
+        """The same fit, of the restarts that explain the data best: where regimes are read.
+
+        With ``weighting="tempered"`` restarts enter predictions in proportion to exp(ELBO / T).
+        Here they count by how well they explain rows left out, too
+        (:func:`~bayes_hybrid.inference.reading.regime_reading`): a restart occurs as often as its
+        share demands, each time with the same draws.  With other weights it is the fit itself.
+        """
+        every = np.arange(self.posterior.num_restarts)
+        if self.reading is None or np.array_equal(self.reading, every):
+            return self
+        return replace(
+            self,
+            posterior=self.posterior.select(self.reading),
+            elbo=self.elbo[self.reading],
+            sources=self.sources[self.reading],
+            log_ratios=self.log_ratios[self.reading],
+            sampler={name: values[self.reading] for name, values in self.sampler.items()},
+            reading=every,
+        )
 
     @property
     def seconds(self) -> float:

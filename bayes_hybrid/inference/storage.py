@@ -52,6 +52,7 @@ _SPECIAL: Final = {
     "y",
     "elbo",
     "sources",
+    "reading",
     "log_ratios",
     "variational_log_ratios",
     "sampler",
@@ -144,6 +145,7 @@ def load_fit(folder: str | os.PathLike[str], model: HybridModel) -> Fit:
             y=_array(tensors["y"]),
             elbo=_array(tensors["elbo"]),
             sources=_sources(saved, len(tensors["elbo"])),
+            reading=_reading(saved, len(tensors["elbo"])),
             log_ratios=_array(tensors["log_ratios"]),
             # Fits of earlier versions were saved without.
             variational_log_ratios=_array(tensors.get(_OWN_RATIOS, torch.empty(0, 0))),
@@ -270,6 +272,7 @@ def _plain(fit: Fit) -> dict[str, Any]:
     plain = {name: getattr(fit, name) for name in _PLAIN}
     return {name: _number(v) if isinstance(v, float) else v for name, v in plain.items()} | {
         "sources": fit.sources.tolist(),
+        "reading": None if fit.reading is None else fit.reading.tolist(),
         "feature_names": list(fit.feature_names),
         "output_names": list(fit.output_names),
         "kl_scores": [[_number(weight), _number(score)] for weight, score in fit.kl_scores.items()],
@@ -464,6 +467,7 @@ def _require_consistent(folder: Path, manifest: Mapping[str, Any], fit: Fit) -> 
         "output_names": ((len(fit.output_names),), outputs or (1,)),
         "elbo": (fit.elbo.shape, theta[:1]),
         "sources": (fit.sources.shape, theta[:1]),
+        "reading": (theta[:1] if fit.reading is None else fit.reading.shape, theta[:1]),
         "log_ratios": (fit.log_ratios.shape[:1], theta[:1]),
         _OWN_RATIOS: (fit.variational_log_ratios.shape, own_ratios),
         "x_scaling": (posterior.x_scaling.mean.shape, (num_features,)),
@@ -490,6 +494,16 @@ def _sources(saved: Mapping[str, Any], num_restarts: int) -> NDArray[np.int64]:
     if any(type(source) is not int or source < 0 for source in sources):
         raise TypeError(f"sources must be numbers of candidates, got {sources!r}")
     return np.array(sources, dtype=np.int64)
+
+
+def _reading(saved: Mapping[str, Any], num_restarts: int) -> NDArray[np.int64] | None:
+    """Which restarts regimes are read from; fits of earlier versions do not say: all of them."""
+    reading = saved.get("reading")
+    if reading is None:
+        return None
+    if any(type(place) is not int or not 0 <= place < num_restarts for place in reading):
+        raise TypeError(f"reading must be numbers of {num_restarts} restarts, got {reading!r}")
+    return np.array(reading, dtype=np.int64)
 
 
 def _stage(saved: Mapping[str, Any]) -> Stage:

@@ -73,11 +73,12 @@ def plot_fit(
     line, drawn = slice_along(fit, feature, grid), one_output(fit, output)
     figure, axes = new_axes(ax, (7.2, 4.0))
     styles = regime_styles(fit.posterior.regime_names)
-    gate = fit.posterior.regime_probability_draws(line.points).mean(axis=(0, 1))
+    regimes = fit.by_evidence.posterior
+    gate = regimes.regime_probability_draws(line.points).mean(axis=(0, 1))
     quantiles = drawn.of(fit.posterior.quantile(line.points, _levels(prob)))
     _bands(axes, line, quantiles, blend(gate, styles))
     _hatches(axes, line, quantiles[:, [0, 3]], gate, styles)
-    means = drawn.of(fit.posterior.expert_mean_draws(line.points).mean(axis=(0, 1)))
+    means = drawn.of(regimes.expert_mean_draws(line.points).mean(axis=(0, 1)))
     _experts(axes, line, means, gate, styles)
     mean = drawn.of(fit.posterior.mean(line.points))
     axes.plot(line.along, mean, color=INK, linewidth=1.6, zorder=4)
@@ -162,7 +163,7 @@ def _points(
 ) -> None:
     rows = spread_rows(fit.x.shape[0], _MAX_POINTS)
     x = fit.x[rows]
-    given_y = fitted_regime_draws(fit, rows).mean(axis=(0, 1))
+    given_y = fitted_regime_draws(fit.by_evidence, rows).mean(axis=(0, 1))
     y = drawn.of(fit.y[rows])  # where it is missing, nothing is drawn
     colors, likeliest = blend(given_y, styles), given_y.argmax(axis=1)
     for regime, style in enumerate(styles.values()):

@@ -82,9 +82,10 @@ def _curves(
         [[0.5 - level / 2.0 for level in levels], [0.5 + level / 2.0 for level in levels]]
     )
     quantiles = posterior.quantile(line.points, ends.ravel()).reshape(size, outputs, 2, len(levels))
-    draws = posterior.regime_probability_draws(line.points)
+    reading = evidence.light.by_evidence.posterior
+    draws = reading.regime_probability_draws(line.points)
     gates = np.quantile(draws, ends.ravel(), axis=(0, 1)).reshape(2, len(levels), size, regimes)
-    experts = posterior.expert_mean_draws(line.points).mean(axis=(0, 1))
+    experts = reading.expert_mean_draws(line.points).mean(axis=(0, 1))
     return Curves(
         line=line,
         mean=posterior.mean(line.points).reshape(size, outputs),

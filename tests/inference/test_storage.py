@@ -59,6 +59,7 @@ def make_fit(*, scale=1.0, **changes):
         "kl_scores": {0.1: -1 / 3, 0.3: float("nan"), 1.0: float("-inf")},
         "elbo": np.array([-1e300, 1 / 7]),
         "sources": np.array([7, 7]),
+        "reading": np.array([1, 1]),
         "log_ratios": np.array([[1 / 3, -1e300], [np.nan, 2.0]]),
         "variational_log_ratios": np.array([[1 / 3, -1e300, np.nan, 2.0]] * 3),
         "num_restarts_dropped": 1,
@@ -135,6 +136,22 @@ def test_sources_that_are_no_candidates_are_refused(saved, sources):
     fields = json.loads((saved / MANIFEST).read_text(encoding="utf-8"))["fit"]
     edit(saved, fit=fields | {"sources": sources})
     with pytest.raises(FileFormatError, match="sources"):
+        load_fit(saved, MODEL)
+
+
+def test_regimes_of_fits_of_earlier_versions_are_read_from_every_restart(saved):
+    fields = json.loads((saved / MANIFEST).read_text(encoding="utf-8"))["fit"]
+    del fields["reading"]
+    edit(saved, fit=fields)
+    again = load_fit(saved, MODEL)
+    assert again.by_evidence is again
+
+
+@pytest.mark.parametrize("reading", [[0], [0, 1, 1], [0, -1], [0, 2], [0, 0.5], [True, 0], "ab"])
+def test_regimes_are_read_from_restarts_that_are_there(saved, reading):
+    fields = json.loads((saved / MANIFEST).read_text(encoding="utf-8"))["fit"]
+    edit(saved, fit=fields | {"reading": reading})
+    with pytest.raises(FileFormatError, match="reading"):
         load_fit(saved, MODEL)
 
 

@@ -1,0 +1,167 @@
+"""Regimes are read from the restarts that explain the data best, predictions from all of them."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayes_hybrid import FitOptions, HybridRegressor, Refinement, WarmStart
+from bayes_hybrid.cli.regimes import describe
+from bayes_hybrid.diagnostics import (
+    boundaries,
+    contributions,
+    diagnose,
+    effect_curve,
+    expected_durations,
+    partial_dependence,
+    predictive_scores,
+    regime_posterior,
+    regions,
+    threshold_table,
+)
+from bayes_hybrid.diagnostics.health import is_gate_health
+from bayes_hybrid.plots import plot_fit, plot_regime
+
+READING = np.array([1, 2, 2])
+
+
+def _fitted(**settings):
+    quick = FitOptions(
+        num_restarts=3,
+        num_candidates=10,
+        weighting="uniform",
+        warm_start=WarmStart(max_steps=60),
+        refinement=Refinement(mode="never"),
+        compile="never",
+    )
+    x = np.linspace(-1.0, 1.0, 40)
+    y = np.where(x > 0.2, 1.0 + x, np.sin(3.0 * x)) + 0.1 * np.cos(40.0 * x)
+    reg = HybridRegressor(
+        num_units=4, noise="constant", fit_options=quick, random_state=0, progress=False, **settings
+    )
+    return reg.fit(x[:, None], y)
+
+
+def _fits(reg):
+    """The same with regimes read from some restarts, and a fit of these restarts alone."""
+    fit = reg.fit_
+    read = dataclasses.replace(fit, reading=READING)
+    alone = dataclasses.replace(
+        fit, posterior=fit.posterior.select(READING), sources=fit.sources[READING], reading=None
+    )
+    return fit, read, alone
+
+
+@pytest.fixture(scope="module")
+def mixture():
+    return _fitted()
+
+
+@pytest.fixture(scope="module")
+def fits(mixture):
+    return _fits(mixture)
+
+
+def _lines(figure):
+    return np.array([line.get_ydata() for line in figure.axes[0].lines])
+
+
+def _of_the_gate(fit):
+    return {found.name: found.value for found in diagnose(fit) if is_gate_health(found.name)}
+
+
+def _of_the_rest(fit):
+    return {found.name: found.value for found in diagnose(fit) if not is_gate_health(found.name)}
+
+
+REGIMES = {
+    "rows of the fit": lambda fit: regime_posterior(fit).to_frame(),
+    "new rows": lambda fit: regime_posterior(fit, [[0.1]], [0.3]).to_frame(),
+    "boundaries": lambda fit: boundaries(fit).to_frame(),
+    "boundaries of rows": lambda fit: boundaries(fit, of="rows").to_frame(),
+    "regions": regions,
+    "durations": expected_durations,
+    "experts": lambda fit: effect_curve(fit, of="expert").to_frame(),
+    "slopes of experts": lambda fit: effect_curve(fit, of="expert", derivative=True).to_frame(),
+    "dependence of experts": lambda fit: partial_dependence(fit, of="expert").to_frame(),
+    "health": _of_the_gate,
+    "words": describe,
+    "figure": lambda fit: _lines(plot_regime(fit)),
+}
+PREDICTIONS = {
+    "mean": lambda fit: effect_curve(fit).to_frame(),
+    "dependence": lambda fit: partial_dependence(fit).to_frame(),
+    "contributions": lambda fit: contributions(fit).to_frame(),
+    "scores": lambda fit: predictive_scores(fit, fit.x, fit.y, seed=0),
+    "all but health": _of_the_rest,
+}
+
+
+def _same(one, other):
+    if isinstance(one, pd.DataFrame):
+        return one.equals(other)
+    return np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
+
+
+@pytest.mark.parametrize("what", REGIMES)
+def test_regimes_are_those_of_the_restarts_they_are_read_from(fits, what):
+    fit, read, alone = (REGIMES[what](each) for each in fits)
+    assert _same(read, alone)
+    assert not _same(read, fit)
+
+
+@pytest.mark.parametrize("what", PREDICTIONS)
+def test_predictions_are_those_of_every_restart(fits, what):
+    fit, read, alone = (PREDICTIONS[what](each) for each in fits)
+    assert _same(read, fit)
+    assert not _same(read, alone)
+
+
+def test_a_figure_of_the_fit_has_the_mean_of_all_and_the_experts_of_some(fits):
+    lines = [[line.get_ydata() for line in plot_fit(fit).axes[0].lines] for fit in fits]
+    of_all, of_read, of_alone = lines
+    shared = [np.array_equal(line, other) for line, other in zip(of_read, of_all, strict=True)]
+    own = [np.array_equal(line, other) for line, other in zip(of_read, of_alone, strict=True)]
+    assert shared.count(True) == 1
+    assert [not mine for mine in shared] == own
+
+
+def test_the_estimator_tells_the_regimes_of_these_restarts(mixture, fits):
+    found = []
+    for fit in fits:
+        reg = copy.copy(mixture)
+        reg.fit_ = fit
+        new = reg.predict_regime([[0.1]]), reg.predict_regime([[0.1]], [0.3])
+        found.append((*new, reg.training_regimes()))
+        assert reg.predict([[0.1]]) == fit.posterior.mean([[0.1]])
+    for every, read, alone in zip(*found, strict=True):
+        assert np.array_equal(read, alone)
+        assert not np.array_equal(read, every)
+
+
+def test_rows_of_a_regime_are_those_that_are_read(fits):
+    fit, read, alone = (
+        predictive_scores(each, each.x, each.y, seed=0, by_regime=True).set_index("regime")
+        for each in fits
+    )
+    assert read.loc["all"].equals(fit.loc["all"])
+    assert read["num_rows"].tolist() == alone["num_rows"].tolist()
+
+
+def test_thresholds_are_read_from_these_restarts():
+    fit, read, alone = map(threshold_table, _fits(_fitted(gate="threshold")))
+    assert read.equals(alone)
+    assert not read.equals(fit)
+
+
+def test_a_fit_by_evidence_is_one_of_its_own(fits):
+    fit, read, _ = fits
+    assert fit.by_evidence is fit
+    found = read.by_evidence
+    assert found.by_evidence is found
+    assert found.sources.tolist() == fit.sources[READING].tolist()
+    assert found.elbo.tolist() == fit.elbo[READING].tolist()
+    assert np.array_equal(found.log_ratios, fit.log_ratios[READING])
+    assert found.posterior.num_restarts == fit.posterior.num_restarts
