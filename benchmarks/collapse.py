@@ -150,7 +150,7 @@ def told_apart(fit: HybridRegressor, rows: Rows) -> float:
 
     The truth's coefficient is exp(-(.6 / .12)^2 / 8) = .04.
     """
-    posterior = fit.fit_.by_evidence.posterior
+    posterior = fit.fit_.for_regimes.posterior
     means, scales = posterior.expert_mean_draws(rows.x), posterior.expert_scale_draws(rows.x)
     return min(1.0 - float(overlap(means, scales, 0, 1).mean()), share_kept(fit, rows))
 

@@ -147,7 +147,7 @@ def fit_healthy(case: Healthy, x: Vector, y: Vector, seed: int) -> HybridRegress
 
 def agreements(reg: HybridRegressor, truth: Vector) -> list[float]:
     """Adjusted Rand index of each restart's most probable regimes with the true ones."""
-    fit = reg.fit_.by_evidence
+    fit = reg.fit_
     regimes = fit.posterior.regime_probability_draws(fit.x, fit.y).mean(axis=1).argmax(axis=-1)
     return [float(adjusted_rand_score(truth, restart)) for restart in regimes]
 

@@ -103,7 +103,7 @@ def predictions(fit: Fit, table: pd.DataFrame, wanted: Wanted) -> dict[str, Floa
         for level, suffix in enumerate(ends):
             columns[f"{name}_{suffix}"] = quantiles[:, q, level]
     if wanted.regimes:
-        columns |= _regimes(fit.by_evidence.posterior, x, ends)
+        columns |= _regimes(fit.for_regimes.posterior, x, ends)
     if wanted.target is None and not set(targets) & set(table.columns):
         return columns
     y = _targets(table, targets, optional=wanted.target is None and len(targets) > 1)
@@ -158,7 +158,7 @@ def _given_target(fit: Fit, x: FloatArray, y: FloatArray, wanted: Wanted) -> dic
     columns = {f"{joint}_log_density": density}
     if wanted.regimes:
         given_y = np.full((len(y), posterior.num_regimes), np.nan)
-        reading = fit.by_evidence.posterior
+        reading = fit.for_regimes.posterior
         given_y[known] = reading.regime_probability(x[known], y[known])
         for regime, name in enumerate(posterior.regime_names):
             columns[f"p_{name}_given_{given}"] = given_y[:, regime]

@@ -44,7 +44,7 @@ def _changes_in_words(fit: FitLike) -> list[str]:
 
 def _rows_in_words(fit: FitLike) -> list[str]:
     rows = spread_rows(fit.x.shape[0], _MAX_ROWS)
-    given_y = fitted_regime_draws(fit.by_evidence, rows).mean(axis=(0, 1))
+    given_y = fitted_regime_draws(fit.for_regimes, rows).mean(axis=(0, 1))
     likeliest = given_y.argmax(axis=1)
     words = []
     for regime, name in enumerate(fit.posterior.regime_names):

@@ -170,7 +170,7 @@ def boundaries(
     """
     tail = (1.0 - checks.fraction("prob", prob)) / 2.0
     checks.fraction("resolution", resolution)
-    fit = fit.by_evidence
+    fit = fit.for_regimes
     posterior, column = fit.posterior, position("feature", feature, fit.feature_names)
     name = fit.feature_names[column]
     if posterior.num_regimes == 1:

@@ -63,9 +63,12 @@ def to_datatree(
     ``predictions_constant_data``  ``x``; with ``y_test`` also ``y`` and ``log_density``
     =============================  ===============================================================
 
-    The last two exist with held-out rows only, ``posterior_fixed`` only where it is needed.  The
-    coordinate ``obs`` is the row's position in the data.  The target keeps its name, except that
-    "/" becomes "_", and that the name of a dimension gets a trailing "_".
+    Chains are the restarts that predict; ``fit.for_regimes`` is the fit that regimes are read from,
+    and can be exported likewise.
+
+    The last two groups exist with held-out rows only, ``posterior_fixed`` only where it is needed.
+    The coordinate ``obs`` is the row's position in the data.  The target keeps its name, except
+    that "/" becomes "_", and that the name of a dimension gets a trailing "_".
 
     Args:
         fit: the finished fit.

@@ -64,7 +64,7 @@ def expected_durations(
         0   relu   9.0   1.0
     """
     tail = (1.0 - checks.fraction("prob", prob)) / 2.0
-    fit = fit.by_evidence
+    fit = fit.for_regimes
     index = np.arange(len(fit.x))
     if order is not None:
         index = np.argsort(fit.x[:, position("order", order, fit.feature_names)], kind="stable")

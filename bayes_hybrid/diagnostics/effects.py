@@ -126,8 +126,9 @@ def effect_curve(
         feature: position or name of the feature that varies.
         at: where the other features are held: all D values in order, or some of them by name,
             the rest at their medians; ``None`` holds all at their medians.
-        of: ``"mean"`` for the whole, ``"expert"`` for each expert by itself, ``"contribution"``
-            for ``pi_k(x) (mu_k(x) - ybar)``, which sum to the mean less the mean ``ybar`` of the
+        of: ``"mean"`` for the whole, ``"expert"`` for each expert by itself (in the draws of
+            ``fit.for_regimes``, which are not those of the other two), ``"contribution"`` for
+            ``pi_k(x) (mu_k(x) - ybar)``, which sum to the mean less the mean ``ybar`` of the
             training targets.
         derivative: whether to return slopes, in y's units per unit of the feature.
         output: position or name of the output, where there are several.
@@ -187,7 +188,7 @@ def curve_draws(
     With ``pi_k`` the gate, ``mu_k`` the experts and ``ybar`` the mean of the training targets::
 
         mean          sum_k pi_k mu_k
-        expert        mu_k, of the restarts that regimes are read from
+        expert        mu_k, of the draws that regimes are read from
         contribution  pi_k (mu_k - ybar)
 
     Args:
@@ -199,7 +200,7 @@ def curve_draws(
     """
     posterior = fit.posterior
     if of == "expert":
-        posterior = fit.by_evidence.posterior
+        posterior = fit.for_regimes.posterior
         means = (
             posterior.expert_mean_draws(x) if slope is None else posterior.slope_draws(x, slope)[1]
         )

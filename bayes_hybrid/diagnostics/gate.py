@@ -214,7 +214,8 @@ def _disagreement(distance: FloatArray, restarts: NDArray[np.intp]) -> Finding:
         DISTANT,
         meaning=f"Two restarts give {value:.1%} of the rows to different regimes, on average over "
         f"pairs; restart {odd_one} differs most from the others.",
-        advice="The regimes are not the same in all restarts: plot p(z|x) of each. Fewer "
-        "restarts of as many candidates (num_restarts=4, num_candidates=32) keep to the best mode "
-        "and so to one reading; a simpler gate helps too.",
+        advice="The regimes are not the same in all restarts: plot p(z|x) of each. They are read "
+        "from those that explain the rows best (fit.for_regimes). Fewer restarts of as many "
+        "candidates (num_restarts=4, num_candidates=32) keep to the best mode, and so to one "
+        "reading; a simpler gate helps too.",
     )

@@ -228,7 +228,7 @@ class FitLike(Protocol):
         """Number of the candidate that each restart came from, ``[R]``; copies share one."""
 
     @property
-    def by_evidence(self) -> "FitLike":
+    def for_regimes(self) -> "FitLike":
         """The fit that regimes are read from, of the restarts that explain the data best."""
 
     @property
@@ -254,6 +254,10 @@ class FitLike(Protocol):
 
 class TrainedLike(FitLike, Protocol):
     """A fit that also says how it was trained."""
+
+    @property
+    def reading(self) -> NDArray[np.int64] | None:
+        """The restarts that ``for_regimes`` is made of; ``None`` for every one once."""
 
     @property
     def variational(self) -> PosteriorLike:

@@ -138,7 +138,7 @@ def regime_posterior(
         (array([0.693]), array([0.5]))
     """
     tail = (1.0 - checks.fraction("prob", prob)) / 2.0
-    fit = fit.by_evidence
+    fit = fit.for_regimes
     posterior = fit.posterior
     if x is None and y is not None:
         raise DataError("y came without x; give both, or neither for the rows of the fit")

@@ -67,7 +67,7 @@ def regions(
     column = position("feature", feature, fit.feature_names)
     points = line_along(fit, column, grid, at=at)
     along = points[:, column]
-    fit = fit.by_evidence
+    fit = fit.for_regimes
     draws = flat_draws(fit.posterior.regime_probability_draws(points))
     likeliest = draws.mean(axis=0).argmax(axis=-1)
     changes = np.flatnonzero(np.diff(likeliest)) + 1

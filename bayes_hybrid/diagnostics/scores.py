@@ -113,7 +113,7 @@ def row_groups(fit: FitLike, x: FloatArray, *, by_regime: bool) -> dict[str, NDA
     Raises:
         OptionError: a regime has the name ``"all"``.
     """
-    groups, posterior = {ALL: np.ones(len(x), dtype=bool)}, fit.by_evidence.posterior
+    groups, posterior = {ALL: np.ones(len(x), dtype=bool)}, fit.for_regimes.posterior
     if by_regime:
         if ALL in posterior.regime_names:
             raise OptionError(f"a regime is called {ALL!r}, which stands for all rows here")

@@ -25,7 +25,7 @@ def threshold_table(fit: FitLike, *, prob: float = _PROB) -> pd.DataFrame:
     ``below``, ``above``              names of the two regimes
     ``feature``                       the feature, or the linear combination of them, with the
                                       posterior mean of its coefficients
-    ``mean``, ``sd``                  of the threshold, over the draws of all restarts
+    ``mean``, ``sd``                  of the threshold, over the draws of ``fit.for_regimes``
     ``lower``, ``upper``              its central credible interval
     ``prob``                          the probability inside it
     ``width``                         median of the transition's width, from odds of 1 : 9 to 9 : 1
@@ -77,7 +77,7 @@ def threshold_draws(fit: FitLike) -> ThresholdsLike:
     Raises:
         OptionError: the gate has no threshold.
     """
-    found = fit.by_evidence.posterior.thresholds
+    found = fit.for_regimes.posterior.thresholds
     if found is None:
         raise OptionError(
             "this fit has no threshold to report; expected a mixture under one of the gates "

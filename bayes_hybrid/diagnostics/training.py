@@ -74,7 +74,8 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
         max_rows: at most so many training rows are read, evenly spread.
 
     Returns:
-        A row for each restart: ``restart``; ``elbo`` in nats, as trained, with the features' KL
+        A row for each restart: ``restart``; ``read``, the share of the regimes' reading that is
+        taken from it (``fit.for_regimes``); ``elbo`` in nats, as trained, with the features' KL
         term weighted; ``log_likelihood``, mean over draws and rows of ``log p(y_n | x_n, theta)``;
         ``rmse`` of the restart's own predictive mean on the training rows, in y's units (of several
         outputs, each in units of its sd);
@@ -90,6 +91,7 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "restart": np.arange(count),
+            "read": _times_read(fit),
             "elbo": fit.elbo,
             "log_likelihood": evaluation.log_likelihood.mean(axis=(1, 2)),
             "rmse": _errors(fit, evaluation.rows),
@@ -97,6 +99,13 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
             "distance": others,
         }
     )
+
+
+def _times_read(fit: TrainedLike) -> FloatArray:
+    """Of each restart the share of the regimes' reading ``[R]``."""
+    count = fit.posterior.num_restarts
+    reading = np.arange(count) if fit.reading is None else fit.reading
+    return np.asarray(np.bincount(reading, minlength=count) / len(reading))
 
 
 def _errors(fit: TrainedLike, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> FloatArray:

@@ -60,10 +60,9 @@ def diagnose(
     ``r_hat``, ``ess_bulk``                     it work?
     ==========================================  =================================================
 
-    The gate is judged by the restarts that regimes are read from (``fit.by_evidence``), all else by
-    those that predict.  A collapsed gate is a warning: predictions may be as good as they can be,
-    only the regimes cannot be read.  Errors are kept for predictions that cannot be used: a log
-    density that is not finite, no restart left, or coverage that is grossly off.
+    A collapsed gate is a warning: predictions may be as good as they can be, only the regimes
+    cannot be read.  Errors are kept for predictions that cannot be used: a log density that is not
+    finite, no restart left, or coverage that is grossly off.
 
     Args:
         fit: the finished fit.
@@ -80,8 +79,7 @@ def diagnose(
     posterior = fit.posterior
     if posterior.num_restarts == 0:
         return optimiser_findings(fit)
-    evaluation, reading = evaluate(fit, max_rows=max_rows), fit.by_evidence
-    regimes = evaluation if reading is fit else evaluate(reading, max_rows=max_rows)
+    evaluation = evaluate(fit, max_rows=max_rows)
     density = [posterior.log_density(fit.x[evaluation.rows], fit.y[evaluation.rows])]
     calibration = []
     if test is not None and test[1] is not None:
@@ -92,7 +90,7 @@ def diagnose(
     return [
         density_finding(np.concatenate(density)),
         *calibration,
-        *health_findings(reading, regimes),
+        *health_findings(fit, evaluation),
         *optimiser_findings(fit),
         *distinct_finding(fit),
         *approximation_findings(evaluation, shapes),

@@ -90,10 +90,9 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             the regimes those of the best modes; many restarts average over modes.
         weighting: ``"uniform"`` keeps the R with the largest ELBO, ``"elbo"`` takes candidates in
             proportion to exp(ELBO), so that a restart whose regimes mean something else does not
-            count, and ``"tempered"`` likewise, less strictly, and more so for regimes than for
-            predictions; ``"auto"`` is ``"elbo"`` for gates with thresholds, else ``"tempered"``,
-            and ``"uniform"`` for a single pathway.  See
-            :class:`~bayes_hybrid.inference.options.FitOptions`.
+            count, and ``"tempered"`` likewise, but less strictly where y is predicted; ``"auto"``
+            is ``"elbo"`` for gates with thresholds, else ``"tempered"``, and ``"uniform"`` for a
+            single pathway.  See :class:`~bayes_hybrid.inference.options.FitOptions`.
         plan: how training goes: ``"default"``, ``"direct"``, ``"even_gate"``,
             ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
             :class:`~bayes_hybrid.inference.plans.Plan`, or several of these, which share the
@@ -366,7 +365,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
     ) -> FloatArray:
         """Regime probabilities: ``p(z = k | x)``, or ``p(z = k | x, y)`` where y was observed.
 
-        Here and wherever regimes are read, restarts count by ``fit_.by_evidence``.
+        Here and wherever regimes are read, the draws are those of ``fit_.for_regimes``.
         Given y, draws count in proportion to how well they explain it, as a new observation
         demands.  The draws know the rows of the fit already, and would count their targets twice:
         ask :meth:`training_regimes` about those.
@@ -379,7 +378,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             ``[N, K]``, in the order of ``regimes_``; rows sum to one.
         """
         self._posterior()
-        posterior = self.fit_.by_evidence.posterior
+        posterior = self.fit_.for_regimes.posterior
         if y is None:
             return posterior.regime_probability(feature_rows(self, X))
         return posterior.regime_probability(*target_rows(self, X, y))
@@ -400,7 +399,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, row_chunks
 
         self._posterior()
-        fit = self.fit_.by_evidence
+        fit = self.fit_.for_regimes
         posterior = fit.posterior
         per_row = posterior.num_restarts * posterior.num_draws * posterior.num_regimes
         parts = [

@@ -220,7 +220,7 @@ class FitOptions:
             that explain the data far worse do not count, and of those that explain them about as
             well no one is left alone.  T is R nats, or what it takes for an effective number of
             at least half of R and at most R.  That is for predictions: where regimes are read,
-            restarts also count by the rows they leave out (:attr:`.Fit.by_evidence`).
+            restarts count by their elpd_loo, too (:attr:`.Fit.for_regimes`).
 
             ``"auto"`` is ``"elbo"`` for a gate with thresholds, ``"tempered"`` for another gate,
             ``"uniform"`` for a single regime.

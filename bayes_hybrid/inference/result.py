@@ -92,8 +92,8 @@ class Fit:
         sources: number of the candidate that each restart came from, ``[R]``.  Where restarts are
             taken in proportion to exp(ELBO), several may be of one candidate, each with draws of
             its own; they are copies, and say nothing about other modes.
-        reading: the restarts that :attr:`by_evidence` is made of, ``[R]`` numbers of restarts of
-            the posterior, some several times; all of them where nothing is said.
+        reading: the restarts that :attr:`for_regimes` is made of, by their numbers in the
+            posterior, some several times; all of them where nothing is said.
         log_ratios: log importance ratios ``log p(y, theta | x) - log q(theta)`` at fresh draws of
             each restart's guide, ``[R, M]``; from which its Pareto k is computed.
         variational_log_ratios: the same at the draws of ``variational``, ``[R, S]``, by which
@@ -136,13 +136,14 @@ class Fit:
     variational_log_ratios: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
 
     @cached_property
-    def by_evidence(self) -> "Fit":
-        """The same fit, of the restarts that explain the data best: where regimes are read.
+    def for_regimes(self) -> "Fit":
+        """The fit that regimes are read from: of the restarts that explain the rows best.
 
         With ``weighting="tempered"`` restarts enter predictions in proportion to exp(ELBO / T).
-        Here they count by how well they explain rows left out, too
+        Here they count by their elpd_loo, too
         (:func:`~bayes_hybrid.inference.reading.regime_reading`): a restart occurs as often as its
-        share demands, each time with the same draws.  With other weights it is the fit itself.
+        share demands, each time with the same draws.  With other weights, and of fits saved by
+        earlier versions, it is the fit itself.  ``variational`` stays that of all restarts.
         """
         every = np.arange(self.posterior.num_restarts)
         if self.reading is None or np.array_equal(self.reading, every):
@@ -154,7 +155,7 @@ class Fit:
             sources=self.sources[self.reading],
             log_ratios=self.log_ratios[self.reading],
             sampler={name: values[self.reading] for name, values in self.sampler.items()},
-            reading=every,
+            reading=None,
         )
 
     @property

@@ -467,7 +467,6 @@ def _require_consistent(folder: Path, manifest: Mapping[str, Any], fit: Fit) -> 
         "output_names": ((len(fit.output_names),), outputs or (1,)),
         "elbo": (fit.elbo.shape, theta[:1]),
         "sources": (fit.sources.shape, theta[:1]),
-        "reading": (theta[:1] if fit.reading is None else fit.reading.shape, theta[:1]),
         "log_ratios": (fit.log_ratios.shape[:1], theta[:1]),
         _OWN_RATIOS: (fit.variational_log_ratios.shape, own_ratios),
         "x_scaling": (posterior.x_scaling.mean.shape, (num_features,)),
@@ -501,7 +500,7 @@ def _reading(saved: Mapping[str, Any], num_restarts: int) -> NDArray[np.int64] |
     reading = saved.get("reading")
     if reading is None:
         return None
-    if any(type(place) is not int or not 0 <= place < num_restarts for place in reading):
+    if not reading or any(type(r) is not int or not 0 <= r < num_restarts for r in reading):
         raise TypeError(f"reading must be numbers of {num_restarts} restarts, got {reading!r}")
     return np.array(reading, dtype=np.int64)
 

@@ -52,6 +52,7 @@ def plot_fit(
     their colour mixes those of the regimes in the proportions ``p(z=k|x)``, their hatch is that of
     the likeliest.  Each row has the marker of its most probable regime, and a colour mixed by
     ``p(z=k|x, y)``.  A coloured line is the mean of one expert; it fades out with ``p(z=k|x)``.
+    Regimes and experts are those of ``fit.for_regimes``, the prediction is that of all restarts.
 
     Args:
         source: the finished fit, or the fitted estimator.
@@ -73,7 +74,7 @@ def plot_fit(
     line, drawn = slice_along(fit, feature, grid), one_output(fit, output)
     figure, axes = new_axes(ax, (7.2, 4.0))
     styles = regime_styles(fit.posterior.regime_names)
-    regimes = fit.by_evidence.posterior
+    regimes = fit.for_regimes.posterior
     gate = regimes.regime_probability_draws(line.points).mean(axis=(0, 1))
     quantiles = drawn.of(fit.posterior.quantile(line.points, _levels(prob)))
     _bands(axes, line, quantiles, blend(gate, styles))
@@ -163,7 +164,7 @@ def _points(
 ) -> None:
     rows = spread_rows(fit.x.shape[0], _MAX_POINTS)
     x = fit.x[rows]
-    given_y = fitted_regime_draws(fit.by_evidence, rows).mean(axis=(0, 1))
+    given_y = fitted_regime_draws(fit.for_regimes, rows).mean(axis=(0, 1))
     y = drawn.of(fit.y[rows])  # where it is missing, nothing is drawn
     colors, likeliest = blend(given_y, styles), given_y.argmax(axis=1)
     for regime, style in enumerate(styles.values()):

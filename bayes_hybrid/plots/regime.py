@@ -49,7 +49,7 @@ def plot_regime(
         OptionError: no such feature, ``prob`` not between 0 and 1, or ``grid`` below 2.
     """
     checks.fraction("prob", prob)
-    fit = as_fit(source).by_evidence
+    fit = as_fit(source).for_regimes
     line = slice_along(fit, feature, grid)
     figure, axes = new_axes(ax, (7.2, 2.4))
     draws = fit.posterior.regime_probability_draws(line.points)

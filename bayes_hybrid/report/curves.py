@@ -82,7 +82,7 @@ def _curves(
         [[0.5 - level / 2.0 for level in levels], [0.5 + level / 2.0 for level in levels]]
     )
     quantiles = posterior.quantile(line.points, ends.ravel()).reshape(size, outputs, 2, len(levels))
-    reading = evidence.light.by_evidence.posterior
+    reading = evidence.light.for_regimes.posterior
     draws = reading.regime_probability_draws(line.points)
     gates = np.quantile(draws, ends.ravel(), axis=(0, 1)).reshape(2, len(levels), size, regimes)
     experts = reading.expert_mean_draws(line.points).mean(axis=(0, 1))

@@ -150,7 +150,7 @@ class FakeFit:
     log_ratios: np.ndarray = field(default_factory=lambda: spread_ratios(0.5))
 
     @property
-    def by_evidence(self):
+    def for_regimes(self):
         """Its restarts count alike."""
         return self
 

@@ -22,6 +22,7 @@ _FACTS: Final = {
 }
 _RESTARTS: Final = {
     "restart": "number of the restart; ArviZ calls it a chain",
+    "read": "share of the regimes' reading that is taken from it; predictions take all restarts",
     "elbo": "evidence lower bound of its guide, in nats, as trained; larger is better, differences "
     "below 1 or 2 say nothing",
     "log_likelihood": "mean over rows and draws of the log density of the training rows",

@@ -89,7 +89,7 @@ def _points(evidence: Evidence, num_features: int) -> dict[str, object]:
     fit = evidence.fit
     rows = spread_rows(len(fit.x), MAX_POINTS)
     # The draws have seen these rows: their plain mean.
-    given_y = fitted_regime_draws(fit.by_evidence, rows).mean(axis=(0, 1))
+    given_y = fitted_regime_draws(fit.for_regimes, rows).mean(axis=(0, 1))
     return {
         "x": _numbers(fit.x[rows, :num_features].T),
         "y": [_numbers(evidence.target(q)[rows]) for q in range(len(evidence.outputs))],

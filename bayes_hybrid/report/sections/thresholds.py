@@ -70,7 +70,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
 def _parameters(evidence: Evidence) -> Mapping[str, object]:
     """Thresholds that are parameters of the gate: table, sentences and charts."""
     fit = evidence.fit
-    found, sentences = fit.posterior.thresholds, threshold_sentences(fit)
+    found, sentences = fit.for_regimes.posterior.thresholds, threshold_sentences(fit)
     draws = np.empty((0, 0)) if found is None else found.location
     frame = threshold_table(fit)
     coefficients = {

@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 
 from bayes_hybrid import FitOptions, HybridRegressor, Refinement, WarmStart
 from bayes_hybrid.cli.regimes import describe
@@ -19,12 +20,13 @@ from bayes_hybrid.diagnostics import (
     predictive_scores,
     regime_posterior,
     regions,
+    restart_report,
     threshold_table,
 )
-from bayes_hybrid.diagnostics.health import is_gate_health
 from bayes_hybrid.plots import plot_fit, plot_regime
 
-READING = np.array([1, 2, 2])
+# One place more than there are restarts: of few, a small share would be rounded to none.
+READING = np.array([1, 2, 2, 2])
 
 
 def _fitted(**settings):
@@ -68,12 +70,18 @@ def _lines(figure):
     return np.array([line.get_ydata() for line in figure.axes[0].lines])
 
 
-def _of_the_gate(fit):
-    return {found.name: found.value for found in diagnose(fit) if is_gate_health(found.name)}
+def _findings(fit):
+    return {found.name: found.value for found in diagnose(fit)}
 
 
-def _of_the_rest(fit):
-    return {found.name: found.value for found in diagnose(fit) if not is_gate_health(found.name)}
+def _experts(fit):
+    """Everything in a picture of the fit but the black line of the mean: it is by regime."""
+    axes = plot_fit(fit).axes[0]
+    drawn = [part for part in axes.collections if isinstance(part, LineCollection)]
+    lines = [np.concatenate([segment.ravel() for segment in part.get_segments()]) for part in drawn]
+    colors = [part.get_edgecolor().ravel() for part in drawn]
+    points = [part.get_facecolor().ravel() for part in axes.collections if part not in drawn]
+    return np.concatenate([*lines, *colors, *points])
 
 
 REGIMES = {
@@ -86,16 +94,16 @@ REGIMES = {
     "experts": lambda fit: effect_curve(fit, of="expert").to_frame(),
     "slopes of experts": lambda fit: effect_curve(fit, of="expert", derivative=True).to_frame(),
     "dependence of experts": lambda fit: partial_dependence(fit, of="expert").to_frame(),
-    "health": _of_the_gate,
     "words": describe,
-    "figure": lambda fit: _lines(plot_regime(fit)),
+    "experts in a figure": _experts,
+    "figure of the gate": lambda fit: _lines(plot_regime(fit)),
 }
 PREDICTIONS = {
     "mean": lambda fit: effect_curve(fit).to_frame(),
     "dependence": lambda fit: partial_dependence(fit).to_frame(),
     "contributions": lambda fit: contributions(fit).to_frame(),
     "scores": lambda fit: predictive_scores(fit, fit.x, fit.y, seed=0),
-    "all but health": _of_the_rest,
+    "findings": _findings,
 }
 
 
@@ -119,13 +127,10 @@ def test_predictions_are_those_of_every_restart(fits, what):
     assert not _same(read, alone)
 
 
-def test_a_figure_of_the_fit_has_the_mean_of_all_and_the_experts_of_some(fits):
-    lines = [[line.get_ydata() for line in plot_fit(fit).axes[0].lines] for fit in fits]
-    of_all, of_read, of_alone = lines
-    shared = [np.array_equal(line, other) for line, other in zip(of_read, of_all, strict=True)]
-    own = [np.array_equal(line, other) for line, other in zip(of_read, of_alone, strict=True)]
-    assert shared.count(True) == 1
-    assert [not mine for mine in shared] == own
+def test_a_figure_of_the_fit_has_the_mean_of_all(fits):
+    fit, read, alone = (plot_fit(each).axes[0].lines[0].get_ydata() for each in fits)
+    assert np.array_equal(read, fit)
+    assert not np.array_equal(read, alone)
 
 
 def test_the_estimator_tells_the_regimes_of_these_restarts(mixture, fits):
@@ -156,12 +161,25 @@ def test_thresholds_are_read_from_these_restarts():
     assert not read.equals(fit)
 
 
-def test_a_fit_by_evidence_is_one_of_its_own(fits):
+def test_a_fit_for_regimes_is_one_of_its_own(fits):
     fit, read, _ = fits
-    assert fit.by_evidence is fit
-    found = read.by_evidence
-    assert found.by_evidence is found
+    assert fit.for_regimes is fit
+    found = read.for_regimes
+    assert found.for_regimes is found
     assert found.sources.tolist() == fit.sources[READING].tolist()
     assert found.elbo.tolist() == fit.elbo[READING].tolist()
     assert np.array_equal(found.log_ratios, fit.log_ratios[READING])
-    assert found.posterior.num_restarts == fit.posterior.num_restarts
+    assert found.posterior.num_restarts == len(READING)
+
+
+def test_statistics_of_a_sampler_follow_their_restarts(fits):
+    rates = np.arange(6.0).reshape(3, 2)
+    read = dataclasses.replace(fits[1], sampler={"acceptance_rate": rates})
+    assert np.array_equal(read.for_regimes.sampler["acceptance_rate"], rates[READING])
+
+
+def test_restarts_are_listed_with_what_is_read_from_them(fits):
+    fit, read = (restart_report(each) for each in fits[:2])
+    assert read["read"].tolist() == [0.0, 0.25, 0.75]
+    assert fit["read"].tolist() == [1 / 3] * 3
+    assert read.drop(columns="read").equals(fit.drop(columns="read"))
