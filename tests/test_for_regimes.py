@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, WarmStart
+from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
 from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.diagnostics import (
     boundaries,
@@ -35,6 +35,7 @@ def _fitted(**settings):
         num_candidates=10,
         weighting="uniform",
         warm_start=WarmStart(max_steps=60),
+        variational=Variational(num_steps=100, selection_steps=20),
         refinement=Refinement(mode="never"),
         compile="never",
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, WarmStart
+from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
 from bayes_hybrid.gates import LinearGate
 from bayes_hybrid.inference.reading import regime_reading, truncated_loo
 
@@ -82,6 +82,7 @@ def _quick(**options):
         num_restarts=4,
         num_candidates=10,
         warm_start=WarmStart(max_steps=60),
+        variational=Variational(num_steps=100, selection_steps=20),
         refinement=Refinement(mode="never"),
         compile="never",
         **options,
