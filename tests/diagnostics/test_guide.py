@@ -22,6 +22,7 @@ class Trained(FakeFit):
     variational: FakePosterior = field(default_factory=make_posterior)
     variational_log_ratios: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     elbo: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    reading: np.ndarray | None = None
     stages: tuple[Stage, ...] = ()
 
 
