@@ -17,7 +17,7 @@ from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.reading import regime_reading
 from bayes_hybrid.inference.recipe import Outcome, run_recipe
-from bayes_hybrid.inference.result import Fit, StageLog
+from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.models.base import HybridModel
 
 FloatArray = NDArray[np.float64]
@@ -108,11 +108,8 @@ def fit(
         model=model, theta=done.variational, x_scaling=x_scaling, y_scaling=y_scaling
     )
     posterior, reading = replace(variational, theta=done.theta), None
-    stages = StageLog([*done.stages])
     if model.num_regimes > 1 and options.weighting_for(model) == "tempered":
         reading = regime_reading(posterior, x, y, labels)
-        some, every = len(set(reading.tolist())), posterior.num_restarts
-        stages.add("reading of the regimes", f"from {some} of {every} restarts, by elpd_loo", 0)
     return Fit(
         posterior=posterior,
         variational=variational,
@@ -135,7 +132,7 @@ def fit(
         num_restarts_dropped=done.num_dropped,
         num_restarts_missing=missing,
         sampler=_sampler(done.chains),
-        stages=tuple(stages.stages),
+        stages=done.stages,
         labels=labels,
         device=str(device),
         compiled=done.compiled,
