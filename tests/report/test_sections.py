@@ -165,7 +165,11 @@ def test_curves_are_the_posterior_s(several):
         ends = posterior.quantile(points, [0.5 - prob / 2, 0.5 + prob / 2])
         np.testing.assert_allclose(curves.bands[:, level], np.moveaxis(ends, -1, 0), rtol=1e-6)
     np.testing.assert_allclose(curves.mean, posterior.mean(points), rtol=1e-12)
-    np.testing.assert_allclose(curves.gate, posterior.regime_probability(points), rtol=1e-9)
+    regimes = several.fit.for_regimes.posterior
+    assert regimes is not posterior
+    np.testing.assert_allclose(curves.gate, regimes.regime_probability(points), rtol=1e-9)
+    experts = regimes.expert_mean_draws(points).mean(axis=(0, 1))
+    np.testing.assert_allclose(curves.experts, experts, rtol=1e-9)
     np.testing.assert_allclose(curves.gate.sum(axis=1), 1.0, rtol=1e-9)
     assert (np.diff(curves.bands[1], axis=0) >= 0.0).all()
 
