@@ -134,7 +134,7 @@ def test_effects_are_those_of_the_diagnostics(fitted):
 
 def test_training_regimes_are_the_mean_of_the_responsibilities(fitted, table, monkeypatch):
     regimes = fitted.training_regimes()
-    draws = fitted.fit_.posterior.regime_probability_draws(table[0], table[1])
+    draws = fitted.fit_.for_regimes.posterior.regime_probability_draws(*table)
     np.testing.assert_allclose(regimes, draws.mean(axis=(0, 1)), rtol=1e-12)
     np.testing.assert_allclose(regimes.sum(axis=1), 1.0)
     # Draws that explain a new y better count more, so this is another question.
@@ -154,7 +154,7 @@ def test_training_regimes_hold_a_chunk_at_a_time(fitted, monkeypatch):
         return ask(self, x, y, labels)
 
     monkeypatch.setattr(kind, "regime_probability_draws", watch)
-    per_row = ask(fitted.fit_.posterior, [[1.0, 2.0]], [3.0]).size
+    per_row = ask(fitted.fit_.for_regimes.posterior, [[1.0, 2.0]], [3.0]).size
     monkeypatch.setattr("bayes_hybrid.diagnostics.evaluation._CELLS_PER_CHUNK", 7 * per_row + 1)
     assert fitted.training_regimes().shape == (30, 2)
     assert sizes == [7, 7, 7, 7, 2]
