@@ -31,7 +31,7 @@ def describe_labels(model: HybridRegressor) -> list[str]:
         words.append(f"{weight}, so that this is not the posterior of the stated model.")
     if head.noise == "none":
         return [*words, "They are taken for the truth."]
-    confusion = fit.for_regimes.posterior.sites["label_confusion"]
+    confusion = fit.posterior.sites["label_confusion"]
     for k, regime in enumerate(model.regimes_):
         right = confusion[..., k, k]
         low, high = np.quantile(right, _BAND)
