@@ -113,8 +113,9 @@ def row_groups(fit: FitLike, x: FloatArray, *, by_regime: bool) -> dict[str, NDA
     Raises:
         OptionError: a regime has the name ``"all"``.
     """
-    groups, posterior = {ALL: np.ones(len(x), dtype=bool)}, fit.for_regimes.posterior
+    groups = {ALL: np.ones(len(x), dtype=bool)}
     if by_regime:
+        posterior = fit.for_regimes.posterior
         if ALL in posterior.regime_names:
             raise OptionError(f"a regime is called {ALL!r}, which stands for all rows here")
         likeliest = posterior.regime_probability(x).argmax(axis=1)

@@ -120,12 +120,10 @@ class Posterior:
         given = None if labels is None else self._label_terms(labels)
         parts = []
         for rows, regimes in self._chunks(x):
-            predictive = self._predictive(regimes)
-            terms = predictive.log_prob(target[rows])
+            joint = regimes.log_weights + self._predictive(regimes).log_likelihoods(target[rows])
             if given is not None:
-                odds = predictive.log_responsibilities(target[rows]) + given[:, rows]
-                terms = terms + torch.logsumexp(odds, dim=-1)
-            parts.append(terms)
+                joint = joint + given[:, rows]
+            parts.append(torch.logsumexp(joint, dim=-1))
         return self._by_restart(torch.cat(parts, dim=-1)) - self._log_volume(y)
 
     def cdf_draws(self, x: ArrayLike, y: ArrayLike) -> FloatArray:

@@ -21,9 +21,9 @@ __all__ = ["regime_reading", "truncated_loo"]
 
 FloatArray = NDArray[np.float64]
 
-# A judgement: draws and rows leave some nats of a difference to chance.  Where it was tried, on
-# data sets that no benchmark uses, boundaries were too sure at 1 (pseudo-BMA), and at 4 readings
-# that trade the regimes' parts were averaged again.
+# A judgement: fifty draws and the rows themselves leave some nats of a difference to chance.  At 4
+# readings that trade the regimes' parts were averaged again, on data of other seeds than those of
+# benchmarks/regimes.py.
 _TEMPERATURE: Final = 2.0
 # Of few restarts a small share would be rounded to none.
 _FEWEST_PLACES: Final = 16

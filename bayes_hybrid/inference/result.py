@@ -145,8 +145,7 @@ class Fit:
         share demands, each time with the same draws.  With other weights, and of fits saved by
         earlier versions, it is the fit itself.  ``variational`` stays that of all restarts.
         """
-        every = np.arange(self.posterior.num_restarts)
-        if self.reading is None or np.array_equal(self.reading, every):
+        if self.reading is None:
             return self
         return replace(
             self,

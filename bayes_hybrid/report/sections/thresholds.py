@@ -9,7 +9,7 @@ import pandas as pd
 from bayes_hybrid.diagnostics import threshold_sentences, threshold_table
 from bayes_hybrid.diagnostics.boundaries import Boundary, BoundaryPosterior
 from bayes_hybrid.diagnostics.interface import FloatArray
-from bayes_hybrid.diagnostics.thresholds import boundary_names
+from bayes_hybrid.diagnostics.thresholds import boundary_names, threshold_draws
 from bayes_hybrid.gates import THRESHOLD_GATES
 from bayes_hybrid.report.charts import PALETTE_TONES, Chart, bars, limits, new_figure, rounded
 from bayes_hybrid.report.evidence import MAX_FEATURES, Evidence
@@ -70,8 +70,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
 def _parameters(evidence: Evidence) -> Mapping[str, object]:
     """Thresholds that are parameters of the gate: table, sentences and charts."""
     fit = evidence.fit
-    found, sentences = fit.for_regimes.posterior.thresholds, threshold_sentences(fit)
-    draws = np.empty((0, 0)) if found is None else found.location
+    draws, sentences = threshold_draws(fit).location, threshold_sentences(fit)
     frame = threshold_table(fit)
     coefficients = {
         name: "posterior mean of the feature's coefficient, per unit of the feature"
