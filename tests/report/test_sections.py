@@ -15,6 +15,7 @@ from scipy import stats
 from bayes_hybrid import HybridRegressor, LogNormalPrior, Pathway, Priors
 from bayes_hybrid.diagnostics import boundaries, threshold_sentences, threshold_table
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k, pareto_k
+from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws
 from bayes_hybrid.diagnostics.finding import judge
 from bayes_hybrid.diagnostics.pit import loo_pit
 from bayes_hybrid.gates import GATES
@@ -30,6 +31,7 @@ from bayes_hybrid.report.equations import expert_equations, gate_equations, join
 from bayes_hybrid.report.evidence import MAX_DRAWS
 from bayes_hybrid.report.page import _own
 from bayes_hybrid.report.section import Section
+from bayes_hybrid.report.sections import regimes
 from bayes_hybrid.report.sections.approximation import facts
 from bayes_hybrid.report.sections.calibration import coverage_table
 from bayes_hybrid.report.sections.data import column_table
@@ -165,13 +167,25 @@ def test_curves_are_the_posterior_s(several):
         ends = posterior.quantile(points, [0.5 - prob / 2, 0.5 + prob / 2])
         np.testing.assert_allclose(curves.bands[:, level], np.moveaxis(ends, -1, 0), rtol=1e-6)
     np.testing.assert_allclose(curves.mean, posterior.mean(points), rtol=1e-12)
-    regimes = several.fit.for_regimes.posterior
-    assert regimes is not posterior
-    np.testing.assert_allclose(curves.gate, regimes.regime_probability(points), rtol=1e-9)
-    experts = regimes.expert_mean_draws(points).mean(axis=(0, 1))
+    reading = several.fit.for_regimes.posterior
+    assert reading is not posterior
+    np.testing.assert_allclose(curves.gate, reading.regime_probability(points), rtol=1e-9)
+    experts = reading.expert_mean_draws(points).mean(axis=(0, 1))
     np.testing.assert_allclose(curves.experts, experts, rtol=1e-9)
     np.testing.assert_allclose(curves.gate.sum(axis=1), 1.0, rtol=1e-9)
     assert (np.diff(curves.bands[1], axis=0) >= 0.0).all()
+
+
+def test_points_have_the_regimes_of_their_estimator(several):
+    """In a fit whose restarts are not all read."""
+    points = regimes.SECTION.content(several)["state"]["points"]
+    probability = several.estimator.training_regimes()
+    every = fitted_regime_draws(several.fit, slice(None)).mean(axis=(0, 1))
+    shown = np.asarray(points["probability"])
+    # Written with three decimals.
+    np.testing.assert_allclose(shown, probability.max(axis=1), atol=5.1e-4)
+    assert points["regime"] == probability.argmax(axis=1).tolist()
+    assert np.abs(shown - every.max(axis=1)).max() > 0.01
 
 
 def test_curves_take_few_draws_of_every_restart(hostile):
