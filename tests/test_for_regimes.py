@@ -96,6 +96,8 @@ REGIMES = {
     "slopes of experts": lambda fit: effect_curve(fit, of="expert", derivative=True).to_frame(),
     "dependence of experts": lambda fit: partial_dependence(fit, of="expert").to_frame(),
     "words": describe,
+    # Of a feature that is constant, and of several, these are about the rows.
+    "words of rows": lambda fit: describe(dataclasses.replace(fit, x=np.zeros_like(fit.x))),
     "experts in a figure": _experts,
     "figure of the gate": lambda fit: _lines(plot_regime(fit)),
 }
