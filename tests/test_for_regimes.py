@@ -97,7 +97,7 @@ REGIMES = {
     "dependence of experts": lambda fit: partial_dependence(fit, of="expert").to_frame(),
     "words": describe,
     # Of a feature that is constant, and of several, these are about the rows.
-    "words of rows": lambda fit: describe(dataclasses.replace(fit, x=np.zeros_like(fit.x))),
+    "words of rows": lambda fit: describe(dataclasses.replace(fit, x=np.full_like(fit.x, -1.0))),
     "experts in a figure": _experts,
     "figure of the gate": lambda fit: _lines(plot_regime(fit)),
 }
