@@ -27,7 +27,14 @@ if TYPE_CHECKING:
         Variational,
         WarmStart,
     )
-    from bayes_hybrid.likelihoods import Huber, Laplace, Normal, PseudoHuber, StudentT
+    from bayes_hybrid.likelihoods import (
+        ContaminatedNormal,
+        Huber,
+        Laplace,
+        Normal,
+        PseudoHuber,
+        StudentT,
+    )
     from bayes_hybrid.models import LabelHead, Pathway
     from bayes_hybrid.priors import LogNormalPrior, Priors
 
@@ -36,6 +43,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BayesHybridError",
     "ConstantGate",
+    "ContaminatedNormal",
     "FitOptions",
     "Huber",
     "HybridRegressor",
@@ -65,6 +73,7 @@ __all__ = [
 _HOMES = {
     "BayesHybridError": "errors",
     "ConstantGate": "gates",
+    "ContaminatedNormal": "likelihoods",
     "FitOptions": "inference",
     "Huber": "likelihoods",
     "HybridRegressor": "estimator",

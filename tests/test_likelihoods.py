@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from scipy import integrate, stats
@@ -10,6 +11,7 @@ from scipy import integrate, stats
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.likelihoods import (
     LIKELIHOODS,
+    ContaminatedNormal,
     Huber,
     Laplace,
     Likelihood,
@@ -21,15 +23,31 @@ from bayes_hybrid.priors import LogNormalPrior
 
 _LOCATION, _SCALE = 1.3, 0.7
 _SHAPE = 2.5
+
+
+class _Contaminated:
+    """The likelihood's mixture, of scipy's Normals."""
+
+    def logpdf(self, y):
+        wide = stats.norm(_LOCATION, _SHAPE * _SCALE).pdf(y)
+        return np.log(0.95 * stats.norm(_LOCATION, _SCALE).pdf(y) + 0.05 * wide)
+
+
 # What each family is in scipy, at that location and scale; scipy has no Huber density.
 _REFERENCES: dict[str, Any] = {
     "normal": stats.norm(_LOCATION, _SCALE),
     "student_t": stats.t(_SHAPE, _LOCATION, _SCALE),
     "laplace": stats.laplace(_LOCATION, _SCALE),
     "pseudo_huber": stats.genhyperbolic(1, _SHAPE**2, 0, _LOCATION, _SHAPE * _SCALE),
+    "contaminated_normal": _Contaminated(),
     "huber": None,
 }
-_SHAPED = {"student_t": "df", "huber": "threshold", "pseudo_huber": "threshold"}
+_SHAPED = {
+    "student_t": "df",
+    "huber": "threshold",
+    "pseudo_huber": "threshold",
+    "contaminated_normal": "ratio",
+}
 
 
 def _build(name):
@@ -89,7 +107,8 @@ def test_shapes_gradients_and_repr(name):
     for parameter in (location, scale, *([shape] if name in _SHAPED else [])):
         assert parameter.grad is not None
         assert bool((parameter.grad != 0).all())
-    twin = eval(repr(family), {type(family).__name__: type(family)})
+    names = {kind.__name__: kind for kind in (type(family), LogNormalPrior)}
+    twin = eval(repr(family), names)
     assert twin == family
     assert hash(twin) == hash(family)
 
@@ -101,14 +120,15 @@ def test_shape_is_fixed_given_or_learned(name, field):
     fixed = kind(**{field: 3.0})(location, scale)
     given = kind()(location, scale, torch.tensor(3.0))
     assert torch.equal(fixed.log_prob(y), given.log_prob(y))
-    assert not torch.equal(fixed.log_prob(y), kind()(location, scale).log_prob(y))
+    other = kind(**{field: 4.0})(location, scale)
+    assert not torch.equal(fixed.log_prob(y), other.log_prob(y))
     learned = kind(**{field: LogNormalPrior(median=3.0, spread=0.5)})
     with pytest.raises(OptionError, match=f"{field}: it has a prior"):
         learned(location, scale)
     assert torch.equal(learned(location, scale, torch.tensor(3.0)).log_prob(y), fixed.log_prob(y))
 
 
-@pytest.mark.parametrize("kind", [StudentT, Huber, PseudoHuber])
+@pytest.mark.parametrize("kind", [StudentT, Huber, PseudoHuber, ContaminatedNormal])
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf, "1", None])
 def test_bad_shapes(kind, bad):
     with pytest.raises(OptionError, match=kind.shape_name):
@@ -118,6 +138,17 @@ def test_bad_shapes(kind, bad):
 def test_degrees_of_freedom_without_a_mean_are_refused():
     with pytest.raises(OptionError, match="df must be above 1, or the density has no mean"):
         StudentT(df=1.0)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, math.nan, "much", 5])
+def test_a_share_that_is_none(share):
+    with pytest.raises(OptionError, match="share"):
+        ContaminatedNormal(share=share)
+
+
+def test_the_share_is_that_of_the_density():
+    noise = ContaminatedNormal(ratio=10.0, share=0.2)(torch.tensor(0.0), torch.tensor(1.0))
+    assert float(noise.variance) == pytest.approx(0.8 + 0.2 * 100.0)
 
 
 def test_families_without_a_shape_take_none():

@@ -152,7 +152,10 @@ def fit(
         typer.Option(help="Column that the gate threshold or monotone reads, if there are more."),
     ] = Settings.gate_feature,
     likelihood: Annotated[
-        str, typer.Option(help="normal, student_t, laplace, huber or pseudo_huber.")
+        str,
+        typer.Option(
+            help="normal, student_t, laplace, huber, pseudo_huber or contaminated_normal."
+        ),
     ] = Settings.likelihood,
     noise: Annotated[
         str, typer.Option(help="input, a noise scale that depends on x, or constant.")

@@ -1,5 +1,6 @@
 """Densities that Pyro does not ship, or not with exact tails. Mathematics only: no sample sites."""
 
+from bayes_hybrid.distributions.contaminated_normal import ContaminatedNormal
 from bayes_hybrid.distributions.huber import Huber
 from bayes_hybrid.distributions.laplace import Laplace
 from bayes_hybrid.distributions.mixture import RegimeMixture, chosen, mixture_quantile
@@ -9,6 +10,7 @@ from bayes_hybrid.distributions.pseudo_huber import PseudoHuber
 from bayes_hybrid.distributions.student_t import StudentT
 
 __all__ = [
+    "ContaminatedNormal",
     "Huber",
     "Laplace",
     "OrderedNormal",

@@ -71,8 +71,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             ``ThresholdGate(feature="age")``.  With one of the last three the order of ``experts``
             is that along the feature: the first expert belongs to its lowest values.
         likelihood: ``"normal"``, ``"student_t"``, ``"laplace"``, ``"huber"``, ``"pseudo_huber"``,
-            or one of :mod:`bayes_hybrid.likelihoods`; a :class:`~bayes_hybrid.models.Pathway`
-            among ``experts`` has its own.
+            ``"contaminated_normal"``, or one of :mod:`bayes_hybrid.likelihoods`; a
+            :class:`~bayes_hybrid.models.Pathway` among ``experts`` has its own.
         noise: ``"input"``, a noise scale that depends on the features, or ``"constant"``, one per
             regime.
         experts: of a mixture: a pathway kind (as in ``model``) or a

@@ -4,6 +4,7 @@ A new likelihood is a new file with its option, and its row in :data:`LIKELIHOOD
 """
 
 from bayes_hybrid.likelihoods.base import Likelihood
+from bayes_hybrid.likelihoods.contaminated_normal import ContaminatedNormal
 from bayes_hybrid.likelihoods.families import LIKELIHOODS
 from bayes_hybrid.likelihoods.huber import Huber
 from bayes_hybrid.likelihoods.laplace import Laplace
@@ -11,4 +12,13 @@ from bayes_hybrid.likelihoods.normal import Normal
 from bayes_hybrid.likelihoods.pseudo_huber import PseudoHuber
 from bayes_hybrid.likelihoods.student_t import StudentT
 
-__all__ = ["LIKELIHOODS", "Huber", "Laplace", "Likelihood", "Normal", "PseudoHuber", "StudentT"]
+__all__ = [
+    "LIKELIHOODS",
+    "ContaminatedNormal",
+    "Huber",
+    "Laplace",
+    "Likelihood",
+    "Normal",
+    "PseudoHuber",
+    "StudentT",
+]

@@ -4,6 +4,7 @@ from types import MappingProxyType
 from typing import Final
 
 from bayes_hybrid.likelihoods.base import Likelihood
+from bayes_hybrid.likelihoods.contaminated_normal import ContaminatedNormal
 from bayes_hybrid.likelihoods.huber import Huber
 from bayes_hybrid.likelihoods.laplace import Laplace
 from bayes_hybrid.likelihoods.normal import Normal
@@ -17,5 +18,6 @@ LIKELIHOODS: Final[MappingProxyType[str, type[Likelihood]]] = MappingProxyType(
         "laplace": Laplace,
         "huber": Huber,
         "pseudo_huber": PseudoHuber,
+        "contaminated_normal": ContaminatedNormal,
     }
 )

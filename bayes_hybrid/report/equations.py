@@ -20,7 +20,15 @@ from bayes_hybrid.gates import (
     ReLUGate,
     ThresholdGate,
 )
-from bayes_hybrid.likelihoods import Huber, Laplace, Likelihood, Normal, PseudoHuber, StudentT
+from bayes_hybrid.likelihoods import (
+    ContaminatedNormal,
+    Huber,
+    Laplace,
+    Likelihood,
+    Normal,
+    PseudoHuber,
+    StudentT,
+)
 from bayes_hybrid.models import HybridMixture, HybridModel, Pathway, PathwayModel
 from bayes_hybrid.report.mathml import formula
 
@@ -204,6 +212,11 @@ _LIKELIHOODS: Final[Mapping[type[Likelihood], tuple[str, str]]] = MappingProxyTy
             r"e^{-\delta^2 (\sqrt{1 + (r / \delta)^2} - 1)}, \quad r = \frac{y - \mu}{\sigma}",
             "The normalised density of the pseudo-Huber loss: a smooth passage to exponential "
             "tails.",
+        ),
+        ContaminatedNormal: (
+            r"f(y; \mu, \sigma) = (1 - \epsilon) \, N(y; \mu, \sigma^2) "
+            r"+ \epsilon \, N(y; \mu, \kappa^2 \sigma^2)",
+            "Normal noise of which a share ε of the rows has a scale κ times as large.",
         ),
     }
 )

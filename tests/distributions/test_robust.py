@@ -17,7 +17,14 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin
 from scipy import integrate, stats
 
 from bayes_hybrid import distributions
-from bayes_hybrid.distributions import Huber, Laplace, PseudoHuber, RegimeMixture, StudentT
+from bayes_hybrid.distributions import (
+    ContaminatedNormal,
+    Huber,
+    Laplace,
+    PseudoHuber,
+    RegimeMixture,
+    StudentT,
+)
 from bayes_hybrid.inference.recorder import Recorder
 
 _LOC, _SCALE = 1.3, 0.7
@@ -66,12 +73,42 @@ def _hyperbolic(threshold):
     return stats.genhyperbolic(p=1, a=threshold**2, b=0, loc=_LOC, scale=threshold * _SCALE)
 
 
+class _ContaminatedReference:
+    """Two of scipy's Normals, and the entropy from quadrature."""
+
+    def __init__(self, ratio):
+        self.parts = (0.95, stats.norm(_LOC, _SCALE)), (0.05, stats.norm(_LOC, ratio * _SCALE))
+        self.edges = [width * _SCALE * part for width in (1, ratio) for part in (1, 3, 6, 12, 40)]
+
+    def logpdf(self, y):
+        logs = [np.log(share) + part.logpdf(y) for share, part in self.parts]
+        return np.logaddexp(*logs)
+
+    def cdf(self, y):
+        return sum(share * part.cdf(y) for share, part in self.parts)
+
+    def mean(self):
+        return _LOC
+
+    def var(self):
+        return sum(share * part.var() for share, part in self.parts)
+
+    def entropy(self):
+        def integrand(r):
+            log_density = self.logpdf(_LOC + r)
+            return -2 * log_density * math.exp(log_density)
+
+        pieces = itertools.pairwise(sorted({0.0, *self.edges}))
+        return sum(integrate.quad(integrand, *piece, epsabs=1e-12)[0] for piece in pieces)
+
+
 # How each family is built from (loc, scale, shape), and what it is to scipy at _LOC and _SCALE.
 _FAMILIES: Final[Mapping[str, Callable[..., TorchDistribution]]] = {
     "Normal": lambda loc, scale, _: dist.Normal(loc, scale),
     "Laplace": lambda loc, scale, _: Laplace(loc, scale),
     "StudentT": lambda loc, scale, df: StudentT(df, loc, scale),
     "Huber": Huber,
+    "ContaminatedNormal": ContaminatedNormal,
     "PseudoHuber": PseudoHuber,
 }
 _REFERENCES: Final[Mapping[str, Callable[[float], Any]]] = {
@@ -79,6 +116,7 @@ _REFERENCES: Final[Mapping[str, Callable[[float], Any]]] = {
     "Laplace": lambda _: stats.laplace(_LOC, _SCALE),
     "StudentT": lambda df: stats.t(df, _LOC, _SCALE),
     "Huber": _HuberReference,
+    "ContaminatedNormal": _ContaminatedReference,
     "PseudoHuber": _hyperbolic,
 }
 _CASES = [
@@ -86,9 +124,10 @@ _CASES = [
     ("Laplace", 1.0),
     *(("StudentT", df) for df in (1.5, 4.0, 1e3)),
     *((name, t) for name in ("Huber", "PseudoHuber") for t in (0.05, 0.6, 1.345, 3.0, 12.0)),
+    *(("ContaminatedNormal", ratio) for ratio in (0.1, 1.0, 3.0, 30.0, 1e3)),
 ]
 # Those with a shape parameter, which may itself be unknown.
-_SHAPED = ("StudentT", "Huber", "PseudoHuber")
+_SHAPED = ("StudentT", "Huber", "PseudoHuber", "ContaminatedNormal")
 _OWN = [case for case in _CASES if case[0] != "Normal"]
 
 families = pytest.mark.parametrize("name", _FAMILIES)

@@ -123,7 +123,7 @@ def _expected_training(name, kinds):
         return "gate" if scope == "gate" else "heads"
     if "noise_slope" in path:
         return "noise_slopes"
-    if name == "noise" or path[-1] in ("noise_ratio", "df_above_1", "threshold"):
+    if name == "noise" or path[-1] in ("noise_ratio", "df_above_1", "threshold", "ratio"):
         return "scales"
     if path[0] == "location" or "mix_" in name:
         return "heads"

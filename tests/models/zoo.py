@@ -13,7 +13,7 @@ from bayes_hybrid.gates import (
     ReLUGate,
     ThresholdGate,
 )
-from bayes_hybrid.likelihoods import Huber, Laplace, PseudoHuber, StudentT
+from bayes_hybrid.likelihoods import ContaminatedNormal, Huber, Laplace, PseudoHuber, StudentT
 from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
 from bayes_hybrid.priors import LogNormalPrior
 
@@ -74,6 +74,7 @@ MODELS: Final[dict[str, HybridModel]] = {
     },
     "mixture of combinations": _mixture(KINDS[2:], "relu", "input"),
     "relu, learned df": _single(kind="relu", likelihood=StudentT(df=_LEARNED)),
+    "gaussian, contaminated": _single(kind="gaussian", likelihood=ContaminatedNormal()),
     "gaussian, laplace": _single(kind="gaussian", likelihood=Laplace()),
     "mixture of mixed families": HybridMixture(
         num_features=NUM_FEATURES,
