@@ -1,7 +1,7 @@
 """Training rows on the device: fold masks, minibatches, and the log joint on them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ class Rows:
         y: targets ``[N]``.
         batch_size: rows of one stochastic step, N for full batches.
         generator: source of minibatches.
+        stands_for: for how many rows each one counts in :meth:`full_gradient`.
     """
 
     joint: LogJoint
@@ -29,6 +30,7 @@ class Rows:
     y: Tensor
     batch_size: int
     generator: torch.Generator
+    stands_for: float = 1.0
 
     @property
     def num_rows(self) -> int:
@@ -97,21 +99,45 @@ class Rows:
     ) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and gradient ``[C, P]`` on all rows, in chunks where there are many."""
         if self.num_rows <= CHUNK:
-            return self.joint.value_and_grad(theta, self.x, self.y, feature_weight=feature_weight)
+            weights = None
+            if self.stands_for != 1.0:
+                weights = self.stands_for * self.all_rows(theta.shape[0])
+            return self.joint.value_and_grad(theta, self.x, self.y, weights, feature_weight)
         # The prior must enter once: chunks after the first are evaluated against an empty one.
-        nothing = theta.new_zeros(theta.shape[0], CHUNK)
-        prior = self.joint.value_and_grad(
-            theta, self.x[:CHUNK], self.y[:CHUNK], nothing, feature_weight
-        )
+        prior = self._prior(theta, feature_weight)
         value, gradient = prior
         for rows, kept in self._chunks():
-            chunk_weights = kept.to(theta.dtype).expand(theta.shape[0], -1)
+            chunk_weights = (self.stands_for * kept.to(theta.dtype)).expand(theta.shape[0], -1)
             part = self.joint.value_and_grad(
                 theta, self.x[rows], self.y[rows], chunk_weights, feature_weight
             )
             value = value + part[0] - prior[0]
             gradient = gradient + part[1] - prior[1]
         return value, gradient
+
+    def log_joint(self, theta: Tensor, feature_weight: Tensor | None = None) -> Tensor:
+        """The value ``[C]`` of :meth:`full_gradient` alone: without the time for a gradient."""
+        if self.num_rows <= CHUNK:
+            return self.full_gradient(theta, feature_weight)[0]
+        prior, _ = self._prior(theta, feature_weight)
+        return prior + self.stands_for * self.log_likelihood(theta).sum(-1)
+
+    def some(self, count: int) -> "Rows":
+        """``count`` random rows that stand for all of them; these rows if there are no more."""
+        if self.num_rows <= count:
+            return self
+        index = torch.randperm(
+            self.num_rows, generator=self.generator, device=self.generator.device
+        )[:count].to(self.x.device)
+        stands_for = self.stands_for * self.num_rows / count
+        return replace(self, x=self.x[index], y=self.y[index], stands_for=stands_for)
+
+    def _prior(self, theta: Tensor, feature_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Log prior ``[C]`` and gradient ``[C, P]``: a chunk of rows of weight zero."""
+        nothing = theta.new_zeros(theta.shape[0], CHUNK)
+        return self.joint.value_and_grad(
+            theta, self.x[:CHUNK], self.y[:CHUNK], nothing, feature_weight
+        )
 
     def log_likelihood(self, theta: Tensor) -> Tensor:
         """Row log likelihoods ``[C, N]``."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.rows import CHUNK, Rows
 
 # Unit of a feature's step: small beside its prior's sd of 1, so that the warm start's fit survives.
 _FEATURE_SCALE = 0.1
@@ -21,6 +21,8 @@ _FEATURE_SCALE = 0.1
 _FEATURE_SDS = 10.0
 _SMALLEST_FEATURE_SCALE = 0.003
 _PROBES = 8
+# Rows that the curvature is taken from: two gradients for every entry of the block.
+_ROWS = 4 * CHUNK
 # Curvature of the standard normal priors: no direction is less certain than that a priori.
 _CURVATURE_FLOOR = 1.0
 
@@ -182,8 +184,9 @@ def whiten(center: Tensor, precision: Tensor, block: Tensor, feature_scale: Tens
 def whiten_at(rows: Rows, theta: Tensor, in_block: Tensor, generator: torch.Generator) -> Whitening:
     """Whiten the entries in the mask ``in_block [P]`` by their curvature at ``theta [C, P]``.
 
-    The others get one unit for each restart.
+    The others get one unit for each restart.  Of many rows some are enough for units.
     """
+    rows = rows.some(_ROWS)
     block, features = in_block.nonzero()[:, 0], (~in_block).nonzero()[:, 0]
     unit = feature_scale(rows, theta, features, generator)
     return whiten(theta, curvature(rows, theta, block), block, unit)
