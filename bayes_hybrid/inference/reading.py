@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 
 from bayes_hybrid.inference.choice import by_evidence
 from bayes_hybrid.inference.posterior import Posterior
+from bayes_hybrid.inference.rows import CHUNK
 
 __all__ = ["regime_reading", "truncated_loo"]
 
@@ -27,7 +28,6 @@ FloatArray = NDArray[np.float64]
 _TEMPERATURE: Final = 2.0
 # Of few restarts a small share would be rounded to none.
 _FEWEST_PLACES: Final = 16
-_CHUNK: Final = 4_096
 
 
 def truncated_loo(log_likelihood: FloatArray) -> FloatArray:
@@ -77,8 +77,8 @@ def regime_reading(
     distributions, Bayesian Analysis 13, section 2.
     """
     elpd = np.zeros(posterior.num_restarts)
-    for start in range(0, len(x), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    for start in range(0, len(x), CHUNK):
+        rows = slice(start, start + CHUNK)
         given = None if labels is None else labels[rows]
         elpd += truncated_loo(posterior.log_likelihood(x[rows], y[rows], given)).sum(axis=1)
     score = torch.as_tensor(elpd / _TEMPERATURE)
