@@ -269,6 +269,7 @@ def _labels(out: Figures) -> None:
     if len(without["log_loss"]) and len(with_labels["log_loss"]):
         ratio = with_labels["log_loss"].mean() / without["log_loss"].mean()
         out.add("labels of a tenth: log loss of the regime, over that without", ratio, -np.inf, 0.7)
+        out.add("no labels: log loss of the regime", without["log_loss"].mean(), -np.inf, np.inf)
         what = "labels of a tenth: log density minus that without"
         out.gap(what, with_labels["log_density"], without["log_density"], 0.0)
 

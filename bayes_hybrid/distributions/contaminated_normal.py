@@ -17,8 +17,8 @@ _REACH: Final = 12.0  # sds, beyond which a Normal has 1e-33 of its mass
 class ContaminatedNormal(SymmetricDistribution):
     """``p(y) = (1 - share) Normal(y; loc, scale) + share Normal(y; loc, ratio scale)``.
 
-    Unlike Huber's and Laplace's its density is not log-concave: the core keeps its own scale
-    however far the wrong rows are, and beyond a few scales a row pulls less the farther it is.
+    Unlike Huber's and Laplace's its density is not log-concave: a row far out pulls at ``loc`` with
+    ``r / ratio**2``, where in the core it would with ``r = (y - loc) / scale``.
 
     Args:
         loc: mean and median, ``[...]``.
@@ -69,32 +69,24 @@ class ContaminatedNormal(SymmetricDistribution):
         normal = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
         return normal * (1.0 + (self.ratio - 1.0) * (torch.rand_like(normal) < self.share))
 
-    def _log_odds(self) -> Tensor:
-        """Of the others against the core, at zero."""
-        return torch.logit(self.share) - self.ratio.log()
-
     def _energy(self, r: Tensor) -> Tensor:
-        half, odds = 0.5 * r.square(), self._log_odds()
-        others = odds - half / self.ratio.square()
-        return torch.logaddexp(torch.zeros_like(odds), odds) - torch.logaddexp(-half, others)
+        half = 0.5 * r.square()
+        core = torch.log1p(-self.share) - half
+        others = self.share.log() - self.ratio.log() - half / self.ratio.square()
+        return -torch.logaddexp(core, others)
 
     def _log_constant(self) -> Tensor:
-        odds = self._log_odds()
-        at_zero = torch.log1p(-self.share) + torch.logaddexp(torch.zeros_like(odds), odds)
-        return 0.5 * math.log(2.0 * math.pi) - at_zero
+        return self.ratio.new_tensor(0.5 * math.log(2.0 * math.pi))
 
     def _mean_energy(self) -> Tensor:
         # No closed form.  Both scales are smooth in t of r = narrow sinh t, and so is what lies
         # between them, so that the trapezoid rule converges exponentially.
         narrow, wide = self.ratio.clamp_max(1.0), self.ratio.clamp_min(1.0)
-        end = torch.asinh(_REACH * wide / narrow)
-        step = end / (_NODES - 1)
-        nodes = torch.arange(_NODES, dtype=end.dtype, device=end.device)
-        total = torch.zeros_like(end)
-        for node in nodes:
-            t = node * step
-            energy = self._energy(narrow * torch.sinh(t))
-            slope = narrow * torch.cosh(t) * (1.0 if node > 0 else 0.5)
+        step = torch.asinh(_REACH * wide / narrow) / (_NODES - 1)
+        total = torch.zeros_like(step)
+        for node in range(_NODES):
+            energy = self._energy(narrow * torch.sinh(node * step))
+            slope = narrow * torch.cosh(node * step) * (1.0 if node else 0.5)
             total = total + 2.0 * step * slope * torch.exp(-energy - self._log_constant()) * energy
         return total
 
@@ -102,26 +94,25 @@ class ContaminatedNormal(SymmetricDistribution):
         return 1.0 + self.share * (self.ratio.square() - 1.0)
 
     def _upper_tail(self, distance: Tensor) -> Tensor:
-        # Not torch's ndtr, which in float32 has no tail.
-        far = distance / math.sqrt(2.0)
-        core, others = (0.5 * torch.erfc(far / width) for width in (1.0, self.ratio))
-        return core + self.share * (others - core)
+        return _upper_tail(distance, self.ratio, self.share)
 
     def _upper_quantile(self, tail: Tensor) -> Tensor:
-        exact = ContaminatedNormal(
-            self.loc.double(),
-            self.scale.double(),
-            self.ratio.double(),
-            self.share.double(),
-            validate_args=False,
+        target, ratio, share = torch.broadcast_tensors(
+            *(part.double() for part in (tail, self.ratio, self.share))
         )
-        target = tail.double().expand(torch.broadcast_shapes(tail.shape, self.ratio.shape))
         core = -torch.special.ndtri(target)
-        others = core * exact.ratio
+        ends = core, core * ratio
         found = mixture_quantile(
-            lambda y: -exact._upper_tail(y),
+            lambda distance: -_upper_tail(distance, ratio, share),
             -target,
-            torch.minimum(core, others),
-            torch.maximum(core, others),
+            torch.minimum(*ends),
+            torch.maximum(*ends),
         )
         return torch.where(target == 0.0, math.inf, found).to(tail.dtype)
+
+
+def _upper_tail(distance: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
+    # Not torch's ndtr, which has no far tail.
+    far = distance / math.sqrt(2.0)
+    core, others = 0.5 * torch.erfc(far), 0.5 * torch.erfc(far / ratio)
+    return core + share * (others - core)

@@ -101,7 +101,7 @@ class SymmetricDistribution(TorchDistribution):
 
     @abc.abstractmethod
     def _energy(self, r: Tensor) -> Tensor:
-        """Minus the log density of ``r`` up to a constant; zero at zero."""
+        """Minus the log density of ``r`` up to a constant."""
 
     @abc.abstractmethod
     def _log_constant(self) -> Tensor:

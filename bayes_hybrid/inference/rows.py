@@ -22,7 +22,7 @@ class Rows:
         y: targets ``[N]``.
         batch_size: rows of one stochastic step, N for full batches.
         generator: source of minibatches.
-        stands_for: for how many rows each one counts in :meth:`full_gradient`.
+        stands_for: for how many rows each one counts in :meth:`full_gradient`, and there only.
     """
 
     joint: LogJoint
@@ -104,7 +104,10 @@ class Rows:
                 weights = self.stands_for * self.all_rows(theta.shape[0])
             return self.joint.value_and_grad(theta, self.x, self.y, weights, feature_weight)
         # The prior must enter once: chunks after the first are evaluated against an empty one.
-        prior = self._prior(theta, feature_weight)
+        nothing = theta.new_zeros(theta.shape[0], CHUNK)
+        prior = self.joint.value_and_grad(
+            theta, self.x[:CHUNK], self.y[:CHUNK], nothing, feature_weight
+        )
         value, gradient = prior
         for rows, kept in self._chunks():
             chunk_weights = (self.stands_for * kept.to(theta.dtype)).expand(theta.shape[0], -1)
@@ -115,28 +118,21 @@ class Rows:
             gradient = gradient + part[1] - prior[1]
         return value, gradient
 
-    def log_joint(self, theta: Tensor, feature_weight: Tensor | None = None) -> Tensor:
-        """The value ``[C]`` of :meth:`full_gradient` alone: without the time for a gradient."""
-        if self.num_rows <= CHUNK:
-            return self.full_gradient(theta, feature_weight)[0]
-        prior, _ = self._prior(theta, feature_weight)
-        return prior + self.stands_for * self.log_likelihood(theta).sum(-1)
+    def some(self, count: int, generator: torch.Generator) -> "Rows":
+        """``count`` random rows whose :meth:`full_gradient` estimates that of all.
 
-    def some(self, count: int) -> "Rows":
-        """``count`` random rows that stand for all of them; these rows if there are no more."""
+        These rows themselves where there are no more.
+        """
         if self.num_rows <= count:
             return self
-        index = torch.randperm(
-            self.num_rows, generator=self.generator, device=self.generator.device
-        )[:count].to(self.x.device)
-        stands_for = self.stands_for * self.num_rows / count
-        return replace(self, x=self.x[index], y=self.y[index], stands_for=stands_for)
-
-    def _prior(self, theta: Tensor, feature_weight: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Log prior ``[C]`` and gradient ``[C, P]``: a chunk of rows of weight zero."""
-        nothing = theta.new_zeros(theta.shape[0], CHUNK)
-        return self.joint.value_and_grad(
-            theta, self.x[:CHUNK], self.y[:CHUNK], nothing, feature_weight
+        order = torch.randperm(self.num_rows, generator=generator, device=generator.device)
+        index = order[:count].to(self.x.device)
+        return replace(
+            self,
+            x=self.x[index],
+            y=self.y[index],
+            batch_size=min(self.batch_size, count),
+            stands_for=self.num_rows / count,
         )
 
     def log_likelihood(self, theta: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ def exact_elbo(rows: Rows, guide: Guide, generator: torch.Generator, progress: P
     num_draws = _NUM_RATIOS if rows.num_rows <= CHUNK else _FEWER
     for number in range(num_draws):
         noise = guide.noise(generator)
-        value = rows.log_joint(guide.draw(noise), guide.feature_weight)
+        value, _ = rows.full_gradient(guide.draw(noise), guide.feature_weight)
         total += value + guide.whitened_entropy(noise)
         progress("choice of the restarts", number + 1, num_draws)
     return total / num_draws + guide.whitening.log_volume(guide.kl_weight)
@@ -188,7 +188,9 @@ def weighted_sample(
         noise = guide.noise(generator)
         theta = guide.draw(noise)
         draws.append(theta)
-        ratios.append(rows.log_joint(theta) - guide.log_prob(noise) if has_density else nothing)
+        ratios.append(
+            rows.full_gradient(theta)[0] - guide.log_prob(noise) if has_density else nothing
+        )
         progress("weighing of the guide", number + 1, num_draws)
     return torch.stack(draws, dim=1), torch.stack(ratios, dim=1)
 

@@ -184,9 +184,11 @@ def whiten(center: Tensor, precision: Tensor, block: Tensor, feature_scale: Tens
 def whiten_at(rows: Rows, theta: Tensor, in_block: Tensor, generator: torch.Generator) -> Whitening:
     """Whiten the entries in the mask ``in_block [P]`` by their curvature at ``theta [C, P]``.
 
-    The others get one unit for each restart.  Of many rows some are enough for units.
+    The others get one unit for each restart.  Of more than 16,384 rows so many are drawn for it:
+    the units are for steps, and no density depends on them.  A regime with none of these rows gets
+    the prior's unit, too wide by up to the root of how many rows it has.
     """
-    rows = rows.some(_ROWS)
+    rows = rows.some(_ROWS, generator)
     block, features = in_block.nonzero()[:, 0], (~in_block).nonzero()[:, 0]
     unit = feature_scale(rows, theta, features, generator)
     return whiten(theta, curvature(rows, theta, block), block, unit)

@@ -16,8 +16,8 @@ from bayes_hybrid.priors import LogNormalPrior
 class Likelihood(abc.ABC):
     """A choice of density for ``y`` given one expert's location and scale.
 
-    A family may have one more number, its shape: degrees of freedom, or the threshold of a Huber
-    density.  It is fixed, or has a LogNormal prior and is learned.
+    A family may have one more number, its shape: degrees of freedom, the threshold of a
+    Huber density, the ratio of two scales.  It is fixed, or has a LogNormal prior and is learned.
     """
 
     shape_name: ClassVar[str | None] = None

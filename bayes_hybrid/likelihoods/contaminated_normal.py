@@ -24,8 +24,8 @@ class ContaminatedNormal(Likelihood):
     Args:
         ratio: sd of the wrong rows over that of the good ones, a positive number, or a prior from
             which it is learned.  A fixed one that is far too small makes ``scale`` too large.
-        share: share of the wrong rows, in (0, 1).  It need not be right: a row far out is found to
-            be wrong at .01 as at .2.
+        share: share of the wrong rows, in (0, 1).  The location hardly depends on it; intervals,
+            variance and log density do.
 
     Example:
         >>> import torch

@@ -5,7 +5,7 @@ is named by its settings instead.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Final
 
@@ -216,7 +216,7 @@ _LIKELIHOODS: Final[Mapping[type[Likelihood], tuple[str, str]]] = MappingProxyTy
         ContaminatedNormal: (
             r"f(y; \mu, \sigma) = (1 - \epsilon) \, N(y; \mu, \sigma^2) "
             r"+ \epsilon \, N(y; \mu, \kappa^2 \sigma^2)",
-            "Normal noise of which a share ε of the rows has a scale κ times as large.",
+            "Normal noise; in a share ε of the rows its scale is larger by the ratio κ.",
         ),
     }
 )
@@ -259,8 +259,8 @@ def _density(likelihood: Likelihood) -> Equation:
     if type(likelihood) not in _LIKELIHOODS:
         return Equation(words=f"Density: {likelihood!r}")
     latex, words = _LIKELIHOODS[type(likelihood)]
-    if isinstance(likelihood.shape, float | int):
-        words += f" Its {likelihood.shape_name} is {likelihood.shape:g}."
-    elif likelihood.shape is not None:
-        words += f" Its {likelihood.shape_name} is learned."
+    for field in fields(likelihood):
+        value = getattr(likelihood, field.name)
+        stated = f"{value:g}" if isinstance(value, float | int) else "learned"
+        words += f" Its {field.name} is {stated}."
     return _equation(latex, words)

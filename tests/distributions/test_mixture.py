@@ -199,3 +199,21 @@ def test_quantiles_in_float32():
     found = mixture_quantile(normal.cdf, probs, normal.mean - 9, normal.mean + 9)
     # Rounding of the cdf (6e-8 of 0.9) over the density there (0.18), and of values of 10.
     torch.testing.assert_close(found, normal.icdf(probs), rtol=1e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rest", [0.0, 1e-30, 1e-8])
+def test_quantiles_where_one_regime_has_all_the_weight(dtype, rest):
+    torch.manual_seed(0)
+    probs = torch.rand(500, dtype=dtype)
+    narrow, wide = (
+        _N(scale * torch.randn(500, dtype=dtype), 0.1 + torch.rand(500, dtype=dtype))
+        for scale in (1.0, 3.0)
+    )
+    for order in ([1.0 - rest, rest], [rest, 1.0 - rest]):
+        log_weights = torch.tensor(order, dtype=dtype).log().expand(500, 2)
+        mixture = RegimeMixture(log_weights, [narrow, wide])
+        # A few roundings; the density is at most 4.
+        close = 20 * torch.finfo(dtype).eps
+        found = mixture.cdf(mixture.icdf(probs))
+        torch.testing.assert_close(found, probs, rtol=0, atol=close)

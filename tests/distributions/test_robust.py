@@ -76,13 +76,14 @@ def _hyperbolic(threshold):
 class _ContaminatedReference:
     """Two of scipy's Normals, and the entropy from quadrature."""
 
-    def __init__(self, ratio):
-        self.parts = (0.95, stats.norm(_LOC, _SCALE)), (0.05, stats.norm(_LOC, ratio * _SCALE))
+    def __init__(self, ratio, share=0.05):
+        core, others = (stats.norm(_LOC, width * _SCALE) for width in (1, ratio))
+        self.parts = [(1 - share, core), (share, others)]
         self.edges = [width * _SCALE * part for width in (1, ratio) for part in (1, 3, 6, 12, 40)]
 
     def logpdf(self, y):
-        logs = [np.log(share) + part.logpdf(y) for share, part in self.parts]
-        return np.logaddexp(*logs)
+        logs = [np.log(share) + part.logpdf(y) for share, part in self.parts if share]
+        return np.logaddexp.reduce(logs)
 
     def cdf(self, y):
         return sum(share * part.cdf(y) for share, part in self.parts)
@@ -397,6 +398,50 @@ def test_limits(family):
     torch.testing.assert_close(tight.log_prob(y), laplace.log_prob(y), rtol=0, atol=2e-6)
     torch.testing.assert_close(tight.cdf(y), laplace.cdf(y), rtol=0, atol=2e-6)
     torch.testing.assert_close(tight.entropy(), laplace.entropy(), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 1e-8, 0.01, 0.4, 0.95, 1.0])
+@pytest.mark.parametrize("ratio", [0.2, 30.0])
+def test_contaminated_at_any_share(share, ratio):
+    reference, built = (
+        _ContaminatedReference(ratio, share),
+        ContaminatedNormal(_t(_LOC), _t(_SCALE), _t(ratio), _t(share)),
+    )
+    y, probs = _t(-80.0, -3.0, 0.0, 1.3, 1.5, 9.0), _t(*_PROBS)
+    expected = torch.as_tensor(reference.logpdf(y.numpy()))
+    # float64, numbers of size 1e4.
+    torch.testing.assert_close(built.log_prob(y), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(built.cdf(built.icdf(probs)), probs, rtol=1e-9, atol=0)
+    # The reference's quadrature.
+    assert float(built.entropy()) == pytest.approx(float(reference.entropy()), rel=1e-7)
+
+
+def test_contaminated_share_is_validated_and_broadcast():
+    with pytest.raises(ValueError, match="to satisfy the constraint"):
+        ContaminatedNormal(0.0, 1.0, 2.0, share=1.5)
+    shares = _t(0.1, 0.6)
+    both = ContaminatedNormal(_t(_LOC), _t(_SCALE), _t(5.0), shares)
+    assert both.batch_shape == both.entropy().shape == both.sample().shape == (2,)
+    for number, share in enumerate(shares):
+        one = ContaminatedNormal(_t(_LOC), _t(_SCALE), _t(5.0), share)
+        assert float(both.icdf(_t(0.9))[number]) == pytest.approx(float(one.icdf(_t(0.9))))
+
+
+@pytest.mark.parametrize("ratio", [0.1, 3.0, 30.0, 1e3])
+def test_contaminated_is_stable_in_float32(ratio):
+    distances = (0.0, 1e-3, 0.1, 0.7, 3.0, 10.0, 1e2, 1e4, 1e6)
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        y, shape = (torch.tensor(v).to(dtype) for v in (distances, ratio))
+        inputs = [
+            v.expand(len(y)).clone().requires_grad_()
+            for v in (y, torch.zeros_like(shape), torch.ones_like(shape), shape)
+        ]
+        value = ContaminatedNormal(*inputs[1:]).log_prob(inputs[0])
+        found.append(torch.stack([value, *torch.autograd.grad(value.sum(), inputs)]).double())
+    assert bool(torch.isfinite(found[0]).all())
+    # Roundings of the exponents of either part, of size ten where they are near each other.
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-6)
 
 
 _positive = st.floats(-3, 3).map(lambda power: 10.0**power)

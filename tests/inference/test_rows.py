@@ -57,8 +57,7 @@ def test_chunks_do_not_show(monkeypatch, size):
 
     def everything():
         plain, weighted = rows.full_gradient(theta), rows.full_gradient(theta, weight)
-        values = rows.log_joint(theta), rows.log_joint(theta, weight)
-        return *plain, *weighted, *values, rows.log_likelihood(theta)
+        return *plain, *weighted, rows.log_likelihood(theta)
 
     whole = everything()
     monkeypatch.setattr(rows_module, "CHUNK", 4)
@@ -71,10 +70,11 @@ def test_chunks_do_not_show(monkeypatch, size):
 def test_some_rows_stand_for_all(monkeypatch, chunk):
     _, rows = problem(40, batch=2, dtype=torch.float64)
     monkeypatch.setattr(rows_module, "CHUNK", chunk)
-    assert rows.some(40) is rows
+    generator = torch.Generator().manual_seed(0)
+    assert rows.some(40, generator) is rows
     theta = torch.randn(3, 4, dtype=torch.float64)
     value, gradient = rows.full_gradient(theta)
-    drawn = [rows.some(10) for _ in range(400)]
+    drawn = [rows.some(10, generator) for _ in range(400)]
     assert {(part.num_rows, part.stands_for) for part in drawn} == {(10, 4.0)}
     found = [part.full_gradient(theta) for part in drawn]
     for number, expected in ((0, value), (1, gradient)):
@@ -82,7 +82,6 @@ def test_some_rows_stand_for_all(monkeypatch, chunk):
         error = sampled.std(0) / len(drawn) ** 0.5
         # Five standard errors of the Monte Carlo mean, on fifteen numbers.
         assert bool(((sampled.mean(0) - expected).abs() < 5 * error + 1e-9).all())
-    torch.testing.assert_close(drawn[0].log_joint(theta), found[0][0], **_EXACT)
 
 
 def test_full_gradient_ignores_the_batch_size():

@@ -3,7 +3,7 @@
 import csv
 import io
 from base64 import b64decode
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -350,8 +350,10 @@ def test_every_likelihood_has_its_density(name):
     likelihood = LIKELIHOODS[name]()
     *_, density = expert_equations(Pathway(likelihood=likelihood))
     assert density.math is not None
-    if isinstance(likelihood.shape, float):
-        assert f"{likelihood.shape:g}" in density.words
+    for field in fields(likelihood):
+        value = getattr(likelihood, field.name)
+        if isinstance(value, float):
+            assert f"{field.name} is {value:g}" in density.words
     if likelihood.shape_name is not None:
         learned = replace(likelihood, **{likelihood.shape_name: LogNormalPrior(median=1, spread=1)})
         assert "learned" in expert_equations(Pathway(likelihood=learned))[-1].words
