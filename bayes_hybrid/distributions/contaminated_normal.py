@@ -102,13 +102,12 @@ class ContaminatedNormal(SymmetricDistribution):
         )
         core = -torch.special.ndtri(target)
         ends = core, core * ratio
-        found = mixture_quantile(
+        return mixture_quantile(
             lambda distance: -_upper_tail(distance, ratio, share),
             -target,
             torch.minimum(*ends),
             torch.maximum(*ends),
-        )
-        return torch.where(target == 0.0, math.inf, found).to(tail.dtype)
+        ).to(tail.dtype)
 
 
 def _upper_tail(distance: Tensor, ratio: Tensor, share: Tensor) -> Tensor:

@@ -31,11 +31,11 @@ def mixture_quantile(
         >>> print(f"{abs(y[0]):.3f} {y[1]:.3f}")
         0.000 1.960
     """
+    a, f_a = lower, cdf(lower) - prob
     # Where one regime has all the weight, an end is the quantile, and rounding may put it outside.
-    at_lower, at_upper = cdf(lower) >= prob, cdf(upper) <= prob
-    a = torch.where(at_upper & ~at_lower, upper, lower)
-    b = torch.where(at_lower, lower, upper)
-    f_a, f_b = cdf(a) - prob, cdf(b) - prob
+    # Steps go from a towards b, so that beyond the upper end they find it by themselves.
+    b = torch.where(f_a >= 0.0, lower, upper)
+    f_b = cdf(b) - prob
     # Beyond the rounding of the bracket's ends nothing can be gained.
     tolerance = 4.0 * torch.finfo(prob.dtype).eps * torch.maximum(a.abs(), b.abs())
     share = torch.full_like(a, 0.5)
