@@ -76,7 +76,7 @@ class ContaminatedNormal(SymmetricDistribution):
         return -torch.logaddexp(core, others)
 
     def _log_constant(self) -> Tensor:
-        return self.ratio.new_tensor(0.5 * math.log(2.0 * math.pi))
+        return self.ratio.new_full((), 0.5 * math.log(2.0 * math.pi))
 
     def _mean_energy(self) -> Tensor:
         # No closed form.  Both scales are smooth in t of r = narrow sinh t, and so is what lies
