@@ -83,11 +83,11 @@ class ContaminatedNormal(SymmetricDistribution):
         # between them, so that the trapezoid rule converges exponentially.
         narrow, wide = self.ratio.clamp_max(1.0), self.ratio.clamp_min(1.0)
         step = torch.asinh(_REACH * wide / narrow) / (_NODES - 1)
-        total = torch.zeros_like(step)
+        total, log_constant = torch.zeros_like(step), self._log_constant()
         for node in range(_NODES):
             energy = self._energy(narrow * torch.sinh(node * step))
             slope = narrow * torch.cosh(node * step) * (1.0 if node else 0.5)
-            total = total + 2.0 * step * slope * torch.exp(-energy - self._log_constant()) * energy
+            total = total + 2.0 * step * slope * torch.exp(-energy - log_constant) * energy
         return total
 
     def _unit_variance(self) -> Tensor:

@@ -127,13 +127,7 @@ class Rows:
             return self
         order = torch.randperm(self.num_rows, generator=generator, device=generator.device)
         index = order[:count].to(self.x.device)
-        return replace(
-            self,
-            x=self.x[index],
-            y=self.y[index],
-            batch_size=min(self.batch_size, count),
-            stands_for=self.num_rows / count,
-        )
+        return replace(self, x=self.x[index], y=self.y[index], stands_for=self.num_rows / count)
 
     def log_likelihood(self, theta: Tensor) -> Tensor:
         """Row log likelihoods ``[C, N]``."""

@@ -294,20 +294,26 @@ def test_gradients_are_those_of_finite_differences(name, shape):
     assert all(bool((part.grad != 0).all()) for part in changing)
 
 
-@pytest.mark.parametrize("name", ["Huber", "PseudoHuber"])
-@pytest.mark.parametrize("threshold", np.logspace(-3, 3, 13).tolist())
-def test_float32_is_stable(name, threshold):
+def _in_both_precisions(name, shape_value):
+    """Log density and gradients in y, location, scale and shape: by float32, and by float64."""
     distances = (0.0, 1e-3, 0.1, 0.7, 3.0, 10.0, 1e2, 1e4, 1e6)
     found = []
     for dtype in (torch.float32, torch.float64):
         # Rounded first, so that both work on the same numbers.
-        y, shape = (torch.tensor(v).to(dtype) for v in (distances, threshold))
+        y, shape = (torch.tensor(v).to(dtype) for v in (distances, shape_value))
         inputs = [
             v.expand(len(y)).clone().requires_grad_()
             for v in (y, torch.zeros_like(shape), torch.ones_like(shape), shape)
         ]
         value = _FAMILIES[name](*inputs[1:]).log_prob(inputs[0])
         found.append(torch.stack([value, *torch.autograd.grad(value.sum(), inputs)]).double())
+    return found
+
+
+@pytest.mark.parametrize("name", ["Huber", "PseudoHuber"])
+@pytest.mark.parametrize("threshold", np.logspace(-3, 3, 13).tolist())
+def test_float32_is_stable(name, threshold):
+    found = _in_both_precisions(name, threshold)
     # A few roundings, 6e-8 each, of the largest terms.  Gradients in the scale are |r rho'(r)| - 1
     # and in the threshold dlog C = h / t less the tail's |r|, so these set the absolute part;
     # beyond t = 10 nothing cancels.
@@ -429,16 +435,7 @@ def test_contaminated_share_is_validated_and_broadcast():
 
 @pytest.mark.parametrize("ratio", [0.1, 3.0, 30.0, 1e3])
 def test_contaminated_is_stable_in_float32(ratio):
-    distances = (0.0, 1e-3, 0.1, 0.7, 3.0, 10.0, 1e2, 1e4, 1e6)
-    found = []
-    for dtype in (torch.float32, torch.float64):
-        y, shape = (torch.tensor(v).to(dtype) for v in (distances, ratio))
-        inputs = [
-            v.expand(len(y)).clone().requires_grad_()
-            for v in (y, torch.zeros_like(shape), torch.ones_like(shape), shape)
-        ]
-        value = ContaminatedNormal(*inputs[1:]).log_prob(inputs[0])
-        found.append(torch.stack([value, *torch.autograd.grad(value.sum(), inputs)]).double())
+    found = _in_both_precisions("ContaminatedNormal", ratio)
     assert bool(torch.isfinite(found[0]).all())
     # Roundings of the exponents of either part, of size ten where they are near each other.
     torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-6)
