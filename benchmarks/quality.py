@@ -39,7 +39,16 @@ PROBS = (0.05, 0.95)
 SINGLES = ("gaussian", "relu")
 # The same with one noise level for all x: what a single pathway is elsewhere.
 CONSTANT = ("gaussian_constant", "relu_constant")
-SECTIONS = ("families", "low_noise", "motorcycle", "boston", "concrete", "ensemble", "demo")
+SECTIONS = (
+    "families",
+    "low_noise",
+    "motorcycle",
+    "boston",
+    "concrete",
+    "ensemble",
+    "earlier",
+    "demo",
+)
 # Five times the gradients of the default (4.8), from other starting points.
 REFERENCE = FitOptions(
     variational=Variational(num_draws=100),
@@ -47,6 +56,9 @@ REFERENCE = FitOptions(
 )
 # SVI alone, with three times the default's restarts.
 ENSEMBLE = FitOptions(num_restarts=48, refinement=Refinement(mode="never"))
+# The default before regimes and weights of restarts were settled by their predictions.
+EARLIER = FitOptions(plan="direct", weighting="uniform", num_candidates=24)
+OTHERS = {"ensemble": ENSEMBLE, "earlier": EARLIER}
 Rows = tuple[np.ndarray, np.ndarray]
 
 
@@ -102,8 +114,8 @@ def family_cell(family: str, size: int, noise: float, seed: int, what: str) -> C
         return {"default": {"log_density": true_density(family, *test, noise)}}
     if what == "reference":
         return fit_scores(train, test, seed + 1_000, fit_options=REFERENCE)[0]
-    if what == "ensemble":
-        return fit_scores(train, test, seed, fit_options=ENSEMBLE)[0]
+    if what in OTHERS:
+        return fit_scores(train, test, seed, fit_options=OTHERS[what])[0]
     if what != "mixture":
         model, _, suffix = what.partition("_")
         return fit_scores(train, test, seed, model=model, noise=suffix or "input")[0]
@@ -175,8 +187,9 @@ def uci_split(data: Path, name: str, split: int) -> tuple[Rows, Rows]:
     return (x[~test], y[~test]), (x[test], y[test])
 
 
-def uci_cell(data: Path, name: str, split: int, **settings: Any) -> Cell:
-    """One split, with the default unless ``settings`` say otherwise."""
+def uci_cell(data: Path, name: str, split: int, what: str = "default") -> Cell:
+    """One split, with the default or one of the ``OTHERS``."""
+    settings = {"fit_options": OTHERS[what]} if what in OTHERS else {}
     return fit_scores(*uci_split(data, name, split), split, **settings)[0]
 
 
@@ -202,11 +215,6 @@ def demo_cell(cache: str) -> Cell:
         )
     seconds, memory = map(float, result.stdout.split())
     return {"seconds": seconds, "gigabytes": memory}
-
-
-def ensemble_cell(data: Path, name: str, split: int) -> Cell:
-    """SVI alone with many restarts on one split."""
-    return uci_cell(data, name, split, fit_options=ENSEMBLE)
 
 
 # -- all cells
@@ -237,15 +245,20 @@ def cells(sections: list[str], seeds: range, splits: range, data: Path | None) -
                 raise SystemExit(f"{name}: --data has to name the folder that holds uci/{name}.csv")
             for split in splits:
                 yield f"{name}/{split}", uci_cell, (data, name, split)
-    if "ensemble" in sections:
-        for family in FAMILIES:
-            for size in SIZES:
+    for what in OTHERS:
+        if what in sections:
+            for family in FAMILIES:
+                for size in SIZES:
+                    for seed in seeds:
+                        name = f"{what}/families/{family}/{size}/{seed}"
+                        yield name, family_cell, (family, size, 0.1, seed, what)
+            for family in LOW_NOISE_FAMILIES:
                 for seed in seeds:
-                    arguments = (family, size, 0.1, seed, "ensemble")
-                    yield f"ensemble/{family}/{size}/{seed}", family_cell, arguments
-        for name in ("boston", "concrete"):
-            for split in splits if data else ():
-                yield f"ensemble/{name}/{split}", ensemble_cell, (data, name, split)
+                    name = f"{what}/low_noise/{family}/{seed}"
+                    yield name, family_cell, (family, 200, LOW_NOISE, seed, what)
+            for name in ("boston", "concrete"):
+                for split in splits if data else ():
+                    yield f"{what}/{name}/{split}", uci_cell, (data, name, split, what)
 
 
 def summarise(done: dict[str, Cell]) -> Figures:
@@ -288,6 +301,10 @@ def summarise(done: dict[str, Cell]) -> Figures:
         reference = out.values(prefix, "/reference", "default", density)
         for kind, label in (("svi", "refine=False"), ("default", "default")):
             values = out.values(prefix, "/mixture", kind, density)
+            if len(values) > 1:
+                error = float(values.std(ddof=1) / np.sqrt(len(values)))
+                what = f"{family}, noise sd 0.001: {label}, log density"
+                out.add(what, float(values.mean()), -np.inf, np.inf, error)
             out.gap(f"{family}, noise sd 0.001: {label} minus long HMC", values, reference, -0.1)
     _motorcycle(out)
     for name, rmse, bar in (("boston", 2.68, -2.35), ("concrete", 4.83, -2.83)):
@@ -300,7 +317,7 @@ def summarise(done: dict[str, Cell]) -> Figures:
                 errors = out.values(f"{name}/", "", kind, "rmse")
                 error = errors.std(ddof=1) / np.sqrt(len(errors)) if len(values) > 1 else 0.0
                 out.add(f"{what}: RMSE", float(errors.mean()), -np.inf, rmse, float(error))
-    _ensemble(out)
+    _others(out)
     for name in ("cold", "warm"):
         if f"demo/{name}" in done:
             cell = done[f"demo/{name}"]
@@ -310,21 +327,35 @@ def summarise(done: dict[str, Cell]) -> Figures:
     return out
 
 
-def _ensemble(out: Figures) -> None:
-    """SVI with many restarts beside what HMC gives on the same rows."""
-    settings = {f"{family}/{size}": "long HMC" for family in FAMILIES for size in SIZES}
-    settings |= {"boston": "default", "concrete": "default"}
-    for setting, name in settings.items():
-        prefix = f"ensemble/{setting}/"
-        ours, theirs = [], []
-        for cell in (n for n in out.done if n.startswith(prefix)):
-            case = cell.removeprefix("ensemble/")
-            other = f"families/{case}/reference" if name == "long HMC" else case
-            if other in out.done:
-                ours.append(out.done[cell]["default"]["log_density"])
-                theirs.append(out.done[other]["default"]["log_density"])
-        label = f"{setting}: 48 restarts of SVI alone minus {name}, nats/row, {len(ours)} cells"
-        out.gap(label, np.array(ours), np.array(theirs), -0.02)
+def _others(out: Figures) -> None:
+    """SVI with many restarts beside HMC, and the default beside the earlier one, row by row."""
+    settings = {f"families/{family}/{size}": "/mixture" for family in FAMILIES for size in SIZES}
+    settings |= {f"low_noise/{family}": "/mixture" for family in LOW_NOISE_FAMILIES}
+    settings |= {"boston": "", "concrete": ""}
+    for setting, suffix in settings.items():
+        label = setting.removeprefix("families/")
+        beside, name = ("/reference", "long HMC") if suffix else ("", "default")
+        ensemble, reference = _pairs(out, "ensemble", setting, beside)
+        what = f"{label}: 48 restarts of SVI alone minus {name}, nats/row, {len(ensemble)} cells"
+        out.gap(what, ensemble, reference, -0.02)
+        for kind, name in (("default", "default"), ("svi", "refine=False")):
+            earlier, ours = _pairs(out, "earlier", setting, suffix, kind)
+            what = f"{label}: {name} minus that of the earlier default, nats/row"
+            out.gap(f"{what}, {len(ours)} cells", ours, earlier, -0.01)
+
+
+def _pairs(
+    out: Figures, what: str, setting: str, suffix: str, kind: str = "default"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log densities of the cells ``what/setting/*`` and of those beside them, where both ran."""
+    prefix = f"{what}/{setting}/"
+    pairs = [
+        (cell[kind]["log_density"], out.done[other][kind]["log_density"])
+        for name, cell in out.done.items()
+        if name.startswith(prefix) and (other := name.removeprefix(f"{what}/") + suffix) in out.done
+    ]
+    ours, theirs = np.array(pairs).reshape(-1, 2).T
+    return ours, theirs
 
 
 def _switch(out: Figures) -> None:
