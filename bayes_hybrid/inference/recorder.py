@@ -14,10 +14,14 @@ from typing import Any, Final
 import pyro
 import torch
 from torch import Tensor
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from bayes_hybrid.inference.simplify import mutates, simplify
 
+# Settings that make one small graph quick to compile: a precompiled header and trial compilations
+# of every vector instruction set pay over many graphs; for one they take two thirds of the time.
+_OPTIONS: Final = {"cpp_cache_precompile_headers": False, "cpp.vec_isa_ok": True}
 # A fit needs at most three: its rows, a minibatch and a chunk.
 _MAX_RECORDS: Final = 4
 
@@ -63,8 +67,9 @@ class Recorder:
     def __init__(self, function: Callable[..., Any]) -> None:
         """Nothing is recorded yet."""
         self._function = function
-        self._records: OrderedDict[tuple[Any, ...], Callable[..., Any]] = OrderedDict()
-        self._compiled: set[tuple[Any, ...]] = set()
+        self._records: OrderedDict[tuple[Any, ...], GraphModule] = OrderedDict()
+        # And the number of threads that each was compiled for.
+        self._compiled: dict[tuple[Any, ...], tuple[Callable[..., Any], int]] = {}
 
     def __call__(self, *arguments: Tensor) -> Any:  # noqa: ANN401
         """What the function gives."""
@@ -73,32 +78,38 @@ class Recorder:
     def record(self, *arguments: Tensor) -> Callable[..., Any]:
         """The record for arguments of these shapes, to be called many times in a row."""
         key = _key(arguments)
+        record = self._look_up(key, arguments)
+        return self._compiled[key][0] if key in self._compiled else record
+
+    def compile(self, *arguments: Tensor) -> bool:
+        """Record and compile the function for arguments of these shapes.
+
+        Compiled code keeps the number of threads; under another one it is compiled anew.
+
+        Returns:
+            Whether it is compiled.  Where compiling fails, most often for lack of a C++ compiler,
+            one warning says so and the record stays as it is.
+        """
+        key, threads = _key(arguments), torch.get_num_threads()
+        record = self._look_up(key, arguments)
+        if key in self._compiled and self._compiled[key][1] == threads:
+            return True
+        compiled = _compile(record, arguments)
+        if compiled is None:
+            return False
+        self._compiled[key] = compiled, threads
+        return True
+
+    def _look_up(self, key: tuple[Any, ...], arguments: tuple[Tensor, ...]) -> GraphModule:
         if key in self._records:
             self._records.move_to_end(key)
         else:
             self._records[key] = self._record(arguments)
             if len(self._records) > _MAX_RECORDS:
-                self._compiled.discard(self._records.popitem(last=False)[0])
+                self._compiled.pop(self._records.popitem(last=False)[0], None)
         return self._records[key]
 
-    def compile(self, *arguments: Tensor) -> bool:
-        """Record and compile the function for arguments of these shapes.
-
-        Returns:
-            Whether it is compiled.  Where ``torch.compile`` fails, most often for lack of a C++
-            compiler, one warning says so and the record stays as it is.
-        """
-        key = _key(arguments)
-        if key in self._compiled:
-            return True
-        compiled = _compile(self.record(*arguments), arguments)
-        if compiled is None:
-            return False
-        self._records[key] = compiled
-        self._compiled.add(key)
-        return True
-
-    def _record(self, arguments: tuple[Tensor, ...]) -> Callable[..., Any]:
+    def _record(self, arguments: tuple[Tensor, ...]) -> GraphModule:
         function = self._function
         # A plain function: make_fx counts a bound method's self as an input.
         with quiet_pyro(), _no_collection():
@@ -112,13 +123,11 @@ def _key(arguments: tuple[Tensor, ...]) -> tuple[Any, ...]:
     return tuple((tuple(a.shape), a.dtype, a.device) for a in arguments)
 
 
-def _compile(graph: Callable[..., Any], arguments: tuple[Tensor, ...]) -> Callable[..., Any] | None:
+def _compile(graph: GraphModule, arguments: tuple[Tensor, ...]) -> Callable[..., Any] | None:
     """The compiled graph, already run once, or ``None`` and a warning."""
     try:
         with quiet_pyro(), _no_collection():
-            compiled: Callable[..., Any] = torch.compile(
-                graph, fullgraph=True, dynamic=False, options=_compile_options()
-            )
+            compiled = compile_graph(graph, [argument.contiguous() for argument in arguments])
             compiled(*arguments)
     except Exception as error:  # a missing compiler surfaces as many types
         first_line = (str(error).splitlines() or [""])[0]
@@ -133,12 +142,26 @@ def _compile(graph: Callable[..., Any], arguments: tuple[Tensor, ...]) -> Callab
     return compiled
 
 
-def _compile_options() -> dict[str, Any]:
-    """Settings that make one small graph quick to compile, of those that this torch knows.
+def compile_graph(graph: GraphModule, arguments: list[Any]) -> Callable[..., Any]:
+    """What ``torch.compile`` makes of a graph, without its front end where this torch allows.
 
-    A precompiled header and trial compilations of every vector instruction set pay over many
-    graphs; for one they take two thirds of the time.
+    The front end reads Python; a record is a graph already, and reading it again takes a second.
+    Its guards take a tenth of a millisecond a call, and look for what a recorder knows: shapes,
+    dtypes and devices.  Strides are the exception, so all arguments are made contiguous.
     """
-    wanted = {"cpp_cache_precompile_headers": False, "cpp.vec_isa_ok": True}
-    known = set(torch._inductor.list_options())
-    return {name: value for name, value in wanted.items() if name in known}
+    import torch._inductor as inductor
+
+    known = set(inductor.list_options())
+    options: dict[str, Any] = {name: _OPTIONS[name] for name in _OPTIONS if name in known}
+    if not hasattr(inductor, "standalone_compile"):  # torch < 2.8
+        compiled: Callable[..., Any] = torch.compile(
+            graph, fullgraph=True, dynamic=False, options=options
+        )
+        return compiled
+    artifact = inductor.standalone_compile(
+        graph,
+        arguments,
+        dynamic_shapes="from_example_inputs",
+        options={"config_patches": options},
+    )
+    return lambda *inputs: artifact(*[tensor.contiguous() for tensor in inputs])

@@ -64,14 +64,7 @@ def _trained(rows, block, kl_weight, *, compiled):
 @pytest.mark.parametrize("kl_weight", [0.0, 0.3])
 @pytest.mark.parametrize("size", [0, 3, 4])
 @pytest.mark.parametrize("batch_size", [6, 20])
-def test_one_program_is_the_same_step(monkeypatch, kl_weight, size, batch_size):
-    built = []
-
-    def compile_(graph, **_settings):
-        built.append(graph)
-        return graph
-
-    monkeypatch.setattr(torch, "compile", compile_)
+def test_one_program_is_the_same_step(built, kl_weight, size, batch_size):
     _, whole = problem(20, batch=2, dtype=torch.float64)
     rows = Rows(whole.joint, whole.x, whole.y, batch_size, torch.Generator())
     block = torch.arange(4)[4 - size :]

@@ -369,7 +369,7 @@ def test_failed_compilation_is_one_warning_and_the_recorded_graph(monkeypatch):
     def fail(*_arguments, **_settings):
         raise RuntimeError("no compiler")
 
-    monkeypatch.setattr(torch, "compile", fail)
+    monkeypatch.setattr("bayes_hybrid.inference.recorder.compile_graph", fail)
     with pytest.warns(RuntimeWarning, match=r"torch.compile failed.*up to rounding") as caught:
         done = _fit(options=_options(compile="always"))
     assert len(caught) == 1
@@ -505,14 +505,7 @@ def test_every_guide_fits_and_says_how_far_it_is(monkeypatch, guide):
     assert bool((moving >= share - 1e-6).all())
 
 
-def test_hmc_after_minibatches_is_compiled_for_all_rows(monkeypatch):
-    built = []
-
-    def compile_(graph, **_settings):
-        built.append(graph)
-        return graph
-
-    monkeypatch.setattr(torch, "compile", compile_)
+def test_hmc_after_minibatches_is_compiled_for_all_rows(built):
     # A model of its own: engines are shared, and know what they compiled.
     _fit(
         LinearRegression(noise=0.6),

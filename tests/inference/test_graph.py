@@ -333,7 +333,11 @@ def test_failed_compilation_is_one_warning_and_the_same_numbers(monkeypatch, sta
     def fail(*_arguments, **_settings):
         raise RuntimeError("no compiler\nlong trace")
 
-    monkeypatch.setattr(torch, "compile", fail if stage == "building" else lambda *_, **__: fail)
+    monkeypatch.setattr(
+        recorder_module,
+        "compile_graph",
+        fail if stage == "building" else lambda *_: fail,
+    )
     x, y = _line_rows()
     joint, other = LogJoint(_LINE, x, batch=2, compiled=True), LogJoint(_LINE, x, batch=2)
     before = _state()
@@ -346,19 +350,18 @@ def test_failed_compilation_is_one_warning_and_the_same_numbers(monkeypatch, sta
         assert torch.equal(ours, theirs)
 
 
-def test_a_shape_is_compiled_once(monkeypatch):
-    built = []
-
-    def compile_(graph, **_settings):
-        built.append(graph)
-        return graph
-
-    monkeypatch.setattr(torch, "compile", compile_)
+def test_a_shape_is_compiled_once(built, monkeypatch):
     x, y = _line_rows()
     joint = LogJoint(_LINE, x, batch=1, compiled=True)
     assert joint.prepare(x, y) is True
     assert joint.prepare(x, y) is True
     assert len(built) == 1
+    # Compiled code keeps the number of threads that it was made for.
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1_000)
+    assert joint.prepare(x, y) is True
+    assert joint.prepare(x, y) is True
+    assert len(built) == 2
+    assert built[0] is built[1]  # one record
 
 
 def test_what_changes_a_value_in_place_is_recorded_without():
@@ -411,7 +414,10 @@ def test_only_the_last_few_shapes_are_kept(monkeypatch):
 
 
 @pytest.mark.slow
-def test_compiled_equals_recorded():
+@pytest.mark.parametrize("front_end", [False, True])
+def test_compiled_equals_recorded(monkeypatch, front_end):
+    if front_end:  # as before torch 2.8
+        monkeypatch.delattr(torch._inductor, "standalone_compile", raising=False)
     x, y = _line_rows()
     joint, plain = LogJoint(_LINE, x, batch=2, compiled=True), LogJoint(_LINE, x, batch=2)
     before = _state()
@@ -420,6 +426,11 @@ def test_compiled_equals_recorded():
         warnings.simplefilter("ignore", DeprecationWarning)
         assert joint.prepare(x, y) is True
     assert _state() == before
-    for ours, theirs in zip(_evaluations(joint, x, y), _evaluations(plain, x, y), strict=True):
-        # The compiler fuses and reorders sums in float64.
-        torch.testing.assert_close(ours, theirs, **_EXACT)
+    # The same numbers, laid out otherwise than those that it was compiled for.
+    strided = x.T.contiguous().T
+    assert strided.stride() != x.stride()
+    for rows in (x, strided):
+        pairs = zip(_evaluations(joint, rows, y), _evaluations(plain, x, y), strict=True)
+        for ours, theirs in pairs:
+            # The compiler fuses and reorders sums in float64.
+            torch.testing.assert_close(ours, theirs, **_EXACT)

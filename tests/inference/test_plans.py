@@ -530,14 +530,7 @@ def test_a_single_pathway_takes_every_plan(name):
         assert set(done.stages[1].weights) == expected
 
 
-def test_a_plan_may_be_compiled(monkeypatch):
-    built = []
-
-    def compile_(graph, **_settings):
-        built.append(graph)
-        return graph
-
-    monkeypatch.setattr(torch, "compile", compile_)
+def test_a_plan_may_be_compiled(built):
     # A model of its own: engines are shared, and know what they compiled.
     model = HybridMixture(num_features=2, experts=(zoo.pathway("relu"), zoo.pathway("gaussian")))
     _fit(model, plan="balanced", compile="always")
