@@ -189,7 +189,7 @@ def uci_split(data: Path, name: str, split: int) -> tuple[Rows, Rows]:
 
 def uci_cell(data: Path, name: str, split: int, what: str = "default") -> Cell:
     """One split, with the default or one of the ``OTHERS``."""
-    settings = {"fit_options": OTHERS[what]} if what in OTHERS else {}
+    settings: dict[str, Any] = {"fit_options": OTHERS[what]} if what in OTHERS else {}
     return fit_scores(*uci_split(data, name, split), split, **settings)[0]
 
 

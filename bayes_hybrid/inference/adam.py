@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 _MOMENTUM = 0.9
 _EPSILON = 1e-8
@@ -79,16 +80,15 @@ class Adam:
     ) -> None:
         """Start with empty moments."""
         self.rates = rates
-        self._shares = list(shares or [1.0] * len(parameters))
         self._parameters = list(parameters)
-        # Fused: on vectors this small, one kernel a tensor is half of a step's overhead.
-        self._optimizer = torch.optim.Adam(
-            [{"params": [parameter]} for parameter in parameters],
-            betas=(_MOMENTUM, schedule.decay),
-            eps=_EPSILON,
-            maximize=True,
-            fused=True,
-        )
+        shares = [1.0] * len(parameters) if shares is None else list(shares)
+        self._groups = [
+            (share, [number for number, own in enumerate(shares) if own == share])
+            for share in sorted(set(shares))
+        ]
+        self._first = [torch.zeros_like(parameter) for parameter in parameters]
+        self._second = [torch.zeros_like(parameter) for parameter in parameters]
+        self._counts = [torch.zeros((), device=parameter.device) for parameter in parameters]
         self._schedule, self._step = schedule, 0
 
     def ascend(self, gradients: Sequence[Tensor]) -> None:
@@ -100,14 +100,26 @@ class Adam:
             # A frozen entry gathers no moments, so that it starts afresh when it is let go.
             gradients = [g * (r > 0) for g, r in zip(gradients, self.rates, strict=True)]
         rate = self._schedule.rate(self._step)
-        groups = self._optimizer.param_groups
-        for group, share, parameter, gradient in zip(
-            groups, self._shares, self._parameters, gradients, strict=True
-        ):
-            group["lr"] = rate * share
-            # Fused Adam reads memory in a row, whatever the strides say.
-            parameter.grad = gradient.contiguous()
-        self._optimizer.step()
+        # Fused Adam reads memory in a row, whatever the strides say.
+        gradients = [gradient.contiguous() for gradient in gradients]
+        for share, members in self._groups:
+            # As a function: the optimiser's class takes longer than the sums on vectors this small.
+            adam(
+                [self._parameters[number] for number in members],
+                [gradients[number] for number in members],
+                [self._first[number] for number in members],
+                [self._second[number] for number in members],
+                [],
+                [self._counts[number] for number in members],
+                fused=True,
+                amsgrad=False,
+                beta1=_MOMENTUM,
+                beta2=self._schedule.decay,
+                lr=rate * share,
+                weight_decay=0.0,
+                eps=_EPSILON,
+                maximize=True,
+            )
         if self.rates is not None and before is not None:
             for parameter, old, rates in zip(self._parameters, before, self.rates, strict=True):
                 slowed = old + rates * (parameter - old)

@@ -58,10 +58,12 @@ def _terms(
 @lru_cache(maxsize=16)
 def _pieces(count: int, batch: int, device: torch.device) -> tuple[Tensor | slice, ...]:
     """See :meth:`LogJoint.pieces`."""
-    if count == batch:
-        return (slice(None),)
-    index = torch.arange(batch, device=device)
-    return tuple((start + index).clamp_max(count - 1) for start in range(0, count, batch))
+    # A slice is a view; an index would copy every step's tensors.
+    whole = [slice(start, start + batch) for start in range(0, count - batch + 1, batch)]
+    if count % batch == 0:
+        return tuple(whole)
+    index = torch.arange(count - count % batch, count - count % batch + batch, device=device)
+    return (*whole, index.clamp_max(count - 1))
 
 
 @lru_cache(maxsize=16)
@@ -181,7 +183,7 @@ class LogJoint:
         return False
 
     def pieces(self, theta: Tensor) -> tuple[Tensor | slice, ...]:
-        """Indices of restarts in pieces of ``batch``, the last one filled up with repeats."""
+        """Which restarts make up pieces of ``batch``, the last one filled up with repeats."""
         return _pieces(theta.shape[0], self.batch, theta.device)
 
     @torch.enable_grad()
