@@ -232,6 +232,8 @@ WAYS: Final[dict[str, dict[str, Any]]] = {
 
 # What these change is the gate, or needs one.
 OF_THE_GATE: Final = ("gate_entropy", "load_balance", "slow_gate", "balanced", "even_gate")
+# And this ReLU units.
+OF_RELU: Final = ("relu_smoothness",)
 
 
 def options_of(way: str) -> FitOptions:
@@ -262,7 +264,10 @@ def jobs(cases: list[str], ways: list[str], seeds: range) -> Iterator[Job]:
     for way in ways:
         for seed in seeds:
             for case in cases:
-                if way in OF_THE_GATE and not CASES[case].has_gate:
+                made = CASES[case]
+                if (way in OF_THE_GATE and not made.has_gate) or (
+                    way in OF_RELU and made.settings.get("experts") == ("gaussian", "gaussian")
+                ):
                     continue
                 yield f"{case}/{way}/{seed}", collapse_cell, (case, way, seed)
 

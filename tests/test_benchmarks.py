@@ -8,6 +8,7 @@ import torch
 from bayes_hybrid.inference import ProgramDensity
 from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.models import HybridMixture, Pathway
+from benchmarks import collapse, family, health, quality, regimes
 from benchmarks.cells import Figures
 from benchmarks.peers import HandWritten, numpyro_model, pyro_model
 from benchmarks.speed import step_table
@@ -82,3 +83,42 @@ def test_ratios_are_of_the_same_size_and_per_restart():
     assert "| Pyro's Trace_ELBO / compiled, one restart, N = 1,000 | ≥ 20 | 40.00 |" in lines
     row = "| Pyro's Trace_ELBO / compiled, per restart at 8 restarts, N = 1,000 | ≥ 60 | 80.00 |"
     assert row in lines
+
+
+def test_the_default_beside_the_earlier_one():
+    sections = ["families", "low_noise", "earlier", "ensemble"]
+    names = [name for name, *_ in quality.cells(sections, range(2), range(2), None)]
+    assert len(set(names)) == len(names)
+
+    def scored(name):
+        density = 3.0 if name.startswith("earlier/") else 1.0
+        density += "ensemble" in name
+        score = {"log_density": density, "coverage": 0.9, "rmse": 1.0, "rows": 9}
+        return {"default": score, "svi": score}
+
+    figures = quality.summarise({name: scored(name) for name in names}).rows
+    paired = {row["what"]: row for row in figures if "nats/row, 2 cells" in row["what"]}
+    # Of eight simulated settings and three with low noise: two of SVI or not, and the ensemble.
+    assert len(paired) == 3 * 11
+    for what, row in paired.items():
+        expected = 1.0 if "48 restarts" in what else -2.0
+        assert (row["figure"], row["met"]) == (expected, expected > 0.0)
+
+
+def test_ways_against_collapse_have_a_meaning():
+    cells = [name for name, *_ in collapse.jobs([*collapse.CASES], [*collapse.WAYS], range(1))]
+    assert "twins/relu_smoothness/0" not in cells
+    assert "one_takes_all/relu_smoothness/0" in cells
+    assert "gaussian_unused/slow_gate/0" not in cells
+    assert {name.split("/")[1] for name in cells} == set(collapse.WAYS)
+    for way in collapse.WAYS:
+        collapse.options_of(way)
+
+
+@pytest.mark.parametrize("benchmark", [collapse, family, health, quality, regimes])
+def test_a_benchmark_says_what_it_takes(benchmark, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["benchmark", "--help"])
+    with pytest.raises(SystemExit) as done:
+        benchmark.main()
+    assert done.value.code == 0
+    assert "--cells" in capsys.readouterr().out

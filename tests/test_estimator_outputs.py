@@ -282,7 +282,7 @@ def test_several_outputs_and_labels_together(labelled):
     ("labels", "message"),
     [
         (["a"] * 59, "each of 60 rows, got shape \\(59,\\)"),
-        (["a"] * 60, "1 different labels"),
+        (["a"] * 60, "1 different label,"),
         (["a", "b", "c"] * 20, "3 different labels"),
         (["relu", "wet"] * 30, "'relu' is the name of a regime and 'wet' is not"),
     ],

@@ -23,6 +23,8 @@ def claim(path: Path, manifest: dict[str, Any], what: str) -> list[str]:
         OSError: the folder cannot be made or written.
     """
     folder = path.parent
+    if folder.exists() and not folder.is_dir():
+        raise OutputExistsError(f"{folder} is a file; expected a folder: choose another name")
     if not folder.is_dir() or not any(folder.iterdir()):
         folder.mkdir(exist_ok=True)
         write_whole(path, json.dumps(manifest, indent=1).encode())

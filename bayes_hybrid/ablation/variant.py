@@ -90,7 +90,8 @@ def variants(base: HybridRegressor, *, only: Sequence[str] | None = None) -> tup
     ``gate_linear``, ...                  every other gate, where the base is a mixture
     ``likelihood_...``                    every other likelihood
     ``minus_refinement``                  without HMC after SVI
-    ``minus_restarts``                    a single restart of a single candidate
+    ``minus_restarts``                    a single restart of a single candidate, so of the first
+                                          plan alone
     ``minus_input_noise``                 noise that does not depend on the features
     ``minus_weights``                     restarts of equal weight
     ``plan_plain``, ...                   another training plan

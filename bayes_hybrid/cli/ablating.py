@@ -19,12 +19,14 @@ from bayes_hybrid.cli.fitting import Rows
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings, refuse_no_jobs
 from bayes_hybrid.data import atomic_file, read_table, split_target, write_table
+from bayes_hybrid.errors import OptionError
 
 __all__ = ["FILES", "Plan", "run"]
 
 FILES: Final = {
     "ablation.md": "this page",
     "table.csv": "a row for each variant",
+    "comparison.csv": "ArviZ's comparison by leave-one-out: ranks, differences, stacking weights",
     "cells.csv": "a row for each fit",
     "plot.png": "differences to the base",
     "cells": "every fit's result, from which the same command goes on",
@@ -67,7 +69,12 @@ def run(rows: Rows, settings: Settings, plan: Plan, out: Path, *, quiet: bool) -
     refuse_no_jobs(plan.num_jobs)
     base = regressor(settings, quiet=quiet)
     features = None if rows.features is None else column_names("--features", rows.features)
-    X, y = split_target(read_table(rows.data), rows.target, features)
+    table = read_table(rows.data)
+    if "," in rows.target and rows.target not in table:
+        raise OptionError(
+            f"--target: variants are compared for one target at a time, got {rows.target!r}"
+        )
+    X, y = split_target(table, rows.target, features)
     result = ablate(
         X,
         y,
@@ -101,6 +108,8 @@ def _folds(plan: Plan) -> str:
 def _write(out: Path, result: Ablation, title: str) -> None:
     """Tables, picture and page; those of an earlier run are replaced."""
     write_table(result.table, out / "table.csv", force=True)
+    comparison = result.comparison.rename_axis("variant").reset_index()
+    write_table(comparison, out / "comparison.csv", force=True)
     write_table(result.cells, out / "cells.csv", force=True)
     picture = io.BytesIO()
     result.plot().savefig(picture, format="png")

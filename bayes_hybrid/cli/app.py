@@ -331,7 +331,7 @@ def report(
 def ablate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
     target: Annotated[str, typer.Option(help="Column to predict.")],
-    out: RunFolder,
+    out: RunFolder = Path("ablation"),
     features: Annotated[
         str | None,
         typer.Option(help="Columns to predict from, a,b,c; all but the target by default."),
@@ -350,7 +350,8 @@ def ablate(
 ) -> None:
     """Compare the model with variants of it, each with one part changed or taken away.
 
-    The folder gets ablation.md (read this first), table.csv, cells.csv and plot.png.  Each fit is
+    The folder gets ablation.md (read this first), table.csv, comparison.csv, cells.csv and
+    plot.png.  Each fit is
     kept in cells/ as soon as it is done: after an interruption, the same command goes on from
     there, and with more repeats or other variants it computes only what is missing.
     """

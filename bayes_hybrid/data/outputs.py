@@ -136,6 +136,13 @@ def _ordered(where: str, found: set[Label], regimes: tuple[Label, ...]) -> tuple
             f"names among {list(regimes)} only, or names of your own only"
             f"{checks.suggestion(other[0], [name for name in regimes if isinstance(name, str)])}"
         )
+    spelt = {str(name).casefold(): name for name in regimes}
+    if alike := sorted(label for label in map(str, found) if label.casefold() in spelt):
+        raise DataError(
+            f"{where}: {alike[0]!r} differs from the name of a regime by capitals only; expected "
+            f"names among {list(regimes)}, or names of your own; did you mean "
+            f"{spelt[alike[0].casefold()]!r}?"
+        )
     try:
         names = tuple(sorted(found))
     except TypeError as error:
@@ -145,8 +152,8 @@ def _ordered(where: str, found: set[Label], regimes: tuple[Label, ...]) -> tuple
         ) from error
     if len(names) != len(regimes):
         raise DataError(
-            f"{where}: {len(names)} different labels, {list(names)[:5]}, for "
-            f"{len(regimes)} regimes, {list(regimes)}; expected as many: use names of "
-            "regimes, or give the model as many experts"
+            f"{where}: {len(names)} different label{'' if len(names) == 1 else 's'}, "
+            f"{list(names)[:5]}, for {len(regimes)} regimes, {list(regimes)}; expected as many: "
+            "use names of regimes, or give the model as many experts"
         )
     return names

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import pyro.distributions as dist
 import torch
@@ -99,12 +99,14 @@ class ObliqueGate(Gate):
 
     def build(self, num_features: int, num_regimes: int) -> GateModule:
         """See :meth:`Gate.build`."""
-        if num_features < 2:
-            raise OptionError(
-                "an oblique gate combines two features or more, but there is 1; "
-                "use gate='threshold'"
-            )
+        _require_two(num_features)
         return ObliqueGateModule(num_features, num_regimes, self)
+
+    def resolved(self, num_features: int, names: Sequence[str]) -> Self:
+        """See :meth:`Gate.resolved`."""
+        del names
+        _require_two(num_features)
+        return self
 
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries:
         """See :meth:`Gate.boundaries`."""
@@ -129,3 +131,10 @@ class ObliqueGate(Gate):
             "location": -values["location"].flip(-1),
             "sharpness": values["sharpness"].flip(-1),
         }
+
+
+def _require_two(num_features: int) -> None:
+    if num_features < 2:
+        raise OptionError(
+            "an oblique gate combines two features or more, but there is 1; use gate='threshold'"
+        )

@@ -227,7 +227,8 @@ class FitOptions:
         plan: the stages of training: one of ``"default"``, ``"direct"``, ``"even_gate"``,
             ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
             :class:`~bayes_hybrid.inference.plans.Plan`, or several of these, which share the
-            candidates.  The default is the first two.
+            candidates.  The default is the first two.  Where there are fewer candidates than plans,
+            only the first plans are trained.
         warm_start: see :class:`WarmStart`.
         variational: see :class:`Variational`.
         refinement: see :class:`Refinement`.

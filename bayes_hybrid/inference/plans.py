@@ -315,7 +315,11 @@ def plans_of(plan: str | Plan | Sequence[str | Plan]) -> tuple[Plan, ...]:
         return (plan,)
     if isinstance(plan, str):
         return PLANS[checks.choice("plan", plan, tuple(PLANS))]
-    checks.instance("plan", plan, tuple, list)
+    if not isinstance(plan, tuple | list):
+        raise OptionError(
+            f"plan must be one of {', '.join(map(repr, PLANS))}, a Plan, or several of these; got "
+            f"{plan!r}"
+        )
     plans = tuple(single for part in plan for single in plans_of(part))
     names = [single.name for single in plans if single.name]
     if not plans or len(set(plans)) < len(plans) or len(set(names)) < len(names):

@@ -302,6 +302,8 @@ def _variational(
         progress=progress,
     )
     reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
+    if course.kl_warmup > 0.0:
+        reason += f"; the KL term rose over the first {course.kl_warmup:.0%} of the steps"
     reason += f"; {choice.words}, of the {int(choice.allowed.sum())}"
     if rows.joint.model.names_regimes:
         reason += " candidates"

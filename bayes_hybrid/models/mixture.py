@@ -78,8 +78,8 @@ class HybridMixture(HybridModel):
         checks.instance("priors", self.priors, Priors)
         if len(self.experts) < 2:
             raise OptionError(
-                f"experts: expected two or more pathways, got {len(self.experts)}; "
-                "use PathwayModel for a single one."
+                f"experts: expected two or more pathways, got {len(self.experts)}; for a single "
+                "one use HybridRegressor(model=...), or PathwayModel."
             )
 
     @cached_property

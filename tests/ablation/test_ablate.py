@@ -246,6 +246,13 @@ def test_a_gate_may_name_its_column(fits):
         ablate(table, y, base=base.set_params(gate=ThresholdGate(feature="no")), **PLAN)
 
 
+def test_a_base_that_cannot_be_is_refused_before_any_fit():
+    x, y = np.random.default_rng(0).normal(size=(12, 1)), np.arange(12.0)
+    base = HybridRegressor(gate="oblique", num_units=3, fit_options=OPTIONS, random_state=0)
+    with pytest.raises(OptionError, match="two features or more, but there is 1"):
+        ablate(x, y, base=base, only=["gaussian"], **PLAN)
+
+
 def test_gates_that_have_to_be_told_a_column_are_no_variants_by_themselves(monkeypatch):
     asked: list[str] = []
 

@@ -34,6 +34,8 @@ def test_the_folder_and_what_is_printed(folder):
     table = read_table(folder / "out" / "table.csv")
     assert table["variant"].tolist() == ["base", "relu"]
     assert len(read_table(folder / "out" / "cells.csv")) == 6
+    # Quick fits have no leave-one-out to compare.
+    assert (folder / "out" / "comparison.csv").read_text() == "variant\n"
     page = (folder / "out" / "ablation.md").read_text()
     assert page.startswith("# What each part is worth\n\nresponse from dose, other: 40 rows")
     printed = (folder / "stdout").read_text()
@@ -77,6 +79,26 @@ def test_what_cannot_be_is_refused(folder, more, message):
     before = sorted(os.listdir(folder / "out"))
     assert message in refused(*arguments(folder / "data.csv", folder / "out"), *more)
     assert sorted(os.listdir(folder / "out")) == before
+
+
+def test_one_target_at_a_time(folder):
+    line = refused("ablate", folder / "data.csv", "--target", "response,dose")
+    assert "one target at a time, got 'response,dose'" in line
+
+
+def test_the_folder_has_a_name_without_out(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BAYES_HYBRID_QUICK", "1")
+    command = arguments(folder / "data.csv", "unused", "--only", "relu")
+    at = command.index("--out")
+    assert bayes_hybrid(*command[:at], *command[at + 2 :]).exit_code == 0
+    assert os.listdir(tmp_path) == ["ablation"]
+
+
+def test_a_file_is_no_folder(folder, tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    line = refused(*arguments(folder / "data.csv", tmp_path / "taken"))
+    assert "taken is a file; expected a folder" in line
 
 
 def test_a_folder_of_ones_own_is_left_alone(folder, tmp_path):

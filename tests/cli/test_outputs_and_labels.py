@@ -130,7 +130,7 @@ def test_what_cannot_be_fitted_is_refused_by_name(data, tmp_path, more, message)
             lambda table: table.assign(response=table["response"].mask(table["heat"].isna())),
             "y, row 1: every output is missing",
         ),
-        (lambda table: table.assign(zone="hot"), "regime labels in 'zone': 1 different labels"),
+        (lambda table: table.assign(zone="hot"), "regime labels in 'zone': 1 different label,"),
         (lambda table: table.assign(heat="warm"), "column 'heat' holds text"),
     ],
 )

@@ -86,12 +86,14 @@ def test_no_labels_are_no_labels():
         (["a", "b"], r"each of 3 rows, got shape \(2,\)"),
         ("relu", r"each of 3 rows, got shape \(\)"),
         (np.full((3, 2), "a"), r"each of 3 rows, got shape \(3, 2\)"),
-        (["a", "a", None], r"1 different labels, \['a'\], for 2 regimes"),
+        (["a", "a", None], r"1 different label, \['a'\], for 2 regimes"),
         (["a", "b", "c"], "3 different labels"),
         (["a", 1, 2], "cannot be put in an order"),
         # With an order of their own these would swap the regimes, and nobody would know.
         (["relu", "smooth", None], "'relu' is the name of a regime and 'smooth' is not"),
         (["relu", "gausian", None], "did you mean 'gaussian'"),
+        (["ReLU", "Gaussian", None], "'Gaussian' differs.*by capitals only.*mean 'gaussian'"),
+        (["RELU", "smooth", None], "'RELU' differs.*by capitals only.*mean 'relu'"),
     ],
 )
 def test_labels_that_are_refused(labels, message):

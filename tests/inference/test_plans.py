@@ -122,6 +122,7 @@ def _fit(model: HybridModel = _MIXTURE, **settings: Any) -> Fit:
             "'b' resumes 'a', which has to be",
         ),
         (lambda: FitOptions(plan="gausian_first"), "did you mean 'gaussian_first'"),
+        (lambda: FitOptions(plan=3), "'plain', a Plan, or several of these; got 3"),
     ],
 )
 def test_bad_plans_are_named(build, message):
@@ -459,10 +460,13 @@ def test_svi_takes_the_last_stages_rates_and_weights(monkeypatch):
     assert "not that of the stated model" in done.status
     record = done.stages[-1]
     assert (record.name, record.rates["gate"]) == ("SVI", 0.5)
+    assert "the KL term rose over the first 20% of the steps" in record.reason
     assert record.weights["load_balance"] == (0.25, 0.25)
     # HMC is never regularised, nor a fit of the default plan.
     taken.clear()
-    assert "stated model" not in _fit().status
+    whole = _fit()
+    assert "stated model" not in whole.status
+    assert not any("KL term rose" in stage.reason for stage in whole.stages)
     assert taken[0].plain
 
 
