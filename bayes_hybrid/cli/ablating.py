@@ -21,7 +21,7 @@ from bayes_hybrid.cli.settings import Settings, refuse_no_jobs
 from bayes_hybrid.data import atomic_file, read_table, split_target, write_table
 from bayes_hybrid.errors import OptionError
 
-__all__ = ["FILES", "Plan", "run"]
+__all__ = ["FILES", "Plan", "run", "write_folder"]
 
 FILES: Final = {
     "ablation.md": "this page",
@@ -86,7 +86,7 @@ def run(rows: Rows, settings: Settings, plan: Plan, out: Path, *, quiet: bool) -
         folder=out,
     )
     title = f"{rows.target} from {', '.join(X.columns)}: {len(X)} rows, {_folds(plan)}"
-    _write(out, result, title)
+    write_folder(out, result, title)
     if quiet:
         return
     say(title)
@@ -105,7 +105,7 @@ def _folds(plan: Plan) -> str:
     return f"{plan.num_folds}-fold cross-validation {times}"
 
 
-def _write(out: Path, result: Ablation, title: str) -> None:
+def write_folder(out: Path, result: Ablation, title: str) -> None:
     """Tables, picture and page; those of an earlier run are replaced."""
     write_table(result.table, out / "table.csv", force=True)
     comparison = result.comparison.rename_axis("variant").reset_index()

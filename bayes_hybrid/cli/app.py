@@ -351,9 +351,9 @@ def ablate(
     """Compare the model with variants of it, each with one part changed or taken away.
 
     The folder gets ablation.md (read this first), table.csv, comparison.csv, cells.csv and
-    plot.png.  Each fit is
-    kept in cells/ as soon as it is done: after an interruption, the same command goes on from
-    there, and with more repeats or other variants it computes only what is missing.
+    plot.png.  Each fit is kept in cells/ as soon as it is done: after an interruption, the same
+    command goes on from there, and with more repeats or other variants it computes only what is
+    missing.
     """
     with clean_exit():
         from bayes_hybrid.cli.ablating import Plan, run

@@ -13,6 +13,8 @@ from sklearn.model_selection import RepeatedKFold
 from bayes_hybrid import HybridRegressor, ablate
 from bayes_hybrid.ablation import Variant
 from bayes_hybrid.ablation.result import corrected_error
+from bayes_hybrid.cli.ablating import write_folder
+from bayes_hybrid.data import read_table
 from bayes_hybrid.errors import DataError, DataTypeError, FitError, OptionError
 from bayes_hybrid.gates import LinearGate, ThresholdGate
 from bayes_hybrid.random import spawn_seeds
@@ -101,6 +103,14 @@ def test_leave_one_out_is_arviz_own(shared):
     assert (line["elpd_diff"] < 0.0) == (worse.name == "relu")
     assert set(arviz.index) == {"base", "relu"}
     assert 0.0 <= line["bad_k"] <= 1.0
+
+
+def test_arvizs_comparison_is_written(shared, tmp_path):
+    _, result = shared
+    write_folder(tmp_path, result, "y from x")
+    written = read_table(tmp_path / "comparison.csv").set_index("variant")
+    assert sorted(written.index) == ["base", "relu"]
+    pd.testing.assert_frame_equal(written, result.comparison, check_names=False)
 
 
 # Failures
