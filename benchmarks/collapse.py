@@ -168,6 +168,11 @@ class Case:
         """Whether there are regimes: one model with both pathways has none."""
         return self.settings.get("model") != "linear"
 
+    @property
+    def has_relu(self) -> bool:
+        """Whether there are ReLU units, as there are unless the experts are all Gaussian."""
+        return self.settings.get("experts") != ("gaussian", "gaussian")
+
 
 _STEADY: Final = {"noise": "constant"}
 CASES: Final = {
@@ -230,9 +235,8 @@ WAYS: Final[dict[str, dict[str, Any]]] = {
     "restarts": {"num_restarts": 4, "num_candidates": 24},
 }
 
-# What these change is the gate, or needs one.
+# What these change is the gate, or needs one; or ReLU units.
 OF_THE_GATE: Final = ("gate_entropy", "load_balance", "slow_gate", "balanced", "even_gate")
-# And this ReLU units.
 OF_RELU: Final = ("relu_smoothness",)
 
 
@@ -265,9 +269,9 @@ def jobs(cases: list[str], ways: list[str], seeds: range) -> Iterator[Job]:
         for seed in seeds:
             for case in cases:
                 made = CASES[case]
-                if (way in OF_THE_GATE and not made.has_gate) or (
-                    way in OF_RELU and made.settings.get("experts") == ("gaussian", "gaussian")
-                ):
+                if way in OF_THE_GATE and not made.has_gate:
+                    continue
+                if way in OF_RELU and not made.has_relu:
                     continue
                 yield f"{case}/{way}/{seed}", collapse_cell, (case, way, seed)
 

@@ -19,7 +19,7 @@ def claim(path: Path, manifest: dict[str, Any], what: str) -> list[str]:
         what: such a run, in words.
 
     Raises:
-        OutputExistsError: the folder holds something else; it is left as it is.
+        OutputExistsError: it is a file, or holds something else; it is left as it is.
         OSError: the folder cannot be made or written.
     """
     folder = path.parent

@@ -129,19 +129,20 @@ def _ordered(where: str, found: set[Label], regimes: tuple[Label, ...]) -> tuple
     """The labels in the order of the regimes that they stand for."""
     if found <= set(regimes):
         return regimes
+    spelt = [name for name in regimes if isinstance(name, str)]
     if mixed := sorted(found & set(regimes), key=repr):
         other = sorted(found - set(regimes), key=repr)
         raise DataError(
             f"{where}: {mixed[0]!r} is the name of a regime and {other[0]!r} is not; expected "
             f"names among {list(regimes)} only, or names of your own only"
-            f"{checks.suggestion(other[0], [name for name in regimes if isinstance(name, str)])}"
+            f"{checks.suggestion(other[0], spelt)}"
         )
-    spelt = {str(name).casefold(): name for name in regimes}
-    if alike := sorted(label for label in map(str, found) if label.casefold() in spelt):
+    folded = {name.casefold() for name in spelt}
+    if alike := sorted(k for k in found if isinstance(k, str) and k.casefold() in folded):
         raise DataError(
             f"{where}: {alike[0]!r} differs from the name of a regime by capitals only; expected "
-            f"names among {list(regimes)}, or names of your own; did you mean "
-            f"{spelt[alike[0].casefold()]!r}?"
+            f"names among {list(regimes)}, or names of your own"
+            f"{checks.suggestion(alike[0], spelt)}"
         )
     try:
         names = tuple(sorted(found))
