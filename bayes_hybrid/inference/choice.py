@@ -1,6 +1,7 @@
 """Which of the candidates make up the posterior, and how much of it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -10,6 +11,11 @@ from bayes_hybrid.inference.labels import same_labelling
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.svi import exact_elbo
+
+# By how many the effective number may fall short of R, where R is more than twice as many.  The
+# best few of many are too sure: in 13 dimensions SVI alone gains 0.03 nats a row over a half of 16.
+# Where ELBOs lie close enough to tell good modes from bad ones, R nats leave that many anyway.
+_FEWER_THAN_ALL: Final = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +78,14 @@ def choose_restarts(
 
 
 def temperature_of(score: Tensor, count: int) -> float:
-    """T of weights exp(score / T) that leaves between half of ``count`` and ``count`` in effect.
+    """T of weights exp(score / T) that leaves an effective number of nearly ``count``.
 
-    T is ``count`` nats where it can be: by so much may one ELBO miss its log evidence by more than
+    That is at least half of ``count``, at least ``count - 4``, and at most ``count``.  T is
+    ``count`` nats where it can be: by so much may one ELBO miss its log evidence by more than
     another, and who keeps few restarts wants those of the best modes.  The effective number is
     ``1 / sum_c w_c^2``; with no more than ``count`` the best score's weight is at least
-    ``1 / count``, and it is always taken.  Where there are few scores, half of them are enough.
+    ``1 / count``, and it is always taken.  Where there are fewer scores, their number stands for
+    ``count``.
 
     Args:
         score: of the candidates that may be taken; those that are not finite do not count.
@@ -88,8 +96,8 @@ def temperature_of(score: Tensor, count: int) -> float:
     def effective(temperature: float) -> float:
         return 1.0 / float(torch.softmax(finite / temperature, dim=0).square().sum())
 
-    temperature = float(count)
-    while effective(temperature) < 0.5 * min(count, len(finite)):
+    temperature, most = float(count), min(count, len(finite))
+    while effective(temperature) < max(0.5 * most, most - _FEWER_THAN_ALL):
         temperature *= 1.1
     # Equal scores are in effect all of them at any temperature.
     while effective(temperature) > count and temperature > 1e-3:

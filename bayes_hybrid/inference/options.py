@@ -114,7 +114,8 @@ class Variational:
         num_steps: Adam steps of the final run.
         learning_rate: largest step, in whitened coordinates (posterior sds), decayed to a fiftieth.
         kl_weights: candidates for the weight of the features' KL term; 0 leaves the features at
-            the maximum of the ELBO, without a spread.  The one with the best held-out density wins.
+            the maximum of the ELBO, without a spread.  The one with the best held-out density wins;
+            from the third smallest on they are tried only while the largest before is the best.
         selection_steps: steps of each candidate's trial run, on the folds' training rows.
         num_draws: posterior draws per restart.
     """
@@ -123,7 +124,7 @@ class Variational:
     num_steps: int = 1_500
     learning_rate: float = 0.03
     kl_weights: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
-    selection_steps: int = 400
+    selection_steps: int = 200
     num_draws: int = 50
 
     def __post_init__(self) -> None:
@@ -219,8 +220,8 @@ class FitOptions:
             parameter asks for.  ``"tempered"`` takes them in proportion to exp(ELBO / T): regimes
             that explain the data far worse do not count, and of those that explain them about as
             well no one is left alone.  T is R nats, or what it takes for an effective number of
-            at least half of R and at most R.  That is for predictions: where regimes are read,
-            restarts count by their elpd_loo, too (:attr:`.Fit.for_regimes`).
+            at least half of R, at least R - 4, and at most R.  That is for predictions: where
+            regimes are read, restarts count by their elpd_loo, too (:attr:`.Fit.for_regimes`).
 
             ``"auto"`` is ``"elbo"`` for a gate with thresholds, ``"tempered"`` for another gate,
             ``"uniform"`` for a single regime.

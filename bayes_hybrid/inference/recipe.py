@@ -205,7 +205,7 @@ def _expected_calls(options: FitOptions, candidates: int, batch: int, refined: b
     calls = every * math.ceil(candidates / batch)
     free = GUIDES[variational.guide].kl_weight is None and len(variational.kl_weights) > 1
     if free:
-        trials = len(variational.kl_weights) * options.num_restarts
+        trials = 2 * options.num_restarts  # more of them only where a larger weight is better
         calls += variational.selection_steps * math.ceil(trials / batch)
     if refined:
         iterations = refinement.num_warmup + refinement.num_iterations
@@ -271,7 +271,7 @@ def _variational(
         progress=progress,
         course=course,
     )
-    trials = variational.selection_steps if kl_scores else 0
+    trials = variational.selection_steps * max(0, len(kl_scores) - 1)
     log.add("choice of the KL weight", f"{kl_weight:g} has the best held-out density", trials)
 
     pieces = math.ceil(len(index) / rows.joint.batch)

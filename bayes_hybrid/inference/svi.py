@@ -1,6 +1,7 @@
 """Stochastic variational inference of all restarts side by side."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -107,17 +108,48 @@ def choose_kl_weight(
     progress: Progress,
     course: Course = PLAIN,
 ) -> tuple[float, dict[float, float]]:
-    """The features' KL weight with the best held-out log density, and every candidate's score.
+    """The features' KL weight with the best held-out log density, and the scores of those tried.
 
-    All candidates are trained side by side, for ``selection_steps`` on the folds' training rows and
-    with noise of their own, and scored as they will be used, as one posterior: a row's density is
-    the mean over the draws of all the restarts that did not see it (:func:`pooled_score`).
-    Restarts judged one by one ask for more regularisation than their mixture needs.  The trials'
+    The two smallest are tried side by side, and a larger one only while the largest so far is the
+    best.  Trials are trained for ``selection_steps`` on the folds' training rows and with noise of
+    their own, and scored as they will be used, as one posterior: a row's density is the mean over
+    the draws of all the restarts that did not see it (:func:`pooled_score`).  Restarts judged one
+    by one, or a few of them, ask for more regularisation than their mixture needs.  The trials'
     guide is :class:`BlockGaussian`, whatever family the fit goes on with.
     """
-    if len(options.kl_weights) == 1:
-        return options.kl_weights[0], {}
-    candidates = whitening.center.new_tensor(options.kl_weights)
+    weights, scores = sorted(options.kl_weights), dict[float, float]()
+    if len(weights) == 1:
+        return weights[0], scores
+    for some in (weights[:2], *([weight] for weight in weights[2:])):
+        before = len(scores) * options.selection_steps
+
+        def report(
+            stage: str, done: int, _total: int, before: int = before, count: int = len(some)
+        ) -> None:
+            progress(stage, before + count * done, len(weights) * options.selection_steps)
+
+        scores |= _trial_scores(
+            rows, whitening, row_weights, some, options, generator, report, course
+        )
+        finite = {weight: score for weight, score in scores.items() if math.isfinite(score)}
+        best = max(finite, key=finite.__getitem__) if finite else None
+        if best is not None and best != some[-1]:
+            break
+    return weights[0] if best is None else best, scores
+
+
+def _trial_scores(
+    rows: Rows,
+    whitening: Whitening,
+    row_weights: Tensor,
+    kl_weights: Sequence[float],
+    options: Variational,
+    generator: torch.Generator,
+    progress: Progress,
+    course: Course,
+) -> dict[float, float]:
+    """Held-out log density under each of the KL weights, trained side by side."""
+    candidates = whitening.center.new_tensor(kl_weights)
     each, count = len(whitening.center), len(candidates)
     restarts = torch.arange(each, device=candidates.device).repeat(count)
     trained = train(
@@ -136,13 +168,10 @@ def choose_kl_weight(
     for number in range(1, _SCORE_DRAWS):
         total = torch.logaddexp(total, rows.log_likelihood(draws[:, number]))
     density = (total - math.log(_SCORE_DRAWS)).split(each)
-    scores = {
+    return {
         kl_weight: pooled_score(part, row_weights)
-        for kl_weight, part in zip(options.kl_weights, density, strict=True)
+        for kl_weight, part in zip(kl_weights, density, strict=True)
     }
-    finite = {weight: score for weight, score in scores.items() if math.isfinite(score)}
-    best = max(finite, key=finite.__getitem__) if finite else options.kl_weights[0]
-    return best, scores
 
 
 def exact_elbo(rows: Rows, guide: Guide, generator: torch.Generator, progress: Progress) -> Tensor:

@@ -42,17 +42,21 @@ def test_the_best_are_kept_in_order():
     ("score", "count", "low", "high"),
     [
         # R nats where that leaves neither too few nor too many.
-        (-3.0 * torch.arange(24.0), 16, 16.0, 16.0),
-        # Up, until half of R are in effect; down, until R are.
+        (-2.0 * torch.arange(24.0), 16, 16.0, 16.0),
+        # Up, until all but four of R are in effect, or half of few; down, until R are.
         (-500.0 * torch.arange(24.0), 16, 500.0, math.inf),
+        (-500.0 * torch.arange(24.0), 4, 400.0, math.inf),
         (-1.0 * torch.arange(24.0), 4, 0.0, 4.0),
     ],
 )
-def test_the_temperature_keeps_the_effective_number_between_half_and_all(score, count, low, high):
+def test_the_temperature_keeps_the_effective_number_near_all(score, count, low, high):
     found = temperature_of(score, count)
     assert low <= found <= high
     # A step of a tenth in T is at most that in the effective number.
-    assert 0.5 * count <= _effective(score, found) <= count
+    least = {16: 12.0, 4: 2.0}[count]
+    assert least <= _effective(score, found) <= count
+    if found > count:
+        assert _effective(score, found / 1.1) < least
     assert int(by_evidence(score / found, _EVERY, count)[0]) == 0
 
 
