@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from bayes_hybrid.inference.capture import Captured
 from bayes_hybrid.inference.simplify import mutates, simplify
 
 # Settings that make one small graph quick to compile: a precompiled header and trial compilations
@@ -84,20 +85,23 @@ class Recorder:
     def compile(self, *arguments: Tensor) -> bool:
         """Record and compile the function for arguments of these shapes.
 
-        Compiled code keeps the number of threads; under another one it is compiled anew.
+        Compiled code keeps the number of threads; under another one it is compiled anew.  On a GPU
+        its kernels are captured, so that a call is one launch; where compiling fails, the record's.
 
         Returns:
-            Whether it is compiled.  Where compiling fails, most often for lack of a C++ compiler,
-            one warning says so and the record stays as it is.
+            Whether it is compiled or captured.  Where compiling fails, most often for lack of a
+            C++ compiler, one warning says so and the record stays as it is.
         """
         key, threads = _key(arguments), torch.get_num_threads()
         record = self._look_up(key, arguments)
         if key in self._compiled and self._compiled[key][1] == threads:
             return True
-        compiled = _compile(record, arguments)
-        if compiled is None:
+        quick = _compile(record, arguments)
+        if all(argument.device.type == "cuda" for argument in arguments):
+            quick = _capture(quick or record, arguments) or quick
+        if quick is None:
             return False
-        self._compiled[key] = compiled, threads
+        self._compiled[key] = quick, threads
         return True
 
     def _look_up(self, key: tuple[Any, ...], arguments: tuple[Tensor, ...]) -> GraphModule:
@@ -130,16 +134,28 @@ def _compile(graph: GraphModule, arguments: tuple[Tensor, ...]) -> Callable[...,
             compiled = compile_graph(graph, [argument.contiguous() for argument in arguments])
             compiled(*arguments)
     except Exception as error:  # a missing compiler surfaces as many types
-        first_line = (str(error).splitlines() or [""])[0]
-        warnings.warn(
+        _warn(
             "torch.compile failed, so fits run the recorded graph as it is: slower, and the same "
-            "up to rounding. "
-            f"It needs a C++ compiler. {type(error).__name__}: {first_line}",
-            RuntimeWarning,
-            stacklevel=2,
+            "up to rounding. It needs a C++ compiler.",
+            error,
         )
         return None
     return compiled
+
+
+def _capture(function: Callable[..., Any], arguments: tuple[Tensor, ...]) -> Captured | None:
+    """The function as one launch, or ``None`` and a warning."""
+    try:
+        with quiet_pyro():
+            return Captured(function, arguments)
+    except Exception as error:  # what cannot be captured surfaces as many types
+        _warn("A CUDA graph could not be captured, so kernels are launched one by one.", error)
+        return None
+
+
+def _warn(text: str, error: Exception) -> None:
+    first_line = (str(error).splitlines() or [""])[0]
+    warnings.warn(f"{text} {type(error).__name__}: {first_line}", RuntimeWarning, stacklevel=3)
 
 
 def compile_graph(graph: GraphModule, arguments: list[Any]) -> Callable[..., Any]:
