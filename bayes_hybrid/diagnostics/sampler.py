@@ -20,6 +20,9 @@ one whose step size is still settling has a few; one in a hundred is no longer a
 _ACCEPTANCE: Final = 0.4
 """The best rate is 0.65 (Beskos et al. 2013, Bernoulli 19); below 0.4 chains mostly stand still."""
 
+_TEMPERATURE: Final = 1.1
+"""Posterior sds are then 5% too wide: that of a mean of a hundred draws is known as well."""
+
 _ESS: Final = 100.0
 """A posterior mean then has a Monte Carlo error of a tenth of the posterior sd."""
 
@@ -30,7 +33,7 @@ def sampler_findings(
     """Findings about a Hamiltonian Monte Carlo run; for those statistics that it recorded.
 
     Args:
-        sampler: ``acceptance_rate`` and ``diverging``, each ``[R, S]``.
+        sampler: ``acceptance_rate`` and ``diverging``, or ``kinetic_temperature``, each ``[R, S]``.
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
     """
     findings = []
@@ -39,6 +42,9 @@ def sampler_findings(
     if "acceptance_rate" in sampler:
         rates = sampler["acceptance_rate"].astype(np.float64).mean(axis=1)
         findings.append(_acceptance(float(rates.min()), int(rates.argmin())))
+    if "kinetic_temperature" in sampler:
+        heat = sampler["kinetic_temperature"].astype(np.float64).mean(axis=1)
+        findings.append(_temperature(float(heat.max()), int(heat.argmax())))
     return findings + _mixing(*worst_mixing(label_free(evaluation)))
 
 
@@ -62,6 +68,18 @@ def _acceptance(value: float, restart: int) -> Finding:
         _ACCEPTANCE,
         meaning=f"The lowest acceptance rate of a chain is {value:.2f}, in restart {restart}.",
         advice="Lower the step size or lengthen the adaptation.",
+    )
+
+
+def _temperature(value: float, restart: int) -> Finding:
+    return judge(
+        "kinetic_temperature",
+        value,
+        "<=",
+        _TEMPERATURE,
+        meaning=f"The highest temperature of a chain on minibatches is {value:.2f}, in restart "
+        f"{restart}: above 1, draws lie too far apart.",
+        advice="Take more rows a step (batch_size of Refinement), or refine by HMC on all rows.",
     )
 
 

@@ -57,7 +57,8 @@ def diagnose(
                                                 for rows left out?  (25 draws or more; of several
                                                 outputs one each, ``pit_uniformity[output]``)
     ``divergences``, ``acceptance_rate``,       after refinement by Hamiltonian Monte Carlo: did
-    ``r_hat``, ``ess_bulk``                     it work?
+    ``kinetic_temperature``, ``r_hat``,         it work?
+    ``ess_bulk``
     ==========================================  =================================================
 
     A collapsed gate is a warning: predictions may be as good as they can be, only the regimes

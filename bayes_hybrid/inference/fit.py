@@ -63,7 +63,8 @@ def fit(
     2. The features' KL weight is chosen by held-out density (:class:`Variational`).
     3. SVI with it on all rows; of the candidates that mean the same by a regime as the best does
        (:mod:`~bayes_hybrid.inference.labels`), R are the posterior, by ``weighting``.
-    4. Where the budget allows, a short HMC from SVI's solution, one chain per restart.
+    4. Where the budget allows, a short HMC from SVI's solution, one chain per restart, on
+       minibatches where there are many rows.
     5. Which of them regimes are read from (:mod:`~bayes_hybrid.inference.reading`).
 
     Args:
@@ -103,7 +104,7 @@ def fit(
     outputs = _names("y", output_names, y)
     _require_targets(model, y, labels)
     done = run_recipe(model, inputs, targets, options, seed=seed, progress=progress)
-    missing, sampler = options.num_restarts - len(done.theta), options.refinement.sampler
+    missing = options.num_restarts - len(done.theta)
     variational = Posterior(
         model=model, theta=done.variational, x_scaling=x_scaling, y_scaling=y_scaling
     )
@@ -118,9 +119,9 @@ def fit(
         feature_names=_names("x", feature_names, x),
         target_name=outputs[0] if y.ndim == 1 else "y",
         output_names=outputs,
-        status=_status(done, missing, sampler) + _regularised(options.plans_for(model)[0], model),
+        status=_status(done, missing) + _regularised(options.plans_for(model)[0], model),
         converged=done.warm_start_settled and done.svi_settled,
-        method=f"svi+{sampler}" if done.chains else "svi",
+        method=f"svi+{done.sampler}" if done.sampler else "svi",
         seed=seed,
         kl_weight=done.kl_weight,
         kl_scores=done.kl_scores,
@@ -167,7 +168,7 @@ def _names(letter: str, names: Sequence[str] | None, values: FloatArray) -> tupl
     return tuple(f"{letter}{column}" for column in range(values.shape[1]))
 
 
-def _status(done: Outcome, missing: int, sampler: str) -> str:
+def _status(done: Outcome, missing: int) -> str:
     chains = done.chains
     if not done.warm_start_settled:
         text = (
@@ -181,11 +182,12 @@ def _status(done: Outcome, missing: int, sampler: str) -> str:
         )
     else:
         text = "Converged: every stage ended by its own rule."
-    if chains is not None:
-        share = float(chains.acceptance.mean())
-        text += f" Refined by {sampler.upper()} with acceptance {share:.2f}"
-        text += f" and divergent iterations before {int(chains.diverging.sum())} of the "
-        text += f"{chains.diverging.numel()} draws."
+    if chains is not None and done.sampler is not None:
+        text += f" Refined by {done.sampler.upper()} with {chains.words}"
+        if chains.diverging is not None:
+            text += f" and divergent iterations before {int(chains.diverging.sum())} of the "
+            text += f"{chains.diverging.numel()} draws"
+        text += "."
     if done.num_dropped:
         text += f" {done.num_dropped} restarts became non-finite or did not move and were dropped."
     if missing > 0:
@@ -210,12 +212,13 @@ def _sampler(chains: Chains | None) -> dict[str, FloatArray]:
         return {}
     step_size = chains.step_size
     if step_size is not None:
-        step_size = step_size.unsqueeze(-1).expand_as(chains.acceptance)
+        step_size = step_size.unsqueeze(-1).expand(chains.draws.shape[:2])
     fields = {
         "acceptance_rate": chains.acceptance,
         "diverging": chains.diverging,
         "energy": chains.energy,
         "step_size": step_size,
+        "kinetic_temperature": chains.temperature,
     }
     return {
         name: value.detach().cpu().double().numpy()

@@ -15,6 +15,8 @@ from bayes_hybrid.inference.sites import Site
 from bayes_hybrid.inference.whitening import Whitening, curvature, whiten
 from bayes_hybrid.models.base import SiteGroup
 
+# A chain whose trajectories are accepted less often than this has hardly moved.
+_STUCK = 0.05
 # A trajectory whose energy error exceeds this has left the level set (Stan's threshold).
 _DIVERGENCE = 1_000.0
 # Sizes of single-site steps, in prior sds: from the distance between neighbours among a thousand
@@ -28,29 +30,49 @@ _SMALL_STEP = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Chains:
-    """Draws of C chains and how the sampler did.
+    """Draws of C chains and how the sampler did; ``None`` for what the sampler does not say.
 
     Args:
         draws: ``[C, S, P]``.
         acceptance: mean acceptance probability of the iterations since the draw before, ``[C, S]``.
         diverging: whether the energy error exceeded 1,000 in one of them, ``[C, S]``.
-        energy: negative log joint plus kinetic energy, ``[C, S]``; ``None`` if not known.
-        step_size: final step size of each chain, ``[C]``; ``None`` if not known.
+        energy: negative log joint plus kinetic energy, ``[C, S]``.
+        step_size: final step size of each chain, ``[C]``.
         single_acceptance: share of the single-site steps after the warm-up that were accepted,
-            ``[C]``; ``None`` if there were none.
+            ``[C]``.
+        temperature: mean squared velocity over what it should be, ``[C, S]``.
     """
 
     draws: Tensor
-    acceptance: Tensor
-    diverging: Tensor
-    energy: Tensor | None
-    step_size: Tensor | None
+    acceptance: Tensor | None = None
+    diverging: Tensor | None = None
+    energy: Tensor | None = None
+    step_size: Tensor | None = None
     single_acceptance: Tensor | None = None
+    temperature: Tensor | None = None
 
     def select(self, index: Tensor) -> "Chains":
         """The chains in ``index`` only."""
         values = (getattr(self, field.name) for field in fields(self))
         return Chains(*(None if value is None else value[index] for value in values))  # type: ignore[arg-type]
+
+    @property
+    def moving(self) -> Tensor:
+        """Which chains are finite, and have moved, ``[C]``."""
+        finite = torch.isfinite(self.draws).flatten(1).all(-1)
+        return finite if self.acceptance is None else finite & (self.acceptance.mean(-1) > _STUCK)
+
+    @property
+    def words(self) -> str:
+        """How the sampler did, for the record."""
+        words = []
+        if self.acceptance is not None:
+            words.append(f"acceptance {float(self.acceptance.mean()):.2f}")
+        if self.single_acceptance is not None:
+            words.append(f"of single-site steps {float(self.single_acceptance.mean()):.2f}")
+        if self.temperature is not None:
+            words.append(f"kinetic temperature {float(self.temperature.mean()):.2f}")
+        return ", ".join(words)
 
 
 @dataclass(frozen=True, eq=False)

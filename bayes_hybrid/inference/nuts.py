@@ -66,7 +66,7 @@ def refine_by_nuts(
         theta = torch.cat([whitening.color(draw.unsqueeze(0)) for draw in q[keep]])
         chains.append((theta, acceptance.expand(len(keep)), diverging[keep]))
     draws, acceptance, diverging = (torch.stack(column) for column in zip(*chains, strict=True))
-    return Chains(draws, acceptance, diverging, None, None)
+    return Chains(draws, acceptance, diverging)
 
 
 def _chain(

@@ -12,7 +12,7 @@ from bayes_hybrid.inference.plans import Plan, plans_of
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
 WEIGHTINGS = ("auto", "uniform", "tempered", "elbo")
-SAMPLERS = ("hmc", "nuts")
+SAMPLERS = ("auto", "hmc", "sghmc", "nuts")
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ another answer on a busier machine."""
 COMPILED_STEPS_REPAY_AFTER: Final = 30_000
 """SVI steps, each of one batch of restarts, that compiling the whole step is worth: it takes some
 10 seconds more than compiling the gradient alone, and saves 0.2 to 0.4 milliseconds a step."""
+
+_STEPS: Final = 1_500
+# A sampler needs a start and coordinates: with 700, too, its answer is the same to 0.01 nats a row.
+_STEPS_TO_START: Final = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +115,8 @@ class Variational:
 
     Args:
         guide: the variational family; the others are for comparison.
-        num_steps: Adam steps of the final run.
+        num_steps: Adam steps of the final run.  ``None`` takes 1,500, and 1,000 where a sampler
+            goes on from there.
         learning_rate: largest step, in whitened coordinates (posterior sds), decayed to a fiftieth.
         kl_weights: candidates for the weight of the features' KL term; 0 leaves the features at
             the maximum of the ELBO, without a spread.  The one with the best held-out density wins;
@@ -121,7 +126,7 @@ class Variational:
     """
 
     guide: str = "block"
-    num_steps: int = 1_500
+    num_steps: int | None = None
     learning_rate: float = 0.03
     kl_weights: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
     selection_steps: int = 200
@@ -130,8 +135,10 @@ class Variational:
     def __post_init__(self) -> None:
         """Check the settings."""
         checks.choice("guide", self.guide, tuple(GUIDES))
-        for name in ("num_steps", "selection_steps", "num_draws"):
+        for name in ("selection_steps", "num_draws"):
             checks.positive_int(name, getattr(self, name))
+        if self.num_steps is not None:
+            checks.positive_int("num_steps", self.num_steps)
         checks.positive_float("learning_rate", self.learning_rate)
         checks.instance("kl_weights", self.kl_weights, tuple, list)
         if not self.kl_weights or len(set(self.kl_weights)) < len(self.kl_weights):
@@ -140,6 +147,12 @@ class Variational:
             )
         for weight in self.kl_weights:
             checks.fraction("kl_weights", weight, closed=True)
+
+    def steps(self, *, refined: bool) -> int:
+        """Adam steps of a final run that a sampler goes on from, or does not."""
+        if self.num_steps is not None:
+            return self.num_steps
+        return _STEPS_TO_START if refined else _STEPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,26 +165,32 @@ class Refinement:
     Args:
         mode: ``"auto"`` refines when rows x parameters x restarts x gradient evaluations fit
             ``budget``, ``"always"`` or ``"never"`` do as they say.
-        sampler: ``"hmc"``, all restarts side by side, or ``"nuts"``, Pyro's, one after another:
-            many times slower, and a second opinion.
+        sampler: ``"hmc"``; ``"sghmc"``, which takes ``batch_size`` rows at a time, and is not exact
+            (:func:`~bayes_hybrid.inference.sghmc.refine_by_sghmc`); or ``"nuts"``, Pyro's, one
+            restart after another: many times slower, and a second opinion.  ``"auto"`` is HMC, and
+            where that exceeds the budget of mode ``"auto"`` SG-HMC, but under a gate with
+            thresholds: minibatches say too little of where a jump is.
         num_warmup: iterations that adapt the step size and are thrown away.
         num_iterations: iterations that are kept (thinned to the number of posterior draws).
         num_leapfrog: mean number of leapfrog steps of an iteration; each iteration's number is
-            drawn between half and one and a half of it.  NUTS chooses by itself.
+            drawn between half and one and a half of it.  SG-HMC takes so many of its steps, and
+            NUTS chooses by itself.
         max_tree_depth: doublings of NUTS's trajectory, at most.
         target_acceptance: what the step size is adapted to.
         max_dense: most parameters for which the curvature of the whole log joint is measured.
+        batch_size: rows of one step of SG-HMC.
         budget: largest product for ``"auto"``.  The default is about ten minutes on one core.
     """
 
     mode: str = "auto"
-    sampler: str = "hmc"
+    sampler: str = "auto"
     num_warmup: int = 75
     num_iterations: int = 50
     num_leapfrog: int = 40
     target_acceptance: float = 0.8
     max_tree_depth: int = 8
     max_dense: int = 600
+    batch_size: int = 512
     budget: float = 3e11
 
     def __post_init__(self) -> None:
@@ -179,16 +198,26 @@ class Refinement:
         checks.choice("mode", self.mode, REFINE_CHOICES)
         checks.choice("sampler", self.sampler, SAMPLERS)
         counts = ("num_warmup", "num_iterations", "num_leapfrog", "max_tree_depth", "max_dense")
-        for name in counts:
+        for name in (*counts, "batch_size"):
             checks.positive_int(name, getattr(self, name))
         checks.fraction("target_acceptance", self.target_acceptance)
         checks.positive_float("budget", self.budget)
 
-    def wanted(self, num_rows: int, num_parameters: int, num_restarts: int) -> bool:
-        """Whether to refine a fit of this size."""
+    def sampler_for(
+        self, num_rows: int, num_parameters: int, num_restarts: int, *, has_thresholds: bool
+    ) -> str | None:
+        """Which sampler refines a fit of this size, ``None`` if none does."""
+        if self.mode == "never":
+            return None
+        exact = "hmc" if self.sampler == "auto" else self.sampler
+        if self.mode == "always":
+            return exact
         evaluations = (self.num_warmup + self.num_iterations) * self.num_leapfrog
-        cost = float(num_rows) * num_parameters * num_restarts * evaluations
-        return self.mode == "always" or (self.mode == "auto" and cost <= self.budget)
+        most = self.budget / (float(num_parameters) * num_restarts * evaluations)
+        if exact != "sghmc" and num_rows <= most:
+            return exact
+        wanted = self.sampler == "sghmc" or (self.sampler == "auto" and not has_thresholds)
+        return "sghmc" if wanted and min(num_rows, self.batch_size) <= most else None
 
 
 class HasRegimes(Protocol):
@@ -292,6 +321,12 @@ class FitOptions:
         if model.has_thresholds:
             return "elbo"
         return "tempered" if model.num_regimes > 1 else "uniform"
+
+    def sampler_for(self, model: HasRegimes, num_rows: int, num_parameters: int) -> str | None:
+        """Which sampler refines a fit of this size, ``None`` if none does."""
+        return self.refinement.sampler_for(
+            num_rows, num_parameters, self.num_restarts, has_thresholds=model.has_thresholds
+        )
 
     def candidates_for(self, model: HasRegimes) -> int:
         """The number of restarts that are trained."""

@@ -1,7 +1,7 @@
 """The recipe: warm start, SVI, choice of restarts, and a short HMC where the budget allows."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from bayes_hybrid.inference.plans import Plan
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.result import Stage, StageLog
 from bayes_hybrid.inference.rows import CHUNK, Rows, held_out_score
+from bayes_hybrid.inference.sghmc import refine_by_sghmc
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import (
     Trained,
@@ -37,12 +38,15 @@ from bayes_hybrid.inference.whitening import whiten_at
 from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.random import spawn_seeds, torch_generator
 
-# A chain whose trajectories are accepted less often than this has hardly moved.
-_STUCK = 0.05
 _KINDS: Final[Mapping[str, type[Guide]]] = {
     "gaussian": BlockGaussian,
     "low_rank": LowRank,
     "flow": Flow,
+}
+_REFINERS: Final[Mapping[str, Callable[..., Chains]]] = {
+    "hmc": refine,
+    "sghmc": refine_by_sghmc,
+    "nuts": refine_by_nuts,
 }
 # Restarts evaluated side by side on a CPU: more do not fit its cache, and cost more than in turn.
 _BATCH = 8
@@ -65,7 +69,8 @@ class Outcome:
         num_dropped: candidates that became non-finite and chains that did not move.
         warm_start_settled: whether the warm start ended by its own rule.
         svi_settled: whether the ELBO had settled.
-        chains: what HMC or NUTS did, if it ran.
+        chains: what the sampler did, if one ran.
+        sampler: its name.
         compiled: whether the gradient was compiled.
         stages: the record of all stages.
     """
@@ -82,6 +87,7 @@ class Outcome:
     warm_start_settled: bool
     svi_settled: bool
     chains: Chains | None
+    sampler: str | None
     compiled: bool
     stages: tuple[Stage, ...]
 
@@ -132,8 +138,8 @@ def _run(
     start_seed, fold_seed, svi_seed, hmc_seed, ratio_seed = spawn_seeds(seed, 5)
     device, plans, log = x.device, options.plans_for(model), StageLog()
     candidates = options.candidates_for(model)
-    refined = options.refinement.wanted(len(x), size, options.num_restarts)
-    calls = _expected_calls(options, candidates, batch, refined)
+    sampler = options.sampler_for(model, len(x), size)
+    calls = _expected_calls(options, candidates, batch, refined=sampler is not None)
     joint = log_joint(model, batch, x.dtype, device, compiled=options.compiles(calls))
     batch_size = options.rows_per_step(len(x))
     rows = Rows(joint, x, y, batch_size, torch_generator(fold_seed, device))
@@ -160,6 +166,7 @@ def _run(
         started,
         options,
         _course(plans[0], rows),
+        num_steps=options.variational.steps(refined=sampler is not None),
         compiled=compiled,
         generator=generator,
         progress=progress,
@@ -171,11 +178,11 @@ def _run(
     )
     ratios = log_ratios(rows, trained.guide, torch_generator(ratio_seed, device), progress)
     theta = variational
-    if refined:
-        if compiled:
+    if sampler is not None:
+        if compiled and sampler != "sghmc":
             rows.prepare()  # where SVI took minibatches, all rows are another shape
         chains, moving = _refine(
-            rows, trained.guide, options, torch_generator(hmc_seed, device), progress, log
+            rows, trained.guide, options, sampler, torch_generator(hmc_seed, device), progress, log
         )
         theta, elbo, ratios = chains.draws, elbo[moving], ratios[moving]
         sources = sources[moving]
@@ -193,15 +200,16 @@ def _run(
         warm_start_settled=started.settled,
         svi_settled=trained.settled,
         chains=chains,
+        sampler=sampler,
         compiled=compiled,
         stages=tuple(log.stages),
     )
 
 
-def _expected_calls(options: FitOptions, candidates: int, batch: int, refined: bool) -> int:
+def _expected_calls(options: FitOptions, candidates: int, batch: int, *, refined: bool) -> int:
     """Gradient calls of a whole fit (the warm start taken at a quarter of its budget)."""
     variational, refinement = options.variational, options.refinement
-    every = options.warm_start.max_steps // 4 + variational.num_steps
+    every = options.warm_start.max_steps // 4 + variational.steps(refined=refined)
     calls = every * math.ceil(candidates / batch)
     free = GUIDES[variational.guide].kl_weight is None and len(variational.kl_weights) > 1
     if free:
@@ -239,6 +247,7 @@ def _variational(
     options: FitOptions,
     course: Course,
     *,
+    num_steps: int,
     compiled: bool,
     generator: torch.Generator,
     progress: Progress,
@@ -276,12 +285,12 @@ def _variational(
 
     pieces = math.ceil(len(index) / rows.joint.batch)
     # Where the gradient would not compile, nor will the step.
-    compiled = compiled and options.compiles_steps(variational.num_steps * pieces)
+    compiled = compiled and options.compiles_steps(num_steps * pieces)
     trained = train(
         rows,
         _KINDS[family.kind].start(whitening, kl_weight),
         rows.all_rows(len(index)),
-        num_steps=variational.num_steps,
+        num_steps=num_steps,
         # At a rate of zero the run still measures the ELBO.
         learning_rate=variational.learning_rate if family.trains else 0.0,
         generator=generator,
@@ -314,7 +323,7 @@ def _variational(
     log.add(
         "SVI",
         reason,
-        variational.num_steps,
+        num_steps,
         _trace(trained.neg_elbo),
         usage_before=usage(rows, theta[best]),
         usage_after=usage(rows, guide.center),
@@ -328,14 +337,14 @@ def _refine(
     rows: Rows,
     guide: Guide,
     options: FitOptions,
+    sampler: str,
     generator: torch.Generator,
     progress: Progress,
     log: StageLog,
 ) -> tuple[Chains, Tensor]:
-    """HMC or NUTS from SVI's solution; chains that never moved are dropped."""
-    name = options.refinement.sampler.upper()
-    sampler = refine_by_nuts if options.refinement.sampler == "nuts" else refine
-    chains = sampler(
+    """A sampler from SVI's solution; chains that never moved are dropped."""
+    name = sampler.upper()
+    chains = _REFINERS[sampler](
         rows,
         guide,
         options.refinement,
@@ -343,18 +352,14 @@ def _refine(
         generator=generator,
         progress=progress,
     )
-    moving = chains.acceptance.mean(-1) > _STUCK
+    moving = chains.moving
     _require(moving, name)
     index = moving.nonzero()[:, 0]
     kept = chains.select(index)
-    share = float(kept.acceptance.mean())
     iterations = options.refinement.num_warmup + options.refinement.num_iterations
-    reason = f"acceptance {share:.2f}"
-    if kept.single_acceptance is not None:
-        reason += f", of single-site steps {float(kept.single_acceptance.mean()):.2f}"
     log.add(
         f"refinement ({name})",
-        reason,
+        kept.words,
         iterations,
         usage_before=log.stages[-1].usage_after,
         usage_after=usage(rows, kept.draws[:, -1]),

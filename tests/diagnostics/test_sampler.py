@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from bayes_hybrid.diagnostics import diagnose
@@ -67,3 +68,14 @@ def test_statistics_that_were_not_recorded_are_not_judged():
 def test_only_a_sampler_is_judged_as_one():
     assert not NAMES & {finding.name for finding in diagnose(healthy())}
     assert {finding.name for finding in diagnose(refined())} >= NAMES
+
+
+@pytest.mark.parametrize(("heat", "severity"), [(1.05, "ok"), (1.3, "warning")])
+def test_the_hottest_chain_is_named(heat, severity):
+    fit = refined()
+    temperature = np.ones((3, 20))
+    temperature[1] = heat
+    found = sampler_findings({"kinetic_temperature": temperature}, evaluate(fit, max_rows=9))
+    assert (found[0].name, found[0].severity) == ("kinetic_temperature", severity)
+    assert found[0].value == pytest.approx(heat)
+    assert "restart 1" in found[0].meaning

@@ -262,6 +262,12 @@ def _spoil(monkeypatch, name, change):
     monkeypatch.setattr(recipe, name, lambda *a, **k: change(stage(*a, **k)))
 
 
+def _spoil_hmc(monkeypatch, change):
+    """Let HMC return a changed result."""
+    sampler = recipe._REFINERS["hmc"]
+    monkeypatch.setitem(recipe._REFINERS, "hmc", lambda *a, **k: change(sampler(*a, **k)))
+
+
 def _lose(rows):
     """A warm start that lost these candidates."""
 
@@ -321,7 +327,7 @@ def test_a_stuck_chain_is_dropped(monkeypatch):
         acceptance[1] = 0.0
         return dataclasses.replace(chains, acceptance=acceptance)
 
-    _spoil(monkeypatch, "refine", change)
+    _spoil_hmc(monkeypatch, change)
     done = _fit(options=options)
     assert torch.equal(done.posterior.theta, whole.posterior.theta[[0, 2]])
     assert (done.elbo == whole.elbo[[0, 2]]).all()
@@ -334,7 +340,7 @@ def test_a_stuck_chain_is_dropped(monkeypatch):
     def stick(chains):
         return dataclasses.replace(chains, acceptance=torch.zeros_like(chains.acceptance))
 
-    _spoil(monkeypatch, "refine", stick)
+    _spoil_hmc(monkeypatch, stick)
     with pytest.raises(FitError, match="HMC"):
         _fit(options=options)
 
@@ -356,7 +362,7 @@ def test_divergences_are_counted(monkeypatch):
         diverging[:, :2] = True
         return dataclasses.replace(chains, diverging=diverging)
 
-    _spoil(monkeypatch, "refine", change)
+    _spoil_hmc(monkeypatch, change)
     done = _fit(options=_options(refinement=_HMC))
     assert done.sampler["diverging"].sum() == 2 * done.posterior.num_restarts
     count = done.posterior.num_restarts
@@ -389,10 +395,13 @@ def test_devices():
 
 def test_auto_refines_within_its_budget():
     options = Refinement(num_warmup=10, num_iterations=10, num_leapfrog=5, budget=1e6)
-    assert options.wanted(10, 100, 10)  # 10 x 100 x 10 x 20 x 5 is the budget
-    assert not options.wanted(11, 100, 10)
-    assert dataclasses.replace(options, mode="always").wanted(10**9, 100, 10)
-    assert not dataclasses.replace(options, mode="never").wanted(1, 1, 1)
+    options = dataclasses.replace(options, sampler="hmc")
+    # 10 x 100 x 10 x 20 x 5 is the budget
+    assert options.sampler_for(10, 100, 10, has_thresholds=False) == "hmc"
+    assert options.sampler_for(11, 100, 10, has_thresholds=False) is None
+    by_ten = dataclasses.replace(options, sampler="auto", batch_size=10)
+    assert by_ten.sampler_for(11, 100, 10, has_thresholds=False) == "sghmc"
+    assert by_ten.sampler_for(11, 101, 10, has_thresholds=False) is None
 
 
 @pytest.mark.parametrize(
@@ -480,6 +489,22 @@ def test_nuts_takes_the_place_of_hmc():
     assert "Refined by NUTS" in done.status
     assert done.stages[-1].name == "refinement (NUTS)"
     assert set(done.sampler) == {"acceptance_rate", "diverging"}
+    assert not torch.equal(done.variational.theta, done.posterior.theta)
+
+
+def test_beyond_the_budget_minibatches_take_the_place_of_all_rows():
+    # All 30 rows are a step too many, ten at a time are not.
+    model = _LINE
+    size = SiteTable.of(model, torch.zeros(1, model.num_features)).num_parameters
+    evaluations = (_HMC.num_warmup + _HMC.num_iterations) * _HMC.num_leapfrog
+    some = dataclasses.replace(
+        _HMC, mode="auto", batch_size=10, budget=10.0 * size * _RESTARTS * evaluations
+    )
+    done = _fit(model, options=_options(refinement=some))
+    assert done.method == "svi+sghmc"
+    assert "Refined by SGHMC with kinetic temperature" in done.status
+    assert done.stages[-1].name == "refinement (SGHMC)"
+    assert set(done.sampler) == {"step_size", "kinetic_temperature"}
     assert not torch.equal(done.variational.theta, done.posterior.theta)
 
 

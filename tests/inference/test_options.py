@@ -20,13 +20,40 @@ def test_compile_goes_by_the_number_of_calls(mode, few, many):
 
 
 @pytest.mark.parametrize(
-    ("mode", "small", "large"),
-    [("auto", True, False), ("always", True, True), ("never", False, False)],
+    ("settings", "small", "large", "huge"),
+    [
+        ({}, "hmc", "sghmc", None),
+        ({"sampler": "hmc"}, "hmc", None, None),
+        ({"sampler": "nuts"}, "nuts", None, None),
+        ({"sampler": "sghmc"}, "sghmc", "sghmc", None),
+        ({"mode": "always"}, "hmc", "hmc", "hmc"),
+        ({"mode": "always", "sampler": "sghmc"}, "sghmc", "sghmc", "sghmc"),
+        ({"mode": "never"}, None, None, None),
+    ],
 )
-def test_refinement_goes_by_its_budget(mode, small, large):
-    refinement = Refinement(mode=mode)
-    assert refinement.wanted(100, 100, 8) is small
-    assert refinement.wanted(1_000_000, 1_000, 8) is large
+def test_the_sampler_goes_by_the_budget(settings, small, large, huge):
+    # 5,000 evaluations x 100 rows x 100 parameters x 8 restarts is a 750th of the budget.
+    found = [
+        Refinement(**settings).sampler_for(*size, 8, has_thresholds=False)
+        for size in ((100, 100), (1_000_000, 1_000), (1_000_000, 100_000))
+    ]
+    assert found == [small, large, huge]
+
+
+def test_thresholds_are_not_left_to_minibatches():
+    mixture, thresholds = HybridMixture(), HybridMixture(gate=ThresholdGate())
+    size = (1_000_000, 1_000)
+    assert FitOptions().sampler_for(mixture, *size) == "sghmc"
+    assert FitOptions().sampler_for(thresholds, *size) is None
+    wanted = FitOptions(refinement=Refinement(sampler="sghmc"))
+    assert wanted.sampler_for(thresholds, *size) == "sghmc"
+
+
+def test_svi_takes_fewer_steps_where_a_sampler_goes_on():
+    assert Variational().steps(refined=False) == 1_500
+    assert Variational().steps(refined=True) == 1_000
+    own = Variational(num_steps=7)
+    assert own.steps(refined=False) == own.steps(refined=True) == 7
 
 
 def test_half_as_many_candidates_again_or_as_many_for_each_plan():

@@ -32,6 +32,8 @@ _RESTARTS: Final = {
     "acceptance rate": "of its Hamiltonian Monte Carlo chain; about 0.65 is best, below 0.4 it "
     "mostly stood still",
     "divergences": "share of its transitions that diverged; none is best",
+    "kinetic temperature": "of its chain on minibatches; 1 is best, and above it draws lie too far "
+    "apart",
 }
 _GUIDE: Final = {
     "restart": "number of the restart",
@@ -111,7 +113,11 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
 def _restart_frame(evidence: Evidence) -> pd.DataFrame:
     fit = evidence.fit
     frame = restart_report(fit, max_rows=MAX_ROWS)
-    for name, statistic in (("acceptance rate", "acceptance_rate"), ("divergences", "diverging")):
+    for name, statistic in (
+        ("acceptance rate", "acceptance_rate"),
+        ("divergences", "diverging"),
+        ("kinetic temperature", "kinetic_temperature"),
+    ):
         if statistic in fit.sampler:
             frame[name] = fit.sampler[statistic].astype(np.float64).mean(axis=1)
     return frame
