@@ -8,8 +8,11 @@ from torch import Tensor
 
 from bayes_hybrid.inference.graph import LogJoint
 
-# Row log likelihoods of all restarts are held at once for this many rows.
+# Row log likelihoods of all restarts are held at once for this many rows, and more are taken in
+# chunks.
 CHUNK = 4_096
+# A minibatch's graph takes them, which is compiled if any is; but not a few rows at a time.
+_SMALLEST_CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,15 @@ class Rows:
     def num_rows(self) -> int:
         """N."""
         return self.x.shape[0]
+
+    @property
+    def chunk(self) -> int:
+        """Rows that are taken at once where all are: all of a few, and parts of many."""
+        if self.num_rows <= CHUNK and self.stands_for == 1.0:
+            return self.num_rows
+        # A GPU would wait for work.
+        small = self.x.device.type == "cpu" and _SMALLEST_CHUNK <= self.batch_size < CHUNK
+        return min(self.batch_size if small else CHUNK, self.num_rows)
 
     def all_rows(self, num_restarts: int) -> Tensor:
         """Row weights ``[C, N]`` of one: every restart sees every row."""
@@ -92,21 +104,22 @@ class Rows:
 
     def prepare(self) -> bool:
         """Record :meth:`full_gradient`'s graph, and compile it if the engine is to be compiled."""
-        return self.joint.prepare(self.x[:CHUNK], self.y[:CHUNK])
+        return self.joint.prepare(self.x[: self.chunk], self.y[: self.chunk])
 
     def full_gradient(
         self, theta: Tensor, feature_weight: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and gradient ``[C, P]`` on all rows, in chunks where there are many."""
-        if self.num_rows <= CHUNK:
+        if self.chunk == self.num_rows:
             weights = None
             if self.stands_for != 1.0:
                 weights = self.stands_for * self.all_rows(theta.shape[0])
             return self.joint.value_and_grad(theta, self.x, self.y, weights, feature_weight)
         # The prior must enter once: chunks after the first are evaluated against an empty one.
-        nothing = theta.new_zeros(theta.shape[0], CHUNK)
+        size = self.chunk
+        nothing = theta.new_zeros(theta.shape[0], size)
         prior = self.joint.value_and_grad(
-            theta, self.x[:CHUNK], self.y[:CHUNK], nothing, feature_weight
+            theta, self.x[:size], self.y[:size], nothing, feature_weight
         )
         value, gradient = prior
         for rows, kept in self._chunks():
@@ -135,17 +148,20 @@ class Rows:
             # A rule of the fit, and not of what is recorded: its rounding is part of its answer.
             whole = self.batch_size >= self.num_rows
             return self.joint.log_likelihood(theta, self.x, self.y, by_gradient=whole)
+        shared = self.chunk == self.batch_size
         parts = [
-            self.joint.log_likelihood(theta, self.x[rows], self.y[rows])[:, kept]
+            self.joint.log_likelihood(theta, self.x[rows], self.y[rows], by_gradient=shared)[
+                :, kept
+            ]
             for rows, kept in self._chunks()
         ]
         return torch.cat(parts, dim=-1)
 
     def _chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Row indices in chunks of one size (one graph), and which of them are not repeats."""
-        device = self.x.device
-        for start in range(0, self.num_rows, CHUNK):
-            index = torch.arange(start, start + CHUNK, device=device)
+        device, size = self.x.device, self.chunk
+        for start in range(0, self.num_rows, size):
+            index = torch.arange(start, start + size, device=device)
             yield index.clamp_max(self.num_rows - 1), index < self.num_rows
 
 

@@ -1,5 +1,6 @@
 """Folds, minibatches and chunks."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from bayes_hybrid.inference import rows as rows_module
+from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.inference.rows import Rows, held_out_score, pooled_score
 from tests.inference.linear import problem
 
@@ -64,6 +66,26 @@ def test_chunks_do_not_show(monkeypatch, size):
     chunked = everything()
     for ours, theirs in zip(chunked, whole, strict=True):
         torch.testing.assert_close(ours, theirs, **_EXACT)
+
+
+def test_many_rows_are_taken_by_the_minibatch(monkeypatch):
+    """Its graph is there already, and compiled if any is."""
+    _, rows = problem(12, batch=2, batch_size=5, dtype=torch.float64)
+    theta = torch.randn(3, 4, dtype=torch.float64)
+    whole = *rows.full_gradient(theta), rows.log_likelihood(theta)
+    assert rows.chunk == 12
+    monkeypatch.setattr(rows_module, "CHUNK", 8)
+    assert rows.chunk == 8  # five are too few to be worth it
+    monkeypatch.setattr(rows_module, "_SMALLEST_CHUNK", 3)
+    assert rows.chunk == 5
+    rows = dataclasses.replace(rows, joint=LogJoint(rows.joint.model, rows.x[:1], 2))
+    rows.batch(rows.all_rows(3))
+    by_parts = *rows.full_gradient(theta), rows.log_likelihood(theta)
+    for ours, theirs in zip(by_parts, whole, strict=True):
+        torch.testing.assert_close(ours, theirs, **_EXACT)
+    shapes = {tuple(shape) for key in rows.joint._evaluate._records for shape, *_ in key[1:2]}
+    assert shapes == {(5, 3)}
+    assert not rows.joint._log_likelihood._records
 
 
 @pytest.mark.parametrize("chunk", [4, 100])
