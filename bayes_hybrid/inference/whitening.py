@@ -21,8 +21,9 @@ _FEATURE_SCALE = 0.1
 _FEATURE_SDS = 10.0
 _SMALLEST_FEATURE_SCALE = 0.003
 _PROBES = 8
-# Rows that the curvature is taken from: two gradients for every entry of the block.
-_ROWS = CHUNK
+# Rows that the curvature is taken from where there are too many for one piece: it is two gradients
+# for every entry of the block.
+_ROWS = 2_048
 # Curvature of the standard normal priors: no direction is less certain than that a priori.
 _CURVATURE_FLOOR = 1.0
 
@@ -184,11 +185,12 @@ def whiten(center: Tensor, precision: Tensor, block: Tensor, feature_scale: Tens
 def whiten_at(rows: Rows, theta: Tensor, in_block: Tensor, generator: torch.Generator) -> Whitening:
     """Whiten the entries in the mask ``in_block [P]`` by their curvature at ``theta [C, P]``.
 
-    The others get one unit for each restart.  Of more than 4,096 rows so many are drawn for it:
+    The others get one unit for each restart.  Of more than 4,096 rows 2,048 are drawn for it:
     the units are for steps, and no density depends on them.  A regime with none of these rows gets
     the prior's unit, too wide by up to the root of how many rows it has.
     """
-    rows = rows.some(_ROWS, generator)
+    if rows.num_rows > CHUNK:
+        rows = rows.some(_ROWS, generator)
     block, features = in_block.nonzero()[:, 0], (~in_block).nonzero()[:, 0]
     unit = feature_scale(rows, theta, features, generator)
     return whiten(theta, curvature(rows, theta, block), block, unit)

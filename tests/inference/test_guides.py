@@ -216,6 +216,9 @@ def test_whitening_by_some_rows(monkeypatch):
     _, covariance = closed_form(model, rows.x, rows.y)
     exact = _whiten_heads(rows, theta).block_factor
     monkeypatch.setattr(whitening_module, "_ROWS", 500)
+    # They are for what does not fit one piece.
+    assert torch.equal(_whiten_heads(rows, theta).block_factor, exact)
+    monkeypatch.setattr(whitening_module, "CHUNK", 1_000)
     ours = _whiten_heads(rows, theta).block_factor
     scale = covariance.diagonal().sqrt()
     # Second moments of 500 rows have a relative standard error of .06; four of those, and no zero.
