@@ -86,22 +86,24 @@ def test_ratios_are_of_the_same_size_and_per_restart():
 
 
 def test_the_default_beside_the_earlier_one():
-    sections = ["families", "low_noise", "earlier", "ensemble"]
+    sections = ["families", "low_noise", "earlier", "ensemble", "minibatch"]
     names = [name for name, *_ in quality.cells(sections, range(2), range(2), None)]
     assert len(set(names)) == len(names)
 
     def scored(name):
         density = 3.0 if name.startswith("earlier/") else 1.0
         density += "ensemble" in name
+        density += 2.0 * ("minibatch" in name)
         score = {"log_density": density, "coverage": 0.9, "rmse": 1.0, "rows": 9}
         return {"default": score, "svi": score}
 
     figures = quality.summarise({name: scored(name) for name in names}).rows
     paired = {row["what"]: row for row in figures if "nats/row, 2 cells" in row["what"]}
-    # Of eight simulated settings and three with low noise: two of SVI or not, and the ensemble.
-    assert len(paired) == 3 * 11
+    # Of eight simulated settings and three with low noise: two of SVI or not, the ensemble, and
+    # minibatches.
+    assert len(paired) == 4 * 11
     for what, row in paired.items():
-        expected = 1.0 if "48 restarts" in what else -2.0
+        expected = 1.0 if "48 restarts" in what else 2.0 if "SG-HMC" in what else -2.0
         assert (row["figure"], row["met"]) == (expected, expected > 0.0)
 
 

@@ -61,13 +61,16 @@ def refine_by_sghmc(
         noise = 0.0
     warmup = options.num_warmup * options.num_leapfrog
     still = min(_STILL, warmup // 2)
-    keep = kept_iterations(options.num_iterations, num_draws)
+    keep, lost = kept_iterations(options.num_iterations, num_draws), ones < 0
     total = options.num_warmup + options.num_iterations
     kept: list[tuple[Tensor, Tensor]] = []
     heat: list[Tensor] = []
     for iteration in range(total):
         for step in range(iteration * options.num_leapfrog, (iteration + 1) * options.num_leapfrog):
-            gradient = whitening.pull(rows.gradient(whitening.color(q), weights, ones)[1])
+            value, gradient = rows.gradient(whitening.color(q), weights, ones)
+            gradient = whitening.pull(gradient)
+            # Without a finite density there is no gradient, and a chain that goes on goes astray.
+            lost = lost | ~torch.isfinite(value)
             if step < warmup:
                 square += (gradient.square() - square) / min(step + 1, _WINDOW)
             if step < still:
@@ -89,4 +92,5 @@ def refine_by_sghmc(
         if iteration % 10 == 9:
             progress("refinement (SGHMC)", iteration + 1, total)
     draws, temperature = (torch.stack(column, dim=1) for column in zip(*kept, strict=True))
+    draws[lost] = torch.nan
     return Chains(draws, temperature=temperature, step_size=size.sqrt().mean(-1))

@@ -9,6 +9,7 @@ from bayes_hybrid.inference import sghmc
 from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.options import Refinement
 from bayes_hybrid.inference.progress import silent
+from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.sghmc import refine_by_sghmc
 from bayes_hybrid.inference.whitening import whiten_at
 from tests.inference.linear import closed_form, problem
@@ -95,6 +96,25 @@ def test_one_broken_chain_does_not_touch_the_others():
     others = torch.arange(_CHAINS) != 2
     assert chains.moving.tolist() == others.tolist()
     assert torch.equal(chains.draws[others], whole.draws[others])
+
+
+def test_a_chain_that_loses_its_density_is_lost(monkeypatch):
+    model, rows = problem(batch=_CHAINS)
+    options = Refinement(num_warmup=2, num_iterations=3, num_leapfrog=5)
+    gradient, count = Rows.gradient, 0
+
+    def once(self, *arguments):
+        nonlocal count
+        count += 1
+        value, slope = gradient(self, *arguments)
+        if count == 7:
+            value = value.clone()
+            value[3] = -np.inf
+        return value, slope
+
+    monkeypatch.setattr(Rows, "gradient", once)
+    chains = _refine(rows, _laplace(model, rows), options, 3)
+    assert chains.moving.tolist() == [number != 3 for number in range(_CHAINS)]
 
 
 def test_progress_counts_to_the_end():
