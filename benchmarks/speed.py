@@ -417,8 +417,7 @@ def sampling_row(what: str, means: np.ndarray, seconds: float, of_sampler: float
         "seconds": seconds,
         "ess": together,
         "ess_per_second": together / seconds,
-        "seconds_of_sampler": of_sampler,
-        "ess_per_second_of_sampler": together / of_sampler,
+        "of_which_sampler": of_sampler,
         "ess_within": within,
         "ess_within_per_second": within / seconds,
     }

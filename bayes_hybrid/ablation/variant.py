@@ -89,7 +89,7 @@ def variants(base: HybridRegressor, *, only: Sequence[str] | None = None) -> tup
     ``mixture``                           a mixture of the default experts, where the base is none
     ``gate_linear``, ...                  every other gate, where the base is a mixture
     ``likelihood_...``                    every other likelihood
-    ``minus_refinement``                  without HMC after SVI
+    ``minus_refinement``                  without HMC after SVI, which then takes all its steps
     ``minus_restarts``                    a single restart of a single candidate, so of the first
                                           plan alone
     ``minus_input_noise``                 noise that does not depend on the features

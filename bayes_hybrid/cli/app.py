@@ -191,9 +191,7 @@ def fit(
     ] = Settings.plan,
     refine: Annotated[
         str,
-        typer.Option(
-            help="Short HMC after SVI: auto (on minibatches beyond its budget), always, never."
-        ),
+        typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never."),
     ] = Settings.refine,
     seed: Seed = 0,
     device: Device = "auto",

@@ -20,8 +20,8 @@ one whose step size is still settling has a few; one in a hundred is no longer a
 _ACCEPTANCE: Final = 0.4
 """The best rate is 0.65 (Beskos et al. 2013, Bernoulli 19); below 0.4 chains mostly stand still."""
 
-_TEMPERATURE: Final = 1.1
-"""Posterior sds are then 5% too wide: that of a mean of a hundred draws is known as well."""
+_HEAT: Final = 0.2
+"""Of P directions this far from one in the mean, posterior sds are about a tenth off."""
 
 _ESS: Final = 100.0
 """A posterior mean then has a Monte Carlo error of a tenth of the posterior sd."""
@@ -33,7 +33,7 @@ def sampler_findings(
     """Findings about a Hamiltonian Monte Carlo run; for those statistics that it recorded.
 
     Args:
-        sampler: ``acceptance_rate`` and ``diverging``, or ``kinetic_temperature``, each ``[R, S]``.
+        sampler: ``acceptance_rate`` and ``diverging``, or ``temperature``, each ``[R, S]``.
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
     """
     findings = []
@@ -42,9 +42,10 @@ def sampler_findings(
     if "acceptance_rate" in sampler:
         rates = sampler["acceptance_rate"].astype(np.float64).mean(axis=1)
         findings.append(_acceptance(float(rates.min()), int(rates.argmin())))
-    if "kinetic_temperature" in sampler:
-        heat = sampler["kinetic_temperature"].astype(np.float64).mean(axis=1)
-        findings.append(_temperature(float(heat.max()), int(heat.argmax())))
+    if "temperature" in sampler:
+        heat = sampler["temperature"].astype(np.float64).mean(axis=1)
+        worst = int(np.abs(heat - 1.0).argmax())
+        findings.append(_temperature(float(heat[worst]), worst))
     return findings + _mixing(*worst_mixing(label_free(evaluation)))
 
 
@@ -73,13 +74,15 @@ def _acceptance(value: float, restart: int) -> Finding:
 
 def _temperature(value: float, restart: int) -> Finding:
     return judge(
-        "kinetic_temperature",
-        value,
+        "temperature",
+        abs(value - 1.0),
         "<=",
-        _TEMPERATURE,
-        meaning=f"The highest temperature of a chain on minibatches is {value:.2f}, in restart "
-        f"{restart}: above 1, draws lie too far apart.",
-        advice="Take more rows a step (batch_size of Refinement), or refine by HMC on all rows.",
+        _HEAT,
+        meaning=f"The temperature farthest from 1 of a chain on minibatches is {value:.2f}, in "
+        f"restart {restart}: "
+        + ("it is too wide." if value > 1.0 else "it has not spread as far as the posterior does."),
+        advice="Take more rows a step (batch_size of Refinement) or more iterations (num_warmup, "
+        "num_iterations), refine by HMC on all rows, or fit without refinement.",
     )
 
 

@@ -57,8 +57,7 @@ def diagnose(
                                                 for rows left out?  (25 draws or more; of several
                                                 outputs one each, ``pit_uniformity[output]``)
     ``divergences``, ``acceptance_rate``,       after refinement by Hamiltonian Monte Carlo: did
-    ``kinetic_temperature``, ``r_hat``,         it work?
-    ``ess_bulk``
+    ``temperature``, ``r_hat``, ``ess_bulk``    it work?
     ==========================================  =================================================
 
     A collapsed gate is a warning: predictions may be as good as they can be, only the regimes

@@ -98,8 +98,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             :class:`~bayes_hybrid.inference.plans.Plan`, or several of these, which share the
             candidates; for gates that collapse.
         refine: ``True`` or ``"always"`` runs HMC after SVI, ``False`` or ``"never"`` does not,
-            ``"auto"`` where its budget allows, and beyond it on minibatches
-            (:class:`~bayes_hybrid.inference.options.Refinement`).
+            ``"auto"`` where its budget allows.
         fit_options: everything about fitting at once; then ``num_restarts``,
             ``num_candidates``, ``weighting``, ``plan``, ``refine``, ``batch_size``, ``device`` and
             ``compile`` have to be left alone.

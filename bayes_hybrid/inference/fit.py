@@ -63,8 +63,7 @@ def fit(
     2. The features' KL weight is chosen by held-out density (:class:`Variational`).
     3. SVI with it on all rows; of the candidates that mean the same by a regime as the best does
        (:mod:`~bayes_hybrid.inference.labels`), R are the posterior, by ``weighting``.
-    4. Where the budget allows, a short HMC from SVI's solution, one chain per restart, on
-       minibatches where there are many rows.
+    4. Where the budget allows, a short HMC from SVI's solution, one chain per restart.
     5. Which of them regimes are read from (:mod:`~bayes_hybrid.inference.reading`).
 
     Args:
@@ -104,7 +103,7 @@ def fit(
     outputs = _names("y", output_names, y)
     _require_targets(model, y, labels)
     done = run_recipe(model, inputs, targets, options, seed=seed, progress=progress)
-    missing = options.num_restarts - len(done.theta)
+    missing, sampler = options.num_restarts - len(done.theta), options.refinement.sampler
     variational = Posterior(
         model=model, theta=done.variational, x_scaling=x_scaling, y_scaling=y_scaling
     )
@@ -119,9 +118,9 @@ def fit(
         feature_names=_names("x", feature_names, x),
         target_name=outputs[0] if y.ndim == 1 else "y",
         output_names=outputs,
-        status=_status(done, missing) + _regularised(options.plans_for(model)[0], model),
+        status=_status(done, missing, sampler) + _regularised(options.plans_for(model)[0], model),
         converged=done.warm_start_settled and done.svi_settled,
-        method=f"svi+{done.sampler}" if done.sampler else "svi",
+        method=f"svi+{sampler}" if done.chains else "svi",
         seed=seed,
         kl_weight=done.kl_weight,
         kl_scores=done.kl_scores,
@@ -168,7 +167,7 @@ def _names(letter: str, names: Sequence[str] | None, values: FloatArray) -> tupl
     return tuple(f"{letter}{column}" for column in range(values.shape[1]))
 
 
-def _status(done: Outcome, missing: int) -> str:
+def _status(done: Outcome, missing: int, sampler: str) -> str:
     chains = done.chains
     if not done.warm_start_settled:
         text = (
@@ -182,10 +181,10 @@ def _status(done: Outcome, missing: int) -> str:
         )
     else:
         text = "Converged: every stage ended by its own rule."
-    if chains is not None and done.sampler is not None:
-        text += f" Refined by {done.sampler.upper()} with {chains.words}"
+    if chains is not None:
+        text += f" Refined by {sampler.upper()} with {chains.words}"
         if chains.diverging is not None:
-            text += f" and divergent iterations before {int(chains.diverging.sum())} of the "
+            text += f", and divergent iterations before {int(chains.diverging.sum())} of the "
             text += f"{chains.diverging.numel()} draws"
         text += "."
     if done.num_dropped:
@@ -218,7 +217,7 @@ def _sampler(chains: Chains | None) -> dict[str, FloatArray]:
         "diverging": chains.diverging,
         "energy": chains.energy,
         "step_size": step_size,
-        "kinetic_temperature": chains.temperature,
+        "temperature": chains.temperature,
     }
     return {
         name: value.detach().cpu().double().numpy()

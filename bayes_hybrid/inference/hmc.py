@@ -40,7 +40,7 @@ class Chains:
         step_size: final step size of each chain, ``[C]``.
         single_acceptance: share of the single-site steps after the warm-up that were accepted,
             ``[C]``.
-        temperature: mean squared velocity over what it should be, ``[C, S]``.
+        temperature: of the iterations since the draw before, one at the posterior, ``[C, S]``.
     """
 
     draws: Tensor
@@ -71,7 +71,7 @@ class Chains:
         if self.single_acceptance is not None:
             words.append(f"of single-site steps {float(self.single_acceptance.mean()):.2f}")
         if self.temperature is not None:
-            words.append(f"kinetic temperature {float(self.temperature.mean()):.2f}")
+            words.append(f"temperature {float(self.temperature.mean()):.2f}")
         return ", ".join(words)
 
 

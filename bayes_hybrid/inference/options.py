@@ -12,7 +12,7 @@ from bayes_hybrid.inference.plans import Plan, plans_of
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
 WEIGHTINGS = ("auto", "uniform", "tempered", "elbo")
-SAMPLERS = ("auto", "hmc", "sghmc", "nuts")
+SAMPLERS = ("hmc", "sghmc", "nuts")
 
 
 @dataclass(frozen=True)
@@ -165,11 +165,10 @@ class Refinement:
     Args:
         mode: ``"auto"`` refines when rows x parameters x restarts x gradient evaluations fit
             ``budget``, ``"always"`` or ``"never"`` do as they say.
-        sampler: ``"hmc"``; ``"sghmc"``, which takes ``batch_size`` rows at a time, and is not exact
+        sampler: ``"hmc"``, all restarts side by side; ``"sghmc"``, the same on ``batch_size`` rows
+            a step, for tables that HMC takes too long for, and not exact
             (:func:`~bayes_hybrid.inference.sghmc.refine_by_sghmc`); or ``"nuts"``, Pyro's, one
-            restart after another: many times slower, and a second opinion.  ``"auto"`` is HMC, and
-            where that exceeds the budget of mode ``"auto"`` SG-HMC, but under a gate with
-            thresholds: minibatches say too little of where a jump is.
+            restart after another: many times slower, and a second opinion.
         num_warmup: iterations that adapt the step size and are thrown away.
         num_iterations: iterations that are kept (thinned to the number of posterior draws).
         num_leapfrog: mean number of leapfrog steps of an iteration; each iteration's number is
@@ -178,12 +177,12 @@ class Refinement:
         max_tree_depth: doublings of NUTS's trajectory, at most.
         target_acceptance: what the step size is adapted to.
         max_dense: most parameters for which the curvature of the whole log joint is measured.
-        batch_size: rows of one step of SG-HMC.
+        batch_size: rows of one step of SG-HMC, all where there are fewer.
         budget: largest product for ``"auto"``.  The default is about ten minutes on one core.
     """
 
     mode: str = "auto"
-    sampler: str = "auto"
+    sampler: str = "hmc"
     num_warmup: int = 75
     num_iterations: int = 50
     num_leapfrog: int = 40
@@ -203,21 +202,12 @@ class Refinement:
         checks.fraction("target_acceptance", self.target_acceptance)
         checks.positive_float("budget", self.budget)
 
-    def sampler_for(
-        self, num_rows: int, num_parameters: int, num_restarts: int, *, has_thresholds: bool
-    ) -> str | None:
-        """Which sampler refines a fit of this size, ``None`` if none does."""
-        if self.mode == "never":
-            return None
-        exact = "hmc" if self.sampler == "auto" else self.sampler
-        if self.mode == "always":
-            return exact
+    def wanted(self, num_rows: int, num_parameters: int, num_restarts: int) -> bool:
+        """Whether to refine a fit of this size."""
         evaluations = (self.num_warmup + self.num_iterations) * self.num_leapfrog
-        most = self.budget / (float(num_parameters) * num_restarts * evaluations)
-        if exact != "sghmc" and num_rows <= most:
-            return exact
-        wanted = self.sampler == "sghmc" or (self.sampler == "auto" and not has_thresholds)
-        return "sghmc" if wanted and min(num_rows, self.batch_size) <= most else None
+        taken = min(num_rows, self.batch_size) if self.sampler == "sghmc" else num_rows
+        cost = float(taken) * num_parameters * num_restarts * evaluations
+        return self.mode == "always" or (self.mode == "auto" and cost <= self.budget)
 
 
 class HasRegimes(Protocol):
@@ -321,12 +311,6 @@ class FitOptions:
         if model.has_thresholds:
             return "elbo"
         return "tempered" if model.num_regimes > 1 else "uniform"
-
-    def sampler_for(self, model: HasRegimes, num_rows: int, num_parameters: int) -> str | None:
-        """Which sampler refines a fit of this size, ``None`` if none does."""
-        return self.refinement.sampler_for(
-            num_rows, num_parameters, self.num_restarts, has_thresholds=model.has_thresholds
-        )
 
     def candidates_for(self, model: HasRegimes) -> int:
         """The number of restarts that are trained."""

@@ -22,7 +22,7 @@ from bayes_hybrid.inference.options import GUIDES, FitOptions
 from bayes_hybrid.inference.plans import Plan
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.result import Stage, StageLog
-from bayes_hybrid.inference.rows import CHUNK, Rows, held_out_score
+from bayes_hybrid.inference.rows import Rows, chunk_of, held_out_score
 from bayes_hybrid.inference.sghmc import refine_by_sghmc
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import (
@@ -70,7 +70,6 @@ class Outcome:
         warm_start_settled: whether the warm start ended by its own rule.
         svi_settled: whether the ELBO had settled.
         chains: what the sampler did, if one ran.
-        sampler: its name.
         compiled: whether the gradient was compiled.
         stages: the record of all stages.
     """
@@ -87,7 +86,6 @@ class Outcome:
     warm_start_settled: bool
     svi_settled: bool
     chains: Chains | None
-    sampler: str | None
     compiled: bool
     stages: tuple[Stage, ...]
 
@@ -120,7 +118,8 @@ def run_recipe(
         share = math.ceil(batch / len(options.plans_for(model)))
         batch = math.ceil(share / math.ceil(share / _BATCH))
     size = SiteTable.of(model, x[:1]).num_parameters
-    most_rows = max(options.rows_per_step(len(x)), min(len(x), CHUNK))
+    per_step = options.rows_per_step(len(x))
+    most_rows = max(per_step, chunk_of(len(x), per_step, x.device))
     with suited_threads(float(most_rows) * size * batch, x.device):
         return _run(model, x, y, options, batch, size, seed, progress)
 
@@ -138,8 +137,8 @@ def _run(
     start_seed, fold_seed, svi_seed, hmc_seed, ratio_seed = spawn_seeds(seed, 5)
     device, plans, log = x.device, options.plans_for(model), StageLog()
     candidates = options.candidates_for(model)
-    sampler = options.sampler_for(model, len(x), size)
-    calls = _expected_calls(options, candidates, batch, refined=sampler is not None)
+    refined = options.refinement.wanted(len(x), size, options.num_restarts)
+    calls = _expected_calls(options, candidates, batch, refined=refined)
     joint = log_joint(model, batch, x.dtype, device, compiled=options.compiles(calls))
     batch_size = options.rows_per_step(len(x))
     rows = Rows(joint, x, y, batch_size, torch_generator(fold_seed, device))
@@ -166,7 +165,7 @@ def _run(
         started,
         options,
         _course(plans[0], rows),
-        num_steps=options.variational.steps(refined=sampler is not None),
+        num_steps=options.variational.steps(refined=refined),
         compiled=compiled,
         generator=generator,
         progress=progress,
@@ -178,11 +177,15 @@ def _run(
     )
     ratios = log_ratios(rows, trained.guide, torch_generator(ratio_seed, device), progress)
     theta = variational
-    if sampler is not None:
-        if compiled and sampler != "sghmc":
-            rows.prepare()  # where SVI took minibatches, all rows are another shape
+    if refined:
+        by_minibatch = options.refinement.sampler == "sghmc"
+        if by_minibatch:
+            rows = replace(rows, batch_size=min(len(x), options.refinement.batch_size))
+        if compiled:
+            # Where SVI took other rows at a time, these are another shape.
+            _ = rows.prepare_batch() if by_minibatch else rows.prepare()
         chains, moving = _refine(
-            rows, trained.guide, options, sampler, torch_generator(hmc_seed, device), progress, log
+            rows, trained.guide, options, torch_generator(hmc_seed, device), progress, log
         )
         theta, elbo, ratios = chains.draws, elbo[moving], ratios[moving]
         sources = sources[moving]
@@ -200,7 +203,6 @@ def _run(
         warm_start_settled=started.settled,
         svi_settled=trained.settled,
         chains=chains,
-        sampler=sampler,
         compiled=compiled,
         stages=tuple(log.stages),
     )
@@ -337,14 +339,13 @@ def _refine(
     rows: Rows,
     guide: Guide,
     options: FitOptions,
-    sampler: str,
     generator: torch.Generator,
     progress: Progress,
     log: StageLog,
 ) -> tuple[Chains, Tensor]:
     """A sampler from SVI's solution; chains that never moved are dropped."""
-    name = sampler.upper()
-    chains = _REFINERS[sampler](
+    name = options.refinement.sampler.upper()
+    chains = _REFINERS[options.refinement.sampler](
         rows,
         guide,
         options.refinement,

@@ -135,8 +135,8 @@ def _compile(graph: GraphModule, arguments: tuple[Tensor, ...]) -> Callable[...,
             compiled(*arguments)
     except Exception as error:  # a missing compiler surfaces as many types
         _warn(
-            "torch.compile failed, so fits run the recorded graph as it is: slower, and the same "
-            "up to rounding. It needs a C++ compiler.",
+            "torch.compile failed, so fits run the recorded graph: slower, and the same up to "
+            "rounding. It needs a C++ compiler.",
             error,
         )
         return None

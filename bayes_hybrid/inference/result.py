@@ -84,7 +84,7 @@ class Fit:
         output_names: names of the outputs: the target's alone, or Q.
         status: a sentence that says how the fit ended and what to do next.
         converged: whether every stage ended by its own rule, not by its budget.
-        method: ``"svi"``, ``"svi+hmc"`` or ``"svi+nuts"``.
+        method: ``"svi"``, ``"svi+hmc"``, ``"svi+sghmc"`` or ``"svi+nuts"``.
         seed: the seed that everything random was derived from.
         kl_weight: weight of the features' KL term that was chosen; 0 means point features.
         kl_scores: held-out log density per row (standardised) of every candidate weight.
@@ -101,7 +101,7 @@ class Fit:
         num_restarts_dropped: restarts that became non-finite or stuck, and were left out.
         num_restarts_missing: restarts asked for that are not in the posterior, because they failed
             or because what they mean by a regime is not what the best restart means.
-        sampler: per-draw statistics of HMC or NUTS, each ``[R, S]``; empty for pure SVI.
+        sampler: per-draw statistics of the sampler, each ``[R, S]``; empty for pure SVI.
         stages: the stages in order.
         labels: number of each row's regime label, NaN where it has none, ``[N]``; ``None`` where
             there are no labels.

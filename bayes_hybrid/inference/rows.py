@@ -15,6 +15,18 @@ CHUNK = 4_096
 _SMALLEST_CHUNK = 256
 
 
+def chunk_of(num_rows: int, batch_size: int, device: torch.device) -> int:
+    """Rows to take at once where all are: all of up to 4,096, and parts of more.
+
+    On a CPU these are of the minibatch's size, if that is not too small.
+    """
+    if num_rows <= CHUNK:
+        return num_rows
+    # A GPU would wait for work.
+    small = device.type == "cpu" and _SMALLEST_CHUNK <= batch_size < CHUNK
+    return batch_size if small else CHUNK
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Standardised training rows and the engine that evaluates them.
@@ -42,12 +54,10 @@ class Rows:
 
     @property
     def chunk(self) -> int:
-        """Rows that are taken at once where all are: all of a few, and parts of many."""
-        if self.num_rows <= CHUNK and self.stands_for == 1.0:
-            return self.num_rows
-        # A GPU would wait for work.
-        small = self.x.device.type == "cpu" and _SMALLEST_CHUNK <= self.batch_size < CHUNK
-        return min(self.batch_size if small else CHUNK, self.num_rows)
+        """Rows that are taken at once where all are, see :func:`chunk_of`."""
+        # Some rows of many are taken as the many would be.
+        many = self.num_rows if self.stands_for == 1.0 else CHUNK + 1
+        return min(self.num_rows, chunk_of(many, self.batch_size, self.x.device))
 
     def all_rows(self, num_restarts: int) -> Tensor:
         """Row weights ``[C, N]`` of one: every restart sees every row."""
@@ -105,6 +115,10 @@ class Rows:
     def prepare(self) -> bool:
         """Record :meth:`full_gradient`'s graph, and compile it if the engine is to be compiled."""
         return self.joint.prepare(self.x[: self.chunk], self.y[: self.chunk])
+
+    def prepare_batch(self) -> bool:
+        """The same for :meth:`gradient`."""
+        return self.joint.prepare(self.x[: self.batch_size], self.y[: self.batch_size])
 
     def full_gradient(
         self, theta: Tensor, feature_weight: Tensor | None = None

@@ -70,12 +70,16 @@ def test_only_a_sampler_is_judged_as_one():
     assert {finding.name for finding in diagnose(refined())} >= NAMES
 
 
-@pytest.mark.parametrize(("heat", "severity"), [(1.05, "ok"), (1.3, "warning")])
-def test_the_hottest_chain_is_named(heat, severity):
+@pytest.mark.parametrize(
+    ("heat", "severity", "said"),
+    [(1.05, "ok", "too wide"), (1.3, "warning", "too wide"), (0.6, "warning", "not spread")],
+)
+def test_the_chain_farthest_from_its_temperature_is_named(heat, severity, said):
     fit = refined()
     temperature = np.ones((3, 20))
     temperature[1] = heat
-    found = sampler_findings({"kinetic_temperature": temperature}, evaluate(fit, max_rows=9))
-    assert (found[0].name, found[0].severity) == ("kinetic_temperature", severity)
-    assert found[0].value == pytest.approx(heat)
+    found = sampler_findings({"temperature": temperature}, evaluate(fit, max_rows=9))
+    assert (found[0].name, found[0].severity) == ("temperature", severity)
+    assert found[0].value == pytest.approx(abs(heat - 1.0))
     assert "restart 1" in found[0].meaning
+    assert said in found[0].meaning

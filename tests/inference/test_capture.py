@@ -14,6 +14,9 @@ _HAS_GPU = torch.cuda.is_available()
 
 
 class _Stream:
+    def __init__(self, device=None):
+        pass
+
     def wait_stream(self, other):
         pass
 
@@ -50,7 +53,8 @@ class _Stand:
         return results
 
     @contextmanager
-    def capturing(self, graph):
+    def capturing(self, graph, stream):
+        assert isinstance(stream, _Stream)
         self.graph = graph
         yield
         self.graph = None
@@ -63,6 +67,7 @@ def stand(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Stream", _Stream)
     monkeypatch.setattr(torch.cuda, "current_stream", _Stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", _Graph)
     monkeypatch.setattr(torch.cuda, "graph", stand.capturing)
     return stand
@@ -70,7 +75,7 @@ def stand(monkeypatch):
 
 def test_a_launch_gives_what_the_function_gives(stand):
     launch = Captured(stand, [torch.ones(3), torch.arange(3.0)])
-    assert stand.calls == 5  # one to compare with, three to warm up, one captured
+    assert stand.calls == 5  # three to warm up, one captured, one to compare with
     first = launch(torch.full((3,), 2.0), torch.tensor([1.0, 2.0, 3.0]))
     second = launch(torch.zeros(3), torch.tensor([4.0, 5.0, 6.0]))
     # The first results are the caller's, and stay when the next launch writes over its own.
@@ -86,10 +91,19 @@ def test_arguments_are_not_kept(stand):
     assert x.tolist() == y.tolist() == [1.0, 1.0]
 
 
-def test_a_launch_that_does_nothing_is_found_out(stand, monkeypatch):
+@pytest.mark.parametrize("results", ["none", "right"])
+def test_a_launch_that_does_nothing_is_found_out(stand, monkeypatch, results):
     monkeypatch.setattr(_Graph, "replay", lambda _: None)
+    if results == "right":
+        # Kernels that ran while they should have been captured.
+        monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: nullcontext())
     with pytest.raises(FitError, match="CUDA graph"):
         Captured(stand, [torch.ones(3), torch.arange(3.0)])
+
+
+def test_the_function_lives_as_long_as_its_kernels(stand):
+    launch = Captured(stand, [torch.ones(3), torch.arange(3.0)])
+    assert launch._function is stand
 
 
 class _OnGpu(torch.Tensor):

@@ -24,6 +24,7 @@ from bayes_hybrid.inference import (
     resolve_device,
 )
 from bayes_hybrid.inference.options import GUIDES
+from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import train as svi_train
 from tests.inference.linear import LinearRegression, closed_form
@@ -395,13 +396,13 @@ def test_devices():
 
 def test_auto_refines_within_its_budget():
     options = Refinement(num_warmup=10, num_iterations=10, num_leapfrog=5, budget=1e6)
-    options = dataclasses.replace(options, sampler="hmc")
-    # 10 x 100 x 10 x 20 x 5 is the budget
-    assert options.sampler_for(10, 100, 10, has_thresholds=False) == "hmc"
-    assert options.sampler_for(11, 100, 10, has_thresholds=False) is None
-    by_ten = dataclasses.replace(options, sampler="auto", batch_size=10)
-    assert by_ten.sampler_for(11, 100, 10, has_thresholds=False) == "sghmc"
-    assert by_ten.sampler_for(11, 101, 10, has_thresholds=False) is None
+    assert options.wanted(10, 100, 10)  # 10 x 100 x 10 x 20 x 5 is the budget
+    assert not options.wanted(11, 100, 10)
+    by_ten = dataclasses.replace(options, sampler="sghmc", batch_size=10)
+    assert by_ten.wanted(11, 100, 10)
+    assert not by_ten.wanted(11, 101, 10)
+    assert dataclasses.replace(options, mode="always").wanted(10**9, 100, 10)
+    assert not dataclasses.replace(options, mode="never").wanted(1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -492,19 +493,27 @@ def test_nuts_takes_the_place_of_hmc():
     assert not torch.equal(done.variational.theta, done.posterior.theta)
 
 
-def test_beyond_the_budget_minibatches_take_the_place_of_all_rows():
-    # All 30 rows are a step too many, ten at a time are not.
-    model = _LINE
-    size = SiteTable.of(model, torch.zeros(1, model.num_features)).num_parameters
-    evaluations = (_HMC.num_warmup + _HMC.num_iterations) * _HMC.num_leapfrog
-    some = dataclasses.replace(
-        _HMC, mode="auto", batch_size=10, budget=10.0 * size * _RESTARTS * evaluations
-    )
-    done = _fit(model, options=_options(refinement=some))
+@pytest.mark.parametrize("compiled", [False, True])
+def test_sghmc_takes_its_own_minibatches(monkeypatch, built, compiled):
+    taken = []
+    gradient = Rows.gradient
+
+    def spy(rows, theta, *rest):
+        taken.append(rows.batch_size)
+        return gradient(rows, theta, *rest)
+
+    monkeypatch.setattr(Rows, "gradient", spy)
+    some = dataclasses.replace(_HMC, sampler="sghmc", batch_size=10)
+    options = _options(refinement=some, compile="always" if compiled else "never")
+    done = _fit(_LINE, options=options)
+    # Gradient and step of SVI, and the gradient of its own rows.
+    assert len(built) == (3 if compiled else 0)
+    assert set(taken[-20:]) == {10}
+    assert taken[0] > 10
     assert done.method == "svi+sghmc"
-    assert "Refined by SGHMC with kinetic temperature" in done.status
+    assert "Refined by SGHMC with temperature" in done.status
     assert done.stages[-1].name == "refinement (SGHMC)"
-    assert set(done.sampler) == {"step_size", "kinetic_temperature"}
+    assert set(done.sampler) == {"temperature"}
     assert not torch.equal(done.variational.theta, done.posterior.theta)
 
 

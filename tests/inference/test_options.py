@@ -22,31 +22,18 @@ def test_compile_goes_by_the_number_of_calls(mode, few, many):
 @pytest.mark.parametrize(
     ("settings", "small", "large", "huge"),
     [
-        ({}, "hmc", "sghmc", None),
-        ({"sampler": "hmc"}, "hmc", None, None),
-        ({"sampler": "nuts"}, "nuts", None, None),
-        ({"sampler": "sghmc"}, "sghmc", "sghmc", None),
-        ({"mode": "always"}, "hmc", "hmc", "hmc"),
-        ({"mode": "always", "sampler": "sghmc"}, "sghmc", "sghmc", "sghmc"),
-        ({"mode": "never"}, None, None, None),
+        ({}, True, False, False),
+        ({"sampler": "nuts"}, True, False, False),
+        # It takes 512 rows of any number.
+        ({"sampler": "sghmc"}, True, True, False),
+        ({"mode": "always"}, True, True, True),
+        ({"mode": "never"}, False, False, False),
     ],
 )
-def test_the_sampler_goes_by_the_budget(settings, small, large, huge):
+def test_refinement_goes_by_its_budget(settings, small, large, huge):
     # 5,000 evaluations x 100 rows x 100 parameters x 8 restarts is a 750th of the budget.
-    found = [
-        Refinement(**settings).sampler_for(*size, 8, has_thresholds=False)
-        for size in ((100, 100), (1_000_000, 1_000), (1_000_000, 100_000))
-    ]
-    assert found == [small, large, huge]
-
-
-def test_thresholds_are_not_left_to_minibatches():
-    mixture, thresholds = HybridMixture(), HybridMixture(gate=ThresholdGate())
-    size = (1_000_000, 1_000)
-    assert FitOptions().sampler_for(mixture, *size) == "sghmc"
-    assert FitOptions().sampler_for(thresholds, *size) is None
-    wanted = FitOptions(refinement=Refinement(sampler="sghmc"))
-    assert wanted.sampler_for(thresholds, *size) == "sghmc"
+    sizes = ((100, 100), (1_000_000, 1_000), (1_000_000, 100_000))
+    assert [Refinement(**settings).wanted(*size, 8) for size in sizes] == [small, large, huge]
 
 
 def test_svi_takes_fewer_steps_where_a_sampler_goes_on():

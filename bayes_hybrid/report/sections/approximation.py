@@ -32,8 +32,8 @@ _RESTARTS: Final = {
     "acceptance rate": "of its Hamiltonian Monte Carlo chain; about 0.65 is best, below 0.4 it "
     "mostly stood still",
     "divergences": "share of its transitions that diverged; none is best",
-    "kinetic temperature": "of its chain on minibatches; 1 is best, and above it draws lie too far "
-    "apart",
+    "temperature": "of its chain on minibatches; 1 is best, above it draws lie too far apart, and "
+    "below it they have not spread yet",
 }
 _GUIDE: Final = {
     "restart": "number of the restart",
@@ -64,7 +64,7 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
             "method",
             fit.method,
             "svi: a variational approximation; with +hmc or +nuts its draws were moved on by "
-            "Hamiltonian Monte Carlo",
+            "Hamiltonian Monte Carlo, with +sghmc by one on minibatches, which is not exact",
         ),
         (
             "restarts",
@@ -116,7 +116,7 @@ def _restart_frame(evidence: Evidence) -> pd.DataFrame:
     for name, statistic in (
         ("acceptance rate", "acceptance_rate"),
         ("divergences", "diverging"),
-        ("kinetic temperature", "kinetic_temperature"),
+        ("temperature", "temperature"),
     ):
         if statistic in fit.sampler:
             frame[name] = fit.sampler[statistic].astype(np.float64).mean(axis=1)
