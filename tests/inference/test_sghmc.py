@@ -51,9 +51,9 @@ def test_finds_the_closed_form(monkeypatch, size, share):
     sd = covariance.diagonal().sqrt()
     for entry in range(4):
         found = chains.draws[..., entry].double().numpy()
-        # A direction forgets in (1 + N / B) / (2 c) steps of 2,000, at most 55, so that eight chains
-        # are worth 145 draws and more; four standard errors of 80 are 0.45 of an sd for a mean and
-        # 0.32 of it for an sd.
+        # A direction forgets in (1 + N / B) / (2 c) steps of 2,000, at most 55, so that eight
+        # chains are worth 145 draws and more; four standard errors of 80 are 0.45 of an sd for a
+        # mean and 0.32 of it for an sd.
         assert az.ess(found) > 80
         width = float(sd[entry])
         assert float(found.mean()) == pytest.approx(float(mean[entry]), abs=0.45 * width)
