@@ -587,6 +587,9 @@ def main() -> None:
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="of torch, in the section step")
+    for name, values in (("rows", [n for n, _ in SIZES]), ("units", UNITS), ("restarts", RESTARTS)):
+        what = f"sizes of the section step: {name}"
+        parser.add_argument(f"--{name}", type=int, nargs="+", default=list(values), help=what)
     parser.add_argument("--data", type=Path, help="folder with uci/boston.csv")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/speed.json"))
     args = parser.parse_args()
@@ -599,7 +602,10 @@ def main() -> None:
         everywhere = os.sched_getaffinity(0)
         # torch obeys its number of threads, XLA obeys this.
         os.sched_setaffinity(0, sorted(everywhere)[: args.threads])
-        for (num_rows, size), units, restarts in itertools.product(SIZES, UNITS, RESTARTS):
+        sizes = [size for size in SIZES if size[0] in args.rows]
+        for (num_rows, size), units, restarts in itertools.product(
+            sizes, args.units, args.restarts
+        ):
             if any(tuple(r[n] for n in _SIZE) == (num_rows, size, units, restarts) for r in rows):
                 continue
             rows += steps_of(num_rows, size, units, restarts, args.repeats)
