@@ -54,7 +54,7 @@ COMPILED_STEPS_REPAY_AFTER: Final = 30_000
 10 seconds more than compiling the gradient alone, and saves 0.2 to 0.4 milliseconds a step."""
 
 _STEPS: Final = 1_500
-# A sampler needs a start and coordinates: with 700, too, its answer is the same to 0.01 nats a row.
+# A sampler needs a start and coordinates, which are there before the ELBO has settled.
 _STEPS_TO_START: Final = 1_000
 
 

@@ -142,7 +142,7 @@ def _run(
     joint = log_joint(model, batch, x.dtype, device, compiled=options.compiles(calls))
     batch_size = options.rows_per_step(len(x))
     rows = Rows(joint, x, y, batch_size, torch_generator(fold_seed, device))
-    compiled = joint.prepare(x[:batch_size], y[:batch_size])
+    compiled = rows.prepare_batch()
     shares = [plan.penalised_share(model.penalty_names) for plan in plans]
     pieces = math.ceil(math.ceil(candidates / len(plans)) / batch)
     penalised = math.ceil(sum(shares) * options.warm_start.max_steps) * pieces
@@ -181,9 +181,11 @@ def _run(
         by_minibatch = options.refinement.sampler == "sghmc"
         if by_minibatch:
             rows = replace(rows, batch_size=min(len(x), options.refinement.batch_size))
-        if compiled:
-            # Where SVI took other rows at a time, these are another shape.
-            _ = rows.prepare_batch() if by_minibatch else rows.prepare()
+        # Where SVI took other rows at a time, these are another shape.
+        if compiled and by_minibatch:
+            rows.prepare_batch()
+        elif compiled:
+            rows.prepare()
         chains, moving = _refine(
             rows, trained.guide, options, torch_generator(hmc_seed, device), progress, log
         )

@@ -87,7 +87,7 @@ class Fit:
         method: ``"svi"``, ``"svi+hmc"``, ``"svi+sghmc"`` or ``"svi+nuts"``.
         seed: the seed that everything random was derived from.
         kl_weight: weight of the features' KL term that was chosen; 0 means point features.
-        kl_scores: held-out log density per row (standardised) of every candidate weight.
+        kl_scores: held-out log density per row (standardised) of every weight tried.
         elbo: ELBO of each kept restart in nats, ``[R]``.
         sources: number of the candidate that each restart came from, ``[R]``.  Where restarts are
             taken in proportion to exp(ELBO), several may be of one candidate, each with draws of

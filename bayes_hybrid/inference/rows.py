@@ -158,11 +158,10 @@ class Rows:
 
     def log_likelihood(self, theta: Tensor) -> Tensor:
         """Row log likelihoods ``[C, N]``."""
-        if self.num_rows <= CHUNK:
-            # A rule of the fit, and not of what is recorded: its rounding is part of its answer.
-            whole = self.batch_size >= self.num_rows
-            return self.joint.log_likelihood(theta, self.x, self.y, by_gradient=whole)
+        # A rule of the fit, and not of what is recorded: its rounding is part of its answer.
         shared = self.chunk == self.batch_size
+        if self.chunk == self.num_rows:
+            return self.joint.log_likelihood(theta, self.x, self.y, by_gradient=shared)
         parts = [
             self.joint.log_likelihood(theta, self.x[rows], self.y[rows], by_gradient=shared)[
                 :, kept

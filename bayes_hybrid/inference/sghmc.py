@@ -71,15 +71,16 @@ def refine_by_sghmc(
             lost = lost | ~torch.isfinite(value)
             if step < warmup:
                 square += (gradient.square() - square) / min(step + 1, _WINDOW)
+                # Nowhere is the log joint flatter than the prior, whose mean square is one.
+                size = 2.0 * _FRICTION * _SHARE / square.clamp_min(1.0)
+                spread = (2.0 * _FRICTION * (1.0 - share) * size).sqrt()
             if step < still:
                 continue
-            # Nowhere is the log joint flatter than the prior, whose mean square is one.
-            size = 2.0 * _FRICTION * _SHARE / square.clamp_min(1.0)
             noise = torch.randn(
                 q.shape, generator=generator, device=generator.device, dtype=q.dtype
             )
             velocity = (1.0 - _FRICTION) * velocity + size * gradient
-            velocity = velocity + (2.0 * _FRICTION * (1.0 - share) * size).sqrt() * noise
+            velocity = velocity + spread * noise
             if step >= warmup:
                 heat.append(-(q * gradient).mean(-1))
             q = q + velocity

@@ -1,5 +1,6 @@
 """A hybrid model with a known posterior: Bayesian linear regression with known noise."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,10 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid.inference.graph import LogJoint
+from bayes_hybrid.inference.guides import Guide
+from bayes_hybrid.inference.hmc import Chains
+from bayes_hybrid.inference.options import Refinement
+from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models import HybridModel, Regimes, SiteGroup
@@ -85,3 +90,19 @@ def problem(
     model = LinearRegression(**settings)
     joint = LogJoint(model, x[:1], batch)
     return model, Rows(joint, x, y, batch_size or size, torch.Generator().manual_seed(2))
+
+
+def run_sampler(
+    sampler: Callable[..., Chains],
+    rows: Rows,
+    guide: Guide,
+    options: Refinement,
+    num_draws: int,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Chains:
+    """Chains of a sampler from ``guide``, with a generator of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    return sampler(
+        rows, guide, options, num_draws=num_draws, generator=generator, progress=progress
+    )

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import arviz as az
 import pyro
@@ -20,12 +21,11 @@ from bayes_hybrid.inference import Refinement
 from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.hmc import StepSize, kept_iterations, refine
-from bayes_hybrid.inference.progress import silent
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.whitening import Whitening, whiten_at
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models import HybridMixture, Regimes, SiteGroup
-from tests.inference.linear import LinearRegression, closed_form, problem
+from tests.inference.linear import LinearRegression, closed_form, problem, run_sampler
 from tests.models import zoo
 
 _CHAINS = 8
@@ -45,15 +45,7 @@ def _laplace(rows):
     )
 
 
-def _refine(rows, guide, options, num_draws, seed=0, progress=silent):
-    return refine(
-        rows,
-        guide,
-        options,
-        num_draws=num_draws,
-        generator=torch.Generator().manual_seed(seed),
-        progress=progress,
-    )
+_refine = partial(run_sampler, refine)
 
 
 # Preconditioned by the whole curvature, or by the guide.

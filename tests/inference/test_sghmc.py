@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import arviz_stats as az
 import numpy as np
@@ -11,11 +12,10 @@ import torch
 from bayes_hybrid.inference import sghmc
 from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.options import Refinement
-from bayes_hybrid.inference.progress import silent
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.sghmc import refine_by_sghmc
 from bayes_hybrid.inference.whitening import whiten_at
-from tests.inference.linear import closed_form, problem
+from tests.inference.linear import closed_form, problem, run_sampler
 
 _CHAINS = 8
 
@@ -28,15 +28,7 @@ def _laplace(model, rows):
     return BlockGaussian.start(whiten_at(rows, theta, every, torch.Generator().manual_seed(0)), 1.0)
 
 
-def _refine(rows, guide, options, num_draws, seed=0, progress=silent):
-    return refine_by_sghmc(
-        rows,
-        guide,
-        options,
-        num_draws=num_draws,
-        generator=torch.Generator().manual_seed(seed),
-        progress=progress,
-    )
+_refine = partial(run_sampler, refine_by_sghmc)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
