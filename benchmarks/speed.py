@@ -32,7 +32,8 @@ from bayes_hybrid.data import Standardizer
 from bayes_hybrid.inference import Posterior, fit
 from bayes_hybrid.inference.adam import Schedule
 from bayes_hybrid.inference.ascent import Ascent, CompiledAscent
-from bayes_hybrid.inference.graph import LogJoint, evaluate_regimes, log_joint
+from bayes_hybrid.inference.evaluation import evaluate_regimes
+from bayes_hybrid.inference.graph import LogJoint, log_joint
 from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.sites import SiteTable

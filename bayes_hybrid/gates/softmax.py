@@ -6,11 +6,13 @@ from torch import Tensor, nn
 
 from bayes_hybrid import checks
 from bayes_hybrid.gates.base import Gate, GateModule, log_softmax_from_first
-from bayes_hybrid.nn import ReLUBlock
+from bayes_hybrid.nn import ReLUBlock, affine
 
 
 class SoftmaxGateModule(GateModule):
     """``log pi(x) = log softmax(A h(x) + b)`` with ``h`` the inputs or their ReLU features."""
+
+    takes_draws = True
 
     def __init__(self, features: nn.Module, num_features: int, num_regimes: int) -> None:
         """Put a linear head of K - 1 logits on ``features``, whose width is ``num_features``."""
@@ -20,7 +22,8 @@ class SoftmaxGateModule(GateModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """See :meth:`GateModule.forward`."""
-        return log_softmax_from_first(self.head(self.features(x)))
+        logits = affine(self.features(x), self.head.weight, self.head.bias)
+        return log_softmax_from_first(logits)
 
 
 @dataclass(frozen=True, kw_only=True)

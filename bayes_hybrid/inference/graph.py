@@ -15,9 +15,9 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
+from bayes_hybrid.inference.recorder import Recorder
 from bayes_hybrid.inference.sites import FixedNormals, SiteTable
-from bayes_hybrid.models.base import OBSERVED, HybridModel, Regimes
+from bayes_hybrid.models.base import OBSERVED, HybridModel
 
 
 def _terms(
@@ -237,15 +237,3 @@ def log_joint(
     """
     example = torch.zeros(1, model.num_features, dtype=dtype, device=device)
     return LogJoint(model, example, batch, compiled=compiled)
-
-
-def evaluate_regimes(model: HybridModel, table: SiteTable, theta: Tensor, x: Tensor) -> Regimes:
-    """Gate and experts of draws ``theta [S, P]`` on ``x [N, D]``, fields ``[S, N, K]``."""
-
-    def one(flat: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        values = table.constrain(flat)
-        regimes = poutine.condition(model.regimes, data=values)(x)
-        return regimes.log_weights, regimes.locations, regimes.scales, regimes.shapes
-
-    with quiet_pyro(), torch.no_grad():
-        return Regimes(*torch.func.vmap(one)(theta))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from bayes_hybrid.inference.graph import evaluate_regimes
+from bayes_hybrid.inference.evaluation import evaluate_regimes
 from bayes_hybrid.inference.rows import Rows
 
 # Rows beyond these say nothing new about the labelling.

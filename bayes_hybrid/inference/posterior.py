@@ -13,7 +13,7 @@ from torch import Tensor
 from bayes_hybrid import checks
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.distributions import RegimeMixture, mixture_quantile
-from bayes_hybrid.inference.graph import evaluate_regimes
+from bayes_hybrid.inference.evaluation import evaluate_regimes
 from bayes_hybrid.inference.silencing import silenced
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.slopes import regime_slopes

@@ -1,12 +1,11 @@
 """Exact slopes of gate and experts along one feature, draw by draw."""
 
 import torch
-from pyro import poutine
 from torch import Tensor
 
-from bayes_hybrid.inference.recorder import quiet_pyro
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel
+from bayes_hybrid.models.latent import given
 
 __all__ = ["regime_slopes"]
 
@@ -31,14 +30,13 @@ def regime_slopes(
     """
 
     def one(flat: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        values = table.constrain(flat)
-        regimes = poutine.condition(model.regimes, data=values)(rows)
+        regimes = model.regimes(rows, given(table.constrain(flat)))
         return regimes.log_weights.exp(), regimes.locations
 
     # Backwards, because the first forward-mode derivative of a process loads torch's decompositions
     # for seconds, with a warning.  Rows do not mix, so one pass serves all of them and all draws.
     inputs = x.expand(theta.shape[0], *x.shape).clone().requires_grad_()
-    with quiet_pyro(), torch.enable_grad():
+    with torch.enable_grad():
         gate, locations = torch.func.vmap(one)(theta, inputs)
         return _slopes(gate, inputs, feature), _slopes(locations, inputs, feature)
 

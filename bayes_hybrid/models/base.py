@@ -4,12 +4,11 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import pyro
 import pyro.distributions as dist
 import torch
-from pyro import poutine
 from pyro.poutine.runtime import InferDict
 from torch import Tensor
 from torch.distributions import Distribution
@@ -19,6 +18,7 @@ from bayes_hybrid.distributions import Outputs, RegimeMixture, chosen
 from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
+from bayes_hybrid.models.latent import Prior, Sites, drawn, given
 from bayes_hybrid.models.penalties import (
     mean_entropy,
     neighbours,
@@ -108,7 +108,8 @@ class HybridModel(abc.ABC):
         y_n | z_n = k ~ F_k(location_k(x_n), scale_k(x_n))
 
     A concrete model states the parameters' priors and computes pi, location and scale in
-    :meth:`regimes`.  The likelihood is written here, once, and read in two ways.
+    :meth:`gate_of` and :meth:`experts_of`.  The likelihood is written here, once, and read in two
+    ways.
 
     With Q > 1 outputs a row's outputs share its regime, and are independent given it::
 
@@ -177,8 +178,27 @@ class HybridModel(abc.ABC):
         return tuple(name for name, act in zip(PENALTIES, acts, strict=True) if act)
 
     @abc.abstractmethod
-    def regimes(self, x: Tensor) -> Regimes:
-        """Sample every latent parameter (Pyro sites) and apply gate and experts to ``x [N, D]``."""
+    def experts_of(self, x: Tensor, sites: Sites) -> tuple[Tensor, Tensor, Tensor]:
+        """Locations, scales and shapes of the experts on ``x [N, D]``, as in :class:`Regimes`.
+
+        Sites may give S draws of their values, ``[S, *shape]``; then the results are of all of
+        them, ``[S, N, ...]``.  The same holds for :meth:`gate_of`.
+        """
+
+    @abc.abstractmethod
+    def gate_of(self, x: Tensor, sites: Sites) -> Tensor:
+        """``log p(z = k | x)``, ``[N, K]``, on ``x [N, D]``."""
+
+    def regimes(self, x: Tensor, sites: Sites = drawn) -> Regimes:
+        """Apply gate and experts to ``x [N, D]``.
+
+        Args:
+            x: features, standardised.
+            sites: where the parameters come from: Pyro sites that are sampled, or
+                :func:`~bayes_hybrid.models.latent.given` values, by name.
+        """
+        experts = self.experts_of(x, sites)
+        return Regimes(self.gate_of(x, sites), *experts)
 
     def exchangeable(self, first: int, second: int) -> bool:
         """Whether two regimes are alike but for their names, so that they may trade places."""
@@ -257,12 +277,12 @@ class HybridModel(abc.ABC):
         log_confusion = self._log_confusion(x)
         values, labels = (None, None) if y is None else self.observed(y)
         with self._rows(x, num_rows):
-            drawn: Tensor = pyro.sample("y", predictive, obs=values)
+            targets: Tensor = pyro.sample("y", predictive, obs=values)
             if self.label_head is not None and labels is not None:
-                given_y = predictive.log_responsibilities(drawn)
+                given_y = predictive.log_responsibilities(targets)
                 site = RegimeLabel(given_y, log_confusion, self.label_head.weight)
                 pyro.sample("label", site, obs=labels)
-        return drawn
+        return targets
 
     def enumerated(
         self,
@@ -283,11 +303,11 @@ class HybridModel(abc.ABC):
         with self._rows(x, num_rows):
             weights = dist.Categorical(logits=regimes.log_weights)
             z = pyro.sample("z", weights, infer={"enumerate": "parallel"})
-            drawn: Tensor = pyro.sample("y", _Selected(z, parts), obs=values)
+            targets: Tensor = pyro.sample("y", _Selected(z, parts), obs=values)
             if self.label_head is not None and labels is not None:
                 site = LabelOfRegime(z, log_confusion, self.label_head.weight)
                 pyro.sample("label", site, obs=labels)
-        return drawn
+        return targets
 
     def _regularised(
         self, x: Tensor, num_rows: int | None, penalties: Mapping[str, float | Tensor] | None
@@ -297,9 +317,13 @@ class HybridModel(abc.ABC):
             return self.regimes(x)
         for name in penalties:
             checks.choice("penalties", name, PENALTIES)
-        drawn: Any
-        with poutine.trace() as drawn:
-            regimes = self.regimes(x)
+        values: dict[str, Tensor] = {}
+
+        def noted(name: str, prior: Prior, note: InferDict) -> Tensor:
+            values[name] = drawn(name, prior, note)
+            return values[name]
+
+        regimes = self.regimes(x, noted)
         size = len(x) if num_rows is None else num_rows
         for name in self.penalty_names:
             if name not in penalties:
@@ -309,16 +333,13 @@ class HybridModel(abc.ABC):
             elif name == "load_balance":
                 term = -usage_variation(regimes.log_weights)
             else:
-                term = -self._roughness(x, regimes.locations, drawn.trace.nodes)
+                term = -self._roughness(x, regimes.locations, given(values))
             pyro.factor(name, size * penalties[name] * term)
         return regimes
 
-    def _roughness(self, x: Tensor, locations: Tensor, nodes: Mapping[str, Any]) -> Tensor:
+    def _roughness(self, x: Tensor, locations: Tensor, sites: Sites) -> Tensor:
         """:func:`~bayes_hybrid.models.penalties.roughness` of the experts with ReLU units."""
-        drawn = {name: node["value"] for name, node in nodes.items() if node["type"] == "sample"}
-        # The same parameters at other rows; nobody outside is to see the sites a second time.
-        with poutine.block(), poutine.condition(data=drawn):
-            around = self.regimes(neighbours(x)).locations
+        around, _, _ = self.experts_of(neighbours(x), sites)
         relu = list(self.relu_regimes)
         return roughness(locations[..., relu], around[..., relu])
 

@@ -1,17 +1,16 @@
-"""Turn a torch module's parameters into Pyro sample sites and run the module with them."""
+"""Turn a torch module's parameters into latent sites and run the module with them."""
 
 import math
 from typing import cast
 
-import pyro
 import pyro.distributions as dist
 from pyro.poutine.runtime import InferDict
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from bayes_hybrid.gates import GateModule
 from bayes_hybrid.models.base import SiteGroup, TrainingGroup
-from bayes_hybrid.nn import GaussianBlock, GaussianStabilizesReLULayer, ReLUBlock
+from bayes_hybrid.models.latent import Sites
+from bayes_hybrid.nn import GaussianBlock, GaussianStabilizesReLULayer, ReLUBlock, evaluate
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
 
@@ -32,6 +31,7 @@ def _pathway_of(block: nn.Module, group: SiteGroup) -> TrainingGroup:
 
 
 def sample_normal(
+    sites: Sites,
     name: str,
     shape: tuple[int, ...],
     scale: float,
@@ -40,12 +40,15 @@ def sample_normal(
     training: TrainingGroup | None = None,
 ) -> Tensor:
     """``name ~ Normal(0, scale)``, independent entries of ``shape``, on ``like``'s device."""
-    prior = dist.Normal(like.new_zeros(shape), like.new_full(shape, scale)).to_event(len(shape))
-    value: Tensor = pyro.sample(name, prior, infer=_note(group, training))
-    return value
+
+    def prior() -> dist.TorchDistribution:
+        return dist.Normal(like.new_zeros(shape), like.new_full(shape, scale)).to_event(len(shape))
+
+    return sites(name, prior, _note(group, training))
 
 
 def sample_positive(
+    sites: Sites,
     name: str,
     shape: tuple[int, ...],
     prior: LogNormalPrior,
@@ -54,13 +57,21 @@ def sample_positive(
     training: TrainingGroup | None = None,
 ) -> Tensor:
     """``log name ~ Normal(log median, spread)``, independent entries of ``shape``."""
-    location = like.new_full(shape, math.log(prior.median))
-    site = dist.LogNormal(location, like.new_full(shape, prior.spread)).to_event(len(shape))
-    value: Tensor = pyro.sample(name, site, infer=_note(group, training))
-    return value
+
+    def site() -> dist.TorchDistribution:
+        location = like.new_full(shape, math.log(prior.median))
+        return dist.LogNormal(location, like.new_full(shape, prior.spread)).to_event(len(shape))
+
+    return sites(name, site, _note(group, training))
+
+
+def _times(scale: Tensor, raw: Tensor) -> Tensor:
+    """A number times a tensor, or S numbers times S tensors."""
+    return scale.reshape(scale.shape + (1,) * (raw.dim() - scale.dim())) * raw
 
 
 def sample_head(
+    sites: Sites,
     name: str,
     shape: tuple[int, int],
     scale_prior: LogNormalPrior,
@@ -69,16 +80,16 @@ def sample_head(
     like: Tensor,
 ) -> dict[str, Tensor]:
     """Weight and bias of a linear read-out, ``weight = weight_scale / sqrt(fan_in) * raw``."""
-    scale = sample_positive(f"{name}.weight_scale", (), scale_prior, group, like)
-    raw = sample_normal(f"{name}.weight_raw", shape, 1.0, group, like)
-    values = {"weight": scale / math.sqrt(shape[-1]) * raw}
+    scale = sample_positive(sites, f"{name}.weight_scale", (), scale_prior, group, like)
+    raw = sample_normal(sites, f"{name}.weight_raw", shape, 1.0, group, like)
+    values = {"weight": _times(scale / math.sqrt(shape[-1]), raw)}
     if bias_scale is not None:
-        values["bias"] = sample_normal(f"{name}.bias", shape[:1], bias_scale, group, like)
+        values["bias"] = sample_normal(sites, f"{name}.bias", shape[:1], bias_scale, group, like)
     return values
 
 
 def sample_features(
-    name: str, module: nn.Module, priors: Priors, group: SiteGroup, like: Tensor
+    sites: Sites, name: str, module: nn.Module, priors: Priors, group: SiteGroup, like: Tensor
 ) -> dict[str, Tensor]:
     """Sites for every parameter of a stack of Gaussian and ReLU blocks.
 
@@ -93,34 +104,31 @@ def sample_features(
         site, shape = f"{name}.{path}", tuple(parameter.shape)
         part = _pathway_of(module.get_submodule(block), group)
         if leaf == "width":
-            width = sample_positive(site, shape, priors.width, group, like, part)
+            width = sample_positive(sites, site, shape, priors.width, group, like, part)
             values[path] = priors.width_floor + width
         elif leaf == "bias":
             # named_parameters lists a block's weight before its bias.
-            raw = sample_normal(f"{site}_raw", shape, 1.0, group, like, part)
-            values[path] = scales[block] * raw
+            raw = sample_normal(sites, f"{site}_raw", shape, 1.0, group, like, part)
+            values[path] = _times(scales[block], raw)
         else:
-            scale = sample_positive(f"{site}_scale", (), priors.feature_scale, group, like, part)
-            raw = sample_normal(f"{site}_raw", shape, 1.0, group, like, part)
-            values[path] = scale / math.sqrt(shape[-1]) * raw
+            scale = sample_positive(
+                sites, f"{site}_scale", (), priors.feature_scale, group, like, part
+            )
+            raw = sample_normal(sites, f"{site}_raw", shape, 1.0, group, like, part)
+            values[path] = _times(scale / math.sqrt(shape[-1]), raw)
             scales[block] = scale
     return values
 
 
-def apply(module: nn.Module, values: dict[str, Tensor], x: Tensor) -> Tensor:
-    """Run ``module`` on ``x`` with ``values`` in place of its own parameters."""
-    result: Tensor = functional_call(module, values, (x,)) if values else module(x)
-    return result
-
-
-def sample_gate(module: GateModule, priors: Priors, x: Tensor) -> Tensor:
+def sample_gate(sites: Sites, module: GateModule, priors: Priors, x: Tensor) -> Tensor:
     """Sites for every parameter of a gate, then its ``log_weights [N, K]``."""
     values: dict[str, Tensor] = {}
     for path, child in module.named_children():
         name = f"gate.{path}"
         if path == "head":
             size, width = child.get_parameter("weight").shape
-            drawn = sample_head(
+            part = sample_head(
+                sites,
                 name,
                 (size, width),
                 priors.gate_scale,
@@ -129,8 +137,8 @@ def sample_gate(module: GateModule, priors: Priors, x: Tensor) -> Tensor:
                 x,
             )
         else:
-            drawn = sample_features(name, child, priors, SiteGroup.GATE_FEATURES, x)
-        values |= {f"{path}.{leaf}": value for leaf, value in drawn.items()}
+            part = sample_features(sites, name, child, priors, SiteGroup.GATE_FEATURES, x)
+        values |= {f"{path}.{leaf}": value for leaf, value in part.items()}
     for path, prior in module.parameter_priors(priors, x).items():
-        values[path] = pyro.sample(f"gate.{path}", prior, infer=_note(SiteGroup.GATE_HEAD))
-    return apply(module, values, x)
+        values[path] = sites(f"gate.{path}", lambda prior=prior: prior, _note(SiteGroup.GATE_HEAD))
+    return evaluate(module, values, x)

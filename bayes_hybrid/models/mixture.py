@@ -13,8 +13,9 @@ from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Boundaries, Gate, GateModule, ReLUGate
 from bayes_hybrid.likelihoods import Likelihood
-from bayes_hybrid.models.base import HybridModel, Regimes
+from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.models.labels import LabelHead
+from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import sample_gate
 from bayes_hybrid.models.pathway import Pathway, sample_expert, sample_noise
 from bayes_hybrid.priors import Priors
@@ -153,14 +154,18 @@ class HybridMixture(HybridModel):
         """See :meth:`HybridModel.boundaries`."""
         return self.gate.boundaries(_of_gate(values))
 
-    def regimes(self, x: Tensor) -> Regimes:
-        """See :meth:`HybridModel.regimes`."""
-        noise = sample_noise(self.priors, self.num_outputs, x)
+    def experts_of(self, x: Tensor, sites: Sites) -> tuple[Tensor, Tensor, Tensor]:
+        """See :meth:`HybridModel.experts_of`."""
+        noise = sample_noise(sites, self.priors, self.num_outputs, x)
         outputs = [
-            sample_expert(name, pathway, module, self.priors, noise, x)
+            sample_expert(sites, name, pathway, module, self.priors, noise, self.num_outputs, x)
             for name, pathway, module in zip(
                 self.regime_names, self.experts, self._modules, strict=True
             )
         ]
-        stacked = (torch.stack(part, dim=-1) for part in zip(*outputs, strict=True))
-        return Regimes(sample_gate(self._gate_module, self.priors, x), *stacked)
+        location, scale, shape = (torch.stack(part, dim=-1) for part in zip(*outputs, strict=True))
+        return location, scale, shape
+
+    def gate_of(self, x: Tensor, sites: Sites) -> Tensor:
+        """See :meth:`HybridModel.gate_of`."""
+        return sample_gate(sites, self._gate_module, self.priors, x)

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from bayes_hybrid import checks
 from bayes_hybrid.likelihoods import Likelihood, Normal
-from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup
-from bayes_hybrid.models.lift import apply, sample_features, sample_head, sample_positive
-from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS, stack
+from bayes_hybrid.models.base import HybridModel, SiteGroup
+from bayes_hybrid.models.latent import Sites
+from bayes_hybrid.models.lift import sample_features, sample_head, sample_positive
+from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS, evaluate, stack
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
 NOISE_KINDS = ("constant", "input")
@@ -62,14 +63,21 @@ class Pathway:
         )
 
 
-def sample_noise(priors: Priors, num_outputs: int, x: Tensor) -> Tensor:
+def sample_noise(sites: Sites, priors: Priors, num_outputs: int, x: Tensor) -> Tensor:
     """The noise scale that the experts share, one number for each of Q > 1 outputs."""
     shape = () if num_outputs == 1 else (num_outputs,)
-    return sample_positive("noise", shape, priors.noise, SiteGroup.SCALES, x)
+    return sample_positive(sites, "noise", shape, priors.noise, SiteGroup.SCALES, x)
 
 
 def sample_expert(
-    name: str, pathway: Pathway, module: nn.Module, priors: Priors, noise: Tensor, x: Tensor
+    sites: Sites,
+    name: str,
+    pathway: Pathway,
+    module: nn.Module,
+    priors: Priors,
+    noise: Tensor,
+    num_outputs: int,
+    x: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Sample one expert's parameters and return its location, scale and shape, each ``[N]``.
 
@@ -87,38 +95,53 @@ def sample_expert(
     With Q > 1 outputs, one entry of ``noise [Q]`` for each, b, A, C and ratio have a row for each
     output, hidden layers and shape are shared, and all three results are ``[N, Q]``.
     """
-    features = sample_features(name, module, priors, SiteGroup.FEATURES, x)
-    hidden = apply(module, features, x)
-    shape = (max(1, noise.numel()), pathway.num_units)
-    head = sample_head(f"{name}.location", shape, priors.location_scale, 1.0, SiteGroup.HEADS, x)
-    location = _read(hidden, head["weight"], noise.dim()) + head["bias"]
-    noise = noise * sample_positive(
-        f"{name}.noise_ratio", tuple(noise.shape), priors.noise_ratio, SiteGroup.SCALES, x
+    features = sample_features(sites, name, module, priors, SiteGroup.FEATURES, x)
+    hidden = evaluate(module, features, x)
+    outputs = () if num_outputs == 1 else (num_outputs,)
+    shape = (num_outputs, pathway.num_units)
+    head = sample_head(
+        sites, f"{name}.location", shape, priors.location_scale, 1.0, SiteGroup.HEADS, x
     )
+    bias = head["bias"] if outputs else head["bias"].squeeze(-1)
+    location = _read(hidden, head["weight"]) + _by_row(bias, outputs)
+    noise = noise * sample_positive(
+        sites, f"{name}.noise_ratio", outputs, priors.noise_ratio, SiteGroup.SCALES, x
+    )
+    noise = _by_row(noise, outputs)
     scale = noise.expand(location.shape)
     if pathway.noise == "input":
         slope = sample_head(
-            f"{name}.noise_slope", shape, priors.noise_slope, None, SiteGroup.SCALE_SLOPES, x
+            sites, f"{name}.noise_slope", shape, priors.noise_slope, None, SiteGroup.SCALE_SLOPES, x
         )
         # Bounded to a factor e**4 either way: an exponential of an unbounded ReLU overflows.
-        exponent = 4.0 * torch.tanh(_read(hidden, slope["weight"], noise.dim()) / 4.0)
+        exponent = 4.0 * torch.tanh(_read(hidden, slope["weight"]) / 4.0)
         scale = noise * torch.exp(exponent)
-    number = _sample_shape(name, pathway.likelihood, x)
+    number = _sample_shape(sites, name, pathway.likelihood, x)
+    number = number.reshape(number.shape + (1,) * (location.dim() - number.dim()))
     return location, priors.noise_floor + scale, number.expand(location.shape)
 
 
-def _read(hidden: Tensor, weight: Tensor, output_dims: int) -> Tensor:
+def _read(hidden: Tensor, weight: Tensor) -> Tensor:
     """``hidden [N, H]`` times ``weight [Q, H]``: ``[N, Q]``, or ``[N]`` for one output."""
-    return hidden @ weight.mT if output_dims else hidden @ weight[0]
+    if weight.shape[-2] > 1:
+        return hidden @ weight.mT
+    if weight.dim() == 2:
+        return hidden @ weight[0]
+    return (hidden @ weight.mT).squeeze(-1)
 
 
-def _sample_shape(name: str, likelihood: Likelihood, like: Tensor) -> Tensor:
+def _by_row(value: Tensor, outputs: tuple[int, ...]) -> Tensor:
+    """``[*outputs]`` as it is; of S draws, ``[S, 1, *outputs]``, to go beside their rows."""
+    return value if value.dim() == len(outputs) else value.unsqueeze(1)
+
+
+def _sample_shape(sites: Sites, name: str, likelihood: Likelihood, like: Tensor) -> Tensor:
     """The likelihood's shape, drawn where it has a prior."""
     shape = likelihood.shape
     if isinstance(shape, LogNormalPrior):
         floor, site = likelihood.shape_floor, f"{name}.{likelihood.shape_name}"
         site += f"_above_{floor:g}" if floor else ""
-        return floor + sample_positive(site, (), shape, SiteGroup.SCALES, like)
+        return floor + sample_positive(sites, site, (), shape, SiteGroup.SCALES, like)
     return like.new_full((), 1.0 if shape is None else shape)
 
 
@@ -176,9 +199,23 @@ class PathwayModel(HybridModel):
     def _module(self) -> nn.Sequential:
         return self.pathway.build(self.num_features)
 
-    def regimes(self, x: Tensor) -> Regimes:
-        """See :meth:`HybridModel.regimes`; K = 1 and the only log weight is zero."""
-        noise = sample_noise(self.priors, self.num_outputs, x)
-        expert = sample_expert(self.pathway.kind, self.pathway, self._module, self.priors, noise, x)
+    def experts_of(self, x: Tensor, sites: Sites) -> tuple[Tensor, Tensor, Tensor]:
+        """See :meth:`HybridModel.experts_of`."""
+        noise = sample_noise(sites, self.priors, self.num_outputs, x)
+        expert = sample_expert(
+            sites,
+            self.pathway.kind,
+            self.pathway,
+            self._module,
+            self.priors,
+            noise,
+            self.num_outputs,
+            x,
+        )
         location, scale, shape = (part.unsqueeze(-1) for part in expert)
-        return Regimes(x.new_zeros(len(x), 1), location, scale, shape)
+        return location, scale, shape
+
+    def gate_of(self, x: Tensor, sites: Sites) -> Tensor:
+        """See :meth:`HybridModel.gate_of`; K = 1 and the only log weight is zero."""
+        del sites
+        return x.new_zeros(len(x), 1)

@@ -1,5 +1,6 @@
 """Plain torch building blocks: Gaussian and ReLU layers, and the ways to combine them."""
 
+from bayes_hybrid.nn.affine import affine, evaluate
 from bayes_hybrid.nn.combine import (
     COMBINATIONS,
     GaussianStabilizesReLULayer,
@@ -18,6 +19,8 @@ __all__ = [
     "LinearMixLayer",
     "ReLUBlock",
     "ReLUGatesGaussianLayer",
+    "affine",
+    "evaluate",
     "smooth",
     "stack",
 ]

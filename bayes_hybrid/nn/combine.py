@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bayes_hybrid import checks
+from bayes_hybrid.nn.affine import affine
 from bayes_hybrid.nn.gaussian import GaussianBlock, smooth
 from bayes_hybrid.nn.relu import ReLUBlock
 
@@ -20,6 +21,8 @@ class LinearMixLayer(nn.Module):
         >>> LinearMixLayer(3, 5)(torch.zeros(7, 3)).shape
         torch.Size([7, 5])
     """
+
+    takes_draws = True
 
     def __init__(self, in_features: int, num_units: int, *, smoothing: str = "bump") -> None:
         """Create both pathways and the two mixing matrices."""
@@ -48,6 +51,8 @@ class ReLUGatesGaussianLayer(nn.Module):
         0.0
     """
 
+    takes_draws = True
+
     def __init__(self, in_features: int, num_units: int, *, smoothing: str = "bump") -> None:
         """Create both pathways."""
         super().__init__()
@@ -69,6 +74,8 @@ class GaussianStabilizesReLULayer(nn.Module):
         torch.Size([7, 5])
     """
 
+    takes_draws = True
+
     def __init__(self, in_features: int, num_units: int) -> None:
         """Create the shared affine map and the widths of its smoothing."""
         super().__init__()
@@ -78,8 +85,9 @@ class GaussianStabilizesReLULayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[..., in_features]`` to ``[..., num_units]``."""
-        z = x @ self.weight.transpose(-1, -2) + self.bias
-        return torch.relu(z) + smooth(z, self.width, "relu")
+        z = affine(x, self.weight, self.bias)
+        width = self.width if self.width.dim() == 1 else self.width.unsqueeze(-2)
+        return torch.relu(z) + smooth(z, width, "relu")
 
 
 def _gaussian(in_features: int, num_units: int, smoothing: str) -> nn.Module:

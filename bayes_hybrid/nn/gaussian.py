@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bayes_hybrid import checks
+from bayes_hybrid.nn.affine import affine
 
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 
@@ -79,6 +80,8 @@ class GaussianBlock(nn.Module):
         torch.Size([7, 5])
     """
 
+    takes_draws = True
+
     def __init__(self, in_features: int, num_units: int, *, smoothing: str = "bump") -> None:
         """Create the block with small random weights and unit widths."""
         super().__init__()
@@ -89,10 +92,16 @@ class GaussianBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[..., in_features]`` to ``[..., num_units]``."""
-        z = x @ self.weight.transpose(-1, -2) + self.bias
-        return SMOOTHINGS[self.smoothing](z, self.width)
+        if self.weight.dim() == 2:
+            return SMOOTHINGS[self.smoothing](affine(x, self.weight, self.bias), self.width)
+        width = self.width.unsqueeze(-1)
+        if self.smoothing != "bump":
+            return SMOOTHINGS[self.smoothing](affine(x, self.weight, self.bias), width.mT)
+        # The default's, in place: fresh memory for each step would cost more than the arithmetic.
+        u = affine(x, self.weight / width, self.bias / self.width)
+        return u.square_().mul_(-0.5).exp_()
 
     def extra_repr(self) -> str:
         """Sizes and smoothing, as torch modules print them."""
-        units, features = self.weight.shape
+        units, features = self.weight.shape[-2:]
         return f"in_features={features}, num_units={units}, smoothing={self.smoothing!r}"

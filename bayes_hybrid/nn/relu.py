@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from bayes_hybrid.nn.affine import affine
+
 
 class ReLUBlock(nn.Module):
     """``h = max(W x + b, 0)``.
@@ -18,6 +20,8 @@ class ReLUBlock(nn.Module):
         torch.Size([7, 5])
     """
 
+    takes_draws = True
+
     def __init__(self, in_features: int, num_units: int) -> None:
         """Create the block with small random weights."""
         super().__init__()
@@ -26,9 +30,10 @@ class ReLUBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[..., in_features]`` to ``[..., num_units]``."""
-        return torch.relu(x @ self.weight.transpose(-1, -2) + self.bias)
+        z = affine(x, self.weight, self.bias)
+        return torch.relu(z) if self.weight.dim() == 2 else z.relu_()
 
     def extra_repr(self) -> str:
         """Sizes, as torch modules print them."""
-        units, features = self.weight.shape
+        units, features = self.weight.shape[-2:]
         return f"in_features={features}, num_units={units}"

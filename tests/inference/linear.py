@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor
@@ -16,7 +15,8 @@ from bayes_hybrid.inference.options import Refinement
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.likelihoods import Likelihood, Normal
-from bayes_hybrid.models import HybridModel, Regimes, SiteGroup
+from bayes_hybrid.models import HybridModel, SiteGroup
+from bayes_hybrid.models.latent import Sites
 
 NUM_FEATURES = 3
 
@@ -48,14 +48,16 @@ class LinearRegression(HybridModel):
     def noise_floor(self) -> float:
         return self.noise
 
-    def regimes(self, x: Tensor) -> Regimes:
-        group = SiteGroup.FEATURES if self.slopes_are_features else SiteGroup.HEADS
-        slope_prior = dist.Normal(x.new_zeros(NUM_FEATURES), 1.0).to_event(1)
-        slope = pyro.sample("slope", slope_prior, infer={"group": group})  # type: ignore[arg-type]
-        intercept = pyro.sample("intercept", dist.Normal(x.new_zeros(()), 2.0))
-        location = (x @ slope + intercept).unsqueeze(-1)
-        scale = torch.full_like(location, self.noise)
-        return Regimes(torch.zeros_like(location), location, scale, torch.ones_like(location))
+    def experts_of(self, x: Tensor, sites: Sites) -> tuple[Tensor, Tensor, Tensor]:
+        note: Any = {"group": SiteGroup.FEATURES if self.slopes_are_features else SiteGroup.HEADS}
+        zeros = x.new_zeros(NUM_FEATURES)
+        slope = sites("slope", lambda: dist.Normal(zeros, 1.0).to_event(1), note)
+        intercept = sites("intercept", lambda: dist.Normal(x.new_zeros(()), 2.0), {})
+        location = (slope @ x.mT + intercept.unsqueeze(-1)).unsqueeze(-1)
+        return location, torch.full_like(location, self.noise), torch.ones_like(location)
+
+    def gate_of(self, x: Tensor, sites: Sites) -> Tensor:
+        return x.new_zeros(len(x), 1)
 
 
 def closed_form(model: LinearRegression, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

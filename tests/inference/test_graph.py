@@ -13,12 +13,13 @@ import torch
 from pyro import poutine
 
 import bayes_hybrid.inference.recorder as recorder_module
-from bayes_hybrid.inference.graph import LogJoint, evaluate_regimes, log_joint
+from bayes_hybrid.inference.evaluation import evaluate_regimes
+from bayes_hybrid.inference.graph import LogJoint, log_joint
 from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
 from bayes_hybrid.inference.simplify import mutates
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.likelihoods import Normal
-from bayes_hybrid.models import HybridModel, Regimes, SiteGroup
+from bayes_hybrid.models import HybridModel, SiteGroup
 from tests.inference.linear import LinearRegression
 from tests.models import zoo
 
@@ -122,19 +123,17 @@ class _Hierarchical(HybridModel):
     likelihoods = (Normal(),)
     noise_floor = 0.0
 
-    def regimes(self, x):
+    def experts_of(self, x, sites):
         new = x.new_tensor
-        scale = pyro.sample("s", dist.LogNormal(new(0.0), 1.0))
-        mean = pyro.sample("m", dist.Normal(new(0.0), scale).expand([2]).to_event(1))
-        shift = pyro.sample("v", dist.Normal(new(2.0), 0.5))
-        noise = pyro.sample("u", dist.Gamma(new(2.0), 3.0))
+        scale = sites("s", lambda: dist.LogNormal(new(0.0), 1.0), {})
+        mean = sites("m", lambda: dist.Normal(new(0.0), scale).expand([2]).to_event(1), {})
+        shift = sites("v", lambda: dist.Normal(new(2.0), 0.5), {})
+        noise = sites("u", lambda: dist.Gamma(new(2.0), 3.0), {})
         location = (x @ mean + shift).unsqueeze(-1)
-        return Regimes(
-            torch.zeros_like(location),
-            location,
-            noise.expand(location.shape),
-            torch.ones_like(location),
-        )
+        return location, noise.expand(location.shape), torch.ones_like(location)
+
+    def gate_of(self, x, sites):
+        return x.new_zeros(len(x), 1)
 
 
 def test_priors_of_every_kind():

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from bayes_hybrid.gates import ThresholdGate
-from bayes_hybrid.inference.graph import LogJoint, evaluate_regimes
+from bayes_hybrid.inference.evaluation import evaluate_regimes
+from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.inference.labels import relabel, same_labelling
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.models import HybridMixture
