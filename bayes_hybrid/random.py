@@ -1,5 +1,11 @@
-"""Randomness enters as an explicit seed: one integer from which every other seed is derived."""
+"""Randomness enters as an explicit seed: one integer from which every other seed is derived.
 
+Torch's samplers, Pyro's programs and the recording of a graph all use state of the process.
+Whoever changes that state for a while holds :func:`process_state`, so that threads take turns.
+"""
+
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -10,11 +16,47 @@ import torch
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
 
-__all__ = ["SEED_LIMIT", "resolve_seed", "seeded", "spawn_seeds", "torch_generator"]
+__all__ = [
+    "SEED_LIMIT",
+    "process_state",
+    "resolve_seed",
+    "seeded",
+    "spawn_seeds",
+    "torch_generator",
+]
 
 SEED_LIMIT: Final = 2**32
 """Seeds lie in ``[0, SEED_LIMIT)``: what NumPy's ``RandomState`` takes is the narrowest, and such
 an integer is also exact in JSON."""
+
+
+_state_lock = threading.RLock()
+
+
+def _new_lock() -> None:
+    global _state_lock
+    _state_lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    # The thread that holds the lock does not exist in a child process.
+    os.register_at_fork(after_in_child=_new_lock)
+
+
+@contextmanager
+def process_state() -> Iterator[None]:
+    """Exclude all other threads that are about to change state of the process.
+
+    That is torch's global generators, the validation switches of torch and Pyro, Pyro's stack of
+    handlers, and the stages of tracing and compiling.  One lock for all, which a thread may take
+    again, so that no two threads can wait for each other.
+
+    Example:
+        >>> with process_state(), process_state():
+        ...     pass
+    """
+    with _state_lock:
+        yield
 
 
 def spawn_seeds(seed: int, count: int) -> tuple[int, ...]:
@@ -68,6 +110,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Torch's global generator of ``device`` at ``seed`` inside, and as it was before outside.
 
     Torch's own samplers use no other.  ``torch.manual_seed`` would seed every other device's too.
+    Other threads of the package wait (:func:`process_state`).
 
     Args:
         seed: integer in ``[0, 2**32)``.
@@ -81,7 +124,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         True
     """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with process_state(), torch.random.fork_rng(devices=devices):
         _global_generator(device).manual_seed(_seed("seed", seed))
         yield
 

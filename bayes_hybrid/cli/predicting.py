@@ -27,8 +27,6 @@ from bayes_hybrid.inference import Fit, Posterior
 __all__ = ["Wanted", "predictions", "run"]
 
 FloatArray = NDArray[np.float64]
-_MAX_ROWS = 5_000
-"""Rows whose regime probabilities are held per draw at once: 8 bytes each per draw and regime."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +93,8 @@ def predictions(fit: Fit, table: pd.DataFrame, wanted: Wanted) -> dict[str, Floa
     x = np.column_stack([numeric_column(found_column(table, name)) for name in fit.feature_names])
     refuse_far("the table", x, posterior.x_scaling, columns=fit.feature_names)
     ends = _ends(wanted.prob)
-    mean = posterior.mean(x).reshape(len(x), -1)
-    quantiles = posterior.quantile(x, list(ends.values())).reshape(len(x), len(names), -1)
+    mean, quantiles = posterior.mean_and_quantile(x, list(ends.values()))
+    mean, quantiles = mean.reshape(len(x), -1), quantiles.reshape(len(x), len(names), -1)
     columns = {}
     for q, name in enumerate(names):
         columns[f"{name}_mean"] = mean[:, q]
@@ -133,12 +131,7 @@ def _regimes(
     posterior: Posterior, x: FloatArray, ends: Mapping[str, float]
 ) -> dict[str, FloatArray]:
     """``p(z=k|x)``, its mean over the draws and the ends of its band."""
-    parts = []
-    for start in range(0, len(x), _MAX_ROWS):
-        draws = posterior.regime_probability_draws(x[start : start + _MAX_ROWS])
-        band = np.quantile(draws, list(ends.values()), axis=(0, 1))
-        parts.append(np.concatenate([draws.mean(axis=(0, 1))[None], band]))
-    values = np.concatenate(parts, axis=1)
+    values = posterior.regime_summary(x, list(ends.values()))
     return {
         f"p_{name}{suffix}": values[place, :, regime]
         for regime, name in enumerate(posterior.regime_names)

@@ -3,10 +3,11 @@
 from bayes_hybrid.distributions.contaminated_normal import ContaminatedNormal
 from bayes_hybrid.distributions.huber import Huber
 from bayes_hybrid.distributions.laplace import Laplace
-from bayes_hybrid.distributions.mixture import RegimeMixture, chosen, mixture_quantile
+from bayes_hybrid.distributions.mixture import RegimeMixture, along_last, chosen, mixture_quantile
 from bayes_hybrid.distributions.ordered import OrderedNormal
 from bayes_hybrid.distributions.outputs import Outputs
 from bayes_hybrid.distributions.pseudo_huber import PseudoHuber
+from bayes_hybrid.distributions.quantiles import pooled_quantiles
 from bayes_hybrid.distributions.student_t import StudentT
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "PseudoHuber",
     "RegimeMixture",
     "StudentT",
+    "along_last",
     "chosen",
     "mixture_quantile",
+    "pooled_quantiles",
 ]

@@ -1,11 +1,24 @@
 """The finite mixture that is left when the regime is summed out."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import Distribution, constraints
+
+from bayes_hybrid.distributions.outputs import Outputs
+
+
+def along_last(parts: Sequence[Tensor]) -> Tensor:
+    """Stack on a new last axis, in memory the first one: short axes are slow where they are last.
+
+    Example:
+        >>> along_last([torch.zeros(4, 3), torch.ones(4, 3)]).shape
+        torch.Size([4, 3, 2])
+    """
+    return torch.stack(list(parts)).movedim(0, -1)
 
 
 def mixture_quantile(
@@ -133,7 +146,7 @@ class RegimeMixture(TorchDistribution):
 
     def log_likelihoods(self, value: Tensor) -> Tensor:
         """``log p_k(y)`` of every component, ``[..., K]``."""
-        return torch.stack([part.log_prob(value) for part in self.components], dim=-1)
+        return along_last([part.log_prob(value) for part in self.components])
 
     def log_prob(self, value: Tensor) -> Tensor:
         """``log sum_k exp(log pi_k + log p_k(y))``, ``[...]``."""
@@ -145,30 +158,41 @@ class RegimeMixture(TorchDistribution):
 
     def cdf(self, value: Tensor) -> Tensor:
         """``sum_k pi_k F_k(y)``, of each output."""
-        parts = torch.stack([part.cdf(value) for part in self.components], dim=-1)
-        return (self._weights * parts).sum(-1)
+        return self._mixed([part.cdf(value) for part in self.components])
+
+    def density(self, value: Tensor) -> Tensor:
+        """``sum_k pi_k p_k(y)``, of each output by itself."""
+        bases = [part.base if isinstance(part, Outputs) else part for part in self.components]
+        return self._mixed([base.log_prob(value).exp() for base in bases])
 
     def icdf(self, value: Tensor) -> Tensor:
         """Exact quantiles, found between the smallest and largest component quantile."""
-        parts = torch.stack([part.icdf(value) for part in self.components], dim=-1)
+        parts = along_last([part.icdf(value) for part in self.components])
         return mixture_quantile(self.cdf, value, parts.amin(-1), parts.amax(-1))
 
     @property
     def mean(self) -> Tensor:
         """``sum_k pi_k E_k[y]``, of each output."""
-        parts = torch.stack([part.mean for part in self.components], dim=-1)
-        return (self._weights * parts).sum(-1)
+        return self._mixed([part.mean for part in self.components])
 
     @property
     def variance(self) -> Tensor:
         """``sum_k pi_k (Var_k[y] + (E_k[y] - E[y])**2)``: within plus between regimes."""
         weights = self._weights
-        means = torch.stack([part.mean for part in self.components], dim=-1)
-        variances = torch.stack([part.variance for part in self.components], dim=-1)
+        means = along_last([part.mean for part in self.components])
+        variances = along_last([part.variance for part in self.components])
         spread = (means - (weights * means).sum(-1, keepdim=True)).square()
         return (weights * (variances + spread)).sum(-1)
 
-    @property
+    def _mixed(self, parts: Sequence[Tensor]) -> Tensor:
+        """``sum_k pi_k v_k`` of a value for each regime."""
+        weights = self._weights.unbind(-1)
+        total = weights[0] * parts[0]
+        for weight, part in zip(weights[1:], parts[1:], strict=True):
+            total = total + weight * part
+        return total
+
+    @cached_property
     def _weights(self) -> Tensor:
         """Probabilities of the regimes beside the outputs' axis, if there is one."""
         weights = self.log_weights.exp()

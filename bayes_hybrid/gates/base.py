@@ -9,6 +9,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from bayes_hybrid.distributions import along_last
 from bayes_hybrid.priors import Priors
 
 
@@ -17,6 +18,11 @@ def log_softmax_from_first(logits: Tensor) -> Tensor:
 
     The first regime is the reference, else a constant could move between the logits.
     """
+    if logits.shape[-1] == 1 and not torch.is_grad_enabled():
+        # The same, many times faster than a softmax over an axis of two.
+        logit = logits.squeeze(-1)
+        total = torch.logaddexp(logit, torch.zeros_like(logit))
+        return along_last([-total, logit - total])
     zero = torch.zeros_like(logits[..., :1])
     return torch.log_softmax(torch.cat([zero, logits], dim=-1), dim=-1)
 

@@ -4,6 +4,7 @@ A step of a small model is a few hundred kernels of some microseconds each, and 
 by one takes longer than running them.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -46,6 +47,7 @@ class Captured:
         # Kernels read the function's constants where they lie, so it has to live on.
         self._function = function
         self._arguments = [argument.clone() for argument in arguments]
+        self._lock = threading.Lock()
         device = arguments[0].device
         # A capture that fails leaves its stream the current one; the second of these does not.
         with torch.cuda.device(device), torch.cuda.stream(torch.cuda.current_stream(device)):
@@ -70,7 +72,8 @@ class Captured:
 
     def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
         """What the function gives."""
-        for place, argument in zip(self._arguments, arguments, strict=True):
-            place.copy_(argument)
-        self._graph.replay()
-        return tuple(result.clone() for result in self._results)
+        with self._lock:  # all threads' arguments go to the same place
+            for place, argument in zip(self._arguments, arguments, strict=True):
+                place.copy_(argument)
+            self._graph.replay()
+            return tuple(result.clone() for result in self._results)

@@ -1,7 +1,6 @@
 """A table is fitted: standardised, handed to the recipe, and the result described."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -107,7 +106,7 @@ def fit(
     variational = Posterior(
         model=model, theta=done.variational, x_scaling=x_scaling, y_scaling=y_scaling
     )
-    posterior, reading = replace(variational, theta=done.theta), None
+    posterior, reading = variational.with_draws(done.theta), None
     if model.num_regimes > 1 and options.weighting_for(model) == "tempered":
         reading = regime_reading(posterior, x, y, labels)
     return Fit(

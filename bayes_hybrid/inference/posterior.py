@@ -12,8 +12,8 @@ from torch import Tensor
 
 from bayes_hybrid import checks
 from bayes_hybrid.data import Standardizer
-from bayes_hybrid.distributions import RegimeMixture, mixture_quantile
-from bayes_hybrid.inference.evaluation import evaluate_regimes
+from bayes_hybrid.distributions import RegimeMixture, pooled_quantiles
+from bayes_hybrid.inference.evaluation import Evaluation
 from bayes_hybrid.inference.silencing import silenced
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.slopes import regime_slopes
@@ -22,8 +22,8 @@ from bayes_hybrid.models.base import HybridModel, Regimes
 from bayes_hybrid.random import seeded, torch_generator
 
 FloatArray = NDArray[np.float64]
-# Tensors with an entry for each draw, row and regime hold at most this many numbers at once.
-_CHUNK_ENTRIES = 2_000_000
+# Numbers for each draw, row and regime that are worked on at once: 4 MB, about what caches hold.
+_CHUNK_ENTRIES = 500_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,9 +103,15 @@ class Posterior:
         found = self.model.boundaries(self.table.constrain(self.theta.double()))
         return None if found is None else in_units(found, self.x_scaling)
 
+    def with_draws(self, theta: Tensor) -> "Posterior":
+        """The same with other draws ``[R, S, P]``."""
+        other = replace(self, theta=theta)
+        vars(other)["table"] = self.table
+        return other
+
     def select(self, restarts: NDArray[np.int64]) -> "Posterior":
         """The posterior of these restarts, by their numbers."""
-        return replace(self, theta=self.theta[torch.as_tensor(restarts, device=self.theta.device)])
+        return self.with_draws(self.theta[torch.as_tensor(restarts, device=self.theta.device)])
 
     # -- per draw
 
@@ -142,10 +148,9 @@ class Posterior:
         target = None if y is None else self._target(y)
         given = None if labels is None else self._label_terms(labels)
         parts = []
-        for rows, regimes in self._chunks(x):
-            log_probs = regimes.log_weights
+        for rows, log_probs in self._regime_terms(x, target):
             if target is not None:
-                log_probs = self._predictive(regimes).log_responsibilities(target[rows])
+                log_probs = torch.log_softmax(log_probs, dim=-1)
             if given is not None:
                 log_probs = torch.log_softmax(log_probs + given[:, rows], dim=-1)
             parts.append(log_probs.exp())
@@ -186,8 +191,8 @@ class Posterior:
             slope of each expert's location, ``[R, S, N, K]`` or ``[R, S, N, Q, K]``, in y's units.
         """
         slopes = (
-            regime_slopes(self.model, self.table, flat, inputs, feature)
-            for _, flat, inputs in self._inputs(x)
+            regime_slopes(self.model, self.table, self._flat(), inputs, feature)
+            for _, inputs in self._inputs(x)
         )
         gate, experts = (
             self._by_restart(torch.cat(part, dim=1)) for part in zip(*slopes, strict=True)
@@ -204,7 +209,7 @@ class Posterior:
         found = {}
         for k, regime in enumerate(self.regime_names):
             for kind, theta in silenced(self.table, self.theta, regime).items():
-                found[regime, kind] = replace(self, theta=theta).expert_mean_draws(x)[..., k]
+                found[regime, kind] = self.with_draws(theta).expert_mean_draws(x)[..., k]
         return found
 
     def sample_per_draw(self, x: ArrayLike, seed: int) -> FloatArray:
@@ -255,12 +260,22 @@ class Posterior:
         Raises:
             OptionError: a probability is not strictly between 0 and 1.
         """
-        levels = checks.probabilities(probs)
-        parts = []
+        return self.mean_and_quantile(x, probs)[1]
+
+    def mean_and_quantile(self, x: ArrayLike, probs: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """:meth:`mean` and :meth:`quantile` in one pass, each as by itself.
+
+        Raises:
+            OptionError: a probability is not strictly between 0 and 1.
+        """
+        levels = torch.as_tensor(checks.probabilities(probs), device=self.theta.device)
+        means, quantiles = [], []
         for _, regimes in self._chunks(x):
-            parts.append(_quantiles(self._predictive(regimes), levels.tolist()))
-        standard = np.moveaxis(_numpy(torch.cat(parts)), -1, 0)
-        return np.moveaxis(self._y_units(standard), 0, -1)
+            predictive = self._predictive(regimes)
+            means.append(predictive.mean.mean(0))
+            quantiles.append(pooled_quantiles(predictive, levels))
+        standard = _numpy(torch.cat(quantiles, dim=1))
+        return self._y_units(_numpy(torch.cat(means))), np.moveaxis(self._y_units(standard), 0, -1)
 
     def regime_probability(self, x: ArrayLike, y: ArrayLike | None = None) -> FloatArray:
         """``p(z | x)`` averaged over draws, or ``p(z | x, y)``, ``[N, K]``.
@@ -269,14 +284,19 @@ class Posterior:
 
             p(z = k | x, y) = sum_s pi_sk(x) p_sk(y | x) / sum_s sum_j pi_sj(x) p_sj(y | x)
         """
-        target = None if y is None else self._target(y)
         parts = []
-        for rows, regimes in self._chunks(x):
-            terms = regimes.log_weights
-            if target is not None:
-                terms = terms + self._predictive(regimes).log_likelihoods(target[rows])
+        for _, terms in self._regime_terms(x, None if y is None else self._target(y)):
             parts.append(torch.softmax(torch.logsumexp(terms, dim=0), dim=-1))
         return _numpy(torch.cat(parts))
+
+    def regime_summary(self, x: ArrayLike, levels: ArrayLike) -> FloatArray:
+        """``p(z | x)`` averaged over draws, then its quantiles over draws, ``[1 + L, N, K]``."""
+        parts = []
+        for _, terms in self._regime_terms(x, None):
+            draws = terms.exp()
+            band = _draw_quantiles(draws, np.asarray(levels, dtype=np.float64).tolist())
+            parts.append(torch.cat([draws.mean(0, keepdim=True), band]))
+        return _numpy(torch.cat(parts, dim=1))
 
     def sample(self, x: ArrayLike, num_draws: int, seed: int) -> FloatArray:
         """``num_draws`` posterior predictive draws per row, ``[num_draws, N]``.
@@ -315,28 +335,39 @@ class Posterior:
         terms = head.weight * log_confusion[:, :, index.to(self.theta.device)].mT
         return torch.where(torch.as_tensor(known, device=terms.device).unsqueeze(-1), terms, 0.0)
 
+    def _regime_terms(self, x: ArrayLike, target: Tensor | None) -> Iterator[tuple[slice, Tensor]]:
+        """``log p(z = k | x)`` of every draw, or given targets ``log p(z = k, y | x)``."""
+        if target is None:
+            evaluate = self._evaluation()
+            yield from ((rows, evaluate.log_weights(inputs)) for rows, inputs in self._inputs(x))
+            return
+        for rows, regimes in self._chunks(x):
+            likelihoods = self._predictive(regimes).log_likelihoods(target[rows])
+            yield rows, regimes.log_weights + likelihoods
+
     def _chunks(self, x: ArrayLike, order: Tensor | None = None) -> Iterator[tuple[slice, Regimes]]:
         """Gate and experts of every draw, ``[S', rows, K]``, a chunk of rows at a time."""
-        with torch.no_grad():
-            for rows, flat, inputs in self._inputs(x, order):
-                yield rows, evaluate_regimes(self.model, self.table, flat, inputs)
+        evaluate = self._evaluation(order)
+        for rows, inputs in self._inputs(x):
+            yield rows, evaluate(inputs)
 
-    def _inputs(
-        self, x: ArrayLike, order: Tensor | None = None
-    ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Rows of a chunk, all draws ``[S', P]``, and the rows' standardised features."""
-        scaled = self.x_scaling.transform(np.asarray(x, dtype=np.float64))
-        # Draws are float32, sums over them are not: a prediction must not depend on its neighbours.
-        inputs = torch.as_tensor(scaled, device=self.theta.device)
-        flat = self.theta.double().reshape(-1, self.theta.shape[-1])
-        flat = flat if order is None else flat[order]
-        # The widest hidden layer counts, not only the K outputs.
-        outputs = self.num_regimes * self.model.num_outputs
-        width = max(outputs, flat.shape[-1] // max(1, self.model.num_features) // 4)
-        size = max(1, _CHUNK_ENTRIES // (flat.shape[0] * max(1, min(width, 64))))
-        for start in range(0, len(inputs), size):
-            rows = slice(start, min(start + size, len(inputs)))
-            yield rows, flat, inputs[rows]
+    def _evaluation(self, order: Tensor | None = None) -> Evaluation:
+        flat = self._flat()
+        return Evaluation(self.model, self.table, flat if order is None else flat[order])
+
+    def _flat(self) -> Tensor:
+        """All draws ``[R S, P]``; float32 as drawn, but no prediction depends on its neighbours."""
+        return self.theta.double().reshape(-1, self.theta.shape[-1])
+
+    def _inputs(self, x: ArrayLike) -> Iterator[tuple[slice, Tensor]]:
+        """A chunk of rows, and their standardised features."""
+        values = np.asarray(x, dtype=np.float64)
+        entries = self.num_restarts * self.num_draws * self.num_regimes * self.model.num_outputs
+        size = max(1, _CHUNK_ENTRIES // entries)
+        for start in range(0, len(values), size):
+            rows = slice(start, min(start + size, len(values)))
+            scaled = self.x_scaling.transform(values[rows])
+            yield rows, torch.as_tensor(scaled, device=self.theta.device)
 
     def _target(self, y: ArrayLike) -> Tensor:
         scaled = self.y_scaling.transform(np.asarray(y, dtype=np.float64))
@@ -364,19 +395,16 @@ class Posterior:
         return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))
 
 
-def _quantiles(predictive: RegimeMixture, levels: list[float]) -> Tensor:
-    """``[rows, L]`` quantiles of the equal mixture over the draws on the first axis."""
-
-    def cdf(value: Tensor) -> Tensor:
-        return predictive.cdf(value).mean(0)
-
-    columns = []
-    for level in levels:
-        target = torch.full_like(predictive.components[0].mean[0], level)
-        # The mixture's quantile lies between the smallest and the largest of its components'.
-        parts = torch.stack([part.icdf(target) for part in predictive.components])
-        columns.append(mixture_quantile(cdf, target, parts.amin((0, 1)), parts.amax((0, 1))))
-    return torch.stack(columns, dim=-1)
+def _draw_quantiles(draws: Tensor, levels: list[float]) -> Tensor:
+    """Quantiles over draws ``[S, ...]``, linear between them, ``[L, ...]``."""
+    ordered = draws.sort(dim=0).values
+    places = [level * (len(draws) - 1) for level in levels]
+    below = [int(place) for place in places]
+    ends = [
+        torch.lerp(ordered[i], ordered[min(i + 1, len(draws) - 1)], place - i)
+        for i, place in zip(below, places, strict=True)
+    ]
+    return torch.stack(ends)
 
 
 def _numpy(value: Tensor) -> FloatArray:

@@ -8,7 +8,7 @@ import gc
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import pyro
@@ -19,6 +19,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from bayes_hybrid.inference.capture import Captured
 from bayes_hybrid.inference.simplify import mutates, simplify
+from bayes_hybrid.random import process_state
 
 # Settings that make one small graph quick to compile: a precompiled header and trial compilations
 # of every vector instruction set pay over many graphs; for one they take two thirds of the time.
@@ -32,14 +33,16 @@ def quiet_pyro() -> Iterator[None]:
     """Validation off inside, and exactly as it was outside.
 
     Validation branches on tensor values, which cannot be recorded; and ``torch.compile`` turns
-    torch's switch off for the whole process when it is first used.
+    torch's switch off for the whole process when it is first used.  Whoever runs a Pyro program
+    does so in here, because threads share Pyro's stack of handlers as they share the switches.
     """
-    before = torch.distributions.Distribution._validate_args
-    try:
-        with pyro.validation_enabled(False):
-            yield
-    finally:
-        torch.distributions.Distribution.set_default_validate_args(before)
+    with process_state():
+        before = torch.distributions.Distribution._validate_args
+        try:
+            with pyro.validation_enabled(False):
+                yield
+        finally:
+            torch.distributions.Distribution.set_default_validate_args(before)
 
 
 @contextmanager
@@ -58,7 +61,7 @@ class Recorder:
     """A function of tensors that is recorded at its first call for each shape of its arguments.
 
     The records of the last few shapes are kept: a window that grows by a row a day must not fill
-    the memory.
+    the memory.  Threads take turns at recording and compiling; what is recorded they run freely.
 
     Args:
         function: from tensors to tensors; what it does may depend on their shapes, dtypes and
@@ -80,7 +83,8 @@ class Recorder:
         """The record for arguments of these shapes, to be called many times in a row."""
         key = _key(arguments)
         record = self._look_up(key, arguments)
-        return self._compiled[key][0] if key in self._compiled else record
+        compiled = self._compiled.get(key)
+        return record if compiled is None else compiled[0]
 
     def compile(self, *arguments: Tensor) -> bool:
         """Record and compile the function for arguments of these shapes.
@@ -93,25 +97,30 @@ class Recorder:
             C++ compiler, one warning says so and the record stays as it is.
         """
         key, threads = _key(arguments), torch.get_num_threads()
-        record = self._look_up(key, arguments)
-        if key in self._compiled and self._compiled[key][1] == threads:
-            return True
-        quick = _compile(record, arguments)
-        if all(argument.device.type == "cuda" for argument in arguments):
-            quick = _capture(quick or record, arguments) or quick
-        if quick is None:
-            return False
-        self._compiled[key] = quick, threads
+        with process_state():
+            record = self._look_up(key, arguments)
+            if key in self._compiled and self._compiled[key][1] == threads:
+                return True
+            quick = _compile(record, arguments)
+            if all(argument.device.type == "cuda" for argument in arguments):
+                quick = _capture(quick or record, arguments) or quick
+            if quick is None:
+                return False
+            self._compiled[key] = quick, threads
         return True
 
     def _look_up(self, key: tuple[Any, ...], arguments: tuple[Tensor, ...]) -> GraphModule:
-        if key in self._records:
-            self._records.move_to_end(key)
-        else:
-            self._records[key] = self._record(arguments)
-            if len(self._records) > _MAX_RECORDS:
-                self._compiled.pop(self._records.popitem(last=False)[0], None)
-        return self._records[key]
+        record = self._records.get(key)
+        if record is not None:
+            with suppress(KeyError):  # another thread has just dropped it
+                self._records.move_to_end(key)
+            return record
+        with process_state():
+            if key not in self._records:
+                self._records[key] = self._record(arguments)
+                if len(self._records) > _MAX_RECORDS:
+                    self._compiled.pop(self._records.popitem(last=False)[0], None)
+            return self._records[key]
 
     def _record(self, arguments: tuple[Tensor, ...]) -> GraphModule:
         function = self._function

@@ -82,6 +82,8 @@ class SiteTable:
         """Keep the sites; use :meth:`of` to make a table from a model."""
         self.sites = sites
         self.num_parameters = sites[-1].stop
+        self.width = max((site.shape[0] for site in sites if len(site.shape) == 2), default=1)
+        """The most rows of a weight matrix: units of the widest layer."""
 
     @classmethod
     def of(cls, model: HybridModel, x: Tensor) -> "SiteTable":

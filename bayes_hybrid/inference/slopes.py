@@ -30,7 +30,7 @@ def regime_slopes(
     """
 
     def one(flat: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        regimes = model.regimes(rows, given(table.constrain(flat)))
+        regimes = model.parts(given(table.constrain(flat)), rows)(rows)
         return regimes.log_weights.exp(), regimes.locations
 
     # Backwards, because the first forward-mode derivative of a process loads torch's decompositions

@@ -57,6 +57,9 @@ class Likelihood(abc.ABC):
     ) -> dist.TorchDistribution:
         """The density about ``location``, batch shape ``[...]`` of all arguments.
 
+        It does not check its values: torch's switch for that is one for all threads, and a model
+        gives values that are right by construction.
+
         Args:
             location: ``[...]``, in the units of y.
             scale: ``[...]``, positive, in the units of y.

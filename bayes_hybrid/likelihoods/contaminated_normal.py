@@ -47,4 +47,6 @@ class ContaminatedNormal(Likelihood):
         self, location: Tensor, scale: Tensor, shape: Tensor | None = None
     ) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
-        return ContaminatedNormalDensity(location, scale, self._shape(shape, scale), self.share)
+        return ContaminatedNormalDensity(
+            location, scale, self._shape(shape, scale), self.share, validate_args=False
+        )

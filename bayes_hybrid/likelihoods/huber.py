@@ -40,4 +40,4 @@ class Huber(Likelihood):
         self, location: Tensor, scale: Tensor, shape: Tensor | None = None
     ) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
-        return HuberDensity(location, scale, self._shape(shape, scale))
+        return HuberDensity(location, scale, self._shape(shape, scale), validate_args=False)

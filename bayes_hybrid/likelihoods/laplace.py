@@ -26,4 +26,4 @@ class Laplace(Likelihood):
     ) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
         del shape
-        return LaplaceDensity(location, scale)
+        return LaplaceDensity(location, scale, validate_args=False)

@@ -23,4 +23,4 @@ class Normal(Likelihood):
     ) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
         del shape
-        return dist.Normal(location, scale)
+        return dist.Normal(location, scale, validate_args=False)

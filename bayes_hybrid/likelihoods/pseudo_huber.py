@@ -41,4 +41,4 @@ class PseudoHuber(Likelihood):
         self, location: Tensor, scale: Tensor, shape: Tensor | None = None
     ) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
-        return PseudoHuberDensity(location, scale, self._shape(shape, scale))
+        return PseudoHuberDensity(location, scale, self._shape(shape, scale), validate_args=False)

@@ -35,4 +35,4 @@ class StudentT(Likelihood):
         self, location: Tensor, scale: Tensor, shape: Tensor | None = None
     ) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
-        return StudentTDensity(self._shape(shape, scale), location, scale)
+        return StudentTDensity(self._shape(shape, scale), location, scale, validate_args=False)

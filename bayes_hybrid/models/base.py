@@ -1,7 +1,7 @@
 """The one abstract model through which ``models`` and ``inference`` meet."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, cast
@@ -18,7 +18,7 @@ from bayes_hybrid.distributions import Outputs, RegimeMixture, chosen
 from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
-from bayes_hybrid.models.latent import Prior, Sites, drawn, given
+from bayes_hybrid.models.latent import Sites, drawn
 from bayes_hybrid.models.penalties import (
     mean_entropy,
     neighbours,
@@ -99,6 +99,23 @@ class Regimes:
     shapes: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Gate and experts with their parameters, as functions of features ``[N, D]``.
+
+    Args:
+        gate: gives log weights.
+        experts: gives locations, scales and shapes, as in :class:`Regimes`.
+    """
+
+    gate: Callable[[Tensor], Tensor]
+    experts: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+
+    def __call__(self, x: Tensor) -> Regimes:
+        """Gate and experts of ``x``."""
+        return Regimes(self.gate(x), *self.experts(x))
+
+
 class HybridModel(abc.ABC):
     """A Bayesian model of ``y`` given ``x`` with K latent regimes.
 
@@ -108,8 +125,7 @@ class HybridModel(abc.ABC):
         y_n | z_n = k ~ F_k(location_k(x_n), scale_k(x_n))
 
     A concrete model states the parameters' priors and computes pi, location and scale in
-    :meth:`gate_of` and :meth:`experts_of`.  The likelihood is written here, once, and read in two
-    ways.
+    :meth:`parts`.  The likelihood is written here, once, and read in two ways.
 
     With Q > 1 outputs a row's outputs share its regime, and are independent given it::
 
@@ -178,27 +194,20 @@ class HybridModel(abc.ABC):
         return tuple(name for name, act in zip(PENALTIES, acts, strict=True) if act)
 
     @abc.abstractmethod
-    def experts_of(self, x: Tensor, sites: Sites) -> tuple[Tensor, Tensor, Tensor]:
-        """Locations, scales and shapes of the experts on ``x [N, D]``, as in :class:`Regimes`.
-
-        Sites may give S draws of their values, ``[S, *shape]``; then the results are of all of
-        them, ``[S, N, ...]``.  The same holds for :meth:`gate_of`.
-        """
-
-    @abc.abstractmethod
-    def gate_of(self, x: Tensor, sites: Sites) -> Tensor:
-        """``log p(z = k | x)``, ``[N, K]``, on ``x [N, D]``."""
-
-    def regimes(self, x: Tensor, sites: Sites = drawn) -> Regimes:
-        """Apply gate and experts to ``x [N, D]``.
+    def parts(self, sites: Sites, like: Tensor) -> Parts:
+        """Gate and experts with their parameters.
 
         Args:
-            x: features, standardised.
-            sites: where the parameters come from: Pyro sites that are sampled, or
-                :func:`~bayes_hybrid.models.latent.given` values, by name.
+            sites: where parameters come from: :func:`~bayes_hybrid.models.latent.drawn` samples
+                them in Pyro, :func:`~bayes_hybrid.models.latent.given` looks them up.  It may give
+                S draws of each, ``[S, *shape]``; then the parts give the results of all draws,
+                ``[S, N, ...]``.
+            like: a tensor of the dtype and on the device that parameters shall have.
         """
-        experts = self.experts_of(x, sites)
-        return Regimes(self.gate_of(x, sites), *experts)
+
+    def regimes(self, x: Tensor) -> Regimes:
+        """Sample every latent parameter (Pyro sites) and apply gate and experts to ``x [N, D]``."""
+        return self.parts(drawn, x)(x)
 
     def exchangeable(self, first: int, second: int) -> bool:
         """Whether two regimes are alike but for their names, so that they may trade places."""
@@ -317,13 +326,8 @@ class HybridModel(abc.ABC):
             return self.regimes(x)
         for name in penalties:
             checks.choice("penalties", name, PENALTIES)
-        values: dict[str, Tensor] = {}
-
-        def noted(name: str, prior: Prior, note: InferDict) -> Tensor:
-            values[name] = drawn(name, prior, note)
-            return values[name]
-
-        regimes = self.regimes(x, noted)
+        parts = self.parts(drawn, x)
+        regimes = parts(x)
         size = len(x) if num_rows is None else num_rows
         for name in self.penalty_names:
             if name not in penalties:
@@ -333,13 +337,13 @@ class HybridModel(abc.ABC):
             elif name == "load_balance":
                 term = -usage_variation(regimes.log_weights)
             else:
-                term = -self._roughness(x, regimes.locations, given(values))
+                term = -self._roughness(x, regimes.locations, parts)
             pyro.factor(name, size * penalties[name] * term)
         return regimes
 
-    def _roughness(self, x: Tensor, locations: Tensor, sites: Sites) -> Tensor:
+    def _roughness(self, x: Tensor, locations: Tensor, parts: Parts) -> Tensor:
         """:func:`~bayes_hybrid.models.penalties.roughness` of the experts with ReLU units."""
-        around, _, _ = self.experts_of(neighbours(x), sites)
+        around, _, _ = parts.experts(neighbours(x))
         relu = list(self.relu_regimes)
         return roughness(locations[..., relu], around[..., relu])
 

@@ -30,9 +30,9 @@ def given(values: Mapping[str, Tensor]) -> Sites:
     Example:
         >>> import torch
         >>> from bayes_hybrid.models import HybridMixture
-        >>> HybridMixture().gate_of(torch.zeros(3, 1), given({}))
+        >>> HybridMixture().parts(given({}), torch.zeros(()))
         Traceback (most recent call last):
-        KeyError: 'gate.features.weight_scale'
+        KeyError: 'noise'
     """
 
     def look_up(name: str, prior: Prior, note: InferDict) -> Tensor:

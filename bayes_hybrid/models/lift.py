@@ -1,6 +1,7 @@
 """Turn a torch module's parameters into latent sites and run the module with them."""
 
 import math
+from collections.abc import Callable
 from typing import cast
 
 import pyro.distributions as dist
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from bayes_hybrid.gates import GateModule
 from bayes_hybrid.models.base import SiteGroup, TrainingGroup
 from bayes_hybrid.models.latent import Sites
-from bayes_hybrid.nn import GaussianBlock, GaussianStabilizesReLULayer, ReLUBlock, evaluate
+from bayes_hybrid.nn import GaussianBlock, GaussianStabilizesReLULayer, ReLUBlock, bind
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
 
@@ -120,8 +121,10 @@ def sample_features(
     return values
 
 
-def sample_gate(sites: Sites, module: GateModule, priors: Priors, x: Tensor) -> Tensor:
-    """Sites for every parameter of a gate, then its ``log_weights [N, K]``."""
+def sample_gate(
+    sites: Sites, module: GateModule, priors: Priors, like: Tensor
+) -> Callable[[Tensor], Tensor]:
+    """Sites for every parameter of a gate; from ``x [N, D]`` to its ``log_weights [N, K]``."""
     values: dict[str, Tensor] = {}
     for path, child in module.named_children():
         name = f"gate.{path}"
@@ -134,11 +137,11 @@ def sample_gate(sites: Sites, module: GateModule, priors: Priors, x: Tensor) -> 
                 priors.gate_scale,
                 priors.gate_bias_scale,
                 SiteGroup.GATE_HEAD,
-                x,
+                like,
             )
         else:
-            part = sample_features(sites, name, child, priors, SiteGroup.GATE_FEATURES, x)
+            part = sample_features(sites, name, child, priors, SiteGroup.GATE_FEATURES, like)
         values |= {f"{path}.{leaf}": value for leaf, value in part.items()}
-    for path, prior in module.parameter_priors(priors, x).items():
+    for path, prior in module.parameter_priors(priors, like).items():
         values[path] = sites(f"gate.{path}", lambda prior=prior: prior, _note(SiteGroup.GATE_HEAD))
-    return evaluate(module, values, x)
+    return bind(module, values)

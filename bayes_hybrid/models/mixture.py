@@ -3,21 +3,20 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Boundaries, Gate, GateModule, ReLUGate
 from bayes_hybrid.likelihoods import Likelihood
-from bayes_hybrid.models.base import HybridModel
+from bayes_hybrid.models.base import HybridModel, Parts
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import sample_gate
-from bayes_hybrid.models.pathway import Pathway, sample_expert, sample_noise
+from bayes_hybrid.models.pathway import Pathway, sample_expert, sample_noise, stacked
 from bayes_hybrid.priors import Priors
 
 _GATE: Final = "gate."
@@ -154,18 +153,15 @@ class HybridMixture(HybridModel):
         """See :meth:`HybridModel.boundaries`."""
         return self.gate.boundaries(_of_gate(values))
 
-    def experts_of(self, x: Tensor, sites: Sites) -> tuple[Tensor, Tensor, Tensor]:
-        """See :meth:`HybridModel.experts_of`."""
-        noise = sample_noise(sites, self.priors, self.num_outputs, x)
-        outputs = [
-            sample_expert(sites, name, pathway, module, self.priors, noise, self.num_outputs, x)
+    def parts(self, sites: Sites, like: Tensor) -> Parts:
+        """See :meth:`HybridModel.parts`."""
+        outputs = () if self.num_outputs == 1 else (self.num_outputs,)
+        noise = sample_noise(sites, self.priors, outputs, like)
+        experts = [
+            sample_expert(sites, name, pathway, module, self.priors, noise, outputs, like)
             for name, pathway, module in zip(
                 self.regime_names, self.experts, self._modules, strict=True
             )
         ]
-        location, scale, shape = (torch.stack(part, dim=-1) for part in zip(*outputs, strict=True))
-        return location, scale, shape
-
-    def gate_of(self, x: Tensor, sites: Sites) -> Tensor:
-        """See :meth:`HybridModel.gate_of`."""
-        return sample_gate(sites, self._gate_module, self.priors, x)
+        gate = sample_gate(sites, self._gate_module, self.priors, like)
+        return Parts(gate, partial(stacked, experts))

@@ -1,6 +1,6 @@
 """Plain torch building blocks: Gaussian and ReLU layers, and the ways to combine them."""
 
-from bayes_hybrid.nn.affine import affine, evaluate
+from bayes_hybrid.nn.affine import affine, bind
 from bayes_hybrid.nn.combine import (
     COMBINATIONS,
     GaussianStabilizesReLULayer,
@@ -20,7 +20,7 @@ __all__ = [
     "ReLUBlock",
     "ReLUGatesGaussianLayer",
     "affine",
-    "evaluate",
+    "bind",
     "smooth",
     "stack",
 ]

@@ -1,7 +1,7 @@
-"""Affine maps with one set of weights, or with one for each of S posterior draws."""
+"""Layers with one set of parameters, or with one for each of S posterior draws."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +25,15 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     if weight.dim() == 2:
         return x @ weight.transpose(-1, -2) + bias
-    rows = x.expand(len(weight), *x.shape[-2:])
-    return torch.baddbmm(bias.unsqueeze(-2), rows, weight.transpose(-1, -2))
+    if x.dim() > 2:
+        return torch.baddbmm(bias.unsqueeze(-2), x, weight.transpose(-1, -2))
+    # The bias as the weight of a constant input saves a pass over the result.
+    rows = torch.cat([x, x.new_ones(len(x), 1)], dim=-1).expand(len(weight), -1, -1)
+    return torch.bmm(rows, torch.cat([weight, bias.unsqueeze(-1)], dim=-1).transpose(-1, -2))
 
 
-def evaluate(module: nn.Module, values: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    """Run ``module`` on ``x`` with ``values`` in place of its own parameters.
+def bind(module: nn.Module, values: Mapping[str, Tensor]) -> Callable[[Tensor], Tensor]:
+    """``module`` with ``values`` in place of its own parameters.
 
     Threads may share the module: ``torch.func.functional_call`` would put the values into it for as
     long as it runs, where another thread finds them.
@@ -38,23 +41,33 @@ def evaluate(module: nn.Module, values: Mapping[str, Tensor], x: Tensor) -> Tens
     Args:
         module: from ``[..., D]`` to ``[..., H]``.
         values: a tensor for each parameter, by its path; or S draws of each, ``[S, *shape]``.
-        x: rows ``[N, D]``.
 
     Returns:
-        ``[N, H]``, or ``[S, N, H]``.
+        From rows ``[N, D]`` to ``[N, H]``, or to ``[S, N, H]``.
+
+    Example:
+        >>> line = nn.Linear(1, 2)  # which knows nothing of draws
+        >>> draws = {"weight": torch.ones(7, 2, 1), "bias": torch.zeros(7, 2)}
+        >>> bind(line, draws)(torch.zeros(5, 1)).shape
+        torch.Size([7, 5, 2])
     """
     drawn = any(values[path].dim() > own.dim() for path, own in module.named_parameters())
-    if not drawn or all(_takes_draws(part) for part in module.modules()):
-        result: Tensor = _with_parameters(module, values)(x)
+    if not drawn or _takes_draws(module):
+        return _with_parameters(module, values)
+
+    def of_draws(x: Tensor) -> Tensor:
+        one = torch.func.vmap(lambda own: _with_parameters(module, own)(x))
+        result: Tensor = one(dict(values))
         return result
-    one = lambda own: _with_parameters(module, own)(x)  # noqa: E731
-    result = torch.func.vmap(one)(dict(values))
-    return result
+
+    return of_draws
 
 
 def _takes_draws(module: nn.Module) -> bool:
     """Whether a module's ``forward`` is right with S draws of its parameters, too."""
-    return getattr(module, "takes_draws", isinstance(module, nn.Sequential | nn.Identity))
+    if isinstance(module, nn.Sequential):
+        return all(_takes_draws(layer) for layer in module)
+    return isinstance(module, nn.Identity) or getattr(module, "takes_draws", False)
 
 
 def _with_parameters(

@@ -16,6 +16,7 @@ from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models import HybridModel, SiteGroup
+from bayes_hybrid.models.base import Parts
 from bayes_hybrid.models.latent import Sites
 
 NUM_FEATURES = 3
@@ -48,16 +49,17 @@ class LinearRegression(HybridModel):
     def noise_floor(self) -> float:
         return self.noise
 
-    def experts_of(self, x: Tensor, sites: Sites) -> tuple[Tensor, Tensor, Tensor]:
+    def parts(self, sites: Sites, like: Tensor) -> Parts:
         note: Any = {"group": SiteGroup.FEATURES if self.slopes_are_features else SiteGroup.HEADS}
-        zeros = x.new_zeros(NUM_FEATURES)
+        zeros = like.new_zeros(NUM_FEATURES)
         slope = sites("slope", lambda: dist.Normal(zeros, 1.0).to_event(1), note)
-        intercept = sites("intercept", lambda: dist.Normal(x.new_zeros(()), 2.0), {})
-        location = (slope @ x.mT + intercept.unsqueeze(-1)).unsqueeze(-1)
-        return location, torch.full_like(location, self.noise), torch.ones_like(location)
+        intercept = sites("intercept", lambda: dist.Normal(like.new_zeros(()), 2.0), {})
 
-    def gate_of(self, x: Tensor, sites: Sites) -> Tensor:
-        return x.new_zeros(len(x), 1)
+        def line(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            location = (slope @ x.mT + intercept.unsqueeze(-1)).unsqueeze(-1)
+            return location, torch.full_like(location, self.noise), torch.ones_like(location)
+
+        return Parts(lambda x: x.new_zeros(len(x), 1), line)
 
 
 def closed_form(model: LinearRegression, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,7 @@ from bayes_hybrid.inference.simplify import mutates
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.likelihoods import Normal
 from bayes_hybrid.models import HybridModel, SiteGroup
+from bayes_hybrid.models.base import Parts
 from tests.inference.linear import LinearRegression
 from tests.models import zoo
 
@@ -123,17 +124,18 @@ class _Hierarchical(HybridModel):
     likelihoods = (Normal(),)
     noise_floor = 0.0
 
-    def experts_of(self, x, sites):
-        new = x.new_tensor
+    def parts(self, sites, like):
+        new = like.new_tensor
         scale = sites("s", lambda: dist.LogNormal(new(0.0), 1.0), {})
         mean = sites("m", lambda: dist.Normal(new(0.0), scale).expand([2]).to_event(1), {})
         shift = sites("v", lambda: dist.Normal(new(2.0), 0.5), {})
         noise = sites("u", lambda: dist.Gamma(new(2.0), 3.0), {})
-        location = (x @ mean + shift).unsqueeze(-1)
-        return location, noise.expand(location.shape), torch.ones_like(location)
 
-    def gate_of(self, x, sites):
-        return x.new_zeros(len(x), 1)
+        def experts(x):
+            location = (x @ mean + shift).unsqueeze(-1)
+            return location, noise.expand(location.shape), torch.ones_like(location)
+
+        return Parts(lambda x: x.new_zeros(len(x), 1), experts)
 
 
 def test_priors_of_every_kind():
