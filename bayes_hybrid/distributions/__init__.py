@@ -4,6 +4,7 @@ from bayes_hybrid.distributions.contaminated_normal import ContaminatedNormal
 from bayes_hybrid.distributions.huber import Huber
 from bayes_hybrid.distributions.laplace import Laplace
 from bayes_hybrid.distributions.mixture import RegimeMixture, along_last, chosen, mixture_quantile
+from bayes_hybrid.distributions.normal import Normal
 from bayes_hybrid.distributions.ordered import OrderedNormal
 from bayes_hybrid.distributions.outputs import Outputs
 from bayes_hybrid.distributions.pseudo_huber import PseudoHuber
@@ -14,6 +15,7 @@ __all__ = [
     "ContaminatedNormal",
     "Huber",
     "Laplace",
+    "Normal",
     "OrderedNormal",
     "Outputs",
     "PseudoHuber",

@@ -8,6 +8,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from bayes_hybrid.distributions.normal import Normal
 from bayes_hybrid.distributions.outputs import Outputs
 
 
@@ -160,10 +161,26 @@ class RegimeMixture(TorchDistribution):
         """``sum_k pi_k F_k(y)``, of each output."""
         return self._mixed([part.cdf(value) for part in self.components])
 
-    def density(self, value: Tensor) -> Tensor:
-        """``sum_k pi_k p_k(y)``, of each output by itself."""
+    def cdf_and_density(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`cdf` and ``sum_k pi_k p_k(y)``, of each output by itself."""
         bases = [part.base if isinstance(part, Outputs) else part for part in self.components]
-        return self._mixed([base.log_prob(value).exp() for base in bases])
+        pairs = [
+            base.cdf_and_density(value)
+            if isinstance(base, Normal)
+            else (base.cdf(value), base.log_prob(value).exp())
+            for base in bases
+        ]
+        cdfs, densities = zip(*pairs, strict=True)
+        return self._mixed(cdfs), self._mixed(densities)
+
+    def square_about(self, center: Tensor) -> Tensor:
+        """``E[(y - center)**2]``, of each output by itself."""
+        means, variances = (
+            [getattr(part, name) for part in self.components] for name in ("mean", "variance")
+        )
+        return self._mixed(
+            [(m - center).square() + v for m, v in zip(means, variances, strict=True)]
+        )
 
     def icdf(self, value: Tensor) -> Tensor:
         """Exact quantiles, found between the smallest and largest component quantile."""
@@ -178,11 +195,7 @@ class RegimeMixture(TorchDistribution):
     @property
     def variance(self) -> Tensor:
         """``sum_k pi_k (Var_k[y] + (E_k[y] - E[y])**2)``: within plus between regimes."""
-        weights = self._weights
-        means = along_last([part.mean for part in self.components])
-        variances = along_last([part.variance for part in self.components])
-        spread = (means - (weights * means).sum(-1, keepdim=True)).square()
-        return (weights * (variances + spread)).sum(-1)
+        return self.square_about(self.mean)
 
     def _mixed(self, parts: Sequence[Tensor]) -> Tensor:
         """``sum_k pi_k v_k`` of a value for each regime."""

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -232,7 +232,7 @@ class Posterior:
         parts = []
         for _, regimes in self._chunks(x):
             predictive = self._predictive(regimes)
-            parts.append(predictive.variance.mean(0) + predictive.mean.var(0, correction=0))
+            parts.append(predictive.square_about(predictive.mean.mean(0)).mean(0))
         return _numpy(torch.cat(parts)) * self.y_scaling.scale**2
 
     def log_density(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
@@ -271,9 +271,10 @@ class Posterior:
         levels = torch.as_tensor(checks.probabilities(probs), device=self.theta.device)
         means, quantiles = [], []
         for _, regimes in self._chunks(x):
-            predictive = self._predictive(regimes)
-            means.append(predictive.mean.mean(0))
-            quantiles.append(pooled_quantiles(predictive, levels))
+            of_rows = partial(self._predictive_of, regimes)
+            every = torch.arange(regimes.log_weights.shape[1], device=levels.device)
+            means.append(self._predictive(regimes).mean.mean(0))
+            quantiles += [pooled_quantiles(of_rows, part, levels) for part in every.split(64)]
         standard = _numpy(torch.cat(quantiles, dim=1))
         return self._y_units(_numpy(torch.cat(means))), np.moveaxis(self._y_units(standard), 0, -1)
 
@@ -291,12 +292,11 @@ class Posterior:
 
     def regime_summary(self, x: ArrayLike, levels: ArrayLike) -> FloatArray:
         """``p(z | x)`` averaged over draws, then its quantiles over draws, ``[1 + L, N, K]``."""
-        parts = []
+        parts, wanted = [], np.asarray(levels, dtype=np.float64)
         for _, terms in self._regime_terms(x, None):
-            draws = terms.exp()
-            band = _draw_quantiles(draws, np.asarray(levels, dtype=np.float64).tolist())
-            parts.append(torch.cat([draws.mean(0, keepdim=True), band]))
-        return _numpy(torch.cat(parts, dim=1))
+            draws = _numpy(terms.exp())
+            parts.append(np.concatenate([draws.mean(0)[None], _draw_quantiles(draws, wanted)]))
+        return np.concatenate(parts, axis=1)
 
     def sample(self, x: ArrayLike, num_draws: int, seed: int) -> FloatArray:
         """``num_draws`` posterior predictive draws per row, ``[num_draws, N]``.
@@ -320,6 +320,11 @@ class Posterior:
 
     def _predictive(self, regimes: Regimes) -> RegimeMixture:
         return self.model.predictive(regimes)
+
+    def _predictive_of(self, regimes: Regimes, rows: Tensor) -> RegimeMixture:
+        return self.model.predictive(
+            Regimes(*(getattr(regimes, field.name)[:, rows] for field in fields(regimes)))
+        )
 
     def _label_terms(self, labels: FloatArray) -> Tensor:
         """What each row's label adds to the log probability of the regimes, ``[R S, N, K]``."""
@@ -395,16 +400,15 @@ class Posterior:
         return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))
 
 
-def _draw_quantiles(draws: Tensor, levels: list[float]) -> Tensor:
+def _draw_quantiles(draws: FloatArray, levels: FloatArray) -> FloatArray:
     """Quantiles over draws ``[S, ...]``, linear between them, ``[L, ...]``."""
-    ordered = draws.sort(dim=0).values
-    places = [level * (len(draws) - 1) for level in levels]
-    below = [int(place) for place in places]
-    ends = [
-        torch.lerp(ordered[i], ordered[min(i + 1, len(draws) - 1)], place - i)
-        for i, place in zip(below, places, strict=True)
-    ]
-    return torch.stack(ends)
+    # NumPy sorts a last axis many times faster than any other way there is.
+    ordered = np.sort(np.ascontiguousarray(np.moveaxis(draws, 0, -1)), axis=-1)
+    place = levels * (len(draws) - 1)
+    below = place.astype(np.int64)
+    above = np.minimum(below + 1, len(draws) - 1)
+    share = place - below
+    return np.moveaxis(ordered[..., below] * (1.0 - share) + ordered[..., above] * share, -1, 0)
 
 
 def _numpy(value: Tensor) -> FloatArray:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pyro.distributions as dist
 from torch import Tensor
 
+from bayes_hybrid.distributions import Normal as NormalDensity
 from bayes_hybrid.likelihoods.base import Likelihood
 
 
@@ -23,4 +24,4 @@ class Normal(Likelihood):
     ) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
         del shape
-        return dist.Normal(location, scale, validate_args=False)
+        return NormalDensity(location, scale, validate_args=False)

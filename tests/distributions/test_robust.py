@@ -106,7 +106,7 @@ class _ContaminatedReference:
 
 # How each family is built from (loc, scale, shape), and what it is to scipy at _LOC and _SCALE.
 _FAMILIES: Final[Mapping[str, Callable[..., TorchDistribution]]] = {
-    "Normal": lambda loc, scale, _: dist.Normal(loc, scale),
+    "Normal": lambda loc, scale, _: distributions.Normal(loc, scale),
     "Laplace": lambda loc, scale, _: Laplace(loc, scale),
     "StudentT": lambda loc, scale, df: StudentT(df, loc, scale),
     "Huber": Huber,
