@@ -95,7 +95,7 @@ def test_parquet_index(tmp_path: Path):
     named = pd.DataFrame({"y": [1.0, 2.0]}, index=pd.Index([5, 7], name="year"))
     named.to_parquet(tmp_path / "named.parquet")
     named.rename_axis(None).to_parquet(tmp_path / "unnamed.parquet")
-    assert read_table(tmp_path / "named.parquet").columns.tolist() == ["year", "y"]
+    assert read_table(tmp_path / "named.parquet").columns.tolist() == ["y", "year"]
     unnamed = read_table(tmp_path / "unnamed.parquet")
     assert unnamed.columns.tolist() == ["y"]
     assert unnamed.index.tolist() == [0, 1]
@@ -182,13 +182,14 @@ def test_other_endings_are_refused(table: pd.DataFrame, tmp_path: Path, name):
 
 
 def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, *_: object) -> bytes:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
+    path = _csv(tmp_path, "x\n1\n")
     # Not chmod, because root may read everything.
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match=r"rows\.csv cannot be read: .*Permission denied"):
-        read_table(_csv(tmp_path, "x\n1\n"))
+        read_table(path)
 
 
 # Writing
