@@ -77,7 +77,7 @@ def run(saved: Path, data: Path, out: Path, wanted: Wanted, *, force: bool, quie
         with table_writer(out, _schema(table, parsed, first.added), force=force) as writer:
             part: _Predicted | None = first
             while part is not None:
-                writer.write(_columns(part, parsed), plain=part.batch.plain)
+                writer.write(_columns(part, parsed))
                 num_rows += len(part.batch)
                 num_outside += int(part.added[OUTSIDE].sum())
                 report("predict", table.done(), table.size)

@@ -57,11 +57,6 @@ class Batch:
     def __len__(self) -> int:
         return int(self.columns.num_rows)
 
-    @property
-    def plain(self) -> bool:
-        """Whether no cell needs quotes in a CSV file."""
-        return self.block is not None and self.block.plain
-
     def place(self, position: int) -> str:
         """What to call a row: its number in the table, and its line in a CSV file."""
         row = f"row {self.first_row + position + 1}"
@@ -189,21 +184,16 @@ class TableWriter:
             header = [pa.array([name], pa.string()) for name in schema.names]
             _write_lines(sink, [_quoted(name) for name in header])
 
-    def write(self, columns: Sequence[pa.Array], *, plain: bool = False) -> None:
-        """Add rows.
-
-        Args:
-            columns: one for each name of the schema, of its type.
-            plain: whether no text among them needs quotes.
-        """
+    def write(self, columns: Sequence[pa.Array]) -> None:
+        """Add rows, a column for each name of the schema, of its type."""
         if isinstance(self._sink, pq.ParquetWriter):
             self._sink.write_batch(pa.record_batch(list(columns), schema=self._schema))
             return
         texts = []
         for column in columns:
             cells = _as_text(column)
-            may_need = not plain and pa.types.is_string(_value_type(column.type))
-            texts.append(_quoted(cells) if may_need else cells)
+            is_text = pa.types.is_string(_value_type(column.type))
+            texts.append(_quoted(cells) if is_text else cells)
         _write_lines(self._sink, texts)
 
 
@@ -293,9 +283,11 @@ def _as_text(column: pa.Array) -> pa.StringArray:
 
 def _quoted(cells: pa.StringArray) -> pa.StringArray:
     """The cells, in quotes where they need them."""
-    special = pc.match_substring_regex(cells, '[",\r\n]')
-    if not pc.any(special).as_py():
+    buffer = cells.buffers()[2]
+    whole = b"" if buffer is None else buffer.to_pybytes()
+    if not any(mark in whole for mark in (b'"', b",", b"\n", b"\r")):
         return cells
+    special = pc.match_substring_regex(cells, '[",\r\n]')
     doubled = pc.replace_substring(cells, '"', '""')
     return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), cells)
 

@@ -29,7 +29,9 @@ _MAX_RECORD: Final = 2**26
 """Bytes of the longest record; a file without line ends must not fill the memory."""
 
 _BOM: Final = b"\xef\xbb\xbf"
-_QUOTE, _COMMA, _LF, _CR = b'",\n\r'
+_QUOTE: Final = ord('"')
+_AROUND: Final = np.isin(np.arange(256), [ord(char) for char in '",\n\r'])
+"""What may stand before and after a quote, by its byte."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,13 +42,11 @@ class CsvBlock:
         records: ``[N]``, a column of text for each name of the header.
         raw: their bytes in the file.
         first_line: lines of the file before them.
-        plain: whether no cell has quotes, and so none needs any when it is written.
     """
 
     records: pa.RecordBatch
     raw: bytes
     first_line: int
-    plain: bool
 
     def line(self, position: int) -> int:
         """The line of the file, from 1, on which a record begins."""
@@ -148,23 +148,24 @@ class CsvText:
 
     def _fast(self) -> CsvBlock | None:
         """The whole records of the rest as pyarrow reads them; ``None`` where it may be wrong."""
-        end, quoted = _whole_records(self._rest, final=self._ended)
+        end = _whole_records(self._rest, final=self._ended)
         if not end or self._rest.startswith(_BOM):  # which pyarrow would drop
             return None
+        block = self._rest[:end]
         try:
             table = pacsv.read_csv(
-                pa.BufferReader(self._rest[:end]),
+                pa.BufferReader(block),
                 # One block: what is no whole record would otherwise be cut in two.
                 pacsv.ReadOptions(column_names=self.names, block_size=end + 1, use_threads=False),
                 pacsv.ParseOptions(
-                    newlines_in_values=quoted, ignore_empty_lines=len(self.names) > 1
+                    newlines_in_values=b'"' in block, ignore_empty_lines=len(self.names) > 1
                 ),
                 self._convert,
             )
         except pa.ArrowInvalid:
             return None
         (records,) = table.combine_chunks().to_batches() or [_empty(self.names)]
-        return self._block(records, end, _count_lines(self._rest[:end]), plain=not quoted)
+        return self._block(records, end, _count_lines(block))
 
     def _strict(self) -> CsvBlock | None:
         """The same by Python's csv, which names the line of a fault; ``None`` for no record."""
@@ -186,12 +187,11 @@ class CsvText:
             return None
         columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
         records = pa.record_batch(columns, self.names) if rows else _empty(self.names)
-        return self._block(records, end, line - self._line, plain=False)
+        return self._block(records, end, line - self._line)
 
-    def _block(self, records: pa.RecordBatch, end: int, lines: int, *, plain: bool) -> CsvBlock:
+    def _block(self, records: pa.RecordBatch, end: int, lines: int) -> CsvBlock:
         first_line = self._line
-        raw = self._take(end, lines)
-        return CsvBlock(records=records, raw=raw, first_line=first_line, plain=plain)
+        return CsvBlock(records=records, raw=self._take(end, lines), first_line=first_line)
 
     def _records(self) -> "_Records":
         return _Records(self._rest, self._line, self._path, self._offset, final=self._ended)
@@ -271,38 +271,34 @@ def _check_header(header: list[str], path: Path) -> None:
     refuse_names(header, str(path))
 
 
-def _whole_records(block: bytes, *, final: bool) -> tuple[int, bool]:
-    """Bytes of the records that end in the block, and whether any has quotes.
+def _whole_records(block: bytes, *, final: bool) -> int:
+    """Bytes of the records that end in the block.
 
-    0 bytes where none ends in it, or where quotes stand otherwise than RFC 4180 has them: around a
-    whole cell, and doubled inside.
+    0 where none ends in it, or where quotes stand otherwise than RFC 4180 has them: around a whole
+    cell, and doubled inside.
     """
-    if _QUOTE not in block:
-        if final:
-            return len(block), False
-        # A return at the very end may be followed by a line feed.
-        return 1 + max(block.rfind(b"\n"), block.rfind(b"\r", 0, len(block) - 1)), False
     raw = np.frombuffer(block, dtype=np.uint8)
     quotes = np.flatnonzero(raw == _QUOTE)
-    end = len(block)
-    if not final:
-        # As above, without a return at the very end.
-        ends = np.append(np.flatnonzero((raw[:-1] == _LF) | (raw[:-1] == _CR)), [end - 1])
-        ends = ends[: None if raw[-1] == _LF else -1]
-        ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
-        end = int(ends[-1]) + 1 if ends.size else 0
-        quotes = quotes[quotes < end]
+    # A return at the very end may be followed by a line feed.
+    end, stop = len(block), len(block) - block.endswith(b"\r")
+    while not final:
+        end = 1 + max(block.rfind(b"\n", 0, stop), block.rfind(b"\r", 0, stop))
+        count = int(np.searchsorted(quotes, end))
+        if count % 2 == 0:
+            break
+        stop = int(quotes[count - 1])  # in the middle of a quoted cell
+    quotes = quotes[quotes < end]
     opening, closing = quotes[::2], quotes[1::2]
     if len(opening) != len(closing):
-        return 0, True
-    padded = np.concatenate([[_LF], raw[:end], [_LF]])
-    around = (_COMMA, _LF, _CR, _QUOTE)
-    proper = np.isin(padded[opening], around) & np.isin(padded[closing + 2], around)
-    return (end if proper.all() else 0), True
+        return 0
+    # At the very beginning and end there is nothing around; the quote itself passes.
+    before, after = np.maximum(opening - 1, 0), np.minimum(closing + 1, end - 1)
+    return end if (_AROUND[raw[before]] & _AROUND[raw[after]]).all() else 0
 
 
 def _count_lines(block: bytes) -> int:
-    return block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
+    lines = block.count(b"\n")
+    return lines + block.count(b"\r") - block.count(b"\r\n") if b"\r" in block else lines
 
 
 def _empty(names: list[str]) -> pa.RecordBatch:
