@@ -1,7 +1,8 @@
 """What is printed: plain words and tables on stdout, and warnings on stderr."""
 
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TextIO, cast
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -41,6 +42,17 @@ class _Harmless:
             yield segment if segment.control else Segment(lines, segment.style)
 
 
+class _Emitter:
+    """Standard output to rich, which would raise where nothing can be written."""
+
+    def __init__(self) -> None:
+        self.encoding = sys.stdout.encoding
+        self.isatty, self.fileno, self.write = sys.stdout.isatty, sys.stdout.fileno, emit
+
+    def flush(self) -> None:
+        """Do nothing: what is emitted is flushed."""
+
+
 def say(text: str = "") -> None:
     """Print words on stdout; a terminal wraps them, a pipe gets whole lines."""
     _print(Text(text))
@@ -53,11 +65,10 @@ def show(content: Table) -> None:
 
 def _print(content: Text | Table) -> None:
     # Column and regime names may hold square brackets or :words:, which are not markup here.
-    console = Console(markup=False, emoji=False, highlight=False)
+    file = cast(TextIO, _Emitter())
+    console = Console(file=file, markup=False, emoji=False, highlight=False)
     whole_lines = isinstance(content, Text) and not console.is_terminal
-    with console.capture() as captured:
-        console.print(_Harmless(content), soft_wrap=whole_lines)
-    emit(captured.get())
+    console.print(_Harmless(content), soft_wrap=whole_lines)
 
 
 def warn(findings: "Sequence[Finding]") -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bayes_hybrid.cli.checking import held_out_rows
 from bayes_hybrid.cli.console import say
+from bayes_hybrid.cli.exits import printable
 from bayes_hybrid.cli.folders import refuse_place
 from bayes_hybrid.data import read_table, refuse_existing
 from bayes_hybrid.diagnostics import verdict
@@ -64,4 +65,5 @@ def _command(saved: Path, out: Path, data: Path | None, target: Sequence[str] | 
     words += [] if data is None else ["--data", str(data)]
     for name in target or ():
         words += ["--target", name]
-    return shlex.join(words)
+    # A page is UTF-8, which the name of a file need not be.
+    return shlex.join(printable(word) for word in words)

@@ -40,7 +40,7 @@ def open_parquet(path: Path, handle: BinaryIO) -> Iterator[pq.ParquetFile]:
 
 
 def read_whole(path: Path, file: pq.ParquetFile) -> pa.Table:
-    """All rows, without the column that pandas makes of an index that has no name.
+    """All rows, without pandas's notes, and without what it makes of an index that has no name.
 
     Raises:
         DataError: the file is damaged.
@@ -48,7 +48,7 @@ def read_whole(path: Path, file: pq.ParquetFile) -> pa.Table:
     with _damage(path):
         table = file.read()
     names = [name for name in table.column_names if not name.startswith("__index_level_")]
-    return table.select(names)
+    return table.select(names).replace_schema_metadata(None)
 
 
 def batches_of(

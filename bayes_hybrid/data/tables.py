@@ -1,5 +1,6 @@
 """Tables in and out: CSV, gzipped CSV and Parquet files, and the way from a table to numbers."""
 
+import csv
 import gzip
 import io
 import os
@@ -173,9 +174,7 @@ def split_target(
 def _read_parquet(path: Path, handle: BinaryIO) -> pd.DataFrame:
     """The table in a Parquet file, by its own types: what pandas noted beside them may be wrong."""
     with open_parquet(path, handle) as file:
-        table: pd.DataFrame = read_whole(path, file).to_pandas(
-            ignore_metadata=True, integer_object_nulls=True
-        )
+        table: pd.DataFrame = read_whole(path, file).to_pandas(integer_object_nulls=True)
     return table
 
 
@@ -217,7 +216,11 @@ def _write_csv(table: pd.DataFrame, handle: BinaryIO | gzip.GzipFile) -> None:
     """The table as UTF-8 CSV into an open binary file, which stays open."""
     text = io.TextIOWrapper(handle, encoding="utf-8", newline="")
     try:
-        table.to_csv(text, index=False, lineterminator="\n")
+        texts = [*table.columns, *table.select_dtypes(exclude="number").to_numpy().flat]
+        # Python's csv forgets the quotes around a lone carriage return.
+        returns = any(isinstance(cell, str) and "\r" in cell for cell in texts)
+        quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+        table.to_csv(text, index=False, lineterminator="\n", quoting=quoting)
         text.flush()
     finally:
         text.detach()

@@ -108,7 +108,7 @@ def test_what_is_not_utf8_names_its_byte(size, small_blocks):
 
 def test_most_texts_take_the_fast_way(monkeypatch):
     monkeypatch.setattr(CsvText, "_strict", lambda _: pytest.fail("by Python's csv"))
-    text = text_of('x,y\n1,"a, ""b""\nc"\n"2",d\n'.encode())
+    text = text_of(b'x,y\n1,"a, ""b""\nc"\n"2",d\n')
     (block,) = text.blocks()
     assert block.records.to_pylist() == [{"x": "1", "y": 'a, "b"\nc'}, {"x": "2", "y": "d"}]
 

@@ -25,7 +25,7 @@ def table() -> pd.DataFrame:
             "x": [0.1, 1 / 3, -1e-300, 1e300],
             "count": [1, 2, 3, 4],
             "on": [True, False, True, True],
-            "where": ['a "b"', "c,d", "line\nbreak", "é"],
+            "where": ['a "b"', "c,d", "line\nbreak", "é\rè"],
         }
     )
 
