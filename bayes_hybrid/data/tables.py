@@ -219,8 +219,12 @@ def _write_csv(table: pd.DataFrame, handle: BinaryIO | gzip.GzipFile) -> None:
         texts = [*table.columns, *table.select_dtypes(exclude="number").to_numpy().flat]
         # Python's csv forgets the quotes around a lone carriage return.
         returns = any(isinstance(cell, str) and "\r" in cell for cell in texts)
-        quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
-        table.to_csv(text, index=False, lineterminator="\n", quoting=quoting)
+        table.to_csv(
+            text,
+            index=False,
+            lineterminator="\n",
+            quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL,
+        )
         text.flush()
     finally:
         text.detach()

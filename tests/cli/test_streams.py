@@ -26,14 +26,13 @@ def process(arguments, *, stdout="pipe", stderr="pipe", **environment):
         "PYTHONPATH": os.getcwd(),
         **environment,
     }
-    streams = {
-        name: subprocess.PIPE if where == "pipe" else os.open(where, os.O_WRONLY)
-        for name, where in (("stdout", stdout), ("stderr", stderr))
-    }
-    run = subprocess.run(command, env=environment, timeout=SECONDS, **streams)
-    for stream in streams.values():
-        if stream != subprocess.PIPE:
-            os.close(stream)
+    out, err = (
+        subprocess.PIPE if where == "pipe" else os.open(where, os.O_WRONLY)
+        for where in (stdout, stderr)
+    )
+    run = subprocess.run(command, env=environment, timeout=SECONDS, stdout=out, stderr=err)
+    for stream in {out, err} - {subprocess.PIPE}:
+        os.close(stream)
     return run.returncode, run.stdout or b"", run.stderr or b""
 
 
