@@ -251,11 +251,11 @@ def predict(
 ) -> None:
     """Predict rows: mean, interval, and on request the regimes.
 
-    The output has the columns of DATA as they stand, then TARGET_mean and the ends of the interval,
-    such as TARGET_q5 and TARGET_q95, and last out_of_data, whether the row lies outside the training
-    data.  Rows whose target is known also get TARGET_log_density, and with --regimes p(z|x, y), both
-    as rows that were not fitted.  Several targets have a mean and an interval each, and one
-    joint_log_density of those that are known.
+    The output has the columns of DATA as they stand, then TARGET_mean and the ends of the
+    interval, such as TARGET_q5 and TARGET_q95, and last out_of_data, whether the row lies outside
+    the training data.  Rows whose target is known also get TARGET_log_density, and with --regimes
+    p(z|x, y), both as rows that were not fitted.  Several targets have a mean and an interval
+    each, and one joint_log_density of those that are known.
     """
     with clean_exit():
         from bayes_hybrid.cli.predicting import Wanted, run

@@ -114,8 +114,8 @@ class TableReader:
         for columns, block in self._parts:
             for offset in range(0, columns.num_rows, _MAX_ROWS):
                 part = columns.slice(offset, _MAX_ROWS)
-                yield Batch(columns=part, first_row=self._row, block=block, offset=offset)
-                self._row += part.num_rows
+                first_row, self._row = self._row, self._row + part.num_rows
+                yield Batch(columns=part, first_row=first_row, block=block, offset=offset)
 
 
 @contextmanager

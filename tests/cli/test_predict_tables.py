@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import os
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bayes_hybrid import load
+from bayes_hybrid.cli import predicting
 from bayes_hybrid.data import batches, read_table, write_table
 from bayes_hybrid.diagnostics import out_of_data
 from tests.cli.conftest import bayes_hybrid, make_table
@@ -100,6 +102,26 @@ def test_batches_predict_what_the_whole_table_does(saved, tmp_path, monkeypatch)
     for name in first.columns[1:]:
         # Sums over draws in another order.
         np.testing.assert_allclose(first[name], second[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
+def test_progress_goes_from_nothing_to_all(saved, tmp_path, monkeypatch, suffix):
+    steps = []
+
+    @contextmanager
+    def recorded(progress):
+        assert progress == "auto"
+        yield lambda *step: steps.append(step)
+
+    monkeypatch.setattr(predicting, "reporting", recorded)
+    monkeypatch.setattr(batches, "_MAX_ROWS", 10)
+    write_table(make_table(25), tmp_path / f"new{suffix}")
+    arguments = ["--out", tmp_path / "out.csv"]
+    assert bayes_hybrid("predict", saved, tmp_path / f"new{suffix}", *arguments).exit_code == 0
+    assert [stage for stage, _, _ in steps] == ["predict"] * 3
+    done = [part / whole for _, part, whole in steps]
+    assert sorted(done) == done
+    assert done[-1] == 1.0
 
 
 def test_an_error_in_a_late_batch_leaves_nothing(saved, tmp_path, monkeypatch):

@@ -18,7 +18,8 @@ SECONDS = 120
 
 def process(arguments, *, stdout="pipe", stderr="pipe", **environment):
     """A command in a process of its own: exit code and what it wrote."""
-    command = [sys.executable, "-W", "error", "-m", "bayes_hybrid", *map(os.fsencode, arguments)]
+    words = [os.fsencode(argument) for argument in arguments]
+    command = [os.fsencode(sys.executable), b"-W", b"error", b"-m", b"bayes_hybrid", *words]
     # What pytest makes of the folder's parent is not on the path of another process.
     environment = {
         **os.environ,
