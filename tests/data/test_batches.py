@@ -200,3 +200,10 @@ def test_a_path_that_is_not_utf8(tmp_path: Path):
         copy(source, tmp_path / f"out\udcff{suffix}")
         with open_table(tmp_path / f"out\udcff{suffix}") as table:
             assert sum(len(batch) for batch in table.batches()) == 1
+
+
+@pytest.mark.parametrize("mark", ['"', ",", "\n", "\r"])
+def test_each_mark_needs_quotes(tmp_path: Path, mark):
+    source = csv_file(tmp_path / "rows.csv", ["a", "b"], [[f"x{mark}y", "1"], ["", "2"]])
+    copy(source, tmp_path / "out.csv")
+    assert csv_rows(tmp_path / "out.csv") == csv_rows(source)

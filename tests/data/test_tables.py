@@ -296,3 +296,19 @@ def test_a_long_list_of_columns_is_cut():
     wide = pd.DataFrame(np.zeros((1, 500)), columns=[f"c{i}" for i in range(500)])
     with pytest.raises(DataError, match=r"'c19' and 480 more$"):
         split_target(wide, "zzz")
+
+
+# Blank lines
+
+
+def test_a_blank_line_of_one_column_is_a_missing_value(tmp_path: Path):
+    read = read_table(_csv(tmp_path, "\nx\n1\n\n2\n\n"))
+    np.testing.assert_array_equal(read["x"], [1.0, np.nan, 2.0, np.nan])
+    with pytest.raises(DataError, match="'x' has 2 missing values .*, first in row 2"):
+        split_target(read.assign(y=0.0), "y")
+
+
+def test_only_empty_cells_and_their_like_are_missing(tmp_path: Path):
+    read = read_table(_csv(tmp_path, "x,y\nNA,\nnull,-\n1,-\n"))
+    np.testing.assert_array_equal(read["x"], [np.nan, np.nan, 1.0])
+    assert read["y"].fillna("").tolist() == ["", "-", "-"]
