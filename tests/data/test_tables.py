@@ -304,7 +304,7 @@ def test_a_long_list_of_columns_is_cut():
 def test_a_blank_line_of_one_column_is_a_missing_value(tmp_path: Path):
     read = read_table(_csv(tmp_path, "\nx\n1\n\n2\n\n"))
     np.testing.assert_array_equal(read["x"], [1.0, np.nan, 2.0, np.nan])
-    with pytest.raises(DataError, match="'x' has 2 missing values .*, first in row 2"):
+    with pytest.raises(DataError, match=r"'x' has 2 missing values .*, first in row 2"):
         split_target(read.assign(y=0.0), "y")
 
 
