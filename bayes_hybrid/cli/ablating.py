@@ -68,13 +68,17 @@ def run(rows: Rows, settings: Settings, plan: Plan, out: Path, *, quiet: bool) -
     checks.positive_int("--repeats", plan.num_repeats)
     refuse_no_jobs(plan.num_jobs)
     base = regressor(settings, quiet=quiet)
-    features = None if rows.features is None else column_names("--features", rows.features)
     table = read_table(rows.data)
-    if "," in rows.target and rows.target not in table:
+    features = None
+    if rows.features:
+        features = column_names("--features", rows.features, table.columns)
+    targets = column_names("--target", rows.target, table.columns)
+    if len(targets) > 1:
         raise OptionError(
-            f"--target: variants are compared for one target at a time, got {rows.target!r}"
+            f"--target: variants are compared for one target at a time, got {targets}"
         )
-    X, y = split_target(table, rows.target, features)
+    (target,) = targets
+    X, y = split_target(table, target, features)
     result = ablate(
         X,
         y,
@@ -85,7 +89,7 @@ def run(rows: Rows, settings: Settings, plan: Plan, out: Path, *, quiet: bool) -
         n_jobs=plan.num_jobs,
         folder=out,
     )
-    title = f"{rows.target} from {', '.join(X.columns)}: {len(X)} rows, {_folds(plan)}"
+    title = f"{target} from {', '.join(X.columns)}: {len(X)} rows, {_folds(plan)}"
     write_folder(out, result, title)
     if quiet:
         return

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from bayes_hybrid import __version__
-from bayes_hybrid.cli.exits import INTERRUPTED, clean_exit
+from bayes_hybrid.cli.exits import INTERRUPTED, UNPRINTED, clean_exit, complain, silence
 from bayes_hybrid.cli.settings import Settings
 
 __all__ = ["app", "main"]
@@ -27,7 +27,8 @@ follows, and findings that say whether to believe it.  Start with: bayes-hybrid 
 Exit codes:
   0    done; for check: every finding is ok
   1    check only: warnings; predictions hold, a reading needs care
-  2    nothing was done, and stderr says why; for check also: the fit cannot be used
+  2    refused, no output was written, and stderr says why; for check also: the fit cannot be used
+  3    all was done and every file is written, but standard output took no words (full disk)
   130  interrupted by Ctrl-C
 """
 
@@ -99,18 +100,18 @@ def demo(
 def fit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
     target: Annotated[
-        str,
+        list[str],
         typer.Option(
-            help="Column to predict; or several, a,b, that share their regimes and may have empty "
-            "cells."
+            help="Column to predict; or several, a,b or the option repeated, that share their "
+            "regimes and may have empty cells."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to save the fit in.")],
     features: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Columns to predict from, a,b,c; by default all but those of --target and "
-            "--regime-label."
+            help="Columns to predict from, a,b,c or the option repeated; by default all but those "
+            "of --target and --regime-label."
         ),
     ] = None,
     regime_label: Annotated[
@@ -242,7 +243,7 @@ def predict(
         bool, typer.Option("--regimes", help="Add p(z|x) of every regime, with its band.")
     ] = False,
     target: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(help="Columns that hold the targets, by default those that were fitted."),
     ] = None,
     force: Force = False,
@@ -250,10 +251,11 @@ def predict(
 ) -> None:
     """Predict rows: mean, interval, and on request the regimes.
 
-    The output has the columns of DATA and then TARGET_mean and the ends of the interval, such as
-    TARGET_q5 and TARGET_q95.  Rows whose target is known also get TARGET_log_density, and with
-    --regimes p(z|x, y), both as rows that were not fitted.  Several targets have a mean and an
-    interval each, and one joint_log_density of those that are known.
+    The output has the columns of DATA as they stand, then TARGET_mean and the ends of the
+    interval, such as TARGET_q5 and TARGET_q95, and last out_of_data, whether the row lies outside
+    the training data.  Rows whose target is known also get TARGET_log_density, and with --regimes
+    p(z|x, y), both as rows that were not fitted.  Several targets have a mean and an interval
+    each, and one joint_log_density of those that are known.
     """
     with clean_exit():
         from bayes_hybrid.cli.predicting import Wanted, run
@@ -269,7 +271,7 @@ def check(
         Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")
     ] = None,
     target: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(help="Columns that hold the targets, by default those that were fitted."),
     ] = None,
     against: Annotated[
@@ -310,7 +312,7 @@ def report(
         Path | None, typer.Option(help="Table of held-out rows, to measure calibration on.")
     ] = None,
     target: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(help="Columns of --data with the targets, by default the fit's own names."),
     ] = None,
     force: Force = False,
@@ -330,11 +332,14 @@ def report(
 @app.command()
 def ablate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
-    target: Annotated[str, typer.Option(help="Column to predict.")],
+    target: Annotated[list[str], typer.Option(help="Column to predict.")],
     out: RunFolder = Path("ablation"),
     features: Annotated[
-        str | None,
-        typer.Option(help="Columns to predict from, a,b,c; all but the target by default."),
+        list[str] | None,
+        typer.Option(
+            help="Columns to predict from, a,b,c or the option repeated; all but the target by "
+            "default."
+        ),
     ] = None,
     only: Annotated[
         str | None,
@@ -415,3 +420,8 @@ def main() -> None:
     except KeyboardInterrupt:
         # Before a command has begun; inside one, clean_exit has seen to it.
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        # Nothing else is written outside of clean_exit than --help and --version.
+        complain(f"error: standard output took no words: {error.strerror}")
+        silence(sys.stdout)
+        sys.exit(UNPRINTED)

@@ -26,14 +26,13 @@ from bayes_hybrid.random import spawn_seeds
 __all__ = ["held_out_rows", "near_rows", "print_findings", "run"]
 
 
-def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> int:
+def run(saved: Path, data: Path | None, target: Sequence[str] | None, *, quiet: bool) -> int:
     """Print the findings about a saved fit, and with held-out rows its scores there.
 
     Args:
         saved: folder of the fit.
         data: table of held-out rows, or ``None``.
-        target: the columns of ``data`` with the targets, separated by commas; the fit's own by
-            default.
+        target: the columns of ``data`` with the targets, as typed; the fit's own by default.
         quiet: print nothing but the findings that are not ok, on stderr.
 
     Returns:
@@ -42,7 +41,7 @@ def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> i
     Raises:
         OptionError: a target without data.
     """
-    if target is not None and data is None:
+    if target and data is None:
         raise OptionError("--target names a column of --data, which is missing")
     fit = load(saved).fit_
     x_test, y_test = (None, None) if data is None else held_out_rows(fit, read_table(data), target)
@@ -63,21 +62,22 @@ def run(saved: Path, data: Path | None, target: str | None, *, quiet: bool) -> i
 
 
 def held_out_rows(
-    fit: Fit, table: pd.DataFrame, target: str | None = None
+    fit: Fit, table: pd.DataFrame, target: Sequence[str] | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """The fit's features ``[M, D]`` and target ``[M]``, or ``[M, Q]``, out of a table.
 
     Args:
         fit: the finished fit.
         table: held-out rows; further columns are ignored.
-        target: the columns with the targets, separated by commas; the fit's own by default.
+        target: the columns with the targets, as typed; the fit's own by default.
 
     Raises:
         OptionError: not as many columns as the fit has outputs.
         DataError: a column is missing or cannot be used, or a value overflows float32.
     """
     scalings = fit.posterior.x_scaling, fit.posterior.y_scaling
-    return near_rows(table, target_columns(fit, target), fit.feature_names, *scalings)
+    targets = target_columns(fit, target, table.columns)
+    return near_rows(table, targets, fit.feature_names, *scalings)
 
 
 def near_rows(

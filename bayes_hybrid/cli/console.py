@@ -1,15 +1,16 @@
 """What is printed: plain words and tables on stdout, and warnings on stderr."""
 
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TextIO, cast
 
-import typer
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from bayes_hybrid.cli.exits import one_line
+from bayes_hybrid.cli.exits import complain, emit, printable
 
 if TYPE_CHECKING:
     # ArviZ takes seconds to import, which predict should not cost.
@@ -29,20 +30,45 @@ _COLUMNS: Final[dict[str, Literal["left", "right"]]] = {
 _STYLES: Final = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
-def _console() -> Console:
-    # Column and regime names may hold square brackets or :words:, which are not markup here.
-    return Console(markup=False, emoji=False, highlight=False)
+class _Harmless:
+    """Names from data may hold what a terminal would obey; of rich's own making is the style."""
+
+    def __init__(self, content: RenderableType) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._content, options):
+            lines = "\n".join(printable(line) for line in segment.text.split("\n"))
+            yield segment if segment.control else Segment(lines, segment.style)
+
+
+class _Emitter:
+    """Standard output to rich, which would raise where nothing can be written."""
+
+    def __init__(self) -> None:
+        self.encoding = sys.stdout.encoding
+        self.isatty, self.fileno, self.write = sys.stdout.isatty, sys.stdout.fileno, emit
+
+    def flush(self) -> None:
+        """Do nothing: what is emitted is flushed."""
 
 
 def say(text: str = "") -> None:
     """Print words on stdout; a terminal wraps them, a pipe gets whole lines."""
-    console = _console()
-    console.print(Text(text), soft_wrap=not console.is_terminal)
+    _print(Text(text))
 
 
 def show(content: Table) -> None:
     """Print a table on stdout."""
-    _console().print(content)
+    _print(content)
+
+
+def _print(content: Text | Table) -> None:
+    # Column and regime names may hold square brackets or :words:, which are not markup here.
+    file = cast(TextIO, _Emitter())
+    console = Console(file=file, markup=False, emoji=False, highlight=False)
+    whole_lines = isinstance(content, Text) and not console.is_terminal
+    console.print(_Harmless(content), soft_wrap=whole_lines)
 
 
 def warn(findings: "Sequence[Finding]") -> None:
@@ -53,7 +79,7 @@ def warn(findings: "Sequence[Finding]") -> None:
                 f"{finding.severity}: {finding.name} is {number(finding.value)}, wanted "
                 f"{bound(finding)}. {finding.meaning} {finding.advice}"
             )
-            typer.echo(one_line(line), err=True)
+            complain(line)
 
 
 def counted(count: int, noun: str) -> str:

@@ -1,21 +1,44 @@
-"""How a command ends: one clear line on stderr, and an exit code that means something."""
+"""What a command says, and how it ends: one clear line on stderr, and a telling exit code.
 
+A command does its work whether or not its words can be printed.
+"""
+
+import errno
+import os
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, TextIO
 
 import typer
 
 from bayes_hybrid.errors import BayesHybridError
 
-__all__ = ["INTERRUPTED", "REFUSED", "clean_exit", "one_line"]
+__all__ = [
+    "INTERRUPTED",
+    "REFUSED",
+    "UNPRINTED",
+    "clean_exit",
+    "complain",
+    "emit",
+    "one_line",
+    "printable",
+    "silence",
+]
 
 REFUSED: Final = 2
 """The command could not do what was asked; Click uses the same code for a wrong option."""
 
+UNPRINTED: Final = 3
+"""The command has done its work, but standard output took no words, as on a full disk."""
+
 INTERRUPTED: Final = 130
 """128 + SIGINT, what a shell reports for a program that Ctrl-C ended."""
+
+# What standard output would not take, of the command that runs.
+_unprinted: ContextVar[list[OSError] | None] = ContextVar("_unprinted", default=None)
 
 # These speak to developers, not to who runs a command.
 _UNSHOWN: Final = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning)
@@ -27,22 +50,71 @@ def clean_exit() -> Iterator[None]:
 
     Raises:
         typer.Exit: with :data:`REFUSED` for an error that this package or the system raised on
-            purpose, with :data:`INTERRUPTED` for Ctrl-C.
+            purpose, with :data:`INTERRUPTED` for Ctrl-C, with :data:`UNPRINTED` where the work is
+            done and standard output took no words.
     """
+    unprinted: list[OSError] = []
+    token = _unprinted.set(unprinted)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             yield
     except KeyboardInterrupt:
         # The line that Ctrl-C stands on is not ours.
-        typer.echo("\ninterrupted; no output is left half-written", err=True)
+        complain("interrupted; no output is left half-written", before="\n")
         raise typer.Exit(INTERRUPTED) from None
-    except BrokenPipeError:
-        # The reader of our output, such as head, has seen enough; typer ends quietly.
-        raise
     except (BayesHybridError, OSError) as error:
-        typer.echo(f"error: {one_line(_words(error))}", err=True)
+        complain(f"error: {_words(error)}")
         raise typer.Exit(REFUSED) from None
+    finally:
+        _unprinted.reset(token)
+    if unprinted:
+        complain(
+            "error: the work is done, every file is written, but standard output took no words: "
+            f"{unprinted[0].strerror}"
+        )
+        raise typer.Exit(UNPRINTED)
+
+
+def emit(text: str) -> None:
+    """Write to standard output; where that fails, the command goes on without further words.
+
+    A closed pipe is no failure: its reader, such as head, has seen enough.
+    """
+    _write(sys.stdout, text, lambda error: _note(error))
+
+
+def complain(text: str, *, before: str = "") -> None:
+    """Write a line to standard error, without control characters; there is no place beyond."""
+    _write(sys.stderr, f"{before}{one_line(text)}\n", lambda _: None)
+
+
+def _note(error: OSError) -> None:
+    unprinted = _unprinted.get()
+    if error.errno != errno.EPIPE and unprinted is not None:
+        unprinted.append(error)
+
+
+def _write(stream: TextIO, text: str, failed: Callable[[OSError], None]) -> None:
+    """Write and flush; characters that the stream cannot encode are replaced."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except OSError as error:
+        failed(error)
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Lead a stream nowhere: what is left in its buffer would fail again when Python ends."""
+    try:
+        number = stream.fileno()
+    except OSError:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 def one_line(text: str) -> str:
@@ -52,8 +124,20 @@ def one_line(text: str) -> str:
         >>> one_line("no column 'a\x1b[31m'\n  in the table")
         "no column 'a [31m' in the table"
     """
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())
+    return " ".join(printable(text).split())
+
+
+def printable(text: str) -> str:
+    r"""``text`` without what a terminal would obey; what is no character becomes a question mark.
+
+    Example:
+        >>> printable("a\x1b[31m\nb\udcff")
+        'a [31m b\ufffd'
+    """
+    return "".join(
+        char if char.isprintable() else "\ufffd" if "\ud800" <= char <= "\udfff" else " "
+        for char in text
+    )
 
 
 def _words(error: BaseException) -> str:
@@ -74,4 +158,4 @@ def _show_warning(
     """One line, without the place in the source."""
     del filename, lineno, file, line
     if not issubclass(category, _UNSHOWN):
-        typer.echo(f"warning: {one_line(str(message))}", err=True)
+        complain(f"warning: {message}")

@@ -1,5 +1,6 @@
 """``fit``: a table in, a saved fit and its findings out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -35,16 +36,16 @@ class Rows:
 
     Attributes:
         data: the table.
-        target: the columns to predict, separated by commas.
-        features: the columns to predict from, separated by commas; ``None`` for all others.
+        target: the columns to predict, as typed.
+        features: the columns to predict from, as typed; ``None`` for all others.
         regime_label: the column with what is known of the regimes, or ``None``.
         test: table of held-out rows, or ``None``.
         test_fraction: share of the rows of ``data`` to hold out instead.
     """
 
     data: Path
-    target: str
-    features: str | None = None
+    target: Sequence[str]
+    features: Sequence[str] | None = None
     regime_label: str | None = None
     test: Path | None = None
     test_fraction: float = 0.0
@@ -107,8 +108,10 @@ def _split(rows: Rows, seed: int) -> _Split:
     test = None if rows.test is None else read_table(rows.test)
     if rows.test_fraction > 0.0:
         table, test = _held_out(table, rows.test_fraction, seed)
-    targets = column_names("--target", rows.target)
-    features = None if rows.features is None else column_names("--features", rows.features)
+    targets = column_names("--target", rows.target, table.columns)
+    features = None
+    if rows.features:
+        features = column_names("--features", rows.features, table.columns)
     labels = None
     if rows.regime_label is not None:
         labels = _labels(table, rows.regime_label, [*targets, *(features or [])])

@@ -1,32 +1,36 @@
-"""``predict``: a table in, the same rows with their predictions out."""
+"""``predict``: a table in, the same rows with their predictions out, a batch at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
-from bayes_hybrid.cli.columns import found_column, target_columns
+from bayes_hybrid.cli.columns import found_column, require_column, target_columns
 from bayes_hybrid.cli.console import counted, say
+from bayes_hybrid.cli.exits import complain
 from bayes_hybrid.cli.folders import refuse_place
-from bayes_hybrid.data import (
-    numeric_column,
-    read_table,
-    refuse_existing,
-    refuse_far,
-    write_table,
-)
+from bayes_hybrid.data import numeric_column, refuse_existing, refuse_far
+from bayes_hybrid.data.batches import Batch, TableReader, file_kind, open_table, table_writer
+from bayes_hybrid.data.columns import Place
+from bayes_hybrid.data.support import Support
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import load
+from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.inference import Fit, Posterior
 
-__all__ = ["Wanted", "predictions", "run"]
+__all__ = ["OUTSIDE", "Wanted", "predictions", "run"]
 
 FloatArray = NDArray[np.float64]
+
+OUTSIDE: Final = "out_of_data"
+"""The column that says whether a row lies outside the training data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,37 +40,107 @@ class Wanted:
     Attributes:
         prob: probability of the predictive interval and of the regimes' bands.
         regimes: whether to add regime probabilities.
-        target: columns with the targets, separated by commas; the fit's own names by default.
+        target: columns with the targets, as typed; the fit's own names by default.
     """
 
     prob: float = 0.9
     regimes: bool = False
-    target: str | None = None
+    target: Sequence[str] | None = None
 
 
 def run(saved: Path, data: Path, out: Path, wanted: Wanted, *, force: bool, quiet: bool) -> None:
-    """Read a table, predict its rows, and write both."""
+    """Read a table, predict its rows, and write both, a batch of rows at a time.
+
+    Columns of the table pass as they stand in it, but for features and targets between files of
+    two kinds: into Parquet they go as numbers.
+    """
     _ends(wanted.prob)
     refuse_place(out, force=force)
     refuse_existing(out, force=force)
-    table = read_table(data)
-    fit = load(saved).fit_
-    added = predictions(fit, table, wanted)
-    taken = [name for name in added if name in table.columns]
-    if taken:
-        raise DataError(
-            f"{data} has a column {taken[0]!r} already, which the predictions would repeat; "
-            "rename it"
+    as_numbers = file_kind(out) == ".parquet" and file_kind(data) != ".parquet"
+    with open_table(data) as table, reporting(False if quiet else "auto") as report:
+        fit = load(saved).fit_
+        rows = _predicted(fit, table, wanted)
+        first = next(rows, None)
+        if first is None:
+            raise DataError(f"{data} has column names but no rows; expected at least one row")
+        num_rows, num_outside, added = 0, 0, [*first.added]
+        taken = [name for name in added if name in table.schema.names]
+        if taken:
+            raise DataError(
+                f"{data} has a column {taken[0]!r} already, which the predictions would repeat; "
+                "rename it"
+            )
+        parsed = {str(name): pa.float64() for name in first.known} if as_numbers else {}
+        with table_writer(out, _schema(table, parsed, first.added), force=force) as writer:
+            part: _Predicted | None = first
+            while part is not None:
+                writer.write(_columns(part, parsed))
+                num_rows += len(part.batch)
+                num_outside += int(part.added[OUTSIDE].sum())
+                report("predict", table.done(), table.size)
+                part = next(rows, None)
+    if num_outside:
+        are = "lies" if num_outside == 1 else "lie"
+        complain(
+            f"warning: {num_outside} of {counted(num_rows, 'row')} {are} outside the training "
+            f"data, see the column {OUTSIDE}; there the model extrapolates"
         )
-    write_table(pd.concat([table, pd.DataFrame(added)], axis=1), out, force=force)
     if not quiet:
-        say(
-            f"{counted(len(table), 'row')} with {len(added)} columns of predictions written to "
-            f"{out}"
+        say(f"{counted(num_rows, 'row')} with {len(added)} columns of predictions written to {out}")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Predicted:
+    """A batch, its features and targets as numbers, and the columns that are added to it."""
+
+    batch: Batch
+    known: pd.DataFrame
+    added: Mapping[str, NDArray[np.float64] | NDArray[np.bool_]]
+
+
+def _predicted(fit: Fit, table: TableReader, wanted: Wanted) -> Iterator[_Predicted]:
+    """Every batch of a table with its predictions."""
+    names = table.schema.names
+    targets = target_columns(fit, wanted.target, names)
+    required = [*fit.feature_names, *(() if wanted.target is None else targets)]
+    for name in required:
+        require_column(name, names)
+    known = [name for name in names if name in {*fit.feature_names, *targets}]
+    support = Support(fit.x)
+    for batch in table.batches():
+        numbers = pd.DataFrame(
+            {name: batch.numbers(name, missing=name not in fit.feature_names) for name in known}
         )
+        added = predictions(fit, numbers, wanted, place=batch.place)
+        outside = support.outside(numbers[list(fit.feature_names)].to_numpy())
+        yield _Predicted(batch=batch, known=numbers, added={**added, OUTSIDE: outside})
 
 
-def predictions(fit: Fit, table: pd.DataFrame, wanted: Wanted) -> dict[str, FloatArray]:
+def _schema(
+    table: TableReader, parsed: Mapping[str, pa.DataType], added: Mapping[str, NDArray[np.generic]]
+) -> pa.Schema:
+    """That of the output."""
+    schema = table.schema
+    fields = [field.with_type(parsed.get(field.name, field.type)) for field in schema]
+    fields += [pa.field(name, pa.from_numpy_dtype(values.dtype)) for name, values in added.items()]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def _columns(part: _Predicted, parsed: Mapping[str, pa.DataType]) -> list[pa.Array]:
+    """A batch as it is written."""
+    batch = part.batch.columns
+    columns = [
+        # NaN of a target is a missing value.
+        pa.array(part.known[name], from_pandas=True) if name in parsed else batch.column(name)
+        for name in batch.schema.names
+    ]
+    return columns + [pa.array(values, from_pandas=True) for values in part.added.values()]
+
+
+def predictions(
+    fit: Fit, table: pd.DataFrame, wanted: Wanted, *, place: Place | None = None
+) -> dict[str, FloatArray]:
     """The columns that are added to a table, each ``[N]``, in y's units.
 
     ============================  ================================================================
@@ -80,7 +154,14 @@ def predictions(fit: Fit, table: pd.DataFrame, wanted: Wanted) -> dict[str, Floa
     ============================  ================================================================
 
     Each of several outputs has the first two under its own name.  The last two are about all of
-    them that the table has, ``joint_log_density`` and ``p_{k}_given_outputs``.
+    them that the table has, ``joint_log_density`` and ``p_{k}_given_outputs``; they are NaN in a
+    row without any.
+
+    Args:
+        fit: the finished fit.
+        table: features, and targets where they are known; further columns are ignored.
+        wanted: what to predict.
+        place: what to call a row, where the table is a part of another.
 
     Raises:
         DataError: a feature is missing or cannot be used; or a target, when it was named; or a
@@ -89,9 +170,9 @@ def predictions(fit: Fit, table: pd.DataFrame, wanted: Wanted) -> dict[str, Floa
             or other than one target for each output.
     """
     posterior, names = fit.posterior, fit.output_names
-    targets = target_columns(fit, wanted.target)
+    targets = target_columns(fit, wanted.target, table.columns)
     x = np.column_stack([numeric_column(found_column(table, name)) for name in fit.feature_names])
-    refuse_far("the table", x, posterior.x_scaling, columns=fit.feature_names)
+    refuse_far("the table", x, posterior.x_scaling, columns=fit.feature_names, place=place)
     ends = _ends(wanted.prob)
     mean, quantiles = posterior.mean_and_quantile(x, list(ends.values()))
     mean, quantiles = mean.reshape(len(x), -1), quantiles.reshape(len(x), len(names), -1)
@@ -106,7 +187,7 @@ def predictions(fit: Fit, table: pd.DataFrame, wanted: Wanted) -> dict[str, Floa
         return columns
     y = _targets(table, targets, optional=wanted.target is None and len(targets) > 1)
     where = f"the target {targets[0]!r}" if y.ndim == 1 else "the table"
-    refuse_far(where, y, posterior.y_scaling, columns=targets)
+    refuse_far(where, y, posterior.y_scaling, columns=targets, place=place)
     return columns | _given_target(fit, x, y, wanted)
 
 
@@ -143,16 +224,16 @@ def _given_target(fit: Fit, x: FloatArray, y: FloatArray, wanted: Wanted) -> dic
     """What is known of rows with a target; NaN for rows without one."""
     posterior = fit.posterior
     known = ~np.isnan(y) if y.ndim == 1 else ~np.isnan(y).all(axis=1)
-    if not known.any():
-        return {}
     joint, given = (fit.target_name, fit.target_name) if y.ndim == 1 else ("joint", "outputs")
     density = np.full(len(y), np.nan)
-    density[known] = posterior.log_density(x[known], y[known])
+    if known.any():
+        density[known] = posterior.log_density(x[known], y[known])
     columns = {f"{joint}_log_density": density}
     if wanted.regimes:
         given_y = np.full((len(y), posterior.num_regimes), np.nan)
-        reading = fit.for_regimes.posterior
-        given_y[known] = reading.regime_probability(x[known], y[known])
+        if known.any():
+            reading = fit.for_regimes.posterior
+            given_y[known] = reading.regime_probability(x[known], y[known])
         for regime, name in enumerate(posterior.regime_names):
             columns[f"p_{name}_given_{given}"] = given_y[:, regime]
     return columns
@@ -166,16 +247,7 @@ def _targets(table: pd.DataFrame, names: list[str], *, optional: bool) -> FloatA
     columns = [
         np.full(len(table), np.nan)
         if optional and name not in table.columns
-        else _known(found_column(table, name))
+        else numeric_column(found_column(table, name), missing=True)
         for name in names
     ]
     return columns[0] if len(names) == 1 else np.column_stack(columns)
-
-
-def _known(column: pd.Series) -> FloatArray:
-    """A target as numbers; NaN where it is missing."""
-    missing = column.isna()
-    # Row by row, so that a message about a value names its row.
-    values = numeric_column(column.astype(object).where(~missing, 0.0))
-    values[missing.to_numpy()] = np.nan
-    return values

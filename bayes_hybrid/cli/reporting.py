@@ -1,10 +1,12 @@
 """``report``: a saved fit in, one HTML file out."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from bayes_hybrid.cli.checking import held_out_rows
 from bayes_hybrid.cli.console import say
+from bayes_hybrid.cli.exits import printable
 from bayes_hybrid.cli.folders import refuse_place
 from bayes_hybrid.data import read_table, refuse_existing
 from bayes_hybrid.diagnostics import verdict
@@ -17,7 +19,13 @@ __all__ = ["run"]
 
 
 def run(
-    saved: Path, out: Path, data: Path | None, target: str | None, *, force: bool, quiet: bool
+    saved: Path,
+    out: Path,
+    data: Path | None,
+    target: Sequence[str] | None,
+    *,
+    force: bool,
+    quiet: bool,
 ) -> None:
     """Write the report of a saved fit.
 
@@ -25,8 +33,7 @@ def run(
         saved: folder of the fit.
         out: the HTML file to be.
         data: table of held-out rows, or ``None``.
-        target: the columns of ``data`` with the targets, separated by commas; the fit's own by
-            default.
+        target: the columns of ``data`` with the targets, as typed; the fit's own by default.
         force: whether ``out`` may be replaced.
         quiet: print nothing.
 
@@ -35,7 +42,7 @@ def run(
             already.
         OSError: ``out`` cannot be written.
     """
-    if target is not None and data is None:
+    if target and data is None:
         raise OptionError("--target names a column of --data, which is missing")
     refuse_place(out, force=force)
     refuse_existing(out, force=force)
@@ -52,9 +59,11 @@ def run(
         say(f"Written to {out}: open it in a browser. It needs no network.")
 
 
-def _command(saved: Path, out: Path, data: Path | None, target: str | None) -> str:
+def _command(saved: Path, out: Path, data: Path | None, target: Sequence[str] | None) -> str:
     """What would make the report again."""
     words = ["bayes-hybrid", "report", str(saved), "--out", str(out)]
     words += [] if data is None else ["--data", str(data)]
-    words += [] if target is None else ["--target", target]
-    return shlex.join(words)
+    for name in target or ():
+        words += ["--target", name]
+    # A page is UTF-8, which the name of a file need not be.
+    return shlex.join(printable(word) for word in words)

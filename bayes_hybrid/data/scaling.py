@@ -1,6 +1,6 @@
 """Standardisation of columns, in float64."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -147,6 +147,7 @@ def refuse_far(
     scaling: Standardizer,
     *,
     columns: Sequence[str] | None = None,
+    place: Callable[[int], str] | None = None,
 ) -> None:
     """Refuse values whose predictions would overflow float32, and say which is the first.
 
@@ -155,6 +156,7 @@ def refuse_far(
         values: ``[N, D]`` or ``[N]``, in the units of the data; NaN passes.
         scaling: that of the training data.
         columns: D names, for the message to name a column instead of counting it.
+        place: what to call a row, by its position, where the values are a part of a table.
 
     Raises:
         DataError: a value more than 1e15 standard deviations from the mean.
@@ -169,11 +171,11 @@ def refuse_far(
         far = np.argwhere(np.abs(scaling.transform(values)) > _FARTHEST)
     if not far.size:
         return
-    place = tuple(int(index) for index in far[0])
-    where = f"{name}, row {place[0] + 1}"
-    if len(place) > 1:
-        where += f", column {place[1] + 1 if columns is None else repr(columns[place[1]])}"
+    first = tuple(int(index) for index in far[0])
+    where = f"{name}, {f'row {first[0] + 1}' if place is None else place(first[0])}"
+    if len(first) > 1:
+        where += f", column {first[1] + 1 if columns is None else repr(columns[first[1]])}"
     raise DataError(
-        f"{where}: {values[place]:g} lies more than {_FARTHEST:g} standard deviations from the "
+        f"{where}: {values[first]:g} lies more than {_FARTHEST:g} standard deviations from the "
         "training data; expected values of the same units"
     )

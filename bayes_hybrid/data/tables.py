@@ -4,32 +4,32 @@ import csv
 import gzip
 import io
 import os
-import zlib
-from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, overload
+from typing import BinaryIO, overload
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bayes_hybrid import checks
 from bayes_hybrid.data.atomic import atomic_file
-from bayes_hybrid.data.columns import numeric_column
+from bayes_hybrid.data.batches import file_kind, opened
+from bayes_hybrid.data.cells import MISSING
+from bayes_hybrid.data.columns import listed, numeric_column, refuse_repeats
+from bayes_hybrid.data.csv_text import open_csv
+from bayes_hybrid.data.parquet import open_parquet, read_whole
 from bayes_hybrid.errors import DataError
 
 __all__ = ["read_table", "split_target", "write_table"]
-
-_SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     r"""Read a table of at least one row from a CSV, gzipped CSV or Parquet file.
 
     CSV is UTF-8, comma separated, with one line of distinct column names; an empty field is
-    a missing value.  A named index stored in a Parquet file comes back
-    as a column, an unnamed one is dropped.
+    a missing value, and so are ``NA``, ``NaN``, ``null`` and the like.  A blank line is an empty
+    cell in a file of one column, and nothing in one of more.  A Parquet file is read by its own
+    types, not by what pandas noted beside them: an index that has a name is a column, one that has
+    none is dropped.
 
     Args:
         path: a file whose name ends in ``.csv``, ``.csv.gz`` or ``.parquet``.
@@ -39,7 +39,8 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     Raises:
         DataError: the file is missing, unreadable, empty, truncated, not what its name says, not
-            UTF-8, or has ragged lines, or unnamed or repeated columns.
+            UTF-8, or has ragged lines, or columns that are unnamed, repeated, or called by a
+            name that cannot be shown.
 
     Example:
         >>> import tempfile
@@ -49,15 +50,9 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         ...     read_table(path)["y"].tolist()
         [2.5, 3.5]
     """
-    path = Path(path)
-    suffix = _suffix(path)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise DataError(f"{path} {what}; expected a {', '.join(_SUFFIXES)} file")
-    try:
-        table = _read_parquet(path) if suffix == ".parquet" else _read_csv(path, suffix)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+    with opened(path) as (path, kind, handle):
+        read = _read_parquet if kind == ".parquet" else _read_csv
+        table = read(path, handle)
     if table.empty:
         raise DataError(f"{path} has column names but no rows; expected at least one row")
     return table
@@ -89,8 +84,8 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str], *, force: boo
         [0.1]
     """
     path = Path(path)
-    suffix = _suffix(path)
-    _refuse_repeats(table.columns, "the table to write")
+    suffix = file_kind(path)
+    refuse_repeats(table.columns, "the table to write")
     with atomic_file(path, force=force) as handle:
         if suffix == ".parquet":
             table.to_parquet(handle, index=False)
@@ -147,27 +142,27 @@ def split_target(
         bayes_hybrid.errors.DataError: the table has no column 'laod' among 'hour', 'on',
             'load'; did you mean 'load'?
     """
-    _refuse_repeats(table.columns, "the table")
+    refuse_repeats(table.columns, "the table")
     targets = [target] if isinstance(target, str) else list(target)
-    _refuse_repeats(targets, "target")
+    refuse_repeats(targets, "target")
     if features is None:
         features = [name for name in table.columns if name not in targets]
     for name in (*targets, *features):
         if name not in table.columns:
             names = [str(column) for column in table.columns]
             raise DataError(
-                f"the table has no column {name!r} among {_listed(names)}"
+                f"the table has no column {name!r} among {listed(names)}"
                 f"{checks.suggestion(name, names)}"
             )
     if len(table) == 0:
         raise DataError("the table has no rows; expected at least one")
     if not features:
         raise DataError(
-            f"there is no feature column beside the target {_listed(targets)}; expected one"
+            f"there is no feature column beside the target {listed(targets)}; expected one"
         )
     if both := [name for name in targets if name in features]:
         raise DataError(f"the target {both[0]!r} is also among the features; take it out of them")
-    _refuse_repeats(features, "features")
+    refuse_repeats(features, "features")
     X = pd.DataFrame({name: numeric_column(table[name]) for name in features}, index=table.index)
     if len(targets) == 1:
         (name,) = targets
@@ -176,111 +171,60 @@ def split_target(
     return X, pd.DataFrame(columns, index=table.index)
 
 
-def _suffix(path: Path) -> str:
-    """The ending that says how ``path`` is written."""
-    for suffix in _SUFFIXES:
-        if path.name.lower().endswith(suffix):
-            return suffix
-    raise DataError(f"{path} must end in {', '.join(_SUFFIXES)}; got {path.suffix or 'no ending'}")
+def _read_parquet(path: Path, handle: BinaryIO) -> pd.DataFrame:
+    """The table in a Parquet file, by its own types: what pandas noted beside them may be wrong."""
+    with open_parquet(path, handle) as file:
+        table: pd.DataFrame = read_whole(path, file).to_pandas(integer_object_nulls=True)
+    return table
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    """The table in a Parquet file."""
-    try:
-        # ParquetFile opens this one file; read_table would look for a data set of many.
-        with pq.ParquetFile(path) as file:
-            _refuse_repeats(file.schema_arrow.names, str(path))
-            table: pd.DataFrame = file.read().to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        # pyarrow says OSError for damaged pages too.
-        raise DataError(f"{path} is no whole Parquet file, write it again: {error}") from error
-    return table.reset_index(drop=table.index.names == [None])
-
-
-def _read_csv(path: Path, suffix: str) -> pd.DataFrame:
-    """The table in a CSV file, checked line by line before pandas reads it.
+def _read_csv(path: Path, handle: BinaryIO) -> pd.DataFrame:
+    """The table in a CSV file, checked record by record before pandas reads it.
 
     pandas alone would fill short lines with missing values, make an index of extra fields, and
     rename repeated columns.
     """
-    content = path.read_bytes()
-    if suffix == ".csv.gz":
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{path} is no whole gzip file, pack it again: {error}") from error
+    whole, count = io.BytesIO(), 0
+    with open_csv(path, handle) as text:
+        names = text.names
+        for block in text.blocks():
+            whole.write(block.raw)
+            count += len(block.records)
+    if not count:
+        return pd.DataFrame(columns=names)
+    whole.seek(0)
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}; "
-            "save it as UTF-8"
-        ) from error
-    _check_lines(text, path)
-    try:
-        return pd.read_csv(io.StringIO(text), index_col=False, low_memory=False)
+        table: pd.DataFrame = pd.read_csv(
+            whole,
+            names=names,
+            header=None,
+            index_col=False,
+            low_memory=False,
+            skip_blank_lines=len(names) > 1,
+            keep_default_na=False,
+            na_values=list(MISSING),
+            encoding="utf-8",
+        )
     except pd.errors.ParserError as error:
         raise DataError(f"{path} is no CSV table: {error}") from error
-
-
-def _check_lines(text: str, path: Path) -> None:
-    """Refuse a header with unnamed or repeated columns, and lines that do not fit it."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = next((line for line in reader if line), None)
-        if header is None:
-            raise DataError(f"{path} is empty; expected a line of column names, then rows")
-        _check_header(header, path)
-        for line in reader:
-            if line and len(line) != len(header):
-                raise DataError(
-                    f"{path}, line {reader.line_num}: expected {len(header)} fields, as in the "
-                    f"header, got {len(line)}; the file may be cut off, or a field holding a "
-                    "comma may lack its quotes"
-                )
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}; the file may be cut off") from (
-            error
-        )
-
-
-def _check_header(header: list[str], path: Path) -> None:
-    """Refuse a header that does not name every column once."""
-    if len(header) == 1 and (separator := next((s for s in ";\t" if s in header[0]), "")):
-        raise DataError(
-            f"{path} seems to separate its columns by {separator!r}; expected commas: save it "
-            "with commas (and decimal points)"
-        )
-    for place, name in enumerate(header, start=1):
-        if not name.strip():
-            raise DataError(
-                f"{path}: column {place} of {len(header)} has no name; give it one, or leave it "
-                "out (pandas writes row numbers that way unless told index=False)"
-            )
-    _refuse_repeats(header, str(path))
-
-
-def _refuse_repeats(names: Iterable[Hashable], where: str) -> None:
-    """Refuse a name that comes twice."""
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise DataError(
-            f"{where} names {_listed(repeated)} more than once; every column needs its own name"
-        )
-
-
-def _listed(names: Sequence[Hashable], most: int = 20) -> str:
-    """The names in quotes, the first ``most`` of them."""
-    rest = len(names) - most
-    more = f" and {rest} more" if rest > 0 else ""
-    return ", ".join(repr(name) for name in names[:most]) + more
+    if len(table) != count:
+        raise DataError(f"{path} has {count} records, of which pandas reads {len(table)}")
+    return table
 
 
 def _write_csv(table: pd.DataFrame, handle: BinaryIO | gzip.GzipFile) -> None:
     """The table as UTF-8 CSV into an open binary file, which stays open."""
     text = io.TextIOWrapper(handle, encoding="utf-8", newline="")
     try:
-        table.to_csv(text, index=False, lineterminator="\n")
+        texts = [*table.columns, *table.select_dtypes(exclude="number").to_numpy().flat]
+        # Python's csv forgets the quotes around a lone carriage return.
+        returns = any(isinstance(cell, str) and "\r" in cell for cell in texts)
+        table.to_csv(
+            text,
+            index=False,
+            lineterminator="\n",
+            quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL,
+        )
         text.flush()
     finally:
         text.detach()

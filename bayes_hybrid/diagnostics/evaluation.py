@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayes_hybrid.data.support import spread_rows
 from bayes_hybrid.diagnostics.gate_rows import GateRows, gate_rows, join
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
 from bayes_hybrid.diagnostics.pathways import NEAR_FLOOR, layer_shares
@@ -70,18 +71,6 @@ class Evaluation:
     def distinct(self) -> NDArray[np.intp]:
         """Indices of the restarts that are no copy of an earlier one."""
         return np.sort(np.unique(self.sources, return_index=True)[1])
-
-
-def spread_rows(num_rows: int, max_rows: int | None) -> NDArray[np.intp]:
-    """Indices of at most ``max_rows`` of ``num_rows`` rows, evenly spread, first and last included.
-
-    Example:
-        >>> spread_rows(9, 3)
-        array([0, 4, 8])
-    """
-    if max_rows is None or num_rows <= max_rows:
-        return np.arange(num_rows)
-    return np.linspace(0, num_rows - 1, max_rows).round().astype(np.intp)
 
 
 def row_chunks(num_rows: int, cells_per_row: int) -> Iterator[slice]:

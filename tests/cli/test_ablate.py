@@ -71,7 +71,6 @@ def test_the_same_command_reads_what_is_there(folder, monkeypatch):
         (["--jobs", 0], "--jobs must be"),
         (["--seed", 1], "a seed other than now"),
         (["--folds", 4], "a number of folds other than now"),
-        (["--features", "dose"], "data other than now"),
         (["--features", "dosis"], "dosis"),
     ],
 )
@@ -81,9 +80,15 @@ def test_what_cannot_be_is_refused(folder, more, message):
     assert sorted(os.listdir(folder / "out")) == before
 
 
+def test_other_data_are_refused(folder, tmp_path):
+    make_table(seed=1).to_csv(tmp_path / "other.csv", index=False)
+    line = refused(*arguments(tmp_path / "other.csv", folder / "out"))
+    assert "data other than now" in line
+
+
 def test_one_target_at_a_time(folder):
     line = refused("ablate", folder / "data.csv", "--target", "response,dose")
-    assert "one target at a time, got 'response,dose'" in line
+    assert "one target at a time, got ['response', 'dose']" in line
 
 
 def test_the_folder_has_a_name_without_out(folder, tmp_path, monkeypatch):

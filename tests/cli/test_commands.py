@@ -98,7 +98,7 @@ def test_rows_without_a_target_get_no_density(saved, tmp_path):
     arguments = ["--out", out, "--force", "--prob", "0.5"]
     assert bayes_hybrid("predict", saved, tmp_path / "none.csv", *arguments).exit_code == 0
     added = list(read_table(out).columns[3:])
-    assert added == ["response_mean", "response_q25", "response_q75"]
+    assert added == ["response_mean", "response_q25", "response_q75", "out_of_data"]
 
 
 def test_a_target_of_another_name(saved, tmp_path):
@@ -277,12 +277,15 @@ def test_values_beyond_float32_are_refused(data, saved, tmp_path, monkeypatch):
     out = tmp_path / "out.csv"
     write_table(make_table(3).assign(other=[0.0, 1e300, 0.0]), tmp_path / "far.csv")
     line = refused("predict", saved, tmp_path / "far.csv", "--out", out)
-    assert "the table, row 2, column 'other': 1e+300 lies more than 1e+15 standard dev" in line
+    assert (
+        "the table, row 2 (line 3), column 'other': 1e+300 lies more than 1e+15 standard dev"
+        in line
+    )
     assert "column 'other': 1e+300" in refused("check", saved, "--data", tmp_path / "far.csv")
     target = make_table(3).assign(response=[np.nan, 0.0, -1e300])
     write_table(target, tmp_path / "target.csv")
     line = refused("predict", saved, tmp_path / "target.csv", "--out", out)
-    assert "the target 'response', row 3: -1e+300 lies" in line
+    assert "the target 'response', row 3 (line 4): -1e+300 lies" in line
     write_table(target.iloc[1:], tmp_path / "target.csv", force=True)
     line = refused("check", saved, "--data", tmp_path / "target.csv")
     assert "the target 'response', row 2: -1e+300 lies" in line
@@ -368,7 +371,7 @@ def test_ctrl_c_leaves_nothing(data, tmp_path, monkeypatch):
 
 
 def test_held_out_rows_are_a_partition_that_the_seed_repeats(data):
-    rows = Rows(data=data, target="response", features="other, dose", test_fraction=0.2)
+    rows = Rows(data=data, target=["response"], features=["other, dose"], test_fraction=0.2)
     first, again, other = (_split(rows, seed) for seed in (1, 1, 2))
     assert list(first.X.columns) == ["other", "dose"]
     assert first.test is not None
@@ -381,11 +384,11 @@ def test_held_out_rows_are_a_partition_that_the_seed_repeats(data):
 
 def test_splits_that_cannot_be(data):
     with pytest.raises(OptionError, match="test-fraction"):
-        _split(Rows(data=data, target="response", test_fraction=-0.1), 0)
+        _split(Rows(data=data, target=["response"], test_fraction=-0.1), 0)
     with pytest.raises(DataError, match="of 40 rows holds out 40 and leaves 0 to fit"):
-        _split(Rows(data=data, target="response", test_fraction=0.999), 0)
+        _split(Rows(data=data, target=["response"], test_fraction=0.999), 0)
     # 38 of 40 rows leave two, which is enough; 39 do not.
-    rows = Rows(data=data, target="response", features="dose", test_fraction=0.95)
+    rows = Rows(data=data, target=["response"], features=["dose"], test_fraction=0.95)
     assert len(_split(rows, 0).X) == 2
     with pytest.raises(DataError, match="leaves 1 to fit"):
         _split(replace(rows, test_fraction=0.975), 0)

@@ -144,7 +144,7 @@ def test_a_held_out_table_is_looked_at_before_the_fit(data, tmp_path, monkeypatc
     monkeypatch.setattr(HybridRegressor, "fit", lambda *_: pytest.fail("fitted"))
     rows = Rows(
         data=data,
-        target="response,heat",
+        target=["response,heat"],
         regime_label="zone",
         test=tmp_path / "test.csv",
     )
@@ -164,7 +164,7 @@ def test_a_held_out_table_is_looked_at_before_the_fit(data, tmp_path, monkeypatc
 
 
 def test_every_row_keeps_its_label_when_others_are_held_out(data):
-    rows = Rows(data=data, target="response,heat", regime_label="zone", test_fraction=0.3)
+    rows = Rows(data=data, target=["response,heat"], regime_label="zone", test_fraction=0.3)
     split = _split(rows, 0)
     assert split.labels is not None
     known = split.labels.notna().to_numpy()
@@ -248,9 +248,9 @@ def test_check_takes_several_targets_by_either_name(saved, tmp_path):
 
 def test_a_fit_of_one_output_takes_a_name_with_a_comma_as_it_is(saved):
     fit = load(saved[0]).fit_
-    assert target_columns(fit, "a, b") == ["a", "b"]
+    assert target_columns(fit, ["a, b"]) == ["a", "b"]
     with pytest.raises(OptionError, match="a column for each output"):
-        target_columns(fit, "a,b,c")
+        target_columns(fit, ["a,b,c"])
     x, y = np.arange(6.0)[:, None], pd.Series(np.arange(6.0) ** 2, name="force, N")
     one = HybridRegressor(model="relu", fit_options=load(saved[0]).fit_options).fit(x, y).fit_
-    assert target_columns(one, "force, N") == target_columns(one, None) == ["force, N"]
+    assert target_columns(one, ["force, N"]) == target_columns(one, None) == ["force, N"]

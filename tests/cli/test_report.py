@@ -69,6 +69,6 @@ def test_no_fit_is_there(tmp_path):
 
 
 def test_the_command_can_be_typed_again(tmp_path):
-    words = _command(tmp_path / "my fit", tmp_path / "r.html", tmp_path / "d.csv", "a b")
-    assert words.endswith(f"--data {tmp_path}/d.csv --target 'a b'")
+    words = _command(tmp_path / "my fit", tmp_path / "r.html", tmp_path / "d.csv", ["a, b", "c"])
+    assert words.endswith(f"--data {tmp_path}/d.csv --target 'a, b' --target c")
     assert f"'{tmp_path}/my fit'" in words

@@ -6,7 +6,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from bayes_hybrid import HybridRegressor
 from bayes_hybrid.data import numeric_column
+from bayes_hybrid.data.columns import refuse_names
 from bayes_hybrid.errors import DataError, DataTypeError
 
 
@@ -118,3 +120,41 @@ def test_the_column_is_not_shared():
     column = pd.Series([1.0, 2.0], name="a")
     numeric_column(column)[0] = 5.0
     assert column[0] == 1.0
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a\0b", "is called 'a\\x00b', which holds a NUL; rename it"),
+        ("\x01\x1b", "which holds control characters only; rename it"),
+        ("\u200b", "which holds control characters only; rename it"),
+        ("a\ud800", "which cannot be written as UTF-8; rename it"),
+    ],
+)
+def test_names_that_cannot_be_shown_are_refused(name, message):
+    with pytest.raises(DataError) as caught:
+        numeric_column(pd.Series([1.0], name=name))
+    assert message in str(caught.value)
+    with pytest.raises(DataError, match="column 2 of 2"):
+        refuse_names(["a", name], "rows.csv")
+    # As objects, because pandas's text is UTF-8.
+    names = pd.Index(["x", name], dtype=object)
+    table = pd.DataFrame([[1.0, 1.0], [2.0, 2.0], [3.0, 4.0]], columns=names)
+    with pytest.raises(DataError, match="rename it"):
+        HybridRegressor().fit(table, [1.0, 2.0, 3.0])
+    with pytest.raises(DataError, match="rename it"):
+        HybridRegressor().fit(table[["x"]], table[name])
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m", " a", "größe", "\U0001f600", 3, None, ("a", 1)])
+def test_other_names_pass(name):
+    assert numeric_column(pd.Series([1.0], name=name)).tolist() == [1.0]
+
+
+def test_a_part_of_a_table_says_where_it_is():
+    column = pd.Series([1.0, np.nan], name="a")
+    with pytest.raises(DataError, match=r"'a' has a missing value .*, first in row 52;"):
+        numeric_column(column, place=lambda position: f"row {position + 51}")

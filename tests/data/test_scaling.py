@@ -168,3 +168,9 @@ def test_the_first_value_that_is_too_far_is_named():
         refuse_far("the table", far, scaling, columns=["a", "b"])
     with pytest.raises(DataError, match=r"^y, row 3: 1e\+300 lies"):
         refuse_far("y", np.array([0.0, np.nan, 1e300]), Standardizer.fit([0.0, 1e-9]))
+
+
+def test_a_far_row_of_a_part_says_where_it_is():
+    scaling = Standardizer.fit([0.0, 1.0])
+    with pytest.raises(DataError, match=r"^y, row 52 \(line 60\): 1e\+300 lies"):
+        refuse_far("y", np.array([1e300]), scaling, place=lambda n: f"row {n + 52} (line 60)")

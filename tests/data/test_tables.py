@@ -25,7 +25,7 @@ def table() -> pd.DataFrame:
             "x": [0.1, 1 / 3, -1e-300, 1e300],
             "count": [1, 2, 3, 4],
             "on": [True, False, True, True],
-            "where": ['a "b"', "c,d", "line\nbreak", "é"],
+            "where": ['a "b"', "c,d", "line\nbreak", "é\rè"],
         }
     )
 
@@ -95,7 +95,7 @@ def test_parquet_index(tmp_path: Path):
     named = pd.DataFrame({"y": [1.0, 2.0]}, index=pd.Index([5, 7], name="year"))
     named.to_parquet(tmp_path / "named.parquet")
     named.rename_axis(None).to_parquet(tmp_path / "unnamed.parquet")
-    assert read_table(tmp_path / "named.parquet").columns.tolist() == ["year", "y"]
+    assert read_table(tmp_path / "named.parquet").columns.tolist() == ["y", "year"]
     unnamed = read_table(tmp_path / "unnamed.parquet")
     assert unnamed.columns.tolist() == ["y"]
     assert unnamed.index.tolist() == [0, 1]
@@ -182,13 +182,14 @@ def test_other_endings_are_refused(table: pd.DataFrame, tmp_path: Path, name):
 
 
 def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, *_: object) -> bytes:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
+    path = _csv(tmp_path, "x\n1\n")
     # Not chmod, because root may read everything.
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match=r"rows\.csv cannot be read: .*Permission denied"):
-        read_table(_csv(tmp_path, "x\n1\n"))
+        read_table(path)
 
 
 # Writing
@@ -295,3 +296,19 @@ def test_a_long_list_of_columns_is_cut():
     wide = pd.DataFrame(np.zeros((1, 500)), columns=[f"c{i}" for i in range(500)])
     with pytest.raises(DataError, match=r"'c19' and 480 more$"):
         split_target(wide, "zzz")
+
+
+# Blank lines
+
+
+def test_a_blank_line_of_one_column_is_a_missing_value(tmp_path: Path):
+    read = read_table(_csv(tmp_path, "\nx\n1\n\n2\n\n"))
+    np.testing.assert_array_equal(read["x"], [1.0, np.nan, 2.0, np.nan])
+    with pytest.raises(DataError, match=r"'x' has 2 missing values .*, first in row 2"):
+        split_target(read.assign(y=0.0), "y")
+
+
+def test_only_empty_cells_and_their_like_are_missing(tmp_path: Path):
+    read = read_table(_csv(tmp_path, "x,y\nNA,\nnull,-\n1,-\n"))
+    np.testing.assert_array_equal(read["x"], [np.nan, np.nan, 1.0])
+    assert read["y"].fillna("").tolist() == ["", "-", "-"]
