@@ -214,7 +214,7 @@ def _regimes(
     """``p(z=k|x)``, its mean over the draws and the ends of its band."""
     values = posterior.regime_summary(x, list(ends.values()))
     return {
-        f"p_{name}{suffix}": values[place, :, regime]
+        f"p_{name}{suffix}": values[:, place, regime]
         for regime, name in enumerate(posterior.regime_names)
         for place, suffix in enumerate(["", *(f"_{suffix}" for suffix in ends)])
     }

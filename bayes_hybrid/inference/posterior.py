@@ -1,9 +1,9 @@
 """The posterior as an object: draws, and what they predict, in the units of the data."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from bayes_hybrid.random import seeded, torch_generator
 FloatArray = NDArray[np.float64]
 # Numbers for each draw, row and regime that are worked on at once: 4 MB, about what caches hold.
 _CHUNK_ENTRIES = 500_000
+_QUANTILE_ROWS = 64
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -145,7 +146,7 @@ class Posterior:
 
         Given the numbers of regime labels ``[N]``, NaN where there is none, also given those.
         """
-        target = None if y is None else self._target(y)
+        target = None if y is None else np.asarray(y, dtype=np.float64)
         given = None if labels is None else self._label_terms(labels)
         parts = []
         for rows, log_probs in self._regime_terms(x, target):
@@ -224,33 +225,37 @@ class Posterior:
 
     def mean(self, x: ArrayLike) -> FloatArray:
         """Posterior predictive mean, ``[N]``."""
-        parts = [self._predictive(regimes).mean.mean(0) for _, regimes in self._chunks(x)]
-        return self._y_units(_numpy(torch.cat(parts)))
+        return self._each(x, lambda regimes, _: self._mean(self._predictive(regimes)))
 
     def variance(self, x: ArrayLike) -> FloatArray:
         """Posterior predictive variance: within draws plus between draws, ``[N]``."""
-        parts = []
-        for _, regimes in self._chunks(x):
+
+        def of(regimes: Regimes, _: slice) -> FloatArray:
             predictive = self._predictive(regimes)
-            parts.append(predictive.square_about(predictive.mean.mean(0)).mean(0))
-        return _numpy(torch.cat(parts)) * self.y_scaling.scale**2
+            about = predictive.square_about(predictive.mean.mean(0)).mean(0)
+            return _numpy(about) * self.y_scaling.scale**2
+
+        return self._each(x, of)
 
     def log_density(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """``log mean_s p(y_n | x_n, theta_s)``, in 1 / y's units, ``[N]``."""
-        target = self._target(y)
-        parts = []
-        for rows, regimes in self._chunks(x):
-            terms = self._predictive(regimes).log_prob(target[rows])
-            parts.append(torch.logsumexp(terms, dim=0) - math.log(terms.shape[0]))
-        return _numpy(torch.cat(parts)) - self._log_volume(y)
+        target = np.asarray(y, dtype=np.float64)
+
+        def of(regimes: Regimes, rows: slice) -> FloatArray:
+            terms = self._predictive(regimes).log_prob(self._target(target[rows]))
+            pooled = torch.logsumexp(terms, dim=0) - math.log(terms.shape[0])
+            return _numpy(pooled) - self._log_volume(target[rows])
+
+        return self._each(x, of)
 
     def cdf(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Posterior predictive probability of a value up to y, ``[N]``."""
-        target = self._target(y)
-        parts = [
-            self._predictive(regimes).cdf(target[rows]).mean(0) for rows, regimes in self._chunks(x)
-        ]
-        return _numpy(torch.cat(parts))
+        target = np.asarray(y, dtype=np.float64)
+
+        def of(regimes: Regimes, rows: slice) -> FloatArray:
+            return _numpy(self._predictive(regimes).cdf(self._target(target[rows])).mean(0))
+
+        return self._each(x, of)
 
     def quantile(self, x: ArrayLike, probs: ArrayLike) -> FloatArray:
         """Exact quantiles of the posterior predictive mixture over draws and regimes, ``[N, L]``.
@@ -260,7 +265,8 @@ class Posterior:
         Raises:
             OptionError: a probability is not strictly between 0 and 1.
         """
-        return self.mean_and_quantile(x, probs)[1]
+        levels = checks.probabilities(probs)
+        return self._each(x, lambda regimes, _: self._quantile(regimes, levels))
 
     def mean_and_quantile(self, x: ArrayLike, probs: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """:meth:`mean` and :meth:`quantile` in one pass, each as by itself.
@@ -268,15 +274,14 @@ class Posterior:
         Raises:
             OptionError: a probability is not strictly between 0 and 1.
         """
-        levels = torch.as_tensor(checks.probabilities(probs), device=self.theta.device)
-        means, quantiles = [], []
-        for _, regimes in self._chunks(x):
-            of_rows = partial(self._predictive_of, regimes)
-            every = torch.arange(regimes.log_weights.shape[1], device=levels.device)
-            means.append(self._predictive(regimes).mean.mean(0))
-            quantiles += [pooled_quantiles(of_rows, part, levels) for part in every.split(64)]
-        standard = _numpy(torch.cat(quantiles, dim=1))
-        return self._y_units(_numpy(torch.cat(means))), np.moveaxis(self._y_units(standard), 0, -1)
+        levels = checks.probabilities(probs)
+
+        def of(regimes: Regimes, _: slice) -> FloatArray:
+            mean = self._mean(self._predictive(regimes))
+            return np.concatenate([mean[..., None], self._quantile(regimes, levels)], axis=-1)
+
+        both = self._each(x, of)
+        return both[..., 0], both[..., 1:]
 
     def regime_probability(self, x: ArrayLike, y: ArrayLike | None = None) -> FloatArray:
         """``p(z | x)`` averaged over draws, or ``p(z | x, y)``, ``[N, K]``.
@@ -285,18 +290,22 @@ class Posterior:
 
             p(z = k | x, y) = sum_s pi_sk(x) p_sk(y | x) / sum_s sum_j pi_sj(x) p_sj(y | x)
         """
-        parts = []
-        for _, terms in self._regime_terms(x, None if y is None else self._target(y)):
-            parts.append(torch.softmax(torch.logsumexp(terms, dim=0), dim=-1))
-        return _numpy(torch.cat(parts))
+        terms = self._regime_terms(x, None if y is None else np.asarray(y, dtype=np.float64))
+        parts = (
+            (rows, _numpy(torch.softmax(torch.logsumexp(part, dim=0), dim=-1)))
+            for rows, part in terms
+        )
+        return _filled(len(np.asarray(x)), parts)
 
     def regime_summary(self, x: ArrayLike, levels: ArrayLike) -> FloatArray:
-        """``p(z | x)`` averaged over draws, then its quantiles over draws, ``[1 + L, N, K]``."""
-        parts, wanted = [], np.asarray(levels, dtype=np.float64)
-        for _, terms in self._regime_terms(x, None):
-            draws = _numpy(terms.exp())
-            parts.append(np.concatenate([draws.mean(0)[None], _draw_quantiles(draws, wanted)]))
-        return np.concatenate(parts, axis=1)
+        """``p(z | x)`` averaged over draws, then its quantiles over draws, ``[N, 1 + L, K]``."""
+        wanted = np.asarray(levels, dtype=np.float64)
+
+        def of(draws: FloatArray) -> FloatArray:
+            return np.stack([draws.mean(0), *_draw_quantiles(draws, wanted)], axis=1)
+
+        parts = ((rows, of(_numpy(part.exp()))) for rows, part in self._regime_terms(x, None))
+        return _filled(len(np.asarray(x)), parts)
 
     def sample(self, x: ArrayLike, num_draws: int, seed: int) -> FloatArray:
         """``num_draws`` posterior predictive draws per row, ``[num_draws, N]``.
@@ -321,9 +330,22 @@ class Posterior:
     def _predictive(self, regimes: Regimes) -> RegimeMixture:
         return self.model.predictive(regimes)
 
-    def _predictive_of(self, regimes: Regimes, rows: Tensor) -> RegimeMixture:
-        return self.model.predictive(
-            Regimes(*(getattr(regimes, field.name)[:, rows] for field in fields(regimes)))
+    def _mean(self, predictive: RegimeMixture) -> FloatArray:
+        return self._y_units(_numpy(predictive.mean.mean(0)))
+
+    def _quantile(self, regimes: Regimes, levels: FloatArray) -> FloatArray:
+        """``[N, L]`` or ``[N, Q, L]``, a few rows at a time, as many as a cache holds."""
+
+        def of_rows(index: Tensor) -> RegimeMixture:
+            parts = (getattr(regimes, field.name)[:, index] for field in fields(regimes))
+            return self._predictive(Regimes(*parts))
+
+        probs = torch.as_tensor(levels, device=self.theta.device)
+        every = torch.arange(regimes.log_weights.shape[1], device=probs.device)
+        tiles = [pooled_quantiles(of_rows, tile, probs) for tile in every.split(_QUANTILE_ROWS)]
+        standard = np.moveaxis(_numpy(torch.cat(tiles, dim=1)), 0, -1)
+        return standard * self._per_expert(self.y_scaling.scale) + self._per_expert(
+            self.y_scaling.mean
         )
 
     def _label_terms(self, labels: FloatArray) -> Tensor:
@@ -340,14 +362,21 @@ class Posterior:
         terms = head.weight * log_confusion[:, :, index.to(self.theta.device)].mT
         return torch.where(torch.as_tensor(known, device=terms.device).unsqueeze(-1), terms, 0.0)
 
-    def _regime_terms(self, x: ArrayLike, target: Tensor | None) -> Iterator[tuple[slice, Tensor]]:
+    def _each(self, x: ArrayLike, of: Callable[[Regimes, slice], FloatArray]) -> FloatArray:
+        """``of`` each chunk of rows, whose result has the rows first, put together."""
+        parts = ((rows, of(regimes, rows)) for rows, regimes in self._chunks(x))
+        return _filled(len(np.asarray(x)), parts)
+
+    def _regime_terms(
+        self, x: ArrayLike, target: FloatArray | None
+    ) -> Iterator[tuple[slice, Tensor]]:
         """``log p(z = k | x)`` of every draw, or given targets ``log p(z = k, y | x)``."""
         if target is None:
             evaluate = self._evaluation()
             yield from ((rows, evaluate.log_weights(inputs)) for rows, inputs in self._inputs(x))
             return
         for rows, regimes in self._chunks(x):
-            likelihoods = self._predictive(regimes).log_likelihoods(target[rows])
+            likelihoods = self._predictive(regimes).log_likelihoods(self._target(target[rows]))
             yield rows, regimes.log_weights + likelihoods
 
     def _chunks(self, x: ArrayLike, order: Tensor | None = None) -> Iterator[tuple[slice, Regimes]]:
@@ -398,6 +427,18 @@ class Posterior:
 
     def _by_restart(self, value: Tensor) -> FloatArray:
         return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))
+
+
+def _filled(num_rows: int, parts: Iterable[tuple[slice, FloatArray]]) -> FloatArray:
+    """One array of the results of all rows; joining them at the end would take them twice."""
+    result = None
+    for rows, values in parts:
+        if result is None:
+            result = np.empty((num_rows, *values.shape[1:]))
+        result[rows] = values
+    if result is None:
+        raise ValueError("expected at least one row")
+    return result
 
 
 def _draw_quantiles(draws: FloatArray, levels: FloatArray) -> FloatArray:
