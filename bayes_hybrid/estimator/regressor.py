@@ -21,6 +21,8 @@ from bayes_hybrid.estimator.rows import (
     feature_rows,
     held_out_rows,
     output_names,
+    row_weights,
+    scored_rows,
     target_rows,
     training_rows,
 )
@@ -325,15 +327,16 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         Args:
             X: features ``[N, D]``.
             y: targets ``[N]``, or ``[N, Q]``, NaN where missing.
-            sample_weight: weights of the rows ``[N]``; equal ones by default.
+            sample_weight: weights of the rows ``[N]``, not negative; equal ones by default.
         """
         from sklearn.metrics import r2_score
 
-        predicted = self.predict(X)
+        posterior = self._posterior()
+        x, target = scored_rows(self, X, y)
+        weights = row_weights(sample_weight, len(x))
+        predicted = posterior.mean(x)
         if predicted.ndim == 1:
-            return float(r2_score(y, predicted, sample_weight=sample_weight))
-        _, target = target_rows(self, X, y)
-        weights = None if sample_weight is None else np.asarray(sample_weight)
+            return float(r2_score(target, predicted, sample_weight=weights))
         parts = []
         for q in range(target.shape[1]):
             there = ~np.isnan(target[:, q])
