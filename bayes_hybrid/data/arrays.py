@@ -1,5 +1,6 @@
 """What may be read as numbers: tables column by column, and arrays without text or dates."""
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ _DATES: Final = "turn them into numbers, such as days since the first row"
 _KINDS: Final = {
     "U": ("text", _TEXT),
     "S": ("text", _TEXT),
+    "T": ("text", _TEXT),
     "M": ("dates", _DATES),
     "m": ("durations", _DATES),
     "V": ("records", "take its fields as columns"),
@@ -40,7 +42,7 @@ def unmasked(values: Any) -> Any:  # noqa: ANN401 (whatever NumPy reads)
         return None
     if isinstance(values, np.ma.MaskedArray):
         mask, plain = np.ma.getmaskarray(values), np.asarray(values)
-        if mask.any():
+        if mask.dtype == np.bool_ and mask.any():  # of records it has fields of its own
             plain = plain.astype(object)
             plain[mask] = None
         return plain
@@ -90,7 +92,7 @@ def numeric_array(
     if isinstance(values, pd.Series):
         named = values if values.name is not None else values.rename(name)
         return numeric_column(named, missing=missing)
-    array = _read(values)
+    array = _read(name, values)
     if array.ndim == 0:
         return values
     array = _numbers(name, array)
@@ -116,14 +118,16 @@ def _table(name: str, table: pd.DataFrame, *, missing: bool) -> pd.DataFrame:
     return pd.DataFrame(columns, index=table.index, columns=table.columns)
 
 
-def _read(values: Any) -> NDArray[Any]:  # noqa: ANN401 (whatever NumPy reads)
-    """``values`` as NumPy reads them; ``[]`` where it cannot, for scikit-learn to refuse."""
+def _read(name: str, values: Any) -> NDArray[Any]:  # noqa: ANN401 (whatever NumPy reads)
+    """``values`` as NumPy reads them; ``[]`` for what scikit-learn refuses in its own words."""
     if hasattr(values, "toarray"):  # sparse
         return np.empty(())
     try:
         return np.asarray(unmasked(values))
-    except (TypeError, ValueError, RuntimeError):
+    except ValueError:  # rows of different lengths
         return np.empty(())
+    except (TypeError, RuntimeError) as error:
+        raise DataTypeError(f"{name} cannot be read as an array: {error}") from error
 
 
 def _numbers(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
@@ -140,26 +144,37 @@ def _numbers(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
             "such as the real part and the imaginary part in columns of their own"
         )
     if kind == "O":
-        for place, value in np.ndenumerate(values):
-            _refuse_object(name, place, value)
-        values = np.where(pd.isna(values), np.nan, values)
-    try:
-        with np.errstate(over="ignore"):  # a long double beyond float64 is infinite, and refused
-            return values.astype(np.float64, copy=False)
-    except OverflowError as error:
-        raise DataError(f"{name}: {error}; expected numbers that float64 holds") from error
+        numbers = [_number(name, place, value) for place, value in np.ndenumerate(values)]
+        return np.array(numbers, dtype=np.float64).reshape(values.shape)
+    with np.errstate(over="ignore"):  # a long double beyond float64 is infinite, and refused
+        return values.astype(np.float64, copy=False)
 
 
-def _refuse_object(name: str, place: tuple[int, ...], value: object) -> None:
-    """Refuse text and dates; what NumPy cannot turn into a number it refuses itself."""
+def _number(name: str, place: tuple[int, ...], value: Any) -> float:  # noqa: ANN401
+    """An object as a number, NaN where it stands for a missing one."""
+    if value is None or value is pd.NA:
+        return math.nan
+    what, advice = "", ""
     if isinstance(value, str | bytes):
         what, advice = "text", _TEXT
     elif isinstance(value, TIMES):
         what, advice = "dates or times", _DATES
-    else:
-        return
+    if what:
+        raise DataTypeError(
+            f"{name} holds {what}, first in {_where(place)}: {value!r}; expected numbers: {advice}"
+        )
+    if not isinstance(value, complex | np.complexfloating | np.ndarray):  # of which NumPy warns
+        try:
+            return float(value)
+        except TypeError:
+            pass
+        except (ArithmeticError, ValueError) as error:  # 10**400, a signalling NaN
+            raise DataError(
+                f"{name}, {_where(place)}: {error}; expected a number that float64 holds"
+            ) from error
     raise DataTypeError(
-        f"{name} holds {what}, first in {_where(place)}: {value!r}; expected numbers: {advice}"
+        f"{name}, {_where(place)}: argument must be a string or a real number, not "
+        f"{type(value).__name__!r}; expected a number"
     )
 
 

@@ -44,9 +44,15 @@ def numeric_column(column: pd.Series, *, missing: bool = False) -> NDArray[np.fl
         bayes_hybrid.errors.DataError: column 'hour' has 1 missing value (NaN), first in row 2;
             expected finite numbers: drop such rows or fill them in first
     """
-    if not (pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"):
-        _refuse_non_numbers(column)
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    try:
+        if not (pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"):
+            _refuse_non_numbers(column)
+        with np.errstate(over="ignore"):  # a long double beyond float64 is infinite, and refused
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    except ArithmeticError as error:  # 10**400, a signalling NaN
+        raise DataError(
+            f"column {column.name!r}: {error or type(error).__name__}; expected numbers that float64 holds"
+        ) from error
     if not missing:
         _refuse(column, np.isnan(values), "missing value (NaN)")
     _refuse(column, np.isinf(values), "infinite value")

@@ -213,7 +213,8 @@ def _moments(
     # The mean rounds: that of three times 0.1 is not 0.1, and lies beyond the column's values.
     mean = np.clip(table.mean(axis=0), table.min(axis=0), table.max(axis=0))
     deviations = table - mean
-    size = np.where(constant, 1.0, np.abs(deviations).max(axis=0))
+    farthest = np.abs(deviations).max(axis=0)
+    size = np.where(farthest == 0.0, 1.0, farthest)
     # Relative to the largest, so that squares of 1e300 do not overflow, nor those of 1e-300 vanish.
     scale = size * np.sqrt(np.square(deviations / size).mean(axis=0))
     # Below the smallest normal number a division loses its digits, and a scale may round to 0.

@@ -97,7 +97,7 @@ def _target(
     if tests is not None:
         pairs = zip(values.T, tests.T, strict=True)
         other = np.any([_differs(train, test) for train, test in pairs], axis=0)
-        meaning += f"; {int(other.sum())} of {len(other)} held-out rows have another value"
+        meaning += f"; in {int(other.sum())} of {len(other)} held-out rows it has another value"
     return judge(
         name,
         1,
