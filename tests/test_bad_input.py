@@ -65,7 +65,11 @@ def with_value(values, value, place):
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (with_value(X, np.nan, (3, 1)), Y, r"^X has 1 missing value \(NaN, .* first in row 4, column 2; "),
+        (
+            with_value(X, np.nan, (3, 1)),
+            Y,
+            r"^X has 1 missing value \(NaN, .* first in row 4, column 2; ",
+        ),
         (with_value(X, np.inf, (3, 1)), Y, "^X has 1 infinite value, first in row 4, column 2; "),
         (X, with_value(Y, np.nan, 4), r"^y has 1 missing value \(NaN, .* first in row 5; "),
         (X, with_value(Y, -np.inf, 4), "^y has 1 infinite value, first in row 5; "),

@@ -47,9 +47,9 @@ def unmasked(values: Any) -> Any:  # noqa: ANN401 (whatever NumPy reads)
             plain[mask] = None
         return plain
     if isinstance(values, list | tuple):
-        plain = [unmasked(value) for value in values]
-        changed = any(new is not old for new, old in zip(plain, values, strict=True))
-        return plain if changed else values
+        entries = [unmasked(value) for value in values]
+        changed = any(new is not old for new, old in zip(entries, values, strict=True))
+        return entries if changed else values
     return values
 
 

@@ -51,7 +51,7 @@ def numeric_column(column: pd.Series, *, missing: bool = False) -> NDArray[np.fl
             values = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     except ArithmeticError as error:  # 10**400, a signalling NaN
         raise DataError(
-            f"column {column.name!r}: {error or type(error).__name__}; expected numbers that float64 holds"
+            f"column {column.name!r}: {error}; expected numbers that float64 holds"
         ) from error
     if not missing:
         _refuse(column, np.isnan(values), "missing value (NaN)")

@@ -26,7 +26,11 @@ def is_several(y: ArrayLike | pd.Series | pd.DataFrame) -> bool:
     """
     try:
         shape = np.asarray(unmasked(y)).shape
-    except (TypeError, ValueError, RuntimeError):  # rows of different lengths, which scikit-learn refuses in its own words
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ):  # rows of different lengths, which scikit-learn refuses in its own words
         return False
     return len(shape) == 2 and shape[1] > 1
 

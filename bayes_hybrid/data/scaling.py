@@ -307,17 +307,21 @@ def refuse_narrow(
     for column in np.flatnonzero(~constant):
         spread = float(np.nanmax(table[:, column]) - np.nanmin(table[:, column]))
         if spread < _NARROWEST:
-            where = _where(name, (None, int(column))[: values.ndim], columns)
+            where = _column(name, int(column), columns, several=values.ndim > 1)
             raise DataError(
                 f"{where}: values differ by {spread:g} at most, less than {_NARROWEST:g}, where "
                 "powers vanish; expected larger numbers: choose a smaller unit"
             )
 
 
-def _where(name: str, place: tuple[int | None, ...], columns: Sequence[str] | None) -> str:
-    """A place in words: what the values are, the row where there is one, and the column."""
-    row, column = place[0], place[1] if len(place) > 1 else 0
-    where = name if row is None else f"{name}, row {row + 1}"
+def _where(name: str, place: tuple[int, ...], columns: Sequence[str] | None) -> str:
+    """A place in words: what the values are, the row, and the column of a table."""
+    column = place[1] if len(place) > 1 else 0
+    return _column(f"{name}, row {place[0] + 1}", column, columns, several=len(place) > 1)
+
+
+def _column(name: str, column: int, columns: Sequence[str] | None, *, several: bool) -> str:
+    """A column in words, by its name where there are names, by its number in a table."""
     if columns is not None:
-        return f"{where}, column {columns[column]!r}"
-    return f"{where}, column {column + 1}" if len(place) > 1 else where
+        return f"{name}, column {columns[column]!r}"
+    return f"{name}, column {column + 1}" if several else name

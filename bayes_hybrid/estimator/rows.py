@@ -175,7 +175,7 @@ def feature_names(estimator: "HybridRegressor") -> list[str] | None:
     return None if names is None else [str(name) for name in names]
 
 
-def _columns(X: ArrayLike | pd.DataFrame) -> list[str] | None:  # noqa: N803
+def _columns(X: ArrayLike | pd.DataFrame) -> list[str] | None:
     """The columns of a table by name, for messages."""
     return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else None
 

@@ -18,7 +18,7 @@ STAMP = pd.Timestamp("2020-01-01")
 class Foreign:
     """An array of another library."""
 
-    def __array__(self, dtype=None, copy=None):  # noqa: PLW3201 (NumPy's protocol)
+    def __array__(self, dtype=None, copy=None):
         return NUMBERS.copy()
 
 
@@ -36,7 +36,7 @@ class Foreign:
         np.asfortranarray(NUMBERS),
         np.repeat(NUMBERS, 2, axis=0)[::2],
         np.asmatrix(NUMBERS),
-        memoryview(NUMBERS),
+        memoryview(NUMBERS.data),
         np.ma.array(NUMBERS),
         np.ma.array(NUMBERS, mask=False),
         [[Decimal("0.5"), True], [2, Fraction(-3)]],
@@ -95,7 +95,7 @@ def test_missing_and_masked_values_are_refused_or_nan(values):
         numeric_array("X", values)
     read = numeric_array("X", values, missing=True)
     np.testing.assert_array_equal(np.isnan(read), MASK)
-    with pytest.raises(DataError, match="y has 1 missing value .*first in row 2;"):
+    with pytest.raises(DataError, match=r"y has 1 missing value .*first in row 2;"):
         numeric_array("y", np.ma.array([1.0, -999.0, 2.0], mask=[False, True, False]))
 
 

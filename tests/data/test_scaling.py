@@ -164,9 +164,9 @@ def test_the_first_value_that_is_too_large_is_named():
     values = np.array([[1.0, -1e75], [np.nan, 1e300]])
     with pytest.raises(DataError, match=r"^X, row 2, column 2: 1e\+300 is beyond 1e\+75, .* unit$"):
         refuse_large("X", values)
-    with pytest.raises(DataError, match="^X, row 2, column 'b': "):
+    with pytest.raises(DataError, match=r"^X, row 2, column 'b': "):
         refuse_large("X", values, columns=["a", "b"])
-    with pytest.raises(DataError, match="^y, row 1, column 'kg': -1e"):
+    with pytest.raises(DataError, match=r"^y, row 1, column 'kg': -1e"):
         refuse_large("y", np.array([-1e300]), columns=["kg"])
     refuse_large("X", values[:1])
 

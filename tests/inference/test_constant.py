@@ -6,7 +6,8 @@ import torch
 
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart, fit
-from bayes_hybrid.models import HybridMixture, PathwayModel, Pathway
+from bayes_hybrid.likelihoods import LIKELIHOODS
+from bayes_hybrid.models import HybridMixture, Pathway, PathwayModel
 
 TINY = FitOptions(
     num_restarts=2,
@@ -28,8 +29,6 @@ def train(model, y, **settings):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("likelihood", ["normal", "student_t"])
 def test_every_pathway_predicts_the_constant_exactly(kind, likelihood):
-    from bayes_hybrid.likelihoods import LIKELIHOODS
-
     pathway = Pathway(kind=kind, num_units=3, likelihood=LIKELIHOODS[likelihood]())
     done = train(PathwayModel(num_features=2, pathway=pathway), np.full(20, 14.62))
     np.testing.assert_array_equal(done.posterior.mean(X), 14.62)
@@ -66,6 +65,7 @@ def test_a_constant_output_does_not_enter_the_fit():
 
 
 def test_a_constant_under_a_given_standardisation_is_data_like_any():
-    plain = Standardizer(mean=np.zeros(2), scale=np.ones(2)), Standardizer(mean=0.0, scale=1.0)
+    of_y = Standardizer(mean=np.zeros(()), scale=np.ones(()))
+    plain = Standardizer(mean=np.zeros(2), scale=np.ones(2)), of_y
     model = PathwayModel(num_features=2, pathway=SMALL[1])
     assert train(model, np.full(20, 1.0), scalings=plain).method == "svi"
