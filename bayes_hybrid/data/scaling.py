@@ -66,7 +66,7 @@ class Standardizer:
     Example:
         >>> standardizer = Standardizer.fit([[1.0, 5.0], [3.0, 5.0]])
         >>> standardizer.mean, standardizer.scale
-        (array([2., 5.]), array([1., 1.]))
+        (array([2., 5.]), array([1., 5.]))
         >>> standardizer.transform([[2.5, 5.0]])
         array([[0.5, 0. ]])
         >>> standardizer.inverse_transform([[0.5, 0.0]])

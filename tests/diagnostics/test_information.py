@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bayes_hybrid.diagnostics import diagnose, exit_code
+from bayes_hybrid.diagnostics.evaluation import output_scales
 from bayes_hybrid.diagnostics.information import (
     constant_findings,
     least_parameters,
@@ -121,6 +122,12 @@ def test_one_constant_output_of_several_is_named():
     assert found.name == "constant_target"
     assert "'kg' are 1; All 119" in found.meaning
     assert "in 5 of 5 held-out rows" in found.meaning
+
+
+def test_a_constant_output_has_no_scale_of_its_own():
+    rounded = np.where(np.arange(120) % 2, 0.1 + 0.2, 0.3)
+    scales = output_scales(np.c_[healthy().y, rounded, np.full(120, 7.0)])
+    assert scales.tolist() == [healthy().y.std(), 1.0, 1.0]
 
 
 def test_constant_features_are_remarked_on():
