@@ -58,10 +58,15 @@ def test_experts_say_the_same_of_a_constant_output():
 
 
 def test_a_constant_output_does_not_enter_the_fit():
-    """Its value is nothing to the draws: they are those of any other constant."""
+    """Neither its value nor its rounding is anything to the draws."""
     model = HybridMixture(num_features=2, experts=SMALL, num_outputs=2)
-    one, other = (train(model, np.c_[np.full(20, c), X[:, 0]]) for c in (1.0, 1e20))
+    rounding = 30 * np.spacing(1.0) * (np.arange(20) % 2)
+    one, other, rounded = (
+        train(model, np.c_[column, X[:, 0]])
+        for column in (np.full(20, 1.0), np.full(20, 1e20), 1.0 + rounding)
+    )
     assert torch.equal(one.posterior.theta, other.posterior.theta)
+    assert torch.equal(one.posterior.theta, rounded.posterior.theta)
 
 
 def test_a_constant_under_a_given_standardisation_is_data_like_any():
