@@ -65,10 +65,14 @@ def with_value(values, value, place):
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (with_value(X, np.nan, (3, 1)), Y, "Input X contains NaN"),
-        (with_value(X, np.inf, (3, 1)), Y, "Input X contains infinity"),
-        (X, with_value(Y, np.nan, 4), "Input y contains NaN"),
-        (X, with_value(Y, -np.inf, 4), "Input y contains infinity"),
+        (
+            with_value(X, np.nan, (3, 1)),
+            Y,
+            r"^X has 1 missing value \(NaN, .* first in row 4, column 2; ",
+        ),
+        (with_value(X, np.inf, (3, 1)), Y, "^X has 1 infinite value, first in row 4, column 2; "),
+        (X, with_value(Y, np.nan, 4), r"^y has 1 missing value \(NaN, .* first in row 5; "),
+        (X, with_value(Y, -np.inf, 4), "^y has 1 infinite value, first in row 5; "),
         (X[:, 0], Y, "Expected 2D array, got 1D array"),
         (X[:, :, None], Y, "dim 3"),
         (X, Y[:-1], "inconsistent numbers of samples"),
@@ -168,11 +172,13 @@ def test_features_that_changed_are_refused(fitted):
 
 def test_values_beyond_float32_are_refused():
     reg = make().fit(X, Y)
-    far = with_value(X, 1e300, (2, 1))
-    with pytest.raises(DataError, match="X, row 3, column 2: 1e\\+300 lies more than 1e\\+15"):
+    far = with_value(X, 1e60, (2, 1))
+    with pytest.raises(DataError, match="X, row 3, column 2: 1e\\+60 lies more than 1e\\+15"):
         reg.predict(far)
-    with pytest.raises(DataError, match="y, row 5: -1e\\+300 lies"):
-        reg.predict_regime(X, with_value(Y, -1e300, 4))
+    with pytest.raises(DataError, match="y, row 5: -1e\\+60 lies"):
+        reg.predict_regime(X, with_value(Y, -1e60, 4))
+    # R² takes no density.  One row is all of the error, and 19 / 20 of it all of the variance.
+    assert reg.score(X, with_value(Y, -1e60, 4)) == pytest.approx(1 - 20 / 19)
     # Far outside, but not beyond: a number comes back.
     edge = with_value(X, 1e14, (2, 1))
     assert np.isfinite(reg.predict_interval(edge)).all()
@@ -312,12 +318,63 @@ def test_constant_and_repeated_columns():
     np.testing.assert_allclose(predicted, predicted[0], rtol=1e-13)
 
 
-@pytest.mark.parametrize("value", [0.0, -3.5, 1e12, 1e-12])
-def test_a_constant_target(value):
-    reg = make().fit(X, np.full(20, value))
-    # A constant has no scale, so the unit is 1 and predictions lie around the value.
-    assert np.abs(answers(reg, X) - value).max() < 2.0
-    assert np.isfinite(reg.log_density(X, np.full(20, value))).all()
+def test_a_feature_constant_up_to_rounding_carries_nothing():
+    x = np.c_[X[:, 0], np.where(np.arange(20) % 2, 0.1 + 0.2, 0.3)]
+    reg = make().fit(x, Y)
+    exact = make().fit(np.c_[X[:, 0], np.full(20, 0.3)], Y)
+    at = np.c_[np.full(4, 0.5), [0.3, 0.3001, 0.31, 0.2]]
+    predicted = answers(reg, at)
+    # A tenth of the feature is a tenth of a unit for weights of a few units at most.
+    np.testing.assert_allclose(predicted, predicted[0], atol=1.0)
+    np.testing.assert_allclose(predicted, exact.predict(at), atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, -3.5, 1e20, 1e-6, 1e-300, 14.62])
+@pytest.mark.parametrize("model", ["relu", "mixture"])
+def test_a_constant_target_is_predicted_at_once(value, model, tmp_path):
+    target = np.full(20, value)
+    reg = make(model=model, fit_options=None).fit(X, target)  # the default budget
+    np.testing.assert_array_equal(reg.predict(X), target)
+    assert reg.score(X, target) == 1.0
+    interval = reg.predict_interval(X)
+    assert (interval[:, 0] <= value).all()
+    assert (interval[:, 1] >= value).all()
+    assert np.ptp(interval, axis=1).max() <= 1e-8 * max(1.0, abs(value))
+    assert np.isfinite(reg.log_density(X, target)).all()
+    assert reg.fit_.seconds == 0.0
+    assert reg.fit_.converged
+    assert [f.name for f in reg.diagnose() if f.severity != "ok"] == ["constant_target"]
+    assert reg.training_regimes().shape == (20, len(reg.regimes_))
+    assert np.ptp(reg.sample_predictive(X, 3, random_state=0)) <= 1e-8 * max(1.0, abs(value))
+    reg.save(tmp_path / "fit")
+    np.testing.assert_array_equal(load(tmp_path / "fit").predict(X), target)
+
+
+def test_a_target_constant_up_to_rounding_is_constant():
+    target = 1e-6 * np.where(np.arange(20) % 2, 0.1 + 0.2, 0.3)
+    reg = make().fit(X, target)
+    np.testing.assert_allclose(reg.predict(X), target, rtol=1e-13)
+    assert "up to rounding" in reg.diagnose()[-1].meaning
+
+
+def test_a_constant_output_changes_nothing_about_the_others():
+    step = np.where(X[:, 0] > 0, 2.0, -1.0) + 0.01 * Y
+    settings = {"model": "mixture", "noise": "input"}
+    reg = make(**settings).fit(X, np.c_[np.full(20, 5.0), step, np.zeros(20)])
+    predicted, interval = reg.predict(X), reg.predict_interval(X)
+    np.testing.assert_array_equal(predicted[:, [0, 2]], np.tile([5.0, 0.0], (20, 1)))
+    assert np.ptp(interval[:, [0, 2]], axis=-1).max() < 1e-7
+    assert np.ptp(interval[:, 1], axis=-1).min() > 1e-3
+    # What it says of the regimes is nothing: those of the rows are the same without it.
+    alone = np.c_[np.full(20, np.nan), step, np.full(20, np.nan)]
+    np.testing.assert_allclose(
+        reg.predict_regime(X, np.c_[np.full(20, 5.0), step, np.zeros(20)]),
+        reg.predict_regime(X, alone),
+        atol=1e-12,
+    )
+    names = [f.name for f in reg.diagnose()]
+    assert {"constant_target[y0]", "constant_target[y2]"} <= set(names)
+    assert not {"constant_target", "constant_target[y1]", "pit_uniformity[y0]"} & set(names)
 
 
 @pytest.mark.parametrize("y_scale", [1.0, 1e12, 1e-12])
@@ -355,6 +412,129 @@ def test_mixed_and_nullable_columns():
     np.testing.assert_array_equal(make().fit(table, Y).predict(nullable), expected)
     np.testing.assert_array_equal(make().fit(nullable, pd.Series(Y)).predict(table), expected)
     assert make().fit(X.tolist(), Y.tolist()).predict(X.tolist()).shape == (20,)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x, y: (np.asfortranarray(x), y),
+        lambda x, y: (np.repeat(x, 2, axis=0)[::2], np.repeat(y, 2)[::2]),
+        lambda x, y: (x.astype(">f8"), y.astype(np.longdouble)),
+        lambda x, y: (frozen(x), frozen(y)),
+        lambda x, y: (np.ma.array(x), np.ma.array(y, mask=False)),
+        lambda x, y: (pd.DataFrame(x).astype("Float64"), pd.array(y)),
+        lambda x, y: (torch.as_tensor(x), pd.Index(y)),
+        lambda x, y: (list(x), y.tolist()),
+    ],
+    ids=range(8),
+)
+def test_forms_of_an_array_give_one_answer(form):
+    x, y = form(X, Y)
+    expected = make().fit(X, Y)
+    reg = make().fit(x, y)
+    np.testing.assert_array_equal(reg.predict(x), expected.predict(X))
+    np.testing.assert_array_equal(reg.log_density(x, y), expected.log_density(X, Y))
+    assert reg.score(x, y) == expected.score(X, Y)
+
+
+def frozen(values):
+    values = values.copy()
+    values.setflags(write=False)
+    return values
+
+
+def masked(values, place):
+    """``values`` with a masked entry, under which something absurd stands."""
+    result = np.ma.array(with_value(values, -999.0, place))
+    result[place] = np.ma.masked
+    return result
+
+
+def test_masked_values_are_refused_or_missing(fitted):
+    table = pd.DataFrame(X, columns=["a", "b"])
+    x, y = masked(X, (3, 1)), masked(Y, 4)
+    of_x, of_y = "X has 1 missing .* in row 4, column 2", "y has 1 missing .* first in row 5"
+    reg = make().fit(X, Y)
+    for call in (
+        lambda: make().fit(x, Y),
+        lambda: reg.predict(x),
+        lambda: reg.predict([*X[:3].tolist(), x[3]]),
+        lambda: reg.log_density(x, Y),
+    ):
+        with pytest.raises(DataError, match=of_x):
+            call()
+    for call in (
+        lambda: make().fit(X, y),
+        lambda: make().fit(X, list(y)),
+        lambda: reg.log_density(X, y),
+        lambda: reg.score(X, y),
+        lambda: reg.predict_regime(X, y),
+        lambda: reg.diagnose(X, y),
+    ):
+        with pytest.raises(DataError, match=of_y):
+            call()
+    outputs = masked(np.c_[Y, Y], (3, 1))
+    two = make().fit(X, outputs)
+    assert np.argwhere(np.isnan(two.fit_.y)).tolist() == [[3, 1]]
+    plain = np.ma.filled(outputs, np.nan)
+    np.testing.assert_array_equal(two.log_density(X, outputs), two.log_density(X, plain))
+    labels = np.ma.array(np.where(X[:, 0] > 0, "relu", "gaussian"), mask=np.arange(20) % 2 == 0)
+    known = make(model="mixture").fit(X, Y, regime_label=labels)
+    assert np.isfinite(known.fit_.labels).tolist() == (np.arange(20) % 2 == 1).tolist()
+    assert set(fitted.score_regimes(table, labels)["num_rows"]) == {10}
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ma.array(np.ones(20), mask=np.arange(20) == 2), "sample_weight has 1 missing"),
+        (with_value(np.ones(20), np.nan, 2), "sample_weight has 1 missing"),
+        (with_value(np.ones(20), -1.0, 2), "not negative"),
+        (np.zeros(20), "not all zero"),
+        (np.ones(3), r"must be 20 numbers, .* got shape \(3,\)"),
+        (2.0, r"got shape \(\)"),
+        (["a"] * 20, "sample_weight holds text"),
+    ],
+    ids=range(7),
+)
+def test_weights_of_rows_are_numbers(weights, message):
+    for target in (Y, np.c_[Y, Y]):
+        reg = make().fit(X, target)
+        assert reg.score(X, target, sample_weight=[2] * 20) == pytest.approx(reg.score(X, target))
+        with pytest.raises((DataError, DataTypeError), match=message):
+            reg.score(X, target, sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (X, with_value(Y, 1e300, 3), r"^y, row 4: 1e\+300 is beyond 1e\+75"),
+        (X, 1e300 * Y, "^y, row 1: .* is beyond"),
+        (X, np.full(20, 1.7e308), "^y, row 1: .* is beyond"),
+        (X, pd.Series(1e300 * Y, name="kg"), "^y, row 1, column 'kg': .* is beyond"),
+        (X, pd.DataFrame({"a": Y, "b": -1e300 * Y}), "^y, row 1, column 'b': .* is beyond"),
+        (with_value(X, -1e300, (3, 1)), Y, r"^X, row 4, column 2: -1e\+300 is beyond"),
+        (pd.DataFrame(1e300 * X, columns=["a", "b"]), Y, "^X, row 1, column 'a': .* is beyond"),
+        (1e-300 * X, Y, "^X, column 1: values differ by .* at most, less than 1e-75"),
+        (X, 1e-310 * Y, "^y: values differ by .* at most, less than 1e-75"),
+    ],
+    ids=range(9),
+)
+def test_sizes_that_no_power_survives_are_refused(x, y, message):
+    with pytest.raises(DataError, match=message):
+        make().fit(x, y)
+
+
+@pytest.mark.parametrize("size", [1e-74, 1e74])
+def test_sizes_up_to_the_bound_are_fitted(size):
+    """No power that a summary takes overflows: numpy's warnings are errors here."""
+    reg = make(model="mixture").fit(X, size * Y)
+    plain = make(model="mixture").fit(X, Y)
+    np.testing.assert_allclose(reg.predict(X) / size, plain.predict(X), atol=1e-3)
+    assert reg.score(X, size * Y) == pytest.approx(plain.score(X, Y), abs=1e-3)
+    scores = reg.score_predictions(X, size * Y)
+    assert np.isfinite(scores[["value", "standard_error"]]).all(axis=None)
+    assert {f.name for f in reg.diagnose()} == {f.name for f in plain.diagnose()}
 
 
 # Interrupted

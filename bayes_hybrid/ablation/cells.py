@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -159,7 +160,8 @@ def _measured(cell: Cell, x: FloatArray, y: FloatArray, started: float) -> Outco
         num_flagged=_flagged(findings),
         log_density=log_density,
         rmse=rmse,
-        coverage=next(f.value for f in findings if f.name == "coverage_90"),
+        # None where all targets are one constant.
+        coverage=next((f.value for f in findings if f.name == "coverage_90"), math.nan),
         seconds=time.perf_counter() - started,
     )
 

@@ -126,8 +126,8 @@ def _split(rows: Rows, seed: int) -> _Split:
         # A held-out table that cannot be used is found out now, not after the fit.
         if isinstance(y, pd.DataFrame):
             require_outputs(y.to_numpy(), targets)  # or there is no scale to measure it by
-        y_scaling = Standardizer.fit(y, missing=isinstance(y, pd.DataFrame))
-        near_rows(test, targets, list(X.columns), Standardizer.fit(X), y_scaling)
+        scalings = Standardizer.fit(X), Standardizer.of_targets(y)
+        near_rows(test, targets, list(X.columns), *scalings)
     return _Split(X, y, labels, test)
 
 

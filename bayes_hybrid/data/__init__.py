@@ -1,11 +1,17 @@
 """Data in and out: table files, standardisation, simulators, and small built-in data sets."""
 
-from bayes_hybrid.data.arrays import numeric_array
+from bayes_hybrid.data.arrays import numeric_array, unmasked
 from bayes_hybrid.data.atomic import atomic_file, refuse_existing, refuse_foreign
 from bayes_hybrid.data.builtin import load_gnp, load_motorcycle, load_nile
 from bayes_hybrid.data.columns import numeric_column
 from bayes_hybrid.data.outputs import is_several, regime_numbers, require_outputs
-from bayes_hybrid.data.scaling import Standardizer, refuse_far
+from bayes_hybrid.data.scaling import (
+    Standardizer,
+    constant_columns,
+    refuse_far,
+    refuse_large,
+    refuse_narrow,
+)
 from bayes_hybrid.data.simulators import FAMILIES, Simulated, simulate
 from bayes_hybrid.data.tables import read_table, split_target, write_table
 
@@ -14,6 +20,7 @@ __all__ = [
     "Simulated",
     "Standardizer",
     "atomic_file",
+    "constant_columns",
     "is_several",
     "load_gnp",
     "load_motorcycle",
@@ -24,9 +31,12 @@ __all__ = [
     "refuse_existing",
     "refuse_far",
     "refuse_foreign",
+    "refuse_large",
+    "refuse_narrow",
     "regime_numbers",
     "require_outputs",
     "simulate",
     "split_target",
+    "unmasked",
     "write_table",
 ]

@@ -65,9 +65,15 @@ def numeric_column(
             expected finite numbers: drop such rows or fill them in first
     """
     refuse_name(column.name)
-    if not (pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"):
-        _refuse_non_numbers(column, place)
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    try:
+        if not (pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"):
+            _refuse_non_numbers(column, place)
+        with np.errstate(over="ignore"):  # a long double beyond float64 is infinite, and refused
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    except ArithmeticError as error:  # 10**400, a signalling NaN
+        raise DataError(
+            f"column {column.name!r}: {error}; expected numbers that float64 holds"
+        ) from error
     _refuse_infinite(column.name, values, missing, place)
     return values
 

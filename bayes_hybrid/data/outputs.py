@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from bayes_hybrid import checks
+from bayes_hybrid.data.arrays import unmasked
 from bayes_hybrid.errors import DataError, DataTypeError
 
 __all__ = ["is_several", "regime_numbers", "require_outputs"]
@@ -24,8 +25,12 @@ def is_several(y: ArrayLike | pd.Series | pd.DataFrame) -> bool:
         (True, False, False)
     """
     try:
-        shape = np.asarray(y).shape
-    except ValueError:  # rows of different lengths, which scikit-learn refuses in its own words
+        shape = np.asarray(unmasked(y)).shape
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ):  # rows of different lengths, which scikit-learn refuses in its own words
         return False
     return len(shape) == 2 and shape[1] > 1
 
@@ -71,7 +76,8 @@ def regime_numbers(
     the labels' own order: the smallest number, or the first by the alphabet, for the first regime.
 
     Args:
-        labels: ``[N]`` text, numbers or booleans; ``None``, NaN and empty text are missing.
+        labels: ``[N]`` text, numbers or booleans; ``None``, NaN, masked entries and empty text are
+            missing.
         num_rows: N.
         regimes: K names.
 
@@ -93,7 +99,7 @@ def regime_numbers(
     where = "regime labels"
     if isinstance(labels, pd.Series) and labels.name is not None:
         where += f" in {labels.name!r}"
-    column = np.asarray(labels, dtype=object)
+    column = np.asarray(unmasked(labels), dtype=object)
     if column.shape not in ((num_rows,), (num_rows, 1)):
         raise DataError(
             f"{where}: expected a label or a missing value for each of {num_rows} rows, got "

@@ -13,6 +13,7 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 __all__ = [
     "SPREAD",
     "approximation_findings",
+    "ending_findings",
     "good_k",
     "mean_disagreement",
     "optimiser_findings",
@@ -107,10 +108,19 @@ def optimiser_findings(fit: FitLike) -> list[Finding]:
     Args:
         fit: the finished fit.
     """
-    findings = [_converged(fit), _dropped(fit), _missing(fit)]
+    findings = ending_findings(fit)
     if not fit.sampler and fit.log_ratios.size:
         findings.append(_guide(fit.log_ratios))
     return findings
+
+
+def ending_findings(fit: FitLike) -> list[Finding]:
+    """How the fit ended, and how many restarts are there.
+
+    Args:
+        fit: the finished fit.
+    """
+    return [_converged(fit), _dropped(fit), _missing(fit)]
 
 
 def approximation_findings(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayes_hybrid.data import constant_columns
 from bayes_hybrid.data.support import spread_rows
 from bayes_hybrid.diagnostics.gate_rows import GateRows, gate_rows, join
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
@@ -229,8 +230,7 @@ def _means(posterior: PosteriorLike, x: FloatArray, y: FloatArray) -> tuple[Floa
 
 def output_scales(y: FloatArray) -> FloatArray:
     """Standard deviation of the targets, or of each output ``[Q]``; constant ones have 1."""
-    scale = np.asarray(np.nanstd(y, axis=0))
-    return np.where(scale > 0.0, scale, 1.0)
+    return np.where(constant_columns(y), 1.0, np.nanstd(y, axis=0))
 
 
 def _floor_hits(floor: FloatArray | None, scale: FloatArray, given_y: FloatArray) -> float:

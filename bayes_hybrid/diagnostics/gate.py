@@ -31,17 +31,18 @@ DISTANT = 0.1
 noise is well below it: 0.5 / sqrt(S) at most, 0.05 for 100 draws, less on average over rows."""
 
 
-def unused_threshold(num_rows: int) -> float:
-    """``max(0.01, 2 / N)``: a regime with less usage than this is used by nobody.
+def unused_threshold(num_rows: int, num_regimes: int) -> float:
+    """``min(max(0.01, 2 / N), 1 / 2K)``: a regime with less usage than this is used by nobody.
 
     Two rows are the least that place an expert and give it a scale; one percent is what a soft
-    gate leaks to a regime to which no row belongs.
+    gate leaks to a regime to which no row belongs.  Half of an even share is a bound that all
+    regimes can keep at a time, however few rows are read.
 
     Example:
-        >>> unused_threshold(50), unused_threshold(10_000)
-        (0.04, 0.01)
+        >>> unused_threshold(50, 2), unused_threshold(10_000, 2), unused_threshold(3, 2)
+        (0.04, 0.01, 0.25)
     """
-    return max(0.01, 2.0 / num_rows)
+    return min(max(0.01, 2.0 / num_rows), 0.5 / num_regimes)
 
 
 def gate_entropy(responsibilities: FloatArray) -> float:
@@ -97,7 +98,7 @@ def gate_findings(evaluation: Evaluation, regime_names: tuple[str, ...]) -> list
     """
     if len(regime_names) < 2:
         return []
-    threshold = unused_threshold(evaluation.rows.size)
+    threshold = unused_threshold(evaluation.rows.size, len(regime_names))
     findings = [
         _usage(evaluation.usage[..., k], name, threshold) for k, name in enumerate(regime_names)
     ]

@@ -155,7 +155,7 @@ def _answer(
 def _judged(ratios: FloatArray) -> dict[str, float]:
     """One line of :func:`guide_report`."""
     names = ("elbo", "elbo_se", "iw_elbo", "gap", "log_ratio_sd", "pareto_k", "ess")
-    if not np.isfinite(ratios).all():
+    if not ratios.size or not np.isfinite(ratios).all():
         return dict.fromkeys(names, math.nan) | {"num_draws": ratios.size}
     elbo, spread = float(ratios.mean()), float(ratios.std(ddof=1))
     bound = float(logsumexp(ratios) - math.log(ratios.size))

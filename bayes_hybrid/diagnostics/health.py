@@ -63,7 +63,7 @@ def health_findings(fit: FitLike, evaluation: Evaluation) -> list[Finding]:
             evaluation.gate,
             evaluation.responsibilities,
             fit.x[evaluation.rows],
-            unused_threshold(evaluation.rows.size),
+            unused_threshold(evaluation.rows.size, len(names)),
             distinct,
         )
     findings += pathway_findings(evaluation.gate, names, evaluation.layers, distinct)

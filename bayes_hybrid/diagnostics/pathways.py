@@ -62,8 +62,8 @@ def layer_shares(posterior: PosteriorLike, x: FloatArray) -> dict[str, FloatArra
         share_rs = Var_n(mu_rsn - mu_rsn without the units) / (the same, summed over the kinds)
 
     Returns:
-        ``[R, S]`` for each kind, by a name such as ``"linear.gaussian"``; NaN where a mean is
-        constant.
+        ``[R, S]`` for each kind, by a name such as ``"linear.gaussian"``: the mean over the outputs
+        whose mean is not constant, NaN without any.
     """
     whole = posterior.expert_mean_draws(x)
     added: dict[str, dict[str, FloatArray]] = {}
@@ -77,7 +77,8 @@ def layer_shares(posterior: PosteriorLike, x: FloatArray) -> dict[str, FloatArra
         for regime, kinds in added.items():
             total = np.sum(list(kinds.values()), axis=0)
             for kind, of_rows in kinds.items():
-                shares[f"{regime}.{kind}"] = (of_rows / total).mean(axis=-1)
+                split = np.nansum(of_rows / total, axis=-1)
+                shares[f"{regime}.{kind}"] = split / (total > 0.0).sum(axis=-1)
     return shares
 
 

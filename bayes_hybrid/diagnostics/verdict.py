@@ -7,15 +7,22 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid import checks
+from bayes_hybrid.data import constant_columns
 from bayes_hybrid.diagnostics.approximation import (
     MIN_PARETO_DRAWS,
     approximation_findings,
+    ending_findings,
     optimiser_findings,
 )
 from bayes_hybrid.diagnostics.calibration import coverage_finding, density_finding
-from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, held_out
+from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, held_out, spread_rows
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.health import health_findings
+from bayes_hybrid.diagnostics.information import (
+    constant_findings,
+    prior_finding,
+    varying_targets,
+)
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.mixing import distinct_finding
 from bayes_hybrid.diagnostics.pit import loo_pit, pit_finding
@@ -38,6 +45,11 @@ def diagnose(
     ==========================================  =================================================
     ``nonfinite_density``                       can predictions be scored at all?
     ``coverage_90``                             do 90% intervals cover 90% of held-out rows?
+    ``constant_target``,                        is there a column that never varies?  (only where
+    ``constant_feature[name]``                  there is; of several outputs
+                                                ``constant_target[output]``)
+    ``prior_dominated``                         are there more values of the target than parameters
+                                                of the simplest model?
     ``usage[k]``, ``dominant_regime``,          is a regime used by nobody, does one carry
     ``effective_regimes``                       everything?
     ``gate_entropy``                            can the regimes be told apart?
@@ -60,6 +72,10 @@ def diagnose(
     ``temperature``, ``r_hat``, ``ess_bulk``    it work?
     ==========================================  =================================================
 
+    After a constant target nothing else is asked, and after no more values than the simplest model
+    has parameters (:func:`.information.least_parameters`) only how the optimiser ended: what the
+    other findings measure is then the prior's.
+
     A collapsed gate is a warning: predictions may be as good as they can be, only the regimes
     cannot be read.  Errors are kept for predictions that cannot be used: a log density that is not
     finite, no restart left, or coverage that is grossly off.
@@ -79,17 +95,24 @@ def diagnose(
     posterior = fit.posterior
     if posterior.num_restarts == 0:
         return optimiser_findings(fit)
+    rows = spread_rows(len(fit.x), max_rows)
+    density = [posterior.log_density(fit.x[rows], fit.y[rows])]
+    y_test = None if test is None else test[1]
+    first = []
+    if test is not None and y_test is not None:
+        density.append(posterior.log_density(test[0], y_test))
+        cdf = posterior.cdf(test[0], y_test)[~np.isnan(varying_targets(fit, y_test))]
+        first += [coverage_finding(cdf)] if cdf.size else []
+    first = [density_finding(np.concatenate(density)), *first, *constant_findings(fit, y_test)]
+    if constant_columns(fit.y).all():
+        return first
+    first.append(prior_finding(fit))
+    if first[-1].severity != "ok":
+        return first + ending_findings(fit)
     evaluation = evaluate(fit, max_rows=max_rows)
-    density = [posterior.log_density(fit.x[evaluation.rows], fit.y[evaluation.rows])]
-    calibration = []
-    if test is not None and test[1] is not None:
-        density.append(posterior.log_density(test[0], test[1]))
-        cdf = posterior.cdf(test[0], test[1])
-        calibration.append(coverage_finding(cdf[~np.isnan(test[1])]))
     uniformity, shapes = _pit(fit, evaluation)
     return [
-        density_finding(np.concatenate(density)),
-        *calibration,
+        *first,
         *health_findings(fit, evaluation),
         *optimiser_findings(fit),
         *distinct_finding(fit),
@@ -107,7 +130,8 @@ def _pit(fit: FitLike, evaluation: Evaluation) -> tuple[list[Finding], FloatArra
     y = fit.y[evaluation.rows]
     pit, shapes = loo_pit(fit.posterior, fit.x[evaluation.rows], y, evaluation.log_likelihood)
     findings = []
-    for q, name in enumerate(fit.output_names):
+    for q in np.flatnonzero(~constant_columns(fit.y)):
+        name = fit.output_names[q]
         values = pit if y.ndim == 1 else pit[~np.isnan(y[:, q]), q]
         if len(values) > 1:
             called = "pit_uniformity" if y.ndim == 1 else f"pit_uniformity[{name}]"

@@ -21,6 +21,8 @@ from bayes_hybrid.estimator.rows import (
     feature_rows,
     held_out_rows,
     output_names,
+    row_weights,
+    scored_rows,
     target_rows,
     training_rows,
 )
@@ -211,9 +213,11 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """Fit the model; a fit that fails or is interrupted leaves the estimator as it was.
 
         Args:
-            X: features ``[N, D]``: numbers or booleans, finite, ``N >= 2``.
-            y: targets ``[N]``, finite.  Or Q > 1 outputs ``[N, Q]`` that share the row's regime,
-                NaN where one is missing: it is left out of the likelihood.
+            X: features ``[N, D]``: numbers or booleans, finite, 1e75 at most, ``N >= 2``.  Masked
+                entries, here and below, are missing.
+            y: targets ``[N]``, likewise.  Or Q > 1 outputs ``[N, Q]`` that share the row's regime,
+                NaN where one is missing: it is left out of the likelihood.  A target that is
+                constant up to rounding is not trained on, but predicted as it is.
             regime_label: what is known of the rows' regimes, ``[N]``: text, numbers or booleans,
                 and ``None``, NaN or empty text where nothing is.  Labels that are names of the
                 model's regimes stand for those; others stand for the regimes in their own order.
@@ -223,9 +227,9 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Raises:
             OptionError: a setting cannot be what it is.
-            DataError: missing or infinite values, fewer than two rows, shapes that do not fit,
-                columns of one name, or other than K different labels; a ``ValueError``, often in
-                scikit-learn's own words.
+            DataError: missing or infinite values, values beyond 1e75 or columns that vary by less
+                than 1e-75, fewer than two rows, shapes that do not fit, columns of one name, or
+                other than K different labels; a ``ValueError``, often in scikit-learn's own words.
             DataTypeError: text, dates or other objects where numbers belong.
             FitError: every restart became non-finite.
         """
@@ -325,15 +329,16 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         Args:
             X: features ``[N, D]``.
             y: targets ``[N]``, or ``[N, Q]``, NaN where missing.
-            sample_weight: weights of the rows ``[N]``; equal ones by default.
+            sample_weight: weights of the rows ``[N]``, not negative; equal ones by default.
         """
         from sklearn.metrics import r2_score
 
-        predicted = self.predict(X)
+        posterior = self._posterior()
+        x, target = scored_rows(self, X, y)
+        weights = row_weights(sample_weight, len(x))
+        predicted = posterior.mean(x)
         if predicted.ndim == 1:
-            return float(r2_score(y, predicted, sample_weight=sample_weight))
-        _, target = target_rows(self, X, y)
-        weights = None if sample_weight is None else np.asarray(sample_weight)
+            return float(r2_score(target, predicted, sample_weight=weights))
         parts = []
         for q in range(target.shape[1]):
             there = ~np.isnan(target[:, q])

@@ -9,7 +9,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import validate_data
 
-from bayes_hybrid.data import is_several, numeric_array, refuse_far, require_outputs
+from bayes_hybrid.data import (
+    is_several,
+    numeric_array,
+    refuse_far,
+    refuse_large,
+    refuse_narrow,
+    require_outputs,
+)
 from bayes_hybrid.errors import BayesHybridError, DataError, DataTypeError
 
 if TYPE_CHECKING:
@@ -21,6 +28,8 @@ __all__ = [
     "feature_rows",
     "held_out_rows",
     "output_names",
+    "row_weights",
+    "scored_rows",
     "target_rows",
     "training_rows",
 ]
@@ -34,8 +43,11 @@ def training_rows(
     """Features and targets of a fit, as copies: the caller's arrays may change afterwards."""
     # One row has no spread to learn a scale from.
     x, target = _validated(estimator, X, y, ensure_min_samples=2)
+    names = output_names(y, target)
     if target.ndim > 1:
-        require_outputs(target, output_names(y, target))
+        require_outputs(target, names)
+    refuse_narrow("X", x, columns=_columns(X))
+    refuse_narrow("y", target, columns=names)
     return np.array(x, order="C"), np.array(target, dtype=np.float64)
 
 
@@ -65,6 +77,8 @@ def _validated(
             **settings,
         )
     target = np.asarray(target, dtype=np.float64)
+    refuse_large("X", x, columns=_columns(X))
+    refuse_large("y", target, columns=output_names(y, target))
     return x, np.where(absent, np.nan, target) if several else target
 
 
@@ -74,6 +88,7 @@ def feature_rows(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> F
         x: FloatArray = validate_data(
             estimator, numeric_array("X", X), dtype=np.float64, reset=False
         )
+    refuse_large("X", x, columns=_columns(X))
     refuse_far("X", x, estimator.fit_.posterior.x_scaling)
     return x
 
@@ -82,6 +97,15 @@ def target_rows(
     estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
 ) -> tuple[FloatArray, FloatArray]:
     """Features and targets of new rows, the columns and outputs of the fit."""
+    x, target = scored_rows(estimator, X, y)
+    refuse_far("y", target, estimator.fit_.posterior.y_scaling)
+    return x, target
+
+
+def scored_rows(
+    estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
+) -> tuple[FloatArray, FloatArray]:
+    """The same for scores that take no density, so that targets may be anywhere."""
     x, target = _validated(estimator, X, y, reset=False)
     fit = estimator.fit_
     if target.shape[1:] != fit.y.shape[1:]:
@@ -100,8 +124,23 @@ def target_rows(
             f"got {names}; put the columns in that order"
         )
     refuse_far("X", x, fit.posterior.x_scaling)
-    refuse_far("y", target, fit.posterior.y_scaling)
     return x, target
+
+
+def row_weights(sample_weight: ArrayLike | pd.Series | None, num_rows: int) -> FloatArray | None:
+    """Weights of rows ``[N]``, not negative and not all zero; ``None`` where all count alike."""
+    if sample_weight is None:
+        return None
+    with _as_data_errors():
+        weights = np.asarray(numeric_array("sample_weight", sample_weight), dtype=np.float64)
+    refuse_large("sample_weight", weights)
+    if weights.shape != (num_rows,) or (weights < 0.0).any() or not weights.any():
+        raise DataError(
+            f"sample_weight must be {num_rows} numbers, one for each row, not negative and not "
+            f"all zero; got shape {weights.shape}"
+            + (f" with values from {weights.min():g} to {weights.max():g}" if weights.size else "")
+        )
+    return weights
 
 
 @contextmanager
@@ -134,6 +173,11 @@ def feature_names(estimator: "HybridRegressor") -> list[str] | None:
     """The columns' names, once scikit-learn has read them."""
     names = vars(estimator).get("feature_names_in_")
     return None if names is None else [str(name) for name in names]
+
+
+def _columns(X: ArrayLike | pd.DataFrame) -> list[str] | None:
+    """The columns of a table by name, for messages."""
+    return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else None
 
 
 def output_names(y: ArrayLike | pd.Series | pd.DataFrame, target: FloatArray) -> list[str] | None:

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bayes_hybrid.data import Standardizer
+from bayes_hybrid.data import Standardizer, constant_columns
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference.constant import CONSTANT_STATUS, pinned, untrained
 from bayes_hybrid.inference.flow import autoregressive_class
 from bayes_hybrid.inference.hmc import Chains
 from bayes_hybrid.inference.options import GUIDES, FitOptions
@@ -17,6 +18,7 @@ from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.reading import regime_reading
 from bayes_hybrid.inference.recipe import Outcome, run_recipe
 from bayes_hybrid.inference.result import Fit
+from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel
 
 FloatArray = NDArray[np.float64]
@@ -65,6 +67,9 @@ def fit(
     4. Where the budget allows, a short HMC from SVI's solution, one chain per restart.
     5. Which of them regimes are read from (:mod:`~bayes_hybrid.inference.reading`).
 
+    A target that is constant up to rounding is not trained on: its likelihood has no maximum.  All
+    draws predict the constant (:mod:`~bayes_hybrid.inference.constant`).
+
     Args:
         model: what to fit; it sees standardised data.
         x: features ``[N, D]``, finite.
@@ -90,24 +95,30 @@ def fit(
     device = resolve_device(options.device)
     if GUIDES[options.variational.guide].kind == "flow":
         autoregressive_class()  # not after minutes of work
-    x_scaling, y_scaling = scalings or (
-        Standardizer.fit(x),
-        Standardizer.fit(y, missing=y.ndim > 1),
-    )
+    x_scaling, y_scaling = scalings or (Standardizer.fit(x), Standardizer.of_targets(y))
     inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
-    observed = y_scaling.transform(y)
+    # With a standardisation of its own, its mean need not be the constant.
+    constant = constant_columns(y) if scalings is None else np.zeros(y.shape[1:], dtype=bool)
+    observed = np.where(constant, np.nan, y_scaling.transform(y))
     if labels is not None:
         observed = np.column_stack([observed, labels])
     targets = torch.as_tensor(observed, dtype=torch.float32, device=device)
     outputs = _names("y", output_names, y)
     _require_targets(model, y, labels)
-    done = run_recipe(model, inputs, targets, options, seed=seed, progress=progress)
+    nothing = bool(constant.all())
+    if nothing:
+        done = untrained(model, inputs, options)
+    else:
+        done = run_recipe(model, inputs, targets, options, seed=seed, progress=progress)
+        if constant.any():
+            done = pinned(SiteTable.of(model, inputs[:1]), done, constant)
     missing, sampler = options.num_restarts - len(done.theta), options.refinement.sampler
     variational = Posterior(
         model=model, theta=done.variational, x_scaling=x_scaling, y_scaling=y_scaling
     )
     posterior, reading = variational.with_draws(done.theta), None
-    if model.num_regimes > 1 and options.weighting_for(model) == "tempered":
+    status = _status(done, missing, sampler) + _regularised(options.plans_for(model)[0], model)
+    if model.num_regimes > 1 and options.weighting_for(model) == "tempered" and not nothing:
         reading = regime_reading(posterior, x, y, labels)
     return Fit(
         posterior=posterior,
@@ -117,9 +128,9 @@ def fit(
         feature_names=_names("x", feature_names, x),
         target_name=outputs[0] if y.ndim == 1 else "y",
         output_names=outputs,
-        status=_status(done, missing, sampler) + _regularised(options.plans_for(model)[0], model),
+        status=CONSTANT_STATUS if nothing else status,
         converged=done.warm_start_settled and done.svi_settled,
-        method=f"svi+{sampler}" if done.chains else "svi",
+        method="none" if nothing else f"svi+{sampler}" if done.chains else "svi",
         seed=seed,
         kl_weight=done.kl_weight,
         kl_scores=done.kl_scores,

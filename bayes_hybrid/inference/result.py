@@ -84,7 +84,8 @@ class Fit:
         output_names: names of the outputs: the target's alone, or Q.
         status: a sentence that says how the fit ended and what to do next.
         converged: whether every stage ended by its own rule, not by its budget.
-        method: ``"svi"``, ``"svi+hmc"``, ``"svi+sghmc"`` or ``"svi+nuts"``.
+        method: ``"svi"``, ``"svi+hmc"``, ``"svi+sghmc"`` or ``"svi+nuts"``; ``"none"`` for a
+            constant target, of which nothing is learned.
         seed: the seed that everything random was derived from.
         kl_weight: weight of the features' KL term that was chosen; 0 means point features.
         kl_scores: held-out log density per row (standardised) of every weight tried.

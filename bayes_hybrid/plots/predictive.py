@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from bayes_hybrid.data import constant_columns
 from bayes_hybrid.diagnostics import PredictiveChecks, predictive_checks
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.scores import ALL
@@ -218,8 +219,9 @@ def _edges(y: FloatArray, replicated: FloatArray) -> FloatArray:
     """Bins over the data and nearly all replicated data, as wide as the data ask for."""
     low, high = np.quantile(replicated, [0.005, 0.995])
     low, high = min(low, y.min()), max(high, y.max())
-    # The rule of Freedman and Diaconis; of values that are all equal it makes one bin.
-    asked = np.ptp(np.histogram_bin_edges(y, "fd")[:2])
+    # The rule of Freedman and Diaconis, which has no width for values that are all equal.
+    constant = constant_columns(y)
+    asked = high - low if constant else np.ptp(np.histogram_bin_edges(y, "fd")[:2])
     count = int(np.clip((high - low) / asked, *_BINS))
     return np.asarray(np.histogram_bin_edges(y, count, range=(low, high)), dtype=np.float64)
 

@@ -26,6 +26,8 @@ REGIMES = ("gaussian", "relu")
         (3.0, False),
         (np.zeros((2, 2, 2)), False),
         ([[1.0], [1.0, 2.0]], False),
+        ([np.ma.array([1.0, 2.0], mask=[True, False])], True),
+        ([1.0, np.ma.masked], False),
     ],
 )
 def test_what_counts_as_several(y, several):
@@ -117,3 +119,20 @@ def test_other_objects_are_refused(label):
 def test_labels_that_are_no_column_or_no_number(labels, message):
     with pytest.raises(DataError, match=message):
         regime_numbers(labels, 6, ("gaussian", "relu"))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.ma.array(["wet", "?", "dry"], mask=[False, True, False]),
+        np.ma.array([1, 0, 0], mask=[False, True, False]),
+        np.ma.array([True, False, False], mask=[False, True, False]),
+        ["wet", np.ma.masked, "dry"],
+        pd.Series(["wet", None, "dry"], dtype="string"),
+        pd.array([1, None, 0], dtype="Int64"),
+    ],
+    ids=range(6),
+)
+def test_masked_labels_are_missing(labels):
+    numbers, _ = regime_numbers(labels, 3, REGIMES)
+    np.testing.assert_array_equal(numbers, [1.0, math.nan, 0.0])

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bayes_hybrid.data import Standardizer, refuse_far
+from bayes_hybrid.data import (
+    Standardizer,
+    constant_columns,
+    refuse_far,
+    refuse_large,
+    refuse_narrow,
+)
 from bayes_hybrid.errors import DataError
 
 # Differences of two such numbers stay finite.
@@ -39,7 +45,7 @@ def test_fields_are_finite_and_positive(table):
 def test_constant_column_becomes_exactly_zero(value, num_rows):
     standardizer = Standardizer.fit(np.full((num_rows, 1), value))
     assert standardizer.mean.tolist() == [value]
-    assert standardizer.scale.tolist() == [1.0]
+    assert standardizer.scale.tolist() == [max(1.0, abs(value))]
     assert not standardizer.transform(np.full((num_rows, 1), value)).any()
     assert standardizer.inverse_transform([[0.0]]).tolist() == [[value]]
 
@@ -56,13 +62,124 @@ def test_moments_at_every_size(size, offset):
 
 
 def test_scale_of_subnormal_differences_is_not_zero():
-    # The standard deviation, 5e-325, rounds to 0.
-    series = np.array([0.0] * 99 + [5e-324])
+    # The standard deviation, 5e-322, is subnormal, and a division by it would lose its digits.
+    series = np.array([0.0] * 99 + [5e-321])
     standardizer = Standardizer.fit(series)
     assert standardizer.scale == np.finfo(np.float64).tiny
     np.testing.assert_array_equal(
         standardizer.inverse_transform(standardizer.transform(series)), series
     )
+
+
+# -- constant up to rounding
+
+_ROUNDED = np.array([0.3, 0.1 + 0.2, 0.3, 0.1 + 0.2])
+
+
+@pytest.mark.parametrize("size", [1e-310, 1e-300, 1e-12, 1.0, 1e12, 1e300, -1.0])
+@pytest.mark.parametrize("make", [Standardizer.fit, Standardizer.of_targets])
+def test_a_column_constant_up_to_rounding_is_constant(size, make):
+    series = size * _ROUNDED
+    assert series.min() < series.max() or size == 1e-310
+    assert constant_columns(series)
+    standardizer = make(series)
+    assert series.min() <= standardizer.mean <= series.max()
+    # 64 units in the last place are 1.4e-14; a target's scale is a billionth of its size.
+    assert np.abs(standardizer.transform(series)).max() < 1.5e-5
+    assert make(series[:, None]).scale.shape == (1,)
+
+
+@pytest.mark.parametrize("offset", [1.0, 1e6, -1e12])
+def test_noise_of_a_few_units_in_the_last_place_is_rounding(offset):
+    steps = np.random.default_rng(0).integers(-20, 20, 200)
+    assert constant_columns(offset + steps * np.spacing(offset))
+    assert not constant_columns(offset + 10 * steps * np.spacing(abs(offset)))
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        [1.0, 2.0],
+        [0.0, 1e-300],
+        [0.0, 5e-321],
+        [1e300, 1.0001e300],
+        [-1e308, 1e308],
+        # Readings of a clock: days that are a second apart, and microseconds since 1970.
+        2460000.5 + np.arange(100) / 86400,
+        1.7e15 + np.arange(100),
+    ],
+)
+def test_columns_that_vary_are_not_constant(series):
+    assert not constant_columns(series)
+
+
+def test_missing_values_do_not_vary():
+    nan = np.nan
+    assert constant_columns([[nan, nan, 1.0], [2.0, nan, nan], [2.0, nan, 3.0]]).tolist() == [
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("constant", "new", "standard"),
+    [
+        (0.3, 0.31, 0.01),
+        (0.0, 1.0, 1.0),  # a dummy variable that was never on
+        (1.0, 0.0, -1.0),
+        (1e6, 1.1e6, 0.1),
+        (-1e6, -1.1e6, -0.1),
+        (1e-300, 2e-300, 1e-300),
+        (1e-300, 0.5, 0.5),
+        (5.5e-17, 1e-3, 1e-3),  # what 0.1 + 0.2 - 0.3 leaves
+    ],
+)
+def test_a_new_value_in_a_constant_feature_stays_near(constant, new, standard):
+    standardizer = Standardizer.fit(np.full((5, 1), constant))
+    assert standardizer.transform([[new]]) == pytest.approx(standard, rel=1e-9)
+
+
+@pytest.mark.parametrize("constant", [0.0, 1e-6, -3.0, 14.62, 1e20, 1e-300])
+def test_the_scale_of_a_constant_target_is_next_to_nothing(constant):
+    standardizer = Standardizer.of_targets(np.full(5, constant))
+    assert standardizer.mean == constant
+    assert 0.0 < standardizer.scale <= 1e-9 * max(1.0, abs(constant))
+    # Powers of it are still there.
+    assert standardizer.scale**4 > 0.0
+    several = Standardizer.of_targets([[constant, np.nan], [np.nan, 1.0], [constant, 3.0]])
+    assert several.scale.tolist() == [standardizer.scale, 1.0]
+    assert several.mean.tolist() == [constant, 2.0]
+
+
+def test_targets_that_vary_have_their_standard_deviation():
+    series = np.random.default_rng(0).normal(size=50)
+    assert Standardizer.of_targets(series).scale == Standardizer.fit(series).scale
+
+
+# -- sizes
+
+
+def test_the_first_value_that_is_too_large_is_named():
+    values = np.array([[1.0, -1e75], [np.nan, 1e300]])
+    with pytest.raises(DataError, match=r"^X, row 2, column 2: 1e\+300 is beyond 1e\+75, .* unit$"):
+        refuse_large("X", values)
+    with pytest.raises(DataError, match=r"^X, row 2, column 'b': "):
+        refuse_large("X", values, columns=["a", "b"])
+    with pytest.raises(DataError, match=r"^y, row 1, column 'kg': -1e"):
+        refuse_large("y", np.array([-1e300]), columns=["kg"])
+    refuse_large("X", values[:1])
+
+
+def test_the_first_column_that_varies_too_little_is_named():
+    values = np.array([[1.0, 5.0, 1e-300], [2.0, 5.0, 2e-300], [np.nan, 5.0, 0.0]])
+    with pytest.raises(DataError, match=r"^X, column 3: values differ by 2e-300 at most, less tha"):
+        refuse_narrow("X", values)
+    with pytest.raises(DataError, match=r"^y, column 'kg': values differ by 2e-300"):
+        refuse_narrow("y", values[:, 2], columns=["kg"])
+    refuse_narrow("X", values[:, :2])
+    # A constant needs no powers of its spread.
+    refuse_narrow("y", np.full(3, 1e-300))
 
 
 def test_same_as_numpy():
@@ -88,7 +205,7 @@ def test_scaling_by_a_power_of_two_changes_nothing(series, factor):
     # numbers would round; differences of numbers above 1e-250 are far from them.
     series = np.where(np.abs(series) < 1e-250, 0.0, series)
     plain = Standardizer.fit(series).transform(series)
-    if series.min() < series.max():
+    if not constant_columns(series):
         np.testing.assert_array_equal(
             Standardizer.fit(series * factor).transform(series * factor), plain
         )

@@ -128,11 +128,20 @@ def test_one_restart_cannot_disagree_and_one_regime_has_no_gate():
 @pytest.mark.parametrize("num_rows", [10, 199, 200, 201, 10_000])
 def test_the_thresholds_of_two_regimes_say_the_same(num_rows):
     """Just below and just above disuse, all three findings change together."""
-    threshold = unused_threshold(num_rows)
+    threshold = unused_threshold(num_rows, 2)
     for share, expected in ((0.99 * threshold, 3), (1.01 * threshold, 0)):
         evaluation = made_of(np.tile([1.0 - share, share], (1, num_rows, 1)))
         findings = {f.name: f for f in gate_findings(evaluation, ("a", "b"))}
         assert len(flagged(findings)) == expected
+
+
+@pytest.mark.parametrize("num_regimes", [2, 3, 5])
+def test_a_gate_that_is_used_evenly_passes_however_few_rows_are_read(num_regimes):
+    names = tuple("abcde"[:num_regimes])
+    for num_rows in (1, 2, 3, 8):
+        even = made_of(np.full((1, num_rows, num_regimes), 1.0 / num_regimes))
+        found = {f.name: f for f in gate_findings(even, names)}
+        assert flagged(found) == {"gate_entropy"}
 
 
 def test_entropy_and_number_of_regimes_of_known_cases():

@@ -251,6 +251,26 @@ def test_units_of_a_layer_share_the_variance_that_they_make():
     ]
 
 
+def test_an_output_without_a_slope_leaves_the_shares_to_the_others():
+    class Two(Mixing):
+        def expert_mean_draws(self, x):
+            one = super().expert_mean_draws(x)
+            return np.stack([one, np.ones_like(one)], axis=-2)
+
+        def silenced_mean_draws(self, x):
+            parts = super().silenced_mean_draws(x)
+            return {
+                name: np.stack([one, np.ones_like(one)], axis=-1) for name, one in parts.items()
+            }
+
+    sites = make_posterior(restarts=1, draws=3).sites
+    one: Any = Mixing(sites=sites, regime_names=("linear",))
+    two: Any = Two(sites=sites, regime_names=("linear",))
+    x = np.linspace(-3.0, 3.0, 41)[:, None]
+    for name, share in layer_shares(one, x).items():
+        np.testing.assert_allclose(layer_shares(two, x)[name], share)
+
+
 def test_the_share_between_draws_of_a_linear_model_counts_its_parameters():
     """The exact posterior of p weights: p / N of noise is var / (1 - var) of the prediction."""
     rng = np.random.default_rng(3)

@@ -94,7 +94,8 @@ def test_statistics_have_a_panel_each_with_its_p_value(checked):
 @pytest.mark.parametrize("plot", [plot_ppc, plot_statistics, plot_coverage])
 def test_a_constant_target_and_a_single_row_are_drawn(plot):
     fit = healthy(restarts=2, draws=30)
-    constant = dataclasses.replace(fit, y=np.ones_like(fit.y))
-    plot(predictive_checks(constant, seed=0)).draw_without_rendering()
+    for value in (1.0, 1e20):  # at which bins of width one cannot be told apart
+        constant = dataclasses.replace(fit, y=np.full_like(fit.y, value))
+        plot(predictive_checks(constant, seed=0)).draw_without_rendering()
     one = predictive_checks(fit, np.zeros((1, 1)), np.zeros(1), seed=0)
     plot(one).draw_without_rendering()

@@ -28,8 +28,8 @@ from bayes_hybrid.report import sections
 from bayes_hybrid.report.charts import PALETTE_TONES, limits, rounded
 from bayes_hybrid.report.curves import LEVELS, curves_along
 from bayes_hybrid.report.equations import expert_equations, gate_equations, joint_equations
-from bayes_hybrid.report.evidence import MAX_DRAWS
-from bayes_hybrid.report.page import _own
+from bayes_hybrid.report.evidence import MAX_DRAWS, gather
+from bayes_hybrid.report.page import _own, render
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.sections import regimes
 from bayes_hybrid.report.sections.approximation import facts
@@ -41,6 +41,7 @@ from bayes_hybrid.report.sections.thresholds import place_sentences
 from bayes_hybrid.report.sections.training import sparkline
 from bayes_hybrid.report.sections.verdict import answers
 from bayes_hybrid.report.tables import Table, formatted
+from tests.report.conftest import fitted, make_rows
 
 
 def section(key: str) -> Section:
@@ -283,6 +284,35 @@ def test_each_question_has_its_findings():
     flagged = [[one.name for one in answer.flagged] for answer in replies]
     assert flagged == [["nonfinite_density"], ["usage[relu]"], ["something new"]]
     assert len(answers([found[0], found[3]], 1)) == 2
+
+
+@pytest.mark.parametrize("name", ["constant_target", "constant_feature[a]", "prior_dominated"])
+def test_findings_about_the_data_are_about_predictions_and_leave_regimes_open(name):
+    (answer,) = answers([finding("nonfinite_density", "ok"), finding(name, "warning")], 2)
+    assert answer.question == "Can the predictions be used?"
+    assert answer.severity == "warning"
+    assert answers([], 2)[0].question == answer.question
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.full(60, 14.62),
+        np.full(60, 1e20),
+        np.zeros(60),
+        1e-6 * np.where(np.arange(60) % 2, 0.1 + 0.2, 0.3),
+        np.c_[make_rows()[1], np.full(60, 7.0)],
+    ],
+    ids=["14.62", "1e20", "0", "rounding", "one output"],
+)
+def test_a_report_on_a_constant_target_is_written(y):
+    page = render(gather(fitted(make_rows()[0], y)))
+    assert "constant_target" in page
+
+
+def test_a_report_on_three_rows_is_written():
+    x, y = make_rows(3)
+    assert "prior_dominated" in render(gather(fitted(x, y)))
 
 
 @pytest.mark.parametrize(

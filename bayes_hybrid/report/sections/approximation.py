@@ -96,13 +96,13 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
                 "draws that are worth as much as independent ones, of the same quantities",
             ),
         ]
-    if total >= MIN_PARETO_DRAWS:
-        # Of the same rows; to smooth the weights of a thousand again takes a second.
-        (share,) = (each.value for each in evidence.findings if each.name == "pareto_k")
+    # Of the same rows; to smooth the weights of a thousand again takes a second.
+    shares = [each.value for each in evidence.findings if each.name == "pareto_k"]
+    if total >= MIN_PARETO_DRAWS and shares:
         found.append(
             (
                 f"share of rows with k-hat above {good_k(total):.2f}",
-                share,
+                shares[0],
                 "rows that the posterior leans on; leave-one-out by importance sampling cannot be "
                 "trusted for them",
             )

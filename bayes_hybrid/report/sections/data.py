@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from bayes_hybrid.data import constant_columns
 from bayes_hybrid.diagnostics import out_of_data
 from bayes_hybrid.diagnostics.evaluation import spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
@@ -72,14 +73,16 @@ def _summary(name: str, role: str, values: FloatArray) -> dict[str, object]:
         "mean": there.mean(),
         "sd": there.std(),
         "max": there.max(),
-        "note": "constant: it says nothing about the other columns" if distinct == 1 else "",
+        "note": "constant: it says nothing about the other columns"
+        if constant_columns(there)
+        else "",
     }
 
 
 def _histogram(place: int, name: str, values: FloatArray) -> Chart:
     there = values[~np.isnan(values)]
     # Freedman and Diaconis's rule, capped: heavy tails ask for thousands.
-    edges = np.histogram_bin_edges(there, bins=min(_MAX_BINS, _num_bins(there)))
+    edges = np.histogram_bin_edges(there, min(_MAX_BINS, _num_bins(there)), _range(there))
     counts = np.histogram(there, edges)[0]
     plot = new_figure(name, "rows", height=_HEIGHT)
     bars(plot, rounded(edges), counts.astype(np.float64))
@@ -96,6 +99,15 @@ def _share_outside(evidence: Evidence) -> float | None:
         return None
     rows = spread_rows(len(evidence.x_test), MAX_ROWS)
     return float(out_of_data(evidence.fit, evidence.x_test[rows]).flag.mean())
+
+
+def _range(values: FloatArray) -> tuple[float, float]:
+    """From the least to the largest value, or about a constant, which has no bins of its own."""
+    low, high = float(values.min()), float(values.max())
+    if constant_columns(values):
+        pad = 0.5 * max(1.0, abs(low))
+        return low - pad, high + pad
+    return low, high
 
 
 def _num_bins(values: FloatArray) -> int:

@@ -31,7 +31,7 @@ class Question:
 QUESTIONS: Final = (
     Question(
         text="Can the predictions be used?",
-        names=("nonfinite_density", "coverage", "pit"),
+        names=("nonfinite_density", "coverage", "pit", "constant", "prior"),
         replies=(
             "Yes, as far as was checked.",
             "With care: see below.",
@@ -81,7 +81,8 @@ def answers(findings: Sequence[Finding], num_regimes: int) -> list[Answer]:
     for question in QUESTIONS:
         mine = [finding for finding in left if finding.name.startswith(question.names)]
         left = [finding for finding in left if finding not in mine]
-        if not mine and (num_regimes == 1 or question is QUESTIONS[-1]):
+        # Nothing was asked of one regime, of a constant target, or of too few rows.
+        if not mine and (num_regimes == 1 or question is not QUESTIONS[0]):
             continue
         code = exit_code(mine)
         found.append(

@@ -1,0 +1,80 @@
+"""Targets that are constant: nothing is trained for them, and every draw predicts the constant."""
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayes_hybrid.inference.options import FitOptions
+from bayes_hybrid.inference.recipe import Outcome
+from bayes_hybrid.inference.result import Stage
+from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.models.base import HybridModel
+
+__all__ = ["CONSTANT_STATUS", "pinned", "untrained"]
+
+CONSTANT_STATUS: Final = (
+    "The target is constant, so there was nothing to train: every draw predicts the constant."
+)
+
+_OF_OUTPUTS: Final = (
+    "noise",
+    ".location.weight_raw",
+    ".location.bias",
+    ".noise_ratio",
+    ".noise_slope.weight_raw",
+)
+"""Endings of the sites that have a row for each output (:func:`.pathway.sample_expert`)."""
+
+
+def untrained(model: HybridModel, x: Tensor, options: FitOptions) -> Outcome:
+    """Draws that are all 0, where every expert's location is 0: the mean of the target.
+
+    Args:
+        model: what would be fitted.
+        x: standardised features ``[N, D]``.
+        options: how many restarts and draws there are to be.
+    """
+    restarts, draws = options.num_restarts, options.variational.num_draws
+    theta = x.new_zeros(restarts, draws, SiteTable.of(model, x[:1]).num_parameters)
+    reason = "the target is constant, so there is nothing to train"
+    return Outcome(
+        theta=theta,
+        variational=theta,
+        elbo=x.new_zeros(restarts),
+        sources=torch.arange(restarts),
+        log_ratios=x.new_zeros(restarts, 0),
+        variational_log_ratios=x.new_zeros(restarts, draws),
+        kl_weight=0.0,
+        kl_scores={},
+        num_dropped=0,
+        warm_start_settled=True,
+        svi_settled=True,
+        chains=None,
+        compiled=False,
+        stages=(Stage(name="none", reason=reason, steps=0, seconds=0.0),),
+    )
+
+
+def pinned(table: SiteTable, done: Outcome, outputs: NDArray[np.bool_]) -> Outcome:
+    """The same with draws under which experts differ in no constant output: location 0, one scale.
+
+    These outputs were missing in training.  Their parameters are then those of the prior, and what
+    differs between experts would move ``p(z | x, y)`` without a reason.
+
+    Args:
+        table: where the sites live.
+        done: what the recipe made of the outputs that vary.
+        outputs: which of the Q > 1 outputs are constant, ``[Q]``.
+    """
+    draws = [done.theta.clone(), done.variational.clone()]
+    for theta in draws:
+        which = torch.as_tensor(outputs, device=theta.device)
+        for site in table.sites:
+            if site.name.endswith(_OF_OUTPUTS) and site.shape[:1] == outputs.shape:
+                rows = theta[..., site.start : site.stop].unflatten(-1, (len(which), -1))
+                rows[..., which, :] = 0.0
+    return replace(done, theta=draws[0], variational=draws[1])
