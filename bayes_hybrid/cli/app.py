@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from bayes_hybrid import __version__
-from bayes_hybrid.cli.exits import INTERRUPTED, clean_exit
+from bayes_hybrid.cli.exits import clean_exit, stop_as_ctrl_c, stopped
 from bayes_hybrid.cli.settings import Settings
 
 __all__ = ["app", "main"]
@@ -29,6 +29,7 @@ Exit codes:
   1    check only: warnings; predictions hold, a reading needs care
   2    nothing was done, and stderr says why; for check also: the fit cannot be used
   130  interrupted by Ctrl-C
+  143  ended by SIGTERM
 """
 
 app = typer.Typer(
@@ -266,7 +267,11 @@ def predict(
 def check(
     fit: SavedFit,
     data: Annotated[
-        Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")
+        Path | None,
+        typer.Option(
+            help="Table of held-out rows, to measure coverage on; by default those that fit held "
+            "out."
+        ),
     ] = None,
     target: Annotated[
         str | None,
@@ -307,7 +312,11 @@ def report(
     fit: SavedFit,
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
     data: Annotated[
-        Path | None, typer.Option(help="Table of held-out rows, to measure calibration on.")
+        Path | None,
+        typer.Option(
+            help="Table of held-out rows, to measure calibration on; by default those that fit "
+            "held out."
+        ),
     ] = None,
     target: Annotated[
         str | None,
@@ -411,7 +420,8 @@ def main() -> None:
     # Or the interpreter looks through torch's objects once more on its way out: a second.
     atexit.register(gc.freeze)
     try:
+        stop_as_ctrl_c()
         app(prog_name="bayes-hybrid")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         # Before a command has begun; inside one, clean_exit has seen to it.
-        sys.exit(INTERRUPTED)
+        sys.exit(stopped(stop))

@@ -1,21 +1,40 @@
 """How a command ends: one clear line on stderr, and an exit code that means something."""
 
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Final, TextIO
 
 import typer
 
 from bayes_hybrid.errors import BayesHybridError
 
-__all__ = ["INTERRUPTED", "REFUSED", "clean_exit", "one_line"]
+__all__ = [
+    "INTERRUPTED",
+    "REFUSED",
+    "TERMINATED",
+    "Terminated",
+    "clean_exit",
+    "one_line",
+    "stop_as_ctrl_c",
+    "stopped",
+]
 
 REFUSED: Final = 2
 """The command could not do what was asked; Click uses the same code for a wrong option."""
 
 INTERRUPTED: Final = 130
 """128 + SIGINT, what a shell reports for a program that Ctrl-C ended."""
+
+TERMINATED: Final = 143
+"""128 + SIGTERM, what a batch system or a container sends before it kills."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
 
 # These speak to developers, not to who runs a command.
 _UNSHOWN: Final = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning)
@@ -27,22 +46,39 @@ def clean_exit() -> Iterator[None]:
 
     Raises:
         typer.Exit: with :data:`REFUSED` for an error that this package or the system raised on
-            purpose, with :data:`INTERRUPTED` for Ctrl-C.
+            purpose, with :data:`INTERRUPTED` for Ctrl-C, with :data:`TERMINATED` for SIGTERM.
     """
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         # The line that Ctrl-C stands on is not ours.
-        typer.echo("\ninterrupted; no output is left half-written", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        word = "terminated" if isinstance(stop, Terminated) else "\ninterrupted"
+        typer.echo(f"{word}; no output is left half-written", err=True)
+        raise typer.Exit(stopped(stop)) from None
     except BrokenPipeError:
         # The reader of our output, such as head, has seen enough; typer ends quietly.
         raise
     except (BayesHybridError, OSError) as error:
         typer.echo(f"error: {one_line(_words(error))}", err=True)
         raise typer.Exit(REFUSED) from None
+
+
+def stop_as_ctrl_c() -> None:
+    """Let SIGTERM clean up as Ctrl-C does, where the process has no other plan for it."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def stopped(stop: KeyboardInterrupt) -> int:
+    """The exit code of a command that was stopped."""
+    return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise Terminated
 
 
 def one_line(text: str) -> str:

@@ -20,6 +20,7 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.mixing import distinct_finding
 from bayes_hybrid.diagnostics.pit import loo_pit, pit_finding
 from bayes_hybrid.diagnostics.sampler import sampler_findings
+from bayes_hybrid.diagnostics.trained_on import trained_on_finding
 
 __all__ = ["diagnose", "exit_code", "findings_frame", "verdict"]
 
@@ -37,6 +38,7 @@ def diagnose(
     finding                                     question
     ==========================================  =================================================
     ``nonfinite_density``                       can predictions be scored at all?
+    ``trained_on``                              were held-out rows part of the fit?
     ``coverage_90``                             do 90% intervals cover 90% of held-out rows?
     ``usage[k]``, ``dominant_regime``,          is a regime used by nobody, does one carry
     ``effective_regimes``                       everything?
@@ -67,7 +69,8 @@ def diagnose(
     Args:
         fit: the finished fit.
         x_test: held-out features ``[M, D]``, in the units of the data.
-        y_test: held-out targets ``[M]``; coverage is computed only when both are given.
+        y_test: held-out targets ``[M]``; ``trained_on`` and coverage are computed only when
+            both are given.
         max_rows: at most so many training rows are read, evenly spread.
 
     Raises:
@@ -81,11 +84,14 @@ def diagnose(
         return optimiser_findings(fit)
     evaluation = evaluate(fit, max_rows=max_rows)
     density = [posterior.log_density(fit.x[evaluation.rows], fit.y[evaluation.rows])]
-    calibration = []
+    calibration: list[Finding] = []
     if test is not None and test[1] is not None:
         density.append(posterior.log_density(test[0], test[1]))
         cdf = posterior.cdf(test[0], test[1])
-        calibration.append(coverage_finding(cdf[~np.isnan(test[1])]))
+        calibration = [
+            trained_on_finding(fit.x, fit.y, test[0], test[1]),
+            coverage_finding(cdf[~np.isnan(test[1])]),
+        ]
     uniformity, shapes = _pit(fit, evaluation)
     return [
         density_finding(np.concatenate(density)),
