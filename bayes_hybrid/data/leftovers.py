@@ -117,7 +117,15 @@ def recover(target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder as far as the system lets it."""
+    """Remove a file or folder as far as the system lets it; Ctrl-C waits until that is done."""
+    try:
+        _remove(path)
+    except KeyboardInterrupt:
+        _remove(path)
+        raise
+
+
+def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -219,7 +219,7 @@ class SavedFit:
         )
 
     def _require_columns(self, model: HybridModel) -> None:
-        """Refuse a model of other columns, before it is built."""
+        """Refuse a model of other columns or labels, before it is built."""
         outputs = () if model.num_outputs == 1 else (model.num_outputs,)
         found = self.tensors["x"].shape[1], tuple(self.tensors["y"].shape[1:])
         if found != (model.num_features, outputs):
@@ -228,6 +228,12 @@ class SavedFit:
                 f"its model has {model.num_features} features and {model.num_outputs} outputs, "
                 f"other than the rows of {DRAWS}",
             )
+        labels = self.tensors.get("labels")
+        known = labels is not None
+        if known != (model.label_head is not None) or (
+            known and bool((labels >= model.num_regimes).any())
+        ):
+            raise damaged(self.folder / DRAWS, "its regime labels are not those of the model")
 
     def _scaling(self, name: str) -> Standardizer:
         mean, scale = (self.tensors[f"{name}.{part}"].numpy() for part in ("mean", "scale"))
@@ -396,7 +402,7 @@ def _sized(path: Path, tensors: Mapping[str, Tensor], name: str, dims: int) -> T
 
 def _valid(tensors: Mapping[str, Tensor]) -> dict[str, bool]:
     """Whether the values of a tensor are those that it can have."""
-    y, reading = tensors["y"], tensors.get("reading")
+    y, reading, labels = tensors["y"], tensors.get("reading"), tensors.get("labels")
     # Of several outputs NaN is a missing one.
     finite = {name: tensors[name].isfinite() for name in ("theta", "x", "elbo")}
     finite["y"] = y.isfinite() | (y.isnan() & (y.dim() == 2))
@@ -405,6 +411,9 @@ def _valid(tensors: Mapping[str, Tensor]) -> dict[str, bool]:
     if reading is not None:
         inside = (reading >= 0) & (reading < len(tensors["theta"]))
         valid["reading"] = bool(inside.all()) and len(reading) > 0
+    if labels is not None:
+        numbers = (labels >= 0) & (labels == labels.floor())
+        valid["labels"] = bool((labels.isnan() | numbers).all())
     return valid
 
 
