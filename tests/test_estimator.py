@@ -470,14 +470,17 @@ def test_sizes_other_than_those_of_the_draws_are_refused_unbuilt(
 def test_every_model_has_as_many_parameters_as_are_asked_of_it(saved):
     # Or a fit could not be loaded again.
     tight = [
-        HybridMixture(num_features=features, experts=(Pathway(**one), Pathway(**one)), gate=gate)
+        HybridMixture(num_features=features, experts=(one, one), gate=gate)
         for features in (1, 3)
         for kind in COMBINATIONS
-        for one in ({"kind": kind, "num_units": n, "depth": d} for n in (1, 4) for d in (1, 3))
+        for one in (
+            Pathway(kind=kind, num_units=units, depth=depth) for units in (1, 4) for depth in (1, 3)
+        )
         for gate in (ReLUGate(num_units=9), MonotoneGate(feature=0, num_units=9), LinearGate())
     ]
     alone = [PathwayModel(pathway=Pathway(kind=kind, num_units=1)) for kind in COMBINATIONS]
-    for model in (*tight, *alone):
+    models: list[HybridMixture | PathwayModel] = [*tight, *alone]
+    for model in models:
         size = SiteTable.of(model, torch.zeros(1, model.num_features)).num_parameters
         shaped = replace(read_saved(saved), tensors={"theta": torch.zeros(1, 1, size)})
         _refuse_larger(model, shaped)
@@ -486,9 +489,10 @@ def test_every_model_has_as_many_parameters_as_are_asked_of_it(saved):
 def test_held_out_rows_come_back_and_are_judged_by(fitted, tmp_path, table):
     X, y = table
     rng = np.random.default_rng(3)
-    new = HeldOut(rows=[2, 0], x=rng.normal(size=(2, 2)), y=rng.normal(size=2))
+    new = HeldOut(rows=np.array([2, 0]), x=rng.normal(size=(2, 2)), y=rng.normal(size=2))
     fitted.save(tmp_path / "fit", held_out=new)
     again = load(tmp_path / "fit")
+    assert again.held_out_ is not None
     np.testing.assert_array_equal(again.held_out_.x, new.x)
     assert fitted.held_out_ is None
     named = pd.DataFrame(new.x, columns=X.columns)
@@ -496,14 +500,16 @@ def test_held_out_rows_come_back_and_are_judged_by(fitted, tmp_path, table):
     assert again.diagnose(X, y) == fitted.diagnose(X, y)
     # They go where the fit goes, but not with another fit.
     again.save(tmp_path / "copy")
-    np.testing.assert_array_equal(load(tmp_path / "copy").held_out_.rows, [2, 0])
+    copy = load(tmp_path / "copy").held_out_
+    assert copy is not None
+    assert copy.rows.tolist() == [2, 0]
     assert again.fit(X, y).held_out_ is None
 
 
 def test_held_out_rows_of_other_columns_are_not_saved(fitted, tmp_path):
     for x, y in ((np.zeros((1, 3)), np.zeros(1)), (np.zeros((1, 2)), np.zeros((1, 2)))):
         with pytest.raises(DataError, match="held_out must have the columns of the fit"):
-            fitted.save(tmp_path / "fit", held_out=HeldOut(rows=[0], x=x, y=y))
+            fitted.save(tmp_path / "fit", held_out=HeldOut(rows=np.array([0]), x=x, y=y))
     assert list(tmp_path.iterdir()) == []
 
 

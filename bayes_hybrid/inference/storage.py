@@ -229,10 +229,8 @@ class SavedFit:
                 f"other than the rows of {DRAWS}",
             )
         labels = self.tensors.get("labels")
-        known = labels is not None
-        if known != (model.label_head is not None) or (
-            known and bool((labels >= model.num_regimes).any())
-        ):
+        alike = (labels is None) == (model.label_head is None)
+        if not alike or (labels is not None and bool((labels >= model.num_regimes).any())):
             raise damaged(self.folder / DRAWS, "its regime labels are not those of the model")
 
     def _scaling(self, name: str) -> Standardizer:

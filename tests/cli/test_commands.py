@@ -376,25 +376,27 @@ def test_held_out_rows_are_a_partition_that_the_seed_repeats(data):
     assert other.held_out is not None
     table = read_table(data)
     kept = np.delete(np.arange(40), first.held_out.rows)
-    np.testing.assert_array_equal(first.X, table.loc[kept, ["other", "dose"]])
-    np.testing.assert_array_equal(first.y, table.loc[kept, "response"])
-    rows = first.held_out.rows
-    np.testing.assert_array_equal(first.held_out.x, table.loc[rows, ["other", "dose"]])
-    np.testing.assert_array_equal(first.held_out.y, table.loc[rows, "response"])
-    assert (len(kept), len(rows)) == (32, 8)
+    np.testing.assert_array_equal(first.X, table.loc[kept.tolist()][["other", "dose"]])
+    np.testing.assert_array_equal(first.y, table.loc[kept.tolist()]["response"])
+    held = table.loc[first.held_out.rows.tolist()]
+    np.testing.assert_array_equal(first.held_out.x, held[["other", "dose"]])
+    np.testing.assert_array_equal(first.held_out.y, held["response"])
+    assert (len(kept), len(held)) == (32, 8)
     pd.testing.assert_frame_equal(first.X, again.X)
-    assert {*rows} != {*other.held_out.rows}
+    assert {*first.held_out.rows} != {*other.held_out.rows}
 
 
 def test_held_out_rows_are_saved_and_judged_by(data, tmp_path):
     fit, page = tmp_path / "fit", tmp_path / "report.html"
     result = bayes_hybrid(*fit_arguments(data, fit, "--test-fraction", "0.25"))
     assert result.exit_code < 2, result.output
-    held_out, table = load(fit).held_out_, read_table(data)
-    np.testing.assert_array_equal(held_out.x, table.loc[held_out.rows, ["dose", "other"]])
-    np.testing.assert_array_equal(held_out.y, table.loc[held_out.rows, "response"])
+    held_out = load(fit).held_out_
+    assert held_out is not None
+    table = read_table(data).loc[held_out.rows.tolist()]
+    np.testing.assert_array_equal(held_out.x, table[["dose", "other"]])
+    np.testing.assert_array_equal(held_out.y, table["response"])
     # The same rows as a table give the same, in other words.
-    table.loc[held_out.rows].to_csv(tmp_path / "test.csv", index=False)
+    table.to_csv(tmp_path / "test.csv", index=False)
     by_default = bayes_hybrid("check", fit).stdout
     by_table = bayes_hybrid("check", fit, "--data", tmp_path / "test.csv").stdout
     assert "Scores of 10 rows that were held out:" in by_default
@@ -411,6 +413,7 @@ def test_a_table_of_held_out_rows_is_saved(data, saved, tmp_path, monkeypatch):
     arguments = fit_arguments(data, tmp_path / "fit", "--test", tmp_path / "test.csv")
     assert bayes_hybrid(*arguments).exit_code < 2
     held_out = load(tmp_path / "fit").held_out_
+    assert held_out is not None
     assert held_out.rows.tolist() == list(range(7))
     np.testing.assert_array_equal(held_out.y, read_table(tmp_path / "test.csv")["response"])
 

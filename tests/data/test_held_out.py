@@ -1,17 +1,20 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from bayes_hybrid.data import HeldOut
 from bayes_hybrid.errors import DataError
 
-FIELDS = {"rows": [3, 1], "x": np.zeros((2, 3)), "y": np.zeros(2)}
+FIELDS: dict[str, Any] = {"rows": [3, 1], "x": np.zeros((2, 3)), "y": np.zeros(2)}
 
 
 def test_fields_are_copies_of_a_fixed_type():
     x = np.zeros((2, 3), dtype=np.float32, order="F")
     held_out = HeldOut(**FIELDS | {"x": x})
     x[:] = 1.0
-    assert (held_out.x.dtype, held_out.x.sum(), len(held_out)) == (np.float64, 0.0, 2)
+    assert held_out.x.dtype == np.float64
+    assert (held_out.x.sum(), len(held_out)) == (0.0, 2)
     assert held_out.rows.tolist() == [3, 1]
 
 

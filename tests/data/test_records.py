@@ -16,8 +16,8 @@ from bayes_hybrid.errors import FileFormatError
 
 def test_floats_come_back_to_the_last_bit():
     bits = np.random.default_rng(0).integers(0, 2**64, size=100_000, dtype=np.uint64)
-    values = bits.view(np.float64)
-    values = [*values[~np.isnan(values)].tolist(), 5e-324, -0.0, 1.7976931348623157e308, np.inf]
+    drawn = bits.view(np.float64)
+    values = [*drawn[~np.isnan(drawn)].tolist(), 5e-324, -0.0, 1.7976931348623157e308, np.inf]
     again = from_numbers(decode_json(encode_json(to_numbers(values)), tuple[Number, ...]))
     assert struct.pack(f"{len(again)}d", *again) == struct.pack(f"{len(values)}d", *values)
     assert np.isnan(from_numbers(to_numbers([np.nan]))[0])

@@ -5,6 +5,7 @@ import errno
 import itertools
 import json
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,7 +168,7 @@ def test_extras_are_written_beside(tmp_path):
 
 def held_out_rows(**changes):
     rng = np.random.default_rng(2)
-    fields = {"rows": [4, 0], "x": rng.normal(size=(2, 2)), "y": rng.normal(size=2)}
+    fields: dict[str, Any] = {"rows": [4, 0], "x": rng.normal(size=(2, 2)), "y": rng.normal(size=2)}
     return HeldOut(**(fields | changes))
 
 
@@ -175,6 +176,7 @@ def test_held_out_rows_come_back_to_the_last_bit(tmp_path, saved):
     before = held_out_rows()
     save_fit(make_fit(), tmp_path / "other", config={}, held_out=before)
     after = read_saved(tmp_path / "other").held_out
+    assert after is not None
     for field in dataclasses.fields(HeldOut):
         np.testing.assert_array_equal(getattr(after, field.name), getattr(before, field.name))
     assert after.rows.dtype == np.int64
@@ -437,7 +439,7 @@ def test_a_wrong_type_anywhere_is_refused_in_a_sentence(saved):
     paths = [path for path in leaves(record) if path and path[0] != "config"]
     assert len(paths) > 100
     for path in paths:
-        for wrong in (None, {"surprise": 1}, [[]], "text", -1):
+        for wrong in WRONG:
             changed = json.loads(json.dumps(record))
             place = changed
             for key in path[:-1]:
@@ -452,6 +454,7 @@ def test_a_wrong_type_anywhere_is_refused_in_a_sentence(saved):
             assert "\n" not in str(caught.value)
 
 
+WRONG: list[Any] = [None, {"surprise": 1}, [[]], "text", -1]
 # Numbers that may be negative: traces, usages and log densities.
 SIGNED = {"trace", "usage_before", "usage_after", "kl_scores"}
 
@@ -545,9 +548,12 @@ def test_tensors_that_are_none_are_refused(saved):
 
 def test_a_model_of_other_columns_is_refused_before_it_is_built(saved, monkeypatch):
     monkeypatch.setattr(SiteTable, "of", lambda *_: pytest.fail("built"))
-    for change in ({"num_features": 10**12}, {"num_outputs": 10**12}):
+    for large in (
+        dataclasses.replace(MODEL, num_features=10**12),
+        dataclasses.replace(MODEL, num_outputs=10**12),
+    ):
         with pytest.raises(FileFormatError, match="other than the rows"):
-            read_saved(saved).fit(dataclasses.replace(MODEL, **change))
+            read_saved(saved).fit(large)
 
 
 def test_the_draws_of_another_model_are_refused(saved):
@@ -582,7 +588,7 @@ def test_numbers_that_json_cannot_write_are_no_settings():
 
 
 def test_settings_that_are_nested_too_deeply_are_refused():
-    deep = []
+    deep: list[Any] = []
     for _ in range(10_000):
         deep = [deep]
     with pytest.raises(FileFormatError, match="more than 20 levels"):
