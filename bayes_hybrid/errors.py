@@ -44,7 +44,7 @@ class FitError(BayesHybridError, RuntimeError):
 
 
 class FileFormatError(BayesHybridError, ValueError):
-    """A saved fit that is truncated, foreign, or of a newer format."""
+    """A saved fit that is truncated, changed, foreign, or of a newer format."""
 
 
 class OutputExistsError(BayesHybridError, FileExistsError):

@@ -68,7 +68,8 @@ class Plain:
     def __call__(self, x: Tensor) -> Tensor:
         units = self.width.numel()
         parts = [self._mean(rows) for rows in x.split(max(1, 2_000_000 // units))]
-        return torch.cat(parts)
+        joined: Tensor = torch.cat(parts)
+        return joined
 
     def _mean(self, x: Tensor) -> Tensor:
         def hidden(name: str) -> Tensor:

@@ -606,7 +606,7 @@ def test_an_unwritable_folder(fitted, tmp_path, monkeypatch):
         mkdir = Path.mkdir
         monkeypatch.setattr(Path, "mkdir", refuse)
     try:
-        with pytest.raises(PermissionError, match="not saved to fit: Permission denied"):
+        with pytest.raises(PermissionError, match="nothing was written to fit: Permission"):
             fitted.save(tmp_path / "fit")
     finally:
         tmp_path.chmod(stat.S_IRWXU)
@@ -620,7 +620,7 @@ def test_a_full_disk(fitted, tmp_path, limit, capfd):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
-        with pytest.raises(OSError, match="the fit was not saved to fit"):
+        with pytest.raises(OSError, match="nothing was written to fit"):
             fitted.save(tmp_path / "fit")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -629,7 +629,7 @@ def test_a_full_disk(fitted, tmp_path, limit, capfd):
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("file", ["fit.json", "draws.safetensors"])
+@pytest.mark.parametrize("file", ["manifest.json", "fit.json", "draws.safetensors", "posterior.nc"])
 def test_a_truncated_file_does_not_load(fitted, tmp_path, file):
     fitted.save(tmp_path / "fit")
     path = tmp_path / "fit" / file
@@ -639,7 +639,7 @@ def test_a_truncated_file_does_not_load(fitted, tmp_path, file):
 
 
 def test_a_folder_of_something_else_does_not_load(tmp_path):
-    with pytest.raises(FileFormatError, match=r"has no fit\.json"):
+    with pytest.raises(FileFormatError, match=r"has no manifest\.json"):
         load(tmp_path)
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     with pytest.raises(FileFormatError, match="is no folder"):

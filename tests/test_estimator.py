@@ -1,9 +1,11 @@
 """The estimator: scikit-learn's own contract, then ours."""
 
+import itertools
 import json
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -32,6 +34,7 @@ from bayes_hybrid import (
     WarmStart,
     load,
 )
+from bayes_hybrid.data import HeldOut
 from bayes_hybrid.diagnostics import effect_curve, partial_dependence
 from bayes_hybrid.errors import DataError, FileFormatError, OptionError, OutputExistsError
 from bayes_hybrid.estimator import (
@@ -41,8 +44,13 @@ from bayes_hybrid.estimator import (
     build_model,
     build_options,
 )
-from bayes_hybrid.gates import THRESHOLD_GATES, Gate
+from bayes_hybrid.estimator.saved import _refuse_larger
+from bayes_hybrid.gates import THRESHOLD_GATES, Gate, ReLUGate
+from bayes_hybrid.inference.manifest import MANIFEST, sealed
+from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.storage import HELD_OUT, RECORD, read_saved
 from bayes_hybrid.models import HybridMixture, PathwayModel
+from bayes_hybrid.nn import COMBINATIONS
 
 
 def tiny(max_steps=10):
@@ -387,7 +395,7 @@ def test_saving_twice_needs_force(fitted, tmp_path):
     with pytest.raises(OutputExistsError, match="force=True"):
         fitted.save(tmp_path / "fit")
     fitted.save(tmp_path / "fit", force=True)
-    assert sorted(path.name for path in (tmp_path / "fit").iterdir()) == sorted(SAVED_FILES)
+    assert {path.name for path in (tmp_path / "fit").iterdir()} == {*SAVED_FILES} - {HELD_OUT}
 
 
 def test_saving_never_costs_other_files(fitted, tmp_path):
@@ -398,6 +406,17 @@ def test_saving_never_costs_other_files(fitted, tmp_path):
     assert (tmp_path / "fit" / "predictions.csv").read_text() == "mine"
 
 
+def resealed(saved, folder, change):
+    """A copy of a saved fit with another configuration, and the manifest that belongs to it."""
+    files = {path.name: path.read_bytes() for path in saved.iterdir() if path.name != MANIFEST}
+    record = json.loads(files[RECORD])
+    change(record["config"])
+    files[RECORD] = json.dumps(record).encode()
+    for name, content in {**files, MANIFEST: sealed(files)}.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -405,18 +424,93 @@ def test_saving_never_costs_other_files(fitted, tmp_path):
         lambda config: config.update(model={"type": "Pathway"}),
         lambda config: config.update(model={"type": "Nonsense"}),
         lambda config: config.update(params=[]),
+        lambda config: config.update(surprise=1),
         lambda config: config["params"].update(surprise=1),
+        lambda config: config["params"].update(gate={"type": "ReLUGate", "num_units": "many"}),
         lambda config: config["model"].update(num_features=-1),
+        lambda config: config["model"].update(num_outputs=2),
+        lambda config: config["model"].update(label_head={"type": "LabelHead"}),
+        lambda config: config.update(regime_labels=["a"]),
+        lambda config: config.update(regime_labels=[None, None]),
+        lambda config: config.update(named_features=1),
     ],
-    ids=range(6),
+    ids=itertools.count(),
 )
 def test_a_configuration_of_another_version_is_refused(saved, tmp_path, change):
-    manifest = json.loads((saved / "fit.json").read_text())
-    change(manifest["config"])
-    (tmp_path / "fit.json").write_text(json.dumps(manifest))
-    (tmp_path / "draws.safetensors").write_bytes((saved / "draws.safetensors").read_bytes())
-    with pytest.raises(FileFormatError):
-        load(tmp_path)
+    with pytest.raises(FileFormatError) as caught:
+        load(resealed(saved, tmp_path, change))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [5, 10**9, 10**30])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model, size: model["experts"][0].update(num_units=size),
+        lambda model, size: model["experts"][1].update(depth=size),
+        lambda model, size: model.update(gate={"type": "ReLUGate", "num_units": 10 * size}),
+        lambda model, size: model.update(gate={"type": "MonotoneGate", "num_units": 100 * size}),
+        lambda model, size: model.update(num_features=size),
+        lambda model, size: model.update(num_outputs=size),
+        lambda model, size: model.update(experts=model["experts"] * min(size, 10_000)),
+    ],
+    ids=itertools.count(),
+)
+def test_sizes_other_than_those_of_the_draws_are_refused_unbuilt(
+    saved, tmp_path, monkeypatch, change, size
+):
+    # Far too large ones before anything is allocated.
+    if size > 5:
+        monkeypatch.setattr(SiteTable, "of", lambda *_: pytest.fail("built"))
+    with pytest.raises(FileFormatError) as caught:
+        load(resealed(saved, tmp_path, lambda config: change(config["model"], size)))
+    assert len(str(caught.value)) < 1_000
+
+
+def test_every_model_has_as_many_parameters_as_are_asked_of_it(saved):
+    # Or a fit could not be loaded again.
+    tight = [
+        HybridMixture(num_features=features, experts=(one, one), gate=gate)
+        for features in (1, 3)
+        for kind in COMBINATIONS
+        for one in (
+            Pathway(kind=kind, num_units=units, depth=depth) for units in (1, 4) for depth in (1, 3)
+        )
+        for gate in (ReLUGate(num_units=9), MonotoneGate(feature=0, num_units=9), LinearGate())
+    ]
+    alone = [PathwayModel(pathway=Pathway(kind=kind, num_units=1)) for kind in COMBINATIONS]
+    models: list[HybridMixture | PathwayModel] = [*tight, *alone]
+    for model in models:
+        size = SiteTable.of(model, torch.zeros(1, model.num_features)).num_parameters
+        shaped = replace(read_saved(saved), tensors={"theta": torch.zeros(1, 1, size)})
+        _refuse_larger(model, shaped)
+
+
+def test_held_out_rows_come_back_and_are_judged_by(fitted, tmp_path, table):
+    X, y = table
+    rng = np.random.default_rng(3)
+    new = HeldOut(rows=np.array([2, 0]), x=rng.normal(size=(2, 2)), y=rng.normal(size=2))
+    fitted.save(tmp_path / "fit", held_out=new)
+    again = load(tmp_path / "fit")
+    assert again.held_out_ is not None
+    np.testing.assert_array_equal(again.held_out_.x, new.x)
+    assert fitted.held_out_ is None
+    named = pd.DataFrame(new.x, columns=X.columns)
+    assert again.diagnose() == fitted.diagnose(named, new.y)
+    assert again.diagnose(X, y) == fitted.diagnose(X, y)
+    # They go where the fit goes, but not with another fit.
+    again.save(tmp_path / "copy")
+    copy = load(tmp_path / "copy").held_out_
+    assert copy is not None
+    assert copy.rows.tolist() == [2, 0]
+    assert again.fit(X, y).held_out_ is None
+
+
+def test_held_out_rows_of_other_columns_are_not_saved(fitted, tmp_path):
+    for x, y in ((np.zeros((1, 3)), np.zeros(1)), (np.zeros((1, 2)), np.zeros((1, 2)))):
+        with pytest.raises(DataError, match="held_out must have the columns of the fit"):
+            fitted.save(tmp_path / "fit", held_out=HeldOut(rows=np.array([0]), x=x, y=y))
+    assert list(tmp_path.iterdir()) == []
 
 
 # From settings to the model and the recipe

@@ -19,7 +19,8 @@ from bayes_hybrid.diagnostics import Finding
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import FitError
 from bayes_hybrid.estimator import SETTING_CLASSES, HybridRegressor
-from bayes_hybrid.inference.storage import encode, package_version
+from bayes_hybrid.inference.encoding import encode
+from bayes_hybrid.inference.manifest import package_version
 
 __all__ = ["Cell", "Outcome", "alone", "digest", "encoded", "run_cell"]
 

@@ -1,11 +1,11 @@
 """A folder that a long run fills file by file, and that the next run goes on with."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from bayes_hybrid.data import atomic_file
-from bayes_hybrid.errors import OutputExistsError
+from bayes_hybrid.data.records import decode_json, encode_json
+from bayes_hybrid.errors import FileFormatError, OutputExistsError
 
 __all__ = ["claim", "write_whole"]
 
@@ -27,19 +27,17 @@ def claim(path: Path, manifest: dict[str, Any], what: str) -> list[str]:
         raise OutputExistsError(f"{folder} is a file; expected a folder: choose another name")
     if not folder.is_dir() or not any(folder.iterdir()):
         folder.mkdir(exist_ok=True)
-        write_whole(path, json.dumps(manifest, indent=1).encode())
+        write_whole(path, encode_json(manifest))
         return []
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
+        found = decode_json(path.read_bytes(), dict[str, Any])
+    except (OSError, FileFormatError):
         raise OutputExistsError(
             f"{folder} holds something other than {what} ({path.name} is missing or cannot be "
             "read) and is left as it is; choose another folder"
-        )
+        ) from None
     # As it would have been read back: tuples become lists.
-    wanted = json.loads(json.dumps(manifest))
+    wanted = decode_json(encode_json(manifest), dict[str, Any])
     return [name for name, value in wanted.items() if found.get(name) != value]
 
 

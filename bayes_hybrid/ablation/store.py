@@ -10,17 +10,18 @@ file                    contents
 """
 
 import hashlib
-import json
 import os
 import warnings
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
+from msgspec import Meta, Struct
 
 from bayes_hybrid.ablation.cells import Cell, Outcome
 from bayes_hybrid.ablation.folder import claim, write_whole
-from bayes_hybrid.errors import OutputExistsError
+from bayes_hybrid.data.records import Number, decode_json, encode_json, to_numbers
+from bayes_hybrid.errors import FileFormatError, OutputExistsError
 
 __all__ = ["MANIFEST", "Store"]
 
@@ -34,6 +35,25 @@ _MEANING: Final = {
     "seed": "a seed",
     "num_folds": "a number of folds",
 }
+
+
+class _Saved(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A cell and its :class:`~bayes_hybrid.ablation.cells.Outcome` in JSON."""
+
+    key: str
+    variant: str
+    repeat: int
+    fold: int
+    rows: tuple[int, ...]
+    failure: str
+    status: str
+    seconds: Annotated[float, Meta(ge=0.0)]
+    num_flagged: Annotated[int, Meta(ge=0)]
+    log_density: tuple[float, ...]
+    # NaN stands for what a cell does not measure.
+    rmse: Number
+    coverage: Number
+    draws: str
 
 
 class Store:
@@ -92,29 +112,29 @@ class Store:
         if not path.exists():
             return None
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if record["key"] != path.stem:
-                raise ValueError("it is of another cell")
-            draws = path.with_suffix(".npz").read_bytes() if record["draws"] else b""
-            if draws and hashlib.sha256(draws).hexdigest() != record["draws"]:
-                raise ValueError(f"{path.stem}.npz beside it is damaged")
-            return Outcome(
-                failure=str(record["failure"]),
-                status=str(record["status"]),
-                seconds=float(record["seconds"]),
-                num_flagged=int(record["num_flagged"]),
-                log_density=np.array(record["log_density"], dtype=np.float64),
-                rmse=_read_number(record["rmse"]),
-                coverage=_read_number(record["coverage"]),
-                draws=draws,
-            )
-        except (KeyError, TypeError, ValueError, OSError) as error:
+            saved = decode_json(path.read_bytes(), _Saved)
+            if saved.key != path.stem:
+                raise FileFormatError("it is of another cell")
+            if not saved.failure and len(saved.log_density) != cell.test.size:
+                raise FileFormatError("it is of other rows")
+            draws = path.with_suffix(".npz").read_bytes() if saved.draws else b""
+            if draws and hashlib.sha256(draws).hexdigest() != saved.draws:
+                raise FileFormatError(f"{path.stem}.npz beside it is damaged")
+        except (FileFormatError, OSError) as error:
             warnings.warn(
-                f"{path} cannot be read ({type(error).__name__}: {error}); its cell is computed "
-                "again",
-                stacklevel=2,
+                f"{path} cannot be read ({error}); its cell is computed again", stacklevel=2
             )
             return None
+        return Outcome(
+            failure=saved.failure,
+            status=saved.status,
+            seconds=saved.seconds,
+            num_flagged=saved.num_flagged,
+            log_density=np.array(saved.log_density, dtype=np.float64),
+            rmse=float(saved.rmse),
+            coverage=float(saved.coverage),
+            draws=draws,
+        )
 
     def write(self, cell: Cell, outcome: Outcome) -> None:
         """Put the outcome of a cell on the disk.
@@ -123,31 +143,23 @@ class Store:
             OSError: the disk is full, or the folder is not writable any more.
         """
         path = self.path(cell)
-        record = {
-            "key": path.stem,
-            "variant": cell.variant,
-            "repeat": cell.repeat,
-            "fold": cell.fold,
-            "rows": cell.test.tolist(),
-            "failure": outcome.failure,
-            "status": outcome.status,
-            "seconds": outcome.seconds,
-            "num_flagged": outcome.num_flagged,
-            "log_density": outcome.log_density.tolist(),
-            "rmse": _number(outcome.rmse),
-            "coverage": _number(outcome.coverage),
-            "draws": hashlib.sha256(outcome.draws).hexdigest() if outcome.draws else "",
-        }
+        rmse, coverage = to_numbers([outcome.rmse, outcome.coverage])
+        record = _Saved(
+            key=path.stem,
+            variant=cell.variant,
+            repeat=cell.repeat,
+            fold=cell.fold,
+            rows=tuple(cell.test.tolist()),
+            failure=outcome.failure,
+            status=outcome.status,
+            seconds=outcome.seconds,
+            num_flagged=outcome.num_flagged,
+            log_density=tuple(outcome.log_density.tolist()),
+            rmse=rmse,
+            coverage=coverage,
+            draws=hashlib.sha256(outcome.draws).hexdigest() if outcome.draws else "",
+        )
         if outcome.draws:
             write_whole(path.with_suffix(".npz"), outcome.draws)
         # Last: a cell is finished when this file is there.
-        write_whole(path, json.dumps(record, allow_nan=False).encode())
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN, which stands for what a cell does not measure."""
-    return None if np.isnan(value) else float(value)
-
-
-def _read_number(value: float | None) -> float:
-    return np.nan if value is None else float(value)
+        write_whole(path, encode_json(record))

@@ -13,7 +13,14 @@ from typing import Annotated, Final
 import typer
 
 from bayes_hybrid import __version__
-from bayes_hybrid.cli.exits import INTERRUPTED, UNPRINTED, clean_exit, complain, silence
+from bayes_hybrid.cli.exits import (
+    UNPRINTED,
+    clean_exit,
+    complain,
+    silence,
+    stop_as_ctrl_c,
+    stopped,
+)
 from bayes_hybrid.cli.settings import Settings
 
 __all__ = ["app", "main"]
@@ -30,6 +37,7 @@ Exit codes:
   2    refused, no output was written, and stderr says why; for check also: the fit cannot be used
   3    all was done and every file is written, but standard output took no words (full disk)
   130  interrupted by Ctrl-C
+  143  ended by SIGTERM
 """
 
 app = typer.Typer(
@@ -268,7 +276,11 @@ def predict(
 def check(
     fit: SavedFit,
     data: Annotated[
-        Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")
+        Path | None,
+        typer.Option(
+            help="Table of held-out rows, to measure coverage on; by default those that fit held "
+            "out."
+        ),
     ] = None,
     target: Annotated[
         list[str] | None,
@@ -309,7 +321,11 @@ def report(
     fit: SavedFit,
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
     data: Annotated[
-        Path | None, typer.Option(help="Table of held-out rows, to measure calibration on.")
+        Path | None,
+        typer.Option(
+            help="Table of held-out rows, to measure calibration on; by default those that fit "
+            "held out."
+        ),
     ] = None,
     target: Annotated[
         list[str] | None,
@@ -416,10 +432,11 @@ def main() -> None:
     # Or the interpreter looks through torch's objects once more on its way out: a second.
     atexit.register(gc.freeze)
     try:
+        stop_as_ctrl_c()
         app(prog_name="bayes-hybrid")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         # Before a command has begun; inside one, clean_exit has seen to it.
-        sys.exit(INTERRUPTED)
+        sys.exit(stopped(stop))
     except OSError as error:
         # Nothing else is written outside of clean_exit than --help and --version.
         complain(f"error: standard output took no words: {error.strerror}")

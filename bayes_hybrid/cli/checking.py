@@ -19,8 +19,7 @@ from bayes_hybrid.diagnostics import (
 )
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import DataError, OptionError
-from bayes_hybrid.estimator import load
-from bayes_hybrid.inference import Fit
+from bayes_hybrid.estimator import HybridRegressor, load
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["held_out_rows", "near_rows", "print_findings", "run"]
@@ -31,7 +30,7 @@ def run(saved: Path, data: Path | None, target: Sequence[str] | None, *, quiet: 
 
     Args:
         saved: folder of the fit.
-        data: table of held-out rows, or ``None``.
+        data: table of held-out rows; by default those that the fit was saved with.
         target: the columns of ``data`` with the targets, as typed; the fit's own by default.
         quiet: print nothing but the findings that are not ok, on stderr.
 
@@ -41,10 +40,9 @@ def run(saved: Path, data: Path | None, target: Sequence[str] | None, *, quiet: 
     Raises:
         OptionError: a target without data.
     """
-    if target and data is None:
-        raise OptionError("--target names a column of --data, which is missing")
-    fit = load(saved).fit_
-    x_test, y_test = (None, None) if data is None else held_out_rows(fit, read_table(data), target)
+    estimator = load(saved)
+    fit = estimator.fit_
+    x_test, y_test = held_out_rows(estimator, data, target)
     findings = diagnose(fit, x_test=x_test, y_test=y_test)
     if quiet:
         warn(findings)
@@ -53,7 +51,8 @@ def run(saved: Path, data: Path | None, target: Sequence[str] | None, *, quiet: 
         for sentence in threshold_sentences(fit):
             say(sentence)
         if x_test is not None and y_test is not None:
-            say(f"\nScores of {counted(len(x_test), 'row')} of {data}:\n")
+            which = "that were held out" if data is None else f"of {data}"
+            say(f"\nScores of {counted(len(x_test), 'row')} {which}:\n")
             # The sixth of the fit's seeds, as the estimator's score_predictions.
             seed = spawn_seeds(fit.seed, 6)[-1]
             show(scores_table(predictive_scores(fit, x_test, y_test, seed=seed)))
@@ -62,20 +61,28 @@ def run(saved: Path, data: Path | None, target: Sequence[str] | None, *, quiet: 
 
 
 def held_out_rows(
-    fit: Fit, table: pd.DataFrame, target: Sequence[str] | None = None
-) -> tuple[FloatArray, FloatArray]:
-    """The fit's features ``[M, D]`` and target ``[M]``, or ``[M, Q]``, out of a table.
+    estimator: HybridRegressor, data: Path | None, target: Sequence[str] | None
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Features ``[M, D]`` and targets ``[M]``, or ``[M, Q]``, that a saved fit is judged by.
 
     Args:
-        fit: the finished fit.
-        table: held-out rows; further columns are ignored.
-        target: the columns with the targets, as typed; the fit's own by default.
+        estimator: loaded.
+        data: table of held-out rows, whose further columns are ignored; by default the rows that
+            the fit was saved with, if there are any.
+        target: the columns of ``data`` with the targets, as typed; the fit's own by default.
 
     Raises:
-        OptionError: not as many columns as the fit has outputs.
+        OptionError: a target without data, or not as many columns as the fit has outputs.
         DataError: a column is missing or cannot be used, or a value overflows float32.
     """
+    if data is None:
+        if target:
+            raise OptionError("--target names a column of --data, which is missing")
+        held_out = estimator.held_out_
+        return (None, None) if held_out is None else (held_out.x, held_out.y)
+    fit = estimator.fit_
     scalings = fit.posterior.x_scaling, fit.posterior.y_scaling
+    table = read_table(data)
     targets = target_columns(fit, target, table.columns)
     return near_rows(table, targets, fit.feature_names, *scalings)
 

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from bayes_hybrid.cli.checking import print_findings
 from bayes_hybrid.cli.console import bound, counted, number, say, warn
-from bayes_hybrid.cli.folders import new_folder
+from bayes_hybrid.cli.folders import refuse_place
 from bayes_hybrid.cli.predicting import Wanted, predictions
 from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
-from bayes_hybrid.data import load_motorcycle, write_table
+from bayes_hybrid.data import atomic_folder, load_motorcycle, write_table
 from bayes_hybrid.diagnostics import Finding, diagnose, findings_frame, verdict
 from bayes_hybrid.estimator import SAVED_FILES
 from bayes_hybrid.inference import Fit
@@ -37,8 +37,13 @@ FILES: Final = {
 }
 """What the folder holds."""
 
-# All that --force may cost: a file of the user's own in fit/ counts, too.
-_REPLACEABLE: Final = (*(FILES.keys() - {"fit"}), *(f"fit/{name}" for name in SAVED_FILES))
+# All that --force may cost: a file of the user's own in fit/ counts, too.  The first one tells the
+# folder of a demo from others.
+_REPLACEABLE: Final = (
+    "findings.md",
+    *(FILES.keys() - {"fit", "findings.md"}),
+    *(f"fit/{name}" for name in SAVED_FILES),
+)
 
 _GRID = 200
 _TEXT = (
@@ -65,7 +70,8 @@ def run(out: Path, settings: Settings, *, force: bool, quiet: bool) -> None:
     # demo is about the regimes, so it keeps to the best of the modes.
     settings = replace(settings, noise="constant", num_restarts=4, num_candidates=24)
     model = regressor(settings, quiet=quiet)
-    with new_folder(out, _REPLACEABLE, force=force) as folder:
+    refuse_place(out, force=force)
+    with atomic_folder(out, _REPLACEABLE, what="a demo", force=force) as folder:
         if not quiet:
             say(f"Data: {len(table)} rows. {_TEXT}")
             say(f"Source: {table.attrs['source']}")

@@ -5,11 +5,13 @@ A command does its work whether or not its words can be printed.
 
 import errno
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FrameType
 from typing import Final, TextIO
 
 import typer
@@ -19,13 +21,17 @@ from bayes_hybrid.errors import BayesHybridError
 __all__ = [
     "INTERRUPTED",
     "REFUSED",
+    "TERMINATED",
     "UNPRINTED",
+    "Terminated",
     "clean_exit",
     "complain",
     "emit",
     "one_line",
     "printable",
     "silence",
+    "stop_as_ctrl_c",
+    "stopped",
 ]
 
 REFUSED: Final = 2
@@ -37,8 +43,16 @@ UNPRINTED: Final = 3
 INTERRUPTED: Final = 130
 """128 + SIGINT, what a shell reports for a program that Ctrl-C ended."""
 
+TERMINATED: Final = 143
+"""128 + SIGTERM, what a batch system or a container sends before it kills."""
+
 # What standard output would not take, of the command that runs.
 _unprinted: ContextVar[list[OSError] | None] = ContextVar("_unprinted", default=None)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
 
 # These speak to developers, not to who runs a command.
 _UNSHOWN: Final = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning)
@@ -50,8 +64,8 @@ def clean_exit() -> Iterator[None]:
 
     Raises:
         typer.Exit: with :data:`REFUSED` for an error that this package or the system raised on
-            purpose, with :data:`INTERRUPTED` for Ctrl-C, with :data:`UNPRINTED` where the work is
-            done and standard output took no words.
+            purpose, with :data:`INTERRUPTED` for Ctrl-C, with :data:`TERMINATED` for SIGTERM, with
+            :data:`UNPRINTED` where the work is done and standard output took no words.
     """
     unprinted: list[OSError] = []
     token = _unprinted.set(unprinted)
@@ -59,10 +73,12 @@ def clean_exit() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         # The line that Ctrl-C stands on is not ours.
-        complain("interrupted; no output is left half-written", before="\n")
-        raise typer.Exit(INTERRUPTED) from None
+        terminated = isinstance(stop, Terminated)
+        word, before = ("terminated", "") if terminated else ("interrupted", "\n")
+        complain(f"{word}; no output is left half-written", before=before)
+        raise typer.Exit(stopped(stop)) from None
     except (BayesHybridError, OSError) as error:
         complain(f"error: {_words(error)}")
         raise typer.Exit(REFUSED) from None
@@ -115,6 +131,22 @@ def silence(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
     os.close(nowhere)
+
+
+def stop_as_ctrl_c() -> None:
+    """Let SIGTERM clean up as Ctrl-C does, where the process has no other plan for it."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def stopped(stop: KeyboardInterrupt) -> int:
+    """The exit code of a command that was stopped."""
+    return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise Terminated
 
 
 def one_line(text: str) -> str:

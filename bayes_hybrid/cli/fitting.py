@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayes_hybrid import checks
-from bayes_hybrid.cli.checking import held_out_rows, near_rows, print_findings
+from bayes_hybrid.cli.checking import near_rows, print_findings
 from bayes_hybrid.cli.columns import column_names, found_column
 from bayes_hybrid.cli.console import counted, say, warn
 from bayes_hybrid.cli.folders import refuse_place
@@ -17,11 +18,18 @@ from bayes_hybrid.cli.labels import describe_labels
 from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
-from bayes_hybrid.data import Standardizer, read_table, require_outputs, split_target
+from bayes_hybrid.data import (
+    HeldOut,
+    Standardizer,
+    read_table,
+    refuse_occupied,
+    require_outputs,
+    split_target,
+)
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import SAVED_FILES
-from bayes_hybrid.inference.storage import refuse_occupied
+from bayes_hybrid.inference.storage import WHAT
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["Rows", "run"]
@@ -55,7 +63,7 @@ class _Split(NamedTuple):
     X: pd.DataFrame
     y: pd.Series | pd.DataFrame
     labels: pd.Series | None
-    test: pd.DataFrame | None
+    held_out: HeldOut | None
 
 
 def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) -> None:
@@ -67,7 +75,7 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
     """
     # What takes a second is refused before what takes a minute begins.
     refuse_place(out, force=force)
-    refuse_occupied(out, SAVED_FILES, force=force)
+    refuse_occupied(out, SAVED_FILES, what=WHAT, force=force)
     # Before the table, because its seed also says which rows are held out.
     model = regressor(settings, quiet=quiet)
     if rows.regime_label is None and model.label_head is not None:
@@ -77,14 +85,14 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
         )
     split = _split(rows, settings.seed)
     model = model.fit(split.X, split.y, split.labels)
-    fit = model.fit_
-    x_test, y_test = (None, None) if split.test is None else held_out_rows(fit, split.test)
+    fit, held_out = model.fit_, split.held_out
+    x_test, y_test = (None, None) if held_out is None else (held_out.x, held_out.y)
     findings = diagnose(fit, x_test=x_test, y_test=y_test)
-    model.save(out, force=force)
+    model.save(out, force=force, held_out=held_out)
     if quiet:
         warn(findings)
         return
-    held = 0 if split.test is None else len(split.test)
+    held = 0 if held_out is None else len(held_out)
     say(
         f"{', '.join(fit.output_names)} from {', '.join(fit.feature_names)}: {len(fit.x)} rows, "
         f"{held} held out, {fit.seconds:.0f} seconds, {fit.method}"
@@ -106,8 +114,12 @@ def _split(rows: Rows, seed: int) -> _Split:
         raise OptionError("give --test or --test-fraction, not both")
     table = read_table(rows.data)
     test = None if rows.test is None else read_table(rows.test)
+    numbers = np.arange(0 if test is None else len(test))
     if rows.test_fraction > 0.0:
-        table, test = _held_out(table, rows.test_fraction, seed)
+        chosen = _chosen(len(table), rows.test_fraction, seed)
+        (numbers,) = np.nonzero(chosen)
+        test = table[chosen].reset_index(drop=True)
+        table = table[~chosen].reset_index(drop=True)
     targets = column_names("--target", rows.target, table.columns)
     features = None
     if rows.features:
@@ -122,13 +134,14 @@ def _split(rows: Rows, seed: int) -> _Split:
             f"{rows.data} has {counted(len(X), 'row')}; expected at least {_LEAST_ROWS} to fit, "
             "because one row has no spread to learn a scale from"
         )
-    if test is not None:
-        # A held-out table that cannot be used is found out now, not after the fit.
-        if isinstance(y, pd.DataFrame):
-            require_outputs(y.to_numpy(), targets)  # or there is no scale to measure it by
-        scalings = Standardizer.fit(X), Standardizer.of_targets(y)
-        near_rows(test, targets, list(X.columns), *scalings)
-    return _Split(X, y, labels, test)
+    if test is None:
+        return _Split(X, y, labels, None)
+    # A held-out table that cannot be used is found out now, not after the fit.
+    if isinstance(y, pd.DataFrame):
+        require_outputs(y.to_numpy(), targets)  # or there is no scale to measure it by
+    scalings = Standardizer.fit(X), Standardizer.of_targets(y)
+    held = near_rows(test, targets, list(X.columns), *scalings)
+    return _Split(X, y, labels, HeldOut(rows=numbers, x=held[0], y=held[1]))
 
 
 def _labels(table: pd.DataFrame, name: str, others: list[str]) -> pd.Series:
@@ -140,17 +153,16 @@ def _labels(table: pd.DataFrame, name: str, others: list[str]) -> pd.Series:
     return found_column(table, name)
 
 
-def _held_out(table: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The table without a random share of its rows, and those rows, both in their old order."""
-    count = round(fraction * len(table))
-    if not 1 <= count <= len(table) - _LEAST_ROWS:
+def _chosen(num_rows: int, fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Which rows of a table are held out, a random share of them, ``[N]``."""
+    count = round(fraction * num_rows)
+    if not 1 <= count <= num_rows - _LEAST_ROWS:
         raise DataError(
-            f"--test-fraction {fraction:g} of {counted(len(table), 'row')} holds out {count} and "
-            f"leaves {len(table) - count} to fit; expected at least one row held out and "
+            f"--test-fraction {fraction:g} of {counted(num_rows, 'row')} holds out {count} and "
+            f"leaves {num_rows - count} to fit; expected at least one row held out and "
             f"{_LEAST_ROWS} to fit"
         )
     (split_seed,) = spawn_seeds(seed, 1)
-    chosen = np.random.default_rng(split_seed).choice(len(table), size=count, replace=False)
-    mask = np.zeros(len(table), dtype=bool)
-    mask[chosen] = True
-    return table[~mask].reset_index(drop=True), table[mask].reset_index(drop=True)
+    mask = np.zeros(num_rows, dtype=bool)
+    mask[np.random.default_rng(split_seed).choice(num_rows, size=count, replace=False)] = True
+    return mask

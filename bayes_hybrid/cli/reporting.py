@@ -8,9 +8,8 @@ from bayes_hybrid.cli.checking import held_out_rows
 from bayes_hybrid.cli.console import say
 from bayes_hybrid.cli.exits import printable
 from bayes_hybrid.cli.folders import refuse_place
-from bayes_hybrid.data import read_table, refuse_existing
+from bayes_hybrid.data import refuse_existing
 from bayes_hybrid.diagnostics import verdict
-from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import load
 from bayes_hybrid.report.evidence import gather
 from bayes_hybrid.report.page import write_page
@@ -32,7 +31,7 @@ def run(
     Args:
         saved: folder of the fit.
         out: the HTML file to be.
-        data: table of held-out rows, or ``None``.
+        data: table of held-out rows; by default those that the fit was saved with.
         target: the columns of ``data`` with the targets, as typed; the fit's own by default.
         force: whether ``out`` may be replaced.
         quiet: print nothing.
@@ -42,14 +41,10 @@ def run(
             already.
         OSError: ``out`` cannot be written.
     """
-    if target and data is None:
-        raise OptionError("--target names a column of --data, which is missing")
     refuse_place(out, force=force)
     refuse_existing(out, force=force)
     estimator = load(saved)
-    x_test, y_test = None, None
-    if data is not None:
-        x_test, y_test = held_out_rows(estimator.fit_, read_table(data), target)
+    x_test, y_test = held_out_rows(estimator, data, target)
     evidence = gather(
         estimator, x_test=x_test, y_test=y_test, command=_command(saved, out, data, target)
     )

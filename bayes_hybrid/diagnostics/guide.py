@@ -100,12 +100,14 @@ def correction_report(
         ``num_reweighted`` the restarts whose ratios could be trusted.
 
     Raises:
-        DataError: several outputs; rows that do not fit; a fit saved without the ratios.
+        DataError: several outputs; rows that do not fit; a fit without the ratios.
     """
     if fit.y.ndim > 1:
         raise DataError(f"the fit has {fit.y.shape[1]} outputs; expected one")
     if not fit.variational_log_ratios.size:
-        raise DataError("the fit was saved without the ratios of its draws; fit it again")
+        raise DataError(
+            "the fit has no importance ratios of its draws; expected one that HybridRegressor made"
+        )
     test = held_out(x_test, y_test, fit.x.shape[1])
     rows = spread_rows(len(fit.x), _MAX_ROWS)
     x, y = fit.x[rows], fit.y[rows]

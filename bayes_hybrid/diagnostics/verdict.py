@@ -27,6 +27,7 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.mixing import distinct_finding
 from bayes_hybrid.diagnostics.pit import loo_pit, pit_finding
 from bayes_hybrid.diagnostics.sampler import sampler_findings
+from bayes_hybrid.diagnostics.trained_on import trained_on_finding
 
 __all__ = ["diagnose", "exit_code", "findings_frame", "verdict"]
 
@@ -44,6 +45,7 @@ def diagnose(
     finding                                     question
     ==========================================  =================================================
     ``nonfinite_density``                       can predictions be scored at all?
+    ``trained_on``                              were held-out rows part of the fit?
     ``coverage_90``                             do 90% intervals cover 90% of held-out rows?
     ``constant_target``,                        is there a column that never varies?  (only where
     ``constant_feature[name]``                  there is; of several outputs
@@ -83,7 +85,8 @@ def diagnose(
     Args:
         fit: the finished fit.
         x_test: held-out features ``[M, D]``, in the units of the data.
-        y_test: held-out targets ``[M]``; coverage is computed only when both are given.
+        y_test: held-out targets ``[M]``; ``trained_on`` and coverage are computed only when
+            both are given.
         max_rows: at most so many training rows are read, evenly spread.
 
     Raises:
@@ -102,6 +105,7 @@ def diagnose(
     if test is not None and y_test is not None:
         density.append(posterior.log_density(test[0], y_test))
         cdf = posterior.cdf(test[0], y_test)[~np.isnan(varying_targets(fit, y_test))]
+        first.append(trained_on_finding(fit.x, fit.y, test[0], y_test))
         first += [coverage_finding(cdf)] if cdf.size else []
     first = [density_finding(np.concatenate(density)), *first, *constant_findings(fit, y_test)]
     if constant_columns(fit.y).all():

@@ -11,7 +11,7 @@ _SQRT_2: Final = math.sqrt(2.0)
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 
 
-class Normal(dist.Normal):  # type: ignore[misc]  # made at run time
+class Normal(dist.Normal):
     """``p(y) = exp(-r**2 / 2) / (sqrt(2 pi) scale)``, ``r = (y - loc) / scale``.
 
     Pyro's class with another form of ``cdf``: its own adds to one half, so that in float64 every
@@ -31,7 +31,8 @@ class Normal(dist.Normal):  # type: ignore[misc]  # made at run time
         """``P(Y <= y)``, ``[...]``, with full relative accuracy in the lower tail."""
         if self._validate_args:
             self._validate_sample(value)
-        return 0.5 * torch.special.erfc((self.loc - value) / (_SQRT_2 * self.scale))
+        below: Tensor = torch.special.erfc((self.loc - value) / (_SQRT_2 * self.scale))
+        return 0.5 * below
 
     def cdf_and_density(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """``P(Y <= y)`` and ``p(y)``, ``[...]``, without a gradient."""

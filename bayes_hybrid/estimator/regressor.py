@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from bayes_hybrid import checks
-from bayes_hybrid.data import regime_numbers
+from bayes_hybrid.data import HeldOut, regime_numbers
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator.build import build_model, build_options
 from bayes_hybrid.estimator.progress import reporting
@@ -19,6 +19,7 @@ from bayes_hybrid.estimator.rows import (
     FloatArray,
     feature_names,
     feature_rows,
+    held_out_or_saved,
     held_out_rows,
     output_names,
     row_weights,
@@ -117,6 +118,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         regimes_: name of each regime, K of them.
         regime_labels_: the labels that came, in the order of the regimes they stand for; empty
             without labels.
+        held_out_: the :class:`~bayes_hybrid.data.HeldOut` rows that a loaded fit was saved with;
+            ``None`` after :meth:`fit`.
         n_features_in_: D.
         feature_names_in_: column names ``[D]``, when ``X`` was a table with text for names.
 
@@ -262,6 +265,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             self.__dict__.update(before)
             raise
         self.fit_ = fitted
+        self.held_out_: HeldOut | None = None
         self.regimes_ = fitted.posterior.regime_names
         self.regime_labels_ = names
         return self
@@ -708,7 +712,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """Findings about the fit, see :func:`bayes_hybrid.diagnostics.diagnose`.
 
         Args:
-            X_test: held-out features ``[M, D]``.
+            X_test: held-out features ``[M, D]``; by default those that the fit was saved with.
             y_test: held-out targets ``[M]``; with them, coverage is a finding.
 
         Returns:
@@ -720,24 +724,35 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         from bayes_hybrid.diagnostics import diagnose
 
         self._posterior()
-        x, y = held_out_rows(self, X_test, y_test)
+        x, y = held_out_or_saved(self, X_test, y_test)
         return diagnose(self.fit_, x_test=x, y_test=y)
 
-    def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        force: bool = False,
+        held_out: HeldOut | None = None,
+    ) -> None:
         """Write the fit to a folder: JSON, safetensors and, for ArviZ, ``posterior.nc``; no pickle.
+
+        ``manifest.json`` has size and checksum of every file; loading checks them.
 
         Args:
             path: the folder to be; it appears whole or not at all.
             force: whether a saved fit may be replaced; never a folder with anything else in it.
+            held_out: rows that were kept from the fit, to be saved with it: after loading they are
+                in ``held_out_``, where :meth:`diagnose` and the report find them.  By default those
+                that a loaded fit came with.
 
         Raises:
             OutputExistsError: the folder exists, and ``force`` is false, it holds no fit, or it
                 holds files beside the fit; the message names one.
             OptionError: a setting is an object that cannot be read back, such as your own gate.
+            DataError: held-out rows with other columns than the fit.
             OSError: the folder above is missing or not writable, or the disk is full.
         """
         self._posterior()
-        write_saved(self, path, force=force)
+        write_saved(self, path, force=force, held_out=held_out or self.held_out_)
 
     def _posterior(self) -> Posterior:
         check_is_fitted(self)

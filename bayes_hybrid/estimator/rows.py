@@ -26,6 +26,7 @@ __all__ = [
     "FloatArray",
     "feature_names",
     "feature_rows",
+    "held_out_or_saved",
     "held_out_rows",
     "output_names",
     "row_weights",
@@ -167,6 +168,17 @@ def held_out_rows(
             raise DataError("y_test came without X_test; give both, or X_test alone")
         return None, None
     return (feature_rows(estimator, X), None) if y is None else target_rows(estimator, X, y)
+
+
+def held_out_or_saved(
+    estimator: "HybridRegressor",
+    X: ArrayLike | pd.DataFrame | None,
+    y: ArrayLike | pd.Series | None,
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """As :func:`held_out_rows`, by default the rows that the fit was saved with."""
+    if X is None and y is None and estimator.held_out_ is not None:
+        return estimator.held_out_.x, estimator.held_out_.y
+    return held_out_rows(estimator, X, y)
 
 
 def feature_names(estimator: "HybridRegressor") -> list[str] | None:

@@ -2,12 +2,15 @@
 
 import os
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 
-from bayes_hybrid.errors import FileFormatError
-from bayes_hybrid.gates import GATES
+from bayes_hybrid.data import HeldOut
+from bayes_hybrid.data.records import shortened
+from bayes_hybrid.errors import DataError, FileFormatError
+from bayes_hybrid.gates import GATES, MonotoneGate, ReLUGate
 from bayes_hybrid.inference import (
     FitOptions,
     Plan,
@@ -17,17 +20,10 @@ from bayes_hybrid.inference import (
     Variational,
     WarmStart,
 )
-from bayes_hybrid.inference.storage import (
-    DRAWS,
-    MANIFEST,
-    decode,
-    encode,
-    load_fit,
-    read_config,
-    save_fit,
-)
+from bayes_hybrid.inference.encoding import decode, encode
+from bayes_hybrid.inference.storage import FIT_FILES, SavedFit, read_saved, save_fit
 from bayes_hybrid.likelihoods import LIKELIHOODS
-from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
+from bayes_hybrid.models import HybridMixture, LabelHead, Pathway, PathwayModel
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
 if TYPE_CHECKING:
@@ -36,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["POSTERIOR_FILE", "SAVED_FILES", "SETTING_CLASSES", "load", "write_saved"]
 
 POSTERIOR_FILE: Final = "posterior.nc"
-SAVED_FILES: Final = (MANIFEST, DRAWS, POSTERIOR_FILE)
-"""What :meth:`HybridRegressor.save` writes."""
+SAVED_FILES: Final = (*FIT_FILES, POSTERIOR_FILE)
+"""What :meth:`HybridRegressor.save` may write; only a fit with held-out rows has a file of them."""
 
 _MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, LabelHead, Priors, LogNormalPrior)
 _FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement, Plan, PlanStage, Rates)
@@ -50,34 +46,73 @@ SETTING_CLASSES: Final = MappingProxyType(
 )
 
 
-def write_saved(estimator: "HybridRegressor", path: str | os.PathLike[str], *, force: bool) -> None:
+# A thousand regimes are more than anybody can read; the label head has a matrix of them.
+_MOST_REGIMES: Final = 1_000
+
+
+class _Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an estimator is rebuilt from, its settings in the form of ``encode``."""
+
+    model: dict[str, Any]
+    params: dict[str, Any]
+    named_features: bool
+    regime_labels: tuple[str | bool | int | float, ...]
+
+
+def write_saved(
+    estimator: "HybridRegressor",
+    path: str | os.PathLike[str],
+    *,
+    force: bool,
+    held_out: HeldOut | None,
+) -> None:
     """Write a fitted estimator to a folder, see :meth:`HybridRegressor.save`."""
+    fit = estimator.fit_
+    if held_out is not None and (held_out.x.shape[1:], held_out.y.shape[1:]) != (
+        fit.x.shape[1:],
+        fit.y.shape[1:],
+    ):
+        raise DataError(
+            f"held_out must have the columns of the fit: expected features [M, {fit.x.shape[1]}] "
+            f"and {len(fit.output_names)} outputs, got shapes {held_out.x.shape} and "
+            f"{held_out.y.shape}"
+        )
     params = estimator.get_params(deep=False)
     if not isinstance(estimator.progress, str | bool):
         params["progress"] = "auto"
     if not isinstance(estimator.random_state, int | np.integer):
         params["random_state"] = None
-    config = {
-        "model": encode(estimator.fit_.posterior.model, SETTING_CLASSES),
-        "params": {name: encode(value, SETTING_CLASSES) for name, value in params.items()},
-        "named_features": "feature_names_in_" in vars(estimator),
-        "regime_labels": encode(estimator.regime_labels_, SETTING_CLASSES),
-    }
+    config = _Config(
+        model=encode(fit.posterior.model, SETTING_CLASSES),
+        params={name: encode(value, SETTING_CLASSES) for name, value in params.items()},
+        named_features="feature_names_in_" in vars(estimator),
+        regime_labels=encode(estimator.regime_labels_, SETTING_CLASSES),
+    )
     # Made in memory: HDF5 does not tell a full disk, it litters standard error.
     tree = bytes(estimator.to_datatree().to_netcdf(engine="h5netcdf"))
-    save_fit(estimator.fit_, path, config=config, force=force, extras={POSTERIOR_FILE: tree})
+    save_fit(
+        fit,
+        path,
+        config=msgspec.structs.asdict(config),
+        force=force,
+        held_out=held_out,
+        extras={POSTERIOR_FILE: tree},
+    )
 
 
 def load(path: str | os.PathLike[str]) -> "HybridRegressor":
     """The estimator that :meth:`HybridRegressor.save` wrote, on the CPU, ready to predict.
 
-    No code from the folder is run.  Predictions are those of the saved estimator.
+    No code from the folder is run.  Every file is checked against ``manifest.json``.  Predictions
+    are those of the saved estimator, to the last bit.  Rows that were saved as held out are in
+    ``held_out_``.
 
     Args:
         path: the folder.
 
     Raises:
-        FileFormatError: no fit is there, or it is truncated, foreign, or of a newer format.
+        FileFormatError: no fit is there, or it is truncated, changed, foreign, or of a newer
+            format.
 
     Example:
         >>> load("no_such_folder")
@@ -87,24 +122,49 @@ def load(path: str | os.PathLike[str]) -> "HybridRegressor":
     """
     from bayes_hybrid.estimator.regressor import HybridRegressor
 
-    config = read_config(path)
+    saved = read_saved(path)
     try:
-        model = decode(config["model"], SETTING_CLASSES)
-        params = {name: decode(value, SETTING_CLASSES) for name, value in config["params"].items()}
-        named = config["named_features"]
+        config = msgspec.convert(saved.config, _Config)
+        params = {name: decode(value, SETTING_CLASSES) for name, value in config.params.items()}
         estimator = HybridRegressor(**params)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (msgspec.ValidationError, TypeError) as error:
         raise FileFormatError(
-            f"{path} has settings that this version does not take: {error}; "
+            f"{path} has settings that this version does not take: {shortened(error)}; "
             "load it with the version that wrote it"
         ) from error
-    labels = decode(config.get("regime_labels", []), SETTING_CLASSES)
-    if not isinstance(model, HybridModel):
+    model = decode(config.model, SETTING_CLASSES)
+    if not isinstance(model, HybridMixture | PathwayModel):
         raise FileFormatError(f"{path} holds no model; expected one, got {type(model).__name__}")
-    estimator.fit_ = load_fit(path, model)
+    if len(config.regime_labels) not in (0, model.num_regimes):
+        raise FileFormatError(
+            f"{path} has {len(config.regime_labels)} regime labels; expected none or "
+            f"{model.num_regimes}, one for each regime"
+        )
+    _refuse_larger(model, saved)
+    estimator.fit_ = saved.fit(model)
+    estimator.held_out_ = saved.held_out
     estimator.regimes_ = model.regime_names
-    estimator.regime_labels_ = labels
+    estimator.regime_labels_ = config.regime_labels
     estimator.n_features_in_ = model.num_features
-    if named:
+    if config.named_features:
         estimator.feature_names_in_ = np.array(estimator.fit_.feature_names, dtype=object)
     return estimator
+
+
+def _refuse_larger(model: HybridMixture | PathwayModel, saved: SavedFit) -> None:
+    """Refuse a model that needs more parameters than the draws have, before it is built."""
+    least = model.num_regimes
+    for pathway in model.experts if isinstance(model, HybridMixture) else (model.pathway,):
+        # Every layer has a weight for each unit and input, and is read out.
+        inputs = model.num_features + (pathway.depth - 1) * pathway.num_units
+        least += pathway.num_units * (inputs + model.num_outputs)
+    gate = model.gate if isinstance(model, HybridMixture) else None
+    if isinstance(gate, ReLUGate):
+        least += gate.num_units * (model.num_features + model.num_regimes - 1)
+    if isinstance(gate, MonotoneGate):
+        least += gate.num_units
+    if least > saved.num_parameters or model.num_regimes > _MOST_REGIMES:
+        raise FileFormatError(
+            f"{saved.folder} is damaged: its model has {model.num_regimes} regimes and {least} "
+            f"parameters or more, and its draws have {saved.num_parameters}; save the fit again"
+        )

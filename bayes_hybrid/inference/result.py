@@ -98,7 +98,7 @@ class Fit:
         log_ratios: log importance ratios ``log p(y, theta | x) - log q(theta)`` at fresh draws of
             each restart's guide, ``[R, M]``; from which its Pareto k is computed.
         variational_log_ratios: the same at the draws of ``variational``, ``[R, S]``, by which
-            they can be reweighted; empty in fits saved without.
+            they can be reweighted; empty where there are none.
         num_restarts_dropped: restarts that became non-finite or stuck, and were left out.
         num_restarts_missing: restarts asked for that are not in the posterior, because they failed
             or because what they mean by a regime is not what the best restart means.
@@ -143,8 +143,8 @@ class Fit:
         With ``weighting="tempered"`` restarts enter predictions in proportion to exp(ELBO / T).
         Here they count by their elpd_loo, too
         (:func:`~bayes_hybrid.inference.reading.regime_reading`): a restart occurs as often as its
-        share demands, each time with the same draws.  With other weights, and of fits saved by
-        earlier versions, it is the fit itself.  ``variational`` stays that of all restarts.
+        share demands, each time with the same draws.  With other weights it is the fit itself.
+        ``variational`` stays that of all restarts.
         """
         if self.reading is None:
             return self

@@ -1,72 +1,111 @@
 """Fits on disk: a folder with JSON and safetensors, written whole or not at all, and no pickle.
 
-=====================  ==========================================================================
-file                   contents
-=====================  ==========================================================================
-``fit.json``           format and its version, the configuration, scalings, seed, status, stages
-``draws.safetensors``  ``theta [R, S, P]`` as it was drawn, training rows and statistics (float64)
-=====================  ==========================================================================
+========================  =======================================================================
+file                      contents
+========================  =======================================================================
+``manifest.json``         format and its version, size and checksum of every file
+``fit.json``              the configuration, status, seed, stages: text, counts and single numbers
+``draws.safetensors``     ``theta [R, S, P]`` as it was drawn, scalings, training rows, statistics
+``held_out.safetensors``  rows that were kept from the fit, where there are any
+========================  =======================================================================
 
-JSON numbers are Python's ``repr`` of float64, which reads back to the same bits.
+JSON numbers are the shortest decimals that read back to the same bits of a float64.
 """
 
-import dataclasses
-import hashlib
-import json
 import os
-import secrets
-import shutil
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from importlib import metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import safetensors.torch
 import torch
-from numpy.typing import NDArray
+from msgspec import Meta, Struct, structs
 from safetensors import SafetensorError
 from torch import Tensor
 
-from bayes_hybrid.data import Standardizer, refuse_foreign
-from bayes_hybrid.errors import FileFormatError, OptionError, OutputExistsError
+from bayes_hybrid.data import HeldOut, Standardizer, atomic_folder
+from bayes_hybrid.data.leftovers import recover
+from bayes_hybrid.data.records import (
+    Number,
+    encode_json,
+    from_numbers,
+    shortened,
+    to_numbers,
+)
+from bayes_hybrid.errors import BayesHybridError, FileFormatError, OptionError
+from bayes_hybrid.inference.manifest import MANIFEST, damaged, decoded, read_files, sealed
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.result import Fit, Stage
 from bayes_hybrid.models.base import HybridModel
 
-FORMAT: Final = "bayes_hybrid.fit"
-FORMAT_VERSION: Final = 1
-MANIFEST: Final = "fit.json"
-DRAWS: Final = "draws.safetensors"
+__all__ = ["DRAWS", "FIT_FILES", "HELD_OUT", "RECORD", "SavedFit", "read_saved", "save_fit"]
 
+RECORD: Final = "fit.json"
+DRAWS: Final = "draws.safetensors"
+HELD_OUT: Final = "held_out.safetensors"
+FIT_FILES: Final = (MANIFEST, RECORD, DRAWS, HELD_OUT)
+"""What :func:`save_fit` writes, the file that tells a saved fit from other folders first."""
+WHAT: Final = "a saved fit"
+
+_Count = Annotated[int, Meta(ge=0)]
+_Positive = Annotated[int, Meta(ge=1)]
+_Amount = Annotated[float, Meta(ge=0.0)]
+
+
+class _Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """:class:`~bayes_hybrid.inference.result.Stage` in JSON."""
+
+    name: str
+    reason: str
+    steps: _Count
+    seconds: _Amount
+    trace: tuple[Number, ...]
+    rates: dict[str, _Amount]
+    weights: dict[str, tuple[_Amount, _Amount]]
+    usage_before: tuple[Number, ...]
+    usage_after: tuple[Number, ...]
+
+
+# Fields of a stage that are numbers in a row.
+_SERIES: Final = ("trace", "usage_before", "usage_after")
+
+
+class _Plain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The fields of a fit that are text, counts and single numbers."""
+
+    feature_names: tuple[str, ...]
+    target_name: str
+    output_names: tuple[str, ...]
+    status: str
+    converged: bool
+    method: str
+    seed: _Count
+    kl_weight: _Amount
+    num_restarts_dropped: _Count
+    num_restarts_missing: _Count
+    device: str
+    compiled: bool
+
+
+class _Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The contents of ``fit.json``."""
+
+    config: dict[str, Any]
+    sites: tuple[tuple[str, tuple[_Positive, ...]], ...]
+    plain: _Plain
+    kl_scores: tuple[tuple[_Amount, Number], ...]
+    stages: tuple[_Stage, ...]
+
+
+# Tensors of a fit that are arrays of it, by the same name.
+_ARRAYS: Final = ("x", "y", "elbo", "sources", "log_ratios", "variational_log_ratios")
+_OPTIONAL: Final = ("reading", "labels")
 _SAMPLER: Final = "sampler."
 # SVI's own draws, where a refinement went on from them.
 _VARIATIONAL: Final = "theta_variational"
-_OWN_RATIOS: Final = "variational_log_ratios"
-# These fields of a fit need a form of their own; all others are text, numbers or yes and no.
-_SPECIAL: Final = {
-    "posterior",
-    "variational",
-    "x",
-    "y",
-    "elbo",
-    "sources",
-    "reading",
-    "log_ratios",
-    "variational_log_ratios",
-    "sampler",
-    "labels",
-    "output_names",
-    "kl_scores",
-    "stages",
-    "feature_names",
-}
-# Fields of a stage that are numbers in a row.
-_SERIES: Final = ("trace", "usage_before", "usage_after")
-_PLAIN: Final = {
-    field.name: field.type for field in dataclasses.fields(Fit) if field.name not in _SPECIAL
-}
+_SCALINGS: Final = ("x_scaling", "y_scaling")
 
 
 def save_fit(
@@ -75,6 +114,7 @@ def save_fit(
     *,
     config: Mapping[str, Any],
     force: bool = False,
+    held_out: HeldOut | None = None,
     extras: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write a fit to a folder that is there whole or not at all.
@@ -82,181 +122,185 @@ def save_fit(
     Args:
         fit: what to save; draws on a GPU are brought back first.
         folder: the folder to be; the one above it has to exist.
-        config: what the model is rebuilt from, in the form of :func:`encode`; it comes back from
-            :func:`read_config`.
+        config: what the model is rebuilt from, in the form of
+            :func:`~bayes_hybrid.inference.encoding.encode`.
         force: whether a saved fit may be replaced; its folder has to hold nothing but the files
             that are written now, so that nobody loses files of their own.
+        held_out: rows that were kept from the fit.
         extras: the bytes of further files, by name.
 
     Raises:
         OutputExistsError: the folder exists and ``force`` is false, or it holds something other
             than a fit, or something beside it.
+        OptionError: a name cannot be written as UTF-8.
         OSError: the folder above is missing or not writable, or the disk is full; nothing is left
             behind, and a fit that stood there is as it was.
     """
-    draws = safetensors.torch.save(_tensors(fit))
-    manifest = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "package_version": package_version(),
-        "files": {DRAWS: {"bytes": len(draws), "sha256": hashlib.sha256(draws).hexdigest()}},
-        "config": dict(config),
-        "sites": _sites(fit.posterior),
-        "fit": _plain(fit),
-    }
-    text = json.dumps(manifest, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    files = {DRAWS: draws, MANIFEST: text.encode()} | dict(extras or {})
-    with _atomic_folder(folder, files, force=force) as hidden:
-        for name, content in files.items():
+    files = {RECORD: _record(fit, config), DRAWS: safetensors.torch.save(_tensors(fit))}
+    if held_out is not None:
+        files[HELD_OUT] = safetensors.torch.save(
+            {name: torch.tensor(values) for name, values in vars(held_out).items()}
+        )
+    files |= extras or {}
+    names = (*FIT_FILES, *(extras or {}))
+    with atomic_folder(folder, names, what=WHAT, force=force) as hidden:
+        for name, content in {**files, MANIFEST: sealed(files)}.items():
             _write(hidden / name, content)
 
 
-def load_fit(folder: str | os.PathLike[str], model: HybridModel) -> Fit:
-    """Read a fit back, on the CPU.
+@dataclass(frozen=True, eq=False)
+class SavedFit:
+    """A saved fit whose files are those that were saved; no model is built yet.
 
     Args:
-        folder: what :func:`save_fit` wrote.
-        model: the model of the fit, rebuilt from :func:`read_config`.
-
-    Returns:
-        A fit whose predictions are those of the saved one.
-
-    Raises:
-        FileFormatError: no fit is there, or it is truncated, foreign, of a newer format, or of
-            another model.
+        folder: where it is.
+        record: the contents of ``fit.json``.
+        tensors: those of ``draws.safetensors``, by name.
+        held_out: rows that were kept from the fit, or ``None``.
     """
-    folder = Path(folder)
-    manifest = _manifest(folder)
-    tensors = _read_tensors(folder, manifest)
-    try:
-        saved = manifest["fit"]
+
+    folder: Path
+    record: _Record
+    tensors: Mapping[str, Tensor]
+    held_out: HeldOut | None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What was given to :func:`save_fit`."""
+        return self.record.config
+
+    @property
+    def num_parameters(self) -> int:
+        """P."""
+        return self.tensors["theta"].shape[-1]
+
+    def fit(self, model: HybridModel) -> Fit:
+        """The fit, on the CPU.
+
+        Args:
+            model: the model of the fit, rebuilt from :attr:`config`.
+
+        Returns:
+            A fit whose predictions are those of the saved one, to the last bit.
+
+        Raises:
+            FileFormatError: it is of another model.
+        """
+        tensors, record = self.tensors, self.record
+        self._require_columns(model)
         posterior = Posterior(
             model=model,
             theta=tensors["theta"],
-            x_scaling=_standardizer(saved["x_scaling"]),
-            y_scaling=_standardizer(saved["y_scaling"]),
+            **{name: self._scaling(name) for name in _SCALINGS},
         )
-        fit = Fit(
+        sites = _sites(posterior)
+        if record.sites != sites:
+            got, expected = _first_difference(record.sites, sites)
+            raise FileFormatError(
+                f"{self.folder} holds the parameters of another model: this version expects "
+                f"{expected}, got {got}; load it with the version that wrote it"
+            )
+        if self.num_parameters != posterior.table.num_parameters:
+            raise damaged(self.folder / DRAWS, "theta has another number of parameters")
+        names = [name for name in (*_ARRAYS, *_OPTIONAL) if name in tensors]
+        arrays: dict[str, Any] = {name: tensors[name].numpy() for name in names}
+        return Fit(
             posterior=posterior,
-            variational=dataclasses.replace(
-                posterior, theta=tensors.get(_VARIATIONAL, posterior.theta)
-            ),
-            x=_array(tensors["x"]),
-            y=_array(tensors["y"]),
-            elbo=_array(tensors["elbo"]),
-            sources=_sources(saved, len(tensors["elbo"])),
-            reading=_reading(saved, len(tensors["elbo"])),
-            log_ratios=_array(tensors["log_ratios"]),
-            # Fits of earlier versions were saved without.
-            variational_log_ratios=_array(tensors.get(_OWN_RATIOS, torch.empty(0, 0))),
+            variational=replace(posterior, theta=tensors.get(_VARIATIONAL, posterior.theta)),
             sampler={
-                name.removeprefix(_SAMPLER): _array(value)
+                name.removeprefix(_SAMPLER): value.numpy()
                 for name, value in tensors.items()
                 if name.startswith(_SAMPLER)
             },
-            kl_scores={float(weight): float(score) for weight, score in saved["kl_scores"]},
-            stages=tuple(_stage(stage) for stage in saved["stages"]),
-            labels=_array(tensors["labels"]) if "labels" in tensors else None,
-            feature_names=tuple(str(name) for name in saved["feature_names"]),
-            # Fits of one output were saved without it once.
-            output_names=tuple(saved.get("output_names", [saved["target_name"]])),
-            **{name: _typed(saved, name, kind) for name, kind in _PLAIN.items()},
+            kl_scores={weight: float(score) for weight, score in record.kl_scores},
+            stages=tuple(_stage(stage) for stage in record.stages),
+            **arrays,
+            **structs.asdict(record.plain),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(folder / MANIFEST, f"{type(error).__name__}: {error}") from error
-    _require_consistent(folder, manifest, fit)
-    return fit
+
+    def _require_columns(self, model: HybridModel) -> None:
+        """Refuse a model of other columns or labels, before it is built."""
+        outputs = () if model.num_outputs == 1 else (model.num_outputs,)
+        found = self.tensors["x"].shape[1], tuple(self.tensors["y"].shape[1:])
+        if found != (model.num_features, outputs):
+            raise damaged(
+                self.folder / RECORD,
+                f"its model has {model.num_features} features and {model.num_outputs} outputs, "
+                f"other than the rows of {DRAWS}",
+            )
+        labels = self.tensors.get("labels")
+        alike = (labels is None) == (model.label_head is None)
+        if not alike or (labels is not None and bool((labels >= model.num_regimes).any())):
+            raise damaged(self.folder / DRAWS, "its regime labels are not those of the model")
+
+    def _scaling(self, name: str) -> Standardizer:
+        mean, scale = (self.tensors[f"{name}.{part}"].numpy() for part in ("mean", "scale"))
+        try:
+            return Standardizer(mean=mean, scale=scale)
+        except BayesHybridError as error:
+            raise damaged(self.folder / DRAWS, f"{name}: {error}") from error
 
 
-def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The configuration that a fit was saved with, in the form of :func:`encode`.
+def read_saved(folder: str | os.PathLike[str]) -> SavedFit:
+    """Read what :func:`save_fit` wrote, every file checked against the manifest.
 
     Raises:
-        FileFormatError: no fit is there, or it is truncated, foreign or of a newer format.
+        FileFormatError: no fit is there, or it is truncated, changed, foreign or of a newer format.
     """
     folder = Path(folder)
-    config = _manifest(folder).get("config")
-    if not isinstance(config, dict):
-        raise _damaged(folder / MANIFEST, "it has no 'config'")
-    return config
-
-
-def encode(value: object, classes: Mapping[str, type]) -> Any:  # noqa: ANN401 (JSON values)
-    """Settings as plain JSON values: a settings object becomes its class name and its fields.
-
-    Args:
-        value: text, numbers, booleans, ``None``, settings objects, or sequences of them.
-        classes: the settings classes that may occur, by name.
-
-    Raises:
-        OptionError: anything else; only the package's own settings can be read back.
-
-    Example:
-        >>> from bayes_hybrid.gates import ReLUGate
-        >>> encode((ReLUGate(num_units=4), None), {"ReLUGate": ReLUGate})
-        [{'type': 'ReLUGate', 'num_units': 4}, None]
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, tuple | list):
-        return [encode(item, classes) for item in value]
-    name = type(value).__name__
-    if classes.get(name) is type(value) and dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)
-        return {"type": name} | {
-            field.name: encode(getattr(value, field.name), classes) for field in fields
-        }
-    raise OptionError(
-        f"a fit with {value!r} cannot be saved: expected text, numbers or settings of this "
-        f"package, got {type(value).__module__}.{name}"
-    )
-
-
-def decode(data: Any, classes: Mapping[str, type]) -> Any:  # noqa: ANN401 (any setting)
-    """Settings from what :func:`encode` made of them; sequences come back as tuples.
-
-    Raises:
-        FileFormatError: a class that is not among ``classes``, or fields or values that it does
-            not take.
-
-    Example:
-        >>> from bayes_hybrid.gates import ReLUGate
-        >>> decode([{"type": "ReLUGate", "num_units": 4}], {"ReLUGate": ReLUGate})
-        (ReLUGate(num_units=4),)
-    """
-    if isinstance(data, list):
-        return tuple(decode(item, classes) for item in data)
-    if not isinstance(data, dict):
-        return data
-    fields = {name: decode(value, classes) for name, value in data.items() if name != "type"}
-    name = data.get("type")
-    if not isinstance(name, str) or name not in classes:
-        raise FileFormatError(
-            f"the saved fit names the setting {name!r}, which this version does not know among "
-            f"{', '.join(sorted(classes))}; load it with the version that wrote it"
-        )
-    try:
-        return classes[name](**fields)
-    except (TypeError, ValueError) as error:
-        raise FileFormatError(
-            f"the saved fit has a {name} that this version does not take: {error}; "
-            "load it with the version that wrote it"
-        ) from error
+    if not folder.exists():
+        # A kill may have come between two renames, where the system has no single one.
+        recover(Path(os.path.realpath(folder)))
+    _, files = read_files(folder, (RECORD, DRAWS, HELD_OUT))
+    for name in (RECORD, DRAWS):
+        if name not in files:
+            raise damaged(folder / MANIFEST, f"it says nothing of {name}")
+    record = decoded(folder / RECORD, files[RECORD], _Record)
+    tensors = _read_tensors(folder / DRAWS, files[DRAWS])
+    _require_shapes(folder / DRAWS, tensors, record.plain)
+    held_out = None
+    if HELD_OUT in files:
+        held_out = _held_out(folder / HELD_OUT, files[HELD_OUT], tensors)
+    return SavedFit(folder, record, tensors, held_out)
 
 
 # Writing
 
 
+def _record(fit: Fit, config: Mapping[str, Any]) -> bytes:
+    record = _Record(
+        config=dict(config),
+        sites=_sites(fit.posterior),
+        plain=_Plain(**{name: getattr(fit, name) for name in _Plain.__struct_fields__}),
+        kl_scores=tuple(
+            zip(map(float, fit.kl_scores), to_numbers(fit.kl_scores.values()), strict=True)
+        ),
+        stages=tuple(
+            _Stage(**asdict(stage) | {name: to_numbers(getattr(stage, name)) for name in _SERIES})
+            for stage in fit.stages
+        ),
+    )
+    try:
+        return encode_json(record)
+    except UnicodeEncodeError as error:
+        raise OptionError(
+            f"the fit cannot be saved: a name in it is no text that UTF-8 can write ({error}); "
+            "rename the column"
+        ) from error
+
+
 def _tensors(fit: Fit) -> dict[str, Tensor]:
-    arrays = {"x": fit.x, "y": fit.y, "elbo": fit.elbo, "log_ratios": fit.log_ratios}
-    arrays[_OWN_RATIOS] = fit.variational_log_ratios
+    arrays = {name: getattr(fit, name) for name in (*_ARRAYS, *_OPTIONAL)}
     arrays |= {f"{_SAMPLER}{name}": values for name, values in fit.sampler.items()}
-    if fit.labels is not None:
-        arrays["labels"] = fit.labels
+    for name in _SCALINGS:
+        scaling = getattr(fit.posterior, name)
+        arrays |= {f"{name}.mean": scaling.mean, f"{name}.scale": scaling.scale}
     # Each a copy in C order: safetensors refuses views and shared memory.
-    tensors = {name: torch.tensor(np.ascontiguousarray(a)) for name, a in arrays.items()}
+    tensors = {
+        name: torch.tensor(np.array(values, order="C"))
+        for name, values in arrays.items()
+        if values is not None
+    }
     tensors["theta"] = _on_cpu(fit.posterior.theta)
     if fit.variational.theta is not fit.posterior.theta:
         tensors[_VARIATIONAL] = _on_cpu(fit.variational.theta)
@@ -267,45 +311,8 @@ def _on_cpu(theta: Tensor) -> Tensor:
     return theta.detach().cpu().contiguous().clone()
 
 
-def _plain(fit: Fit) -> dict[str, Any]:
-    posterior = fit.posterior
-    plain = {name: getattr(fit, name) for name in _PLAIN}
-    return {name: _number(v) if isinstance(v, float) else v for name, v in plain.items()} | {
-        "sources": fit.sources.tolist(),
-        "reading": None if fit.reading is None else fit.reading.tolist(),
-        "feature_names": list(fit.feature_names),
-        "output_names": list(fit.output_names),
-        "kl_scores": [[_number(weight), _number(score)] for weight, score in fit.kl_scores.items()],
-        "x_scaling": _scaling(posterior.x_scaling),
-        "y_scaling": _scaling(posterior.y_scaling),
-        "stages": [
-            dataclasses.asdict(stage)
-            | {name: [_number(value) for value in getattr(stage, name)] for name in _SERIES}
-            for stage in fit.stages
-        ],
-    }
-
-
-def _number(value: float) -> float | str:
-    """A float64 as JSON takes it; ``float`` reads the words for what is not finite."""
-    value = float(value)
-    return value if np.isfinite(value) else str(value)
-
-
-def _scaling(scaling: Standardizer) -> dict[str, Any]:
-    return {"mean": scaling.mean.tolist(), "scale": scaling.scale.tolist()}
-
-
-def _sites(posterior: Posterior) -> list[list[Any]]:
-    return [[site.name, list(site.free_shape)] for site in posterior.table.sites]
-
-
-def package_version() -> str:
-    """The version of this package, as a saved result records it."""
-    try:
-        return metadata.version("bayes_hybrid")
-    except metadata.PackageNotFoundError:  # imported from a source folder, not installed
-        return "unknown"
+def _sites(posterior: Posterior) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return tuple((site.name, tuple(site.free_shape)) for site in posterior.table.sites)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -315,212 +322,127 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(handle.fileno())
 
 
-@contextmanager
-def _atomic_folder(
-    path: str | os.PathLike[str], names: Collection[str], *, force: bool
-) -> Iterator[Path]:
-    """A hidden folder beside ``path``, which takes its name only when the block ends well."""
-    target = Path(os.path.realpath(path))
-    refuse_occupied(target, names, force=force)
-    hidden = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        hidden.mkdir()
-        yield hidden
-        refuse_occupied(target, names, force=force)
-        _put_in_place(hidden, target)
-    except OSError as error:
-        shutil.rmtree(hidden, ignore_errors=True)
-        # Nobody has heard of the hidden folder; other files are named as they are.
-        if error.errno is None or not _about(error, hidden):
-            raise
-        reason = f"the fit was not saved to {target.name}: {os.strerror(error.errno)}"
-        raise OSError(error.errno, reason, str(path)) from error
-    except BaseException:
-        shutil.rmtree(hidden, ignore_errors=True)
-        raise
-
-
-def _about(error: OSError, hidden: Path) -> bool:
-    return error.filename is None or str(error.filename).startswith(str(hidden))
-
-
-def _put_in_place(hidden: Path, target: Path) -> None:
-    """Rename ``hidden`` to ``target``; what stood there comes back if that fails."""
-    if not target.exists():
-        hidden.rename(target)
-        return
-    old = hidden.with_suffix(".old")
-    target.rename(old)
-    try:
-        hidden.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def refuse_occupied(target: Path, names: Collection[str], *, force: bool) -> None:
-    """Refuse a folder that holds something, unless it is a fit that may be replaced.
-
-    Args:
-        target: the folder to be.
-        names: the files that saving writes.
-        force: whether a saved fit may be replaced.
-
-    Raises:
-        OutputExistsError: ``target`` is a file or holds something other than a fit; a fit, and
-            ``force`` is false; or a fit with something beside it.
-    """
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise OutputExistsError(f"{target} is a file; expected the name of a folder to write")
-    if not any(target.iterdir()):
-        return
-    if not (target / MANIFEST).is_file():
-        raise OutputExistsError(
-            f"{target} holds something other than a saved fit and is left as it is; "
-            "choose another folder"
-        )
-    if not force:
-        raise OutputExistsError(
-            f"{target} holds a saved fit already and is left as it is; choose another folder, or "
-            "replace it with force=True (--force)"
-        )
-    refuse_foreign(target, names)
-
-
 # Reading
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    """The contents of ``fit.json``, of a format that this version reads."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        what = "has no fit.json" if folder.is_dir() else "is no folder"
-        raise FileFormatError(f"{folder} {what}; expected a folder written by save")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise _damaged(path, str(error)) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-        raise FileFormatError(
-            f"{path} is no fit of this package: expected the format {FORMAT!r}, got {found!r}; "
-            "name a folder written by save"
-        )
-    version = manifest.get("format_version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise _damaged(path, f"its format version is {version!r}")
-    if version > FORMAT_VERSION:
-        raise FileFormatError(
-            f"{path} has format version {version}, written by bayes_hybrid "
-            f"{manifest.get('package_version')}; this version reads up to {FORMAT_VERSION}: "
-            "upgrade bayes_hybrid"
-        )
-    return manifest
-
-
-def _read_tensors(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of a fit, after their checksum."""
-    path = folder / DRAWS
-    try:
-        expected = manifest["files"][DRAWS]
-        size, digest = expected["bytes"], expected["sha256"]
-    except (KeyError, TypeError) as error:
-        raise _damaged(folder / MANIFEST, f"it says nothing of {DRAWS}") from error
-    if not path.is_file():
-        raise _damaged(path, "it is missing")
-    content = path.read_bytes()
-    if len(content) != size:
-        raise _damaged(path, f"expected {size} bytes, got {len(content)}")
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise _damaged(path, "its checksum is not the one in fit.json")
+def _read_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = safetensors.torch.load(content)
-    except SafetensorError as error:
-        raise _damaged(path, str(error)) from error
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise damaged(path, str(error).partition("\n")[0]) from error
     return tensors
 
 
-def _require_consistent(folder: Path, manifest: Mapping[str, Any], fit: Fit) -> None:
-    """Refuse a fit whose parts do not belong together."""
-    posterior = fit.posterior
-    if manifest.get("sites") != _sites(posterior):
-        raise FileFormatError(
-            f"{folder} holds the parameters of another model: this version expects "
-            f"{_sites(posterior)}, got {manifest.get('sites')}; load it with bayes_hybrid "
-            f"{manifest.get('package_version')}, which wrote it"
+def _require_shapes(path: Path, tensors: Mapping[str, Tensor], plain: _Plain) -> None:
+    """Refuse tensors that are not those of a fit, or do not belong together."""
+    shapes = _shapes(path, tensors, plain)
+    surprising = tensors.keys() - shapes.keys()
+    if surprising:
+        raise damaged(path, f"expected no tensor {shortened(repr(min(surprising)))}")
+    for name, (shape, dtype) in shapes.items():
+        if name not in tensors:
+            if name in (_VARIATIONAL, *_OPTIONAL):
+                continue
+            raise damaged(path, f"it has no tensor {name!r}")
+        got = tuple(tensors[name].shape)
+        alike = len(got) == len(shape) and all(
+            want in (None, size) for want, size in zip(shape, got, strict=True)
         )
-    num_features = posterior.model.num_features
-    outputs = () if posterior.model.num_outputs == 1 else (posterior.model.num_outputs,)
-    labels = fit.x[:, 0] if fit.labels is None else fit.labels
-    theta, variational = tuple(posterior.theta.shape), tuple(fit.variational.theta.shape)
-    num_parameters = posterior.table.num_parameters
-    own_ratios = variational[:2] if fit.variational_log_ratios.size else (0, 0)
-    shapes = {
-        "theta": (theta, (*theta[:2], num_parameters)),
-        _VARIATIONAL: (variational, (*variational[:2], num_parameters)),
-        "x": (fit.x.shape, (len(fit.y), num_features)),
-        "y": (fit.y.shape, (len(fit.x), *outputs)),
-        "labels": (labels.shape, (len(fit.x),)),
-        "output_names": ((len(fit.output_names),), outputs or (1,)),
-        "elbo": (fit.elbo.shape, theta[:1]),
-        "sources": (fit.sources.shape, theta[:1]),
-        "log_ratios": (fit.log_ratios.shape[:1], theta[:1]),
-        _OWN_RATIOS: (fit.variational_log_ratios.shape, own_ratios),
-        "x_scaling": (posterior.x_scaling.mean.shape, (num_features,)),
-        "y_scaling": (posterior.y_scaling.mean.shape, outputs),
-        "feature_names": ((len(fit.feature_names),), (num_features,)),
+        if not alike or tensors[name].dtype != dtype:
+            raise damaged(
+                path,
+                f"{name} must be {dtype} of shape {shape}, got {tensors[name].dtype} of {got}",
+            )
+    for name, valid in _valid(tensors).items():
+        if not valid:
+            raise damaged(path, f"{name} has values that it cannot have")
+
+
+def _shapes(
+    path: Path, tensors: Mapping[str, Tensor], plain: _Plain
+) -> dict[str, tuple[tuple[int | None, ...], torch.dtype]]:
+    """Shape and type of every tensor of a fit; ``None`` stands for any size."""
+    theta = _sized(path, tensors, "theta", 3)
+    (restarts, draws, size), real = theta.shape, torch.float64
+    own, (rows, _) = tensors.get(_VARIATIONAL, theta), _sized(path, tensors, "x", 2).shape
+    features, names = len(plain.feature_names), len(plain.output_names)
+    outputs = () if names == 1 else (names,)
+    ratios = tensors.get("variational_log_ratios")
+    empty = ratios is not None and ratios.numel() == 0
+    return {
+        "theta": ((restarts, draws, size), theta.dtype),
+        _VARIATIONAL: ((None, None, size), theta.dtype),
+        "x": ((rows, features), real),
+        "y": ((rows, *outputs), real),
+        "labels": ((rows,), real),
+        "x_scaling.mean": ((features,), real),
+        "x_scaling.scale": ((features,), real),
+        "y_scaling.mean": (outputs, real),
+        "y_scaling.scale": (outputs, real),
+        "elbo": ((restarts,), real),
+        "sources": ((restarts,), torch.int64),
+        "reading": ((None,), torch.int64),
+        "log_ratios": ((restarts, None), real),
+        "variational_log_ratios": ((0, 0) if empty else tuple(own.shape[:2]), real),
+        **{name: ((restarts, draws), real) for name in tensors if name.startswith(_SAMPLER)},
     }
-    for name, (got, expected) in shapes.items():
-        if got != expected:
-            raise _damaged(folder, f"{name} must have shape {expected}, got {got}")
 
 
-def _array(value: Tensor) -> NDArray[np.float64]:
-    array: NDArray[np.float64] = value.double().numpy()
-    return array
+def _sized(path: Path, tensors: Mapping[str, Tensor], name: str, dims: int) -> Tensor:
+    """A tensor of floats that has so many dimensions and is not empty."""
+    tensor = tensors.get(name)
+    if tensor is None:
+        raise damaged(path, f"it has no tensor {name!r}")
+    if tensor.dim() != dims or tensor.numel() == 0 or not tensor.is_floating_point():
+        raise damaged(path, f"{name} must have {dims} dimensions, got {tuple(tensor.shape)}")
+    return tensor
 
 
-def _standardizer(saved: Mapping[str, Any]) -> Standardizer:
-    return Standardizer(mean=np.array(saved["mean"]), scale=np.array(saved["scale"]))
+def _valid(tensors: Mapping[str, Tensor]) -> dict[str, bool]:
+    """Whether the values of a tensor are those that it can have."""
+    y, reading, labels = tensors["y"], tensors.get("reading"), tensors.get("labels")
+    # Of several outputs NaN is a missing one.
+    finite = {name: tensors[name].isfinite() for name in ("theta", "x", "elbo")}
+    finite["y"] = y.isfinite() | (y.isnan() & (y.dim() == 2))
+    valid = {name: bool(values.all()) for name, values in finite.items()}
+    valid["sources"] = bool((tensors["sources"] >= 0).all())
+    if reading is not None:
+        inside = (reading >= 0) & (reading < len(tensors["theta"]))
+        valid["reading"] = bool(inside.all()) and len(reading) > 0
+    if labels is not None:
+        numbers = (labels >= 0) & (labels == labels.floor())
+        valid["labels"] = bool((labels.isnan() | numbers).all())
+    return valid
 
 
-def _sources(saved: Mapping[str, Any], num_restarts: int) -> NDArray[np.int64]:
-    """Candidate of each restart; fits of earlier versions do not say, and count as all distinct."""
-    sources = saved.get("sources", list(range(num_restarts)))
-    if any(type(source) is not int or source < 0 for source in sources):
-        raise TypeError(f"sources must be numbers of candidates, got {sources!r}")
-    return np.array(sources, dtype=np.int64)
+def _held_out(path: Path, content: bytes, fitted: Mapping[str, Tensor]) -> HeldOut:
+    tensors = _read_tensors(path, content)
+    try:
+        held_out = HeldOut(**{name: tensor.numpy() for name, tensor in tensors.items()})
+    except (TypeError, ValueError) as error:
+        raise damaged(path, shortened(error)) from error
+    for name in ("x", "y"):
+        if getattr(held_out, name).shape[1:] != fitted[name].shape[1:]:
+            raise damaged(path, f"{name} has other columns than the rows of the fit")
+    return held_out
 
 
-def _reading(saved: Mapping[str, Any], num_restarts: int) -> NDArray[np.int64] | None:
-    """Which restarts regimes are read from; fits of earlier versions do not say: all of them."""
-    reading = saved.get("reading")
-    if reading is None:
-        return None
-    if not reading or any(type(r) is not int or not 0 <= r < num_restarts for r in reading):
-        raise TypeError(f"reading must be numbers of {num_restarts} restarts, got {reading!r}")
-    return np.array(reading, dtype=np.int64)
+def _stage(saved: _Stage) -> Stage:
+    series = {name: from_numbers(getattr(saved, name)) for name in _SERIES}
+    return Stage(**structs.asdict(saved) | series)
 
 
-def _stage(saved: Mapping[str, Any]) -> Stage:
-    # Fits of earlier versions have neither usages nor weights.
-    series = {name: tuple(map(float, saved[name])) for name in _SERIES if name in saved}
-    weights = {name: tuple(ends) for name, ends in saved.get("weights", {}).items()}
-    return Stage(**{**saved, **series, "weights": weights})
-
-
-def _typed(saved: Mapping[str, Any], name: str, kind: Any) -> Any:  # noqa: ANN401 (any field)
-    """The field ``name``, which has to be of the type that the fit declares."""
-    value = float(saved[name]) if kind is float else saved[name]
-    if type(value) is not kind:
-        raise TypeError(f"{name} must be {kind}, got {value!r}")
-    return value
-
-
-def _damaged(path: Path, reason: str) -> FileFormatError:
-    return FileFormatError(
-        f"{path} is damaged or cut off: {reason}; expected what save wrote: save the fit again"
+def _first_difference(
+    got: Sequence[tuple[str, tuple[int, ...]]], expected: Sequence[tuple[str, tuple[int, ...]]]
+) -> tuple[str, str]:
+    """The first site in which two models differ, of each."""
+    at = next(
+        (i for i, pair in enumerate(zip(got, expected, strict=False)) if pair[0] != pair[1]),
+        min(len(got), len(expected)),
+    )
+    return tuple(  # type: ignore[return-value] # (two in, two out)
+        f"the site {shortened(sites[at][0])!r} of shape {sites[at][1]}"
+        if at < len(sites)
+        else f"{len(sites)} sites"
+        for sites in (got, expected)
     )

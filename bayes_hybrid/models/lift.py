@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import pyro.distributions as dist
@@ -43,7 +44,9 @@ def sample_normal(
     """``name ~ Normal(0, scale)``, independent entries of ``shape``, on ``like``'s device."""
 
     def prior() -> dist.TorchDistribution:
-        return dist.Normal(like.new_zeros(shape), like.new_full(shape, scale)).to_event(len(shape))
+        each = dist.Normal(like.new_zeros(shape), like.new_full(shape, scale))
+        together: dist.TorchDistribution = each.to_event(len(shape))
+        return together
 
     return sites(name, prior, _note(group, training))
 
@@ -61,7 +64,9 @@ def sample_positive(
 
     def site() -> dist.TorchDistribution:
         location = like.new_full(shape, math.log(prior.median))
-        return dist.LogNormal(location, like.new_full(shape, prior.spread)).to_event(len(shape))
+        each = dist.LogNormal(location, like.new_full(shape, prior.spread))
+        together: dist.TorchDistribution = each.to_event(len(shape))
+        return together
 
     return sites(name, site, _note(group, training))
 
@@ -121,6 +126,10 @@ def sample_features(
     return values
 
 
+def _known(prior: dist.TorchDistribution) -> dist.TorchDistribution:
+    return prior
+
+
 def sample_gate(
     sites: Sites, module: GateModule, priors: Priors, like: Tensor
 ) -> Callable[[Tensor], Tensor]:
@@ -143,5 +152,5 @@ def sample_gate(
             part = sample_features(sites, name, child, priors, SiteGroup.GATE_FEATURES, like)
         values |= {f"{path}.{leaf}": value for leaf, value in part.items()}
     for path, prior in module.parameter_priors(priors, like).items():
-        values[path] = sites(f"gate.{path}", lambda prior=prior: prior, _note(SiteGroup.GATE_HEAD))
+        values[path] = sites(f"gate.{path}", partial(_known, prior), _note(SiteGroup.GATE_HEAD))
     return bind(module, values)

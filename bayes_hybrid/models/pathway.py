@@ -99,7 +99,7 @@ def sample_expert(
     """
     features = sample_features(sites, name, module, priors, SiteGroup.FEATURES, like)
     layers = bind(module, features)
-    shape = (*(outputs or (1,)), pathway.num_units)
+    shape = (outputs[0] if outputs else 1, pathway.num_units)
     head = sample_head(
         sites, f"{name}.location", shape, priors.location_scale, 1.0, SiteGroup.HEADS, like
     )

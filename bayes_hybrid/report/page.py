@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from bayes_hybrid import __version__
 from bayes_hybrid.data import atomic_file, refuse_existing
 from bayes_hybrid.estimator import HybridRegressor
-from bayes_hybrid.estimator.rows import held_out_rows
+from bayes_hybrid.estimator.rows import held_out_or_saved
 from bayes_hybrid.report.evidence import Evidence, gather
 from bayes_hybrid.report.sections import SECTIONS
 from bayes_hybrid.report.tables import formatted
@@ -44,7 +44,8 @@ def write_report(
     Args:
         estimator: fitted.
         path: the file to be; it appears whole or not at all.
-        X_test: held-out features ``[M, D]``, to measure calibration on.
+        X_test: held-out features ``[M, D]``, to measure calibration on; by default those that the
+            fit was saved with.
         y_test: held-out targets ``[M]``, or ``[M, Q]``, NaN where missing.
         force: whether an existing file may be replaced.
 
@@ -56,7 +57,7 @@ def write_report(
     """
     check_is_fitted(estimator)
     refuse_existing(path, force=force)
-    x, y = held_out_rows(estimator, X_test, y_test)
+    x, y = held_out_or_saved(estimator, X_test, y_test)
     write_page(gather(estimator, x_test=x, y_test=y), path, force=force)
 
 

@@ -8,15 +8,14 @@ file                         contents
 ===========================  ====================================================================
 """
 
-import dataclasses
-import json
 import os
 import warnings
 from pathlib import Path
 from typing import Any, Final
 
 from bayes_hybrid.ablation.folder import claim, write_whole
-from bayes_hybrid.errors import OutputExistsError
+from bayes_hybrid.data.records import decode_json, encode_json
+from bayes_hybrid.errors import FileFormatError, OutputExistsError
 from bayes_hybrid.validation.replication import Replication
 
 __all__ = ["FOLDER", "MANIFEST", "Store"]
@@ -54,17 +53,16 @@ class Store:
         if not path.exists():
             return None
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if record["number"] != number:
-                raise ValueError(f"it is of replication {record['number']}")
-            return Replication(**record)
-        except (KeyError, TypeError, ValueError) as error:
+            saved = decode_json(path.read_bytes(), Replication)
+            if saved.number != number:
+                raise FileFormatError(f"it is of replication {saved.number}")
+        except FileFormatError as error:
             warnings.warn(
-                f"{path} cannot be read ({type(error).__name__}: {error}); its replication is "
-                "computed again",
+                f"{path} cannot be read ({error}); its replication is computed again",
                 stacklevel=2,
             )
             return None
+        return saved
 
     def write(self, replication: Replication) -> None:
         """Put a replication on the disk.
@@ -72,8 +70,7 @@ class Store:
         Raises:
             OSError: the disk is full, or the folder is not writable any more.
         """
-        record = json.dumps(dataclasses.asdict(replication), indent=1)
-        write_whole(self._path(replication.number), record.encode())
+        write_whole(self._path(replication.number), encode_json(replication))
 
     def _path(self, number: int) -> Path:
         return self._folder / FOLDER / f"{number:05d}.json"

@@ -46,6 +46,8 @@ def test_more_variants_and_repeats_compute_only_what_is_missing(shared, fits, tm
         (".json", b'{"key": "'),
         (".json", b"[]"),
         (".json", b"\xff"),
+        (".json", b"[" * 100_000),
+        (".json", b'{"key": "", "seconds": -1}'),
         (".npz", b"PK\x03"),
         (".npz", None),
     ],

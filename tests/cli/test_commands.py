@@ -16,6 +16,7 @@ from bayes_hybrid.cli.fitting import Rows, _split
 from bayes_hybrid.data import read_table, write_table
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import SAVED_FILES
+from bayes_hybrid.inference.storage import HELD_OUT
 from tests.cli.conftest import bayes_hybrid, make_table
 
 SECONDS = 120
@@ -258,7 +259,7 @@ def test_tables_that_cannot_be(data, saved, tmp_path):
     line = refused("check", saved, "--target", "response")
     assert "--data, which is missing" in line
     line = refused("check", tmp_path)
-    assert "no fit.json" in line
+    assert "no manifest.json" in line
 
 
 @pytest.mark.parametrize("num_rows", [1, 2])
@@ -325,7 +326,7 @@ def test_force_never_costs_other_files(data, saved, tmp_path, monkeypatch):
     monkeypatch.setattr(HybridRegressor, "fit", lambda *_: pytest.fail("fitted"))
     line = refused(*fit_arguments(data, fit, "--force"))
     assert "also holds 'predictions.csv', which would be lost; choose another folder" in line
-    assert set(os.listdir(fit)) == {*SAVED_FILES, "predictions.csv"}
+    assert set(os.listdir(fit)) == {*SAVED_FILES, "predictions.csv"} - {HELD_OUT}
     # The same in the folder of a demo, and in the fit inside.
     out = tmp_path / "demo"
     (out / "fit").mkdir(parents=True)
@@ -374,12 +375,65 @@ def test_held_out_rows_are_a_partition_that_the_seed_repeats(data):
     rows = Rows(data=data, target=["response"], features=["other, dose"], test_fraction=0.2)
     first, again, other = (_split(rows, seed) for seed in (1, 1, 2))
     assert list(first.X.columns) == ["other", "dose"]
-    assert first.test is not None
-    assert other.test is not None
-    names = {*first.test["dose"], *first.X["dose"]}
-    assert (len(first.X), len(first.test), len(names)) == (32, 8, 40)
+    assert first.held_out is not None
+    assert other.held_out is not None
+    table = read_table(data)
+    kept = np.delete(np.arange(40), first.held_out.rows)
+    np.testing.assert_array_equal(first.X, table.loc[kept.tolist()][["other", "dose"]])
+    np.testing.assert_array_equal(first.y, table.loc[kept.tolist()]["response"])
+    held = table.loc[first.held_out.rows.tolist()]
+    np.testing.assert_array_equal(first.held_out.x, held[["other", "dose"]])
+    np.testing.assert_array_equal(first.held_out.y, held["response"])
+    assert (len(kept), len(held)) == (32, 8)
     pd.testing.assert_frame_equal(first.X, again.X)
-    assert set(first.test["dose"]) != set(other.test["dose"])
+    assert {*first.held_out.rows} != {*other.held_out.rows}
+
+
+def test_held_out_rows_are_saved_and_judged_by(data, tmp_path):
+    fit, page = tmp_path / "fit", tmp_path / "report.html"
+    result = bayes_hybrid(*fit_arguments(data, fit, "--test-fraction", "0.25"))
+    assert result.exit_code < 2, result.output
+    held_out = load(fit).held_out_
+    assert held_out is not None
+    table = read_table(data).loc[held_out.rows.tolist()]
+    np.testing.assert_array_equal(held_out.x, table[["dose", "other"]])
+    np.testing.assert_array_equal(held_out.y, table["response"])
+    # The same rows as a table give the same, in other words.
+    table.to_csv(tmp_path / "test.csv", index=False)
+    by_default = bayes_hybrid("check", fit).stdout
+    by_table = bayes_hybrid("check", fit, "--data", tmp_path / "test.csv").stdout
+    assert "Scores of 10 rows that were held out:" in by_default
+    assert by_default.replace("that were held out", "T") == by_table.replace(
+        f"of {tmp_path / 'test.csv'}", "T"
+    )
+    assert bayes_hybrid("report", fit, "--out", page).exit_code == 0
+    assert "of 10 held-out rows" in page.read_text()
+
+
+def test_a_table_of_held_out_rows_is_saved(data, saved, tmp_path, monkeypatch):
+    write_table(make_table(7, seed=1), tmp_path / "test.csv")
+    monkeypatch.setattr(HybridRegressor, "fit", lambda *_: load(saved))
+    arguments = fit_arguments(data, tmp_path / "fit", "--test", tmp_path / "test.csv")
+    assert bayes_hybrid(*arguments).exit_code < 2
+    held_out = load(tmp_path / "fit").held_out_
+    assert held_out is not None
+    assert held_out.rows.tolist() == list(range(7))
+    np.testing.assert_array_equal(held_out.y, read_table(tmp_path / "test.csv")["response"])
+
+
+def test_held_out_rows_that_were_trained_on_are_called_so(saved, tmp_path):
+    mixed = pd.concat([make_table().head(3), make_table(9, seed=1)])
+    write_table(mixed, tmp_path / "mixed.csv")
+    result = bayes_hybrid("check", saved, "--data", tmp_path / "mixed.csv")
+    assert result.exit_code == 1
+    said = " ".join(result.stdout.split())
+    assert "3 of the 12 held-out rows were trained on: they equal rows of the fit" in said
+    result = bayes_hybrid("check", saved, "--data", tmp_path / "mixed.csv", "--quiet")
+    assert "warning: trained_on is 0.25, wanted <= 0." in result.stderr
+    page = tmp_path / "report.html"
+    arguments = ["report", saved, "--data", tmp_path / "mixed.csv", "--out", page]
+    assert bayes_hybrid(*arguments).exit_code == 0
+    assert "3 of the 12 held-out rows were trained on" in page.read_text()
 
 
 def test_splits_that_cannot_be(data):
@@ -439,7 +493,7 @@ def test_demo_fills_its_folder(demo):
     assert run.returncode == 0, run.stderr
     assert os.listdir(folder) == ["out"]
     assert set(os.listdir(folder / "out")) == set(FILES)
-    assert set(os.listdir(folder / "out" / "fit")) == set(SAVED_FILES)
+    assert set(os.listdir(folder / "out" / "fit")) == {*SAVED_FILES} - {HELD_OUT}
     assert (folder / "out" / "plot_fit.png").read_bytes().startswith(b"\x89PNG")
     predicted = read_table(folder / "out" / "predictions.csv")
     assert predicted.columns[:4].tolist() == ["times", "accel_mean", "accel_q5", "accel_q95"]

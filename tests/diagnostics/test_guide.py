@@ -173,7 +173,7 @@ def test_beside_an_infinite_variance_no_difference_is_small():
 
 def test_what_cannot_be_corrected_is_refused():
     fit = healthy()
-    with pytest.raises(DataError, match="saved without"):
+    with pytest.raises(DataError, match="no importance ratios"):
         correction_report(trained(fit))
     logs = np.zeros((4, 100))
     with pytest.raises(DataError, match="2 outputs"):

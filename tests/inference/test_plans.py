@@ -35,7 +35,7 @@ from bayes_hybrid.inference.progress import silent
 from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
 from bayes_hybrid.inference.result import StageLog
 from bayes_hybrid.inference.rows import Rows, held_out_score
-from bayes_hybrid.inference.storage import load_fit, save_fit
+from bayes_hybrid.inference.storage import read_saved, save_fit
 from bayes_hybrid.inference.svi import train
 from bayes_hybrid.inference.warm_start import Started, prior_draws, warm_start
 from bayes_hybrid.inference.whitening import whiten
@@ -521,7 +521,7 @@ def test_every_built_in_plan_fits_and_is_recorded(tmp_path, plan):
         if after.name != "SVI" and (before.name.split(":")[0] == after.name.split(":")[0]):
             assert after.usage_before == before.usage_after
     save_fit(done, tmp_path / "fit", config={})
-    assert load_fit(tmp_path / "fit", _MIXTURE).stages == done.stages
+    assert read_saved(tmp_path / "fit").fit(_MIXTURE).stages == done.stages
 
 
 @pytest.mark.parametrize("name", ["gaussian, input", "relu, constant"])

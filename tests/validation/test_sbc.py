@@ -157,11 +157,13 @@ def test_a_damaged_file_is_named_and_computed_again(tmp_path, fits):
     folder = tmp_path / "sbc"
     whole = sbc(LINE, **SIZES, folder=folder)
     path = folder / "replications" / "00002.json"
-    path.write_text(path.read_text()[:-20])
-    with pytest.warns(UserWarning, match=r"00002\.json cannot be read"):
-        again = sbc(LINE, **SIZES, folder=folder)
-    assert again.ranks.equals(whole.ranks)
-    assert len(fits) == 4
+    for content in (path.read_bytes()[:-20], b"[" * 100_000, b'{"number": 2}'):
+        path.write_bytes(content)
+        fits.clear()
+        with pytest.warns(UserWarning, match=r"00002\.json cannot be read"):
+            again = sbc(LINE, **SIZES, folder=folder)
+        assert again.ranks.equals(whole.ranks)
+        assert len(fits) == 1
     moved = json.loads(path.read_text()) | {"number": 0}
     path.write_text(json.dumps(moved))
     with pytest.warns(UserWarning, match="of replication 0"):
