@@ -78,13 +78,15 @@ class Plain:
 
         def read(features: Tensor, name: str) -> Tensor:
             weight, bias = self.heads[name]
-            return (features * weight).sum(-1) + bias[:, 0]
+            total: Tensor = (features * weight).sum(-1) + bias[:, 0]
+            return total
 
         bump = torch.exp(-0.5 * (hidden("gaussian.0") / self.width).square())
         smooth = read(bump, "gaussian.location")
         kinked = read(torch.relu(hidden("relu.0")), "relu.location")
         gate = torch.sigmoid(read(torch.relu(hidden("gate.features")), "gate.head"))
-        return ((1.0 - gate) * smooth + gate * kinked).mean(-1)
+        mean: Tensor = ((1.0 - gate) * smooth + gate * kinked).mean(-1)
+        return mean
 
 
 def rate(function: Callable[[np.ndarray], object], rows: np.ndarray, repeats: int) -> float:

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from bayes_hybrid.distributions.mixture import RegimeMixture
 
-# Of the spread: what Newton's method leaves after such a step is about its square.
-_SHORTEST: Final = 1e-6
+# Of the smaller of p and 1 - p; a further step of Newton's method leaves about the square of it.
+_CLOSE: Final = 1e-7
 # Each step halves the one before or the bracket; two to eight are usual.
 _MAX_STEPS: Final = 200
 
@@ -62,6 +62,8 @@ def pooled_quantiles(
     value = torch.minimum(torch.maximum(value, lower), upper)
     result, place = torch.empty_like(value), torch.arange(len(rows), device=rows.device)
     before, done = upper - lower, torch.zeros_like(value, dtype=torch.bool)
+    rounding = 4.0 * torch.finfo(value.dtype).eps
+    enough = (_CLOSE * torch.minimum(prob, 1.0 - prob)).clamp_min(rounding)
     for _ in range(_MAX_STEPS):
         cdf, density = (part.mean(1) for part in mixture.cdf_and_density(value.unsqueeze(1)))
         error = cdf - prob
@@ -73,15 +75,14 @@ def pooled_quantiles(
         newton &= step.abs() < 0.5 * before.abs()
         step = torch.where(newton | (error == 0.0), step, value - 0.5 * (lower + upper))
         value, before = torch.where(done, value, value - step), torch.where(done, before, step)
-        rounding = 4.0 * torch.finfo(value.dtype).eps * value.abs()
-        done |= step.abs() <= torch.maximum(_SHORTEST * spread, rounding)
+        done |= (error.abs() <= enough) | (step.abs() <= rounding * value.abs())
         live = ~done.transpose(0, 1).flatten(1).all(-1)
         count = int(live.sum())
         if count == 0:
             break
         if 2 * count <= len(place):
             result[:, place] = value
-            place, spread, mixture = place[live], spread[live], of_rows(rows[place[live]])
+            place, mixture = place[live], of_rows(rows[place[live]])
             value, lower, upper = value[:, live], lower[:, live], upper[:, live]
             before, done = before[:, live], done[:, live]
     result[:, place] = value
