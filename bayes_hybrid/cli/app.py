@@ -136,8 +136,8 @@ def fit(
     model: Annotated[
         str,
         typer.Option(
-            help="mixture, or a single pathway: gaussian, relu, linear, relu_gates_gaussian, "
-            "gaussian_stabilizes_relu."
+            help="mixture, or a single pathway: gaussian, relu, linear_mix, "
+            "relu_gates_gaussian, gaussian_stabilizes_relu."
         ),
     ] = Settings.model,
     gate: Annotated[

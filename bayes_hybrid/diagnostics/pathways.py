@@ -62,7 +62,7 @@ def layer_shares(posterior: PosteriorLike, x: FloatArray) -> dict[str, FloatArra
         share_rs = Var_n(mu_rsn - mu_rsn without the units) / (the same, summed over the kinds)
 
     Returns:
-        ``[R, S]`` for each kind, by a name such as ``"linear.gaussian"``; NaN where a mean is
+        ``[R, S]`` for each kind, by a name such as ``"linear_mix.gaussian"``; NaN where a mean is
         constant.
     """
     whole = posterior.expert_mean_draws(x)

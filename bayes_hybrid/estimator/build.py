@@ -13,7 +13,7 @@ from bayes_hybrid.inference import FitOptions, Refinement
 from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
 from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
-from bayes_hybrid.nn import COMBINATIONS
+from bayes_hybrid.nn import COMBINATIONS, pathway_kind
 from bayes_hybrid.priors import Priors
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def build_model(
     settings: "HybridRegressor", num_features: int, num_outputs: int = 1, labelled: bool = False
 ) -> HybridModel:
     """The model that the settings describe, for D features and Q outputs."""
-    kind = checks.choice("model", settings.model, MODELS)
+    kind = pathway_kind("model", settings.model, MODELS)
     priors = _instance("priors", settings.priors, Priors) or Priors()
     if kind != "mixture":
         _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
@@ -104,7 +104,7 @@ def _pathway(settings: "HybridRegressor", expert: str, num_features: int) -> Pat
     if not isinstance(likelihood, Likelihood):
         likelihood = LIKELIHOODS[checks.choice("likelihood", likelihood, tuple(LIKELIHOODS))]()
     return Pathway(
-        kind=checks.choice("experts", expert, tuple(COMBINATIONS)),
+        kind=pathway_kind("experts", expert),
         num_units=checks.positive_int("num_units", num_units),
         depth=settings.depth,
         smoothing=settings.smoothing,

@@ -65,7 +65,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
     Args:
         model: ``"mixture"``, or one pathway for all rows: ``"gaussian"``, ``"relu"``,
-            ``"linear"``, ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
+            ``"linear_mix"`` (both kinds of unit in each layer, mixed linearly),
+            ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
         gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, ``"threshold"``,
             ``"monotone"``, ``"oblique"``, or one of :mod:`bayes_hybrid.gates`, such as
             ``ThresholdGate(feature="age")``.  With one of the last three the order of ``experts``
@@ -78,7 +79,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         experts: of a mixture: a pathway kind (as in ``model``) or a
             :class:`~bayes_hybrid.models.Pathway` for each regime, two or more.  A ``Pathway`` has
             its own ``likelihood``, ``noise``, ``num_units``, ``depth`` and ``smoothing``; where
-            all are one, these have to be left alone here.
+            all are one, these have to be left alone here.  A straight line is ``Pathway(
+            kind="gaussian", smoothing="identity", num_units=1)``.
         label_head: of a mixture whose rows have regime labels, how these enter
             (:class:`~bayes_hybrid.models.LabelHead`); ``None`` is its default.
         num_units: hidden units per layer; ``"auto"`` is 32 up to three features, else 50.

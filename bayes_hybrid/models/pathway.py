@@ -10,7 +10,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup
 from bayes_hybrid.models.lift import apply, sample_features, sample_head, sample_positive
-from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS, stack
+from bayes_hybrid.nn import SMOOTHINGS, pathway_kind, stack
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
 NOISE_KINDS = ("constant", "input")
@@ -21,7 +21,7 @@ class Pathway:
     """What one expert is made of.
 
     Args:
-        kind: ``"gaussian"``, ``"relu"``, or a layer combination: ``"linear"``,
+        kind: ``"gaussian"``, ``"relu"``, or a layer combination: ``"linear_mix"``,
             ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
         num_units: hidden units H per layer.
         depth: number of layers.
@@ -43,7 +43,7 @@ class Pathway:
 
     def __post_init__(self) -> None:
         """Check the options."""
-        checks.choice("kind", self.kind, tuple(COMBINATIONS))
+        pathway_kind("kind", self.kind)
         checks.positive_int("num_units", self.num_units)
         checks.positive_int("depth", self.depth)
         checks.choice("smoothing", self.smoothing, tuple(SMOOTHINGS))

@@ -5,6 +5,7 @@ from bayes_hybrid.nn.combine import (
     GaussianStabilizesReLULayer,
     LinearMixLayer,
     ReLUGatesGaussianLayer,
+    pathway_kind,
     stack,
 )
 from bayes_hybrid.nn.gaussian import SMOOTHINGS, GaussianBlock, smooth
@@ -18,6 +19,7 @@ __all__ = [
     "LinearMixLayer",
     "ReLUBlock",
     "ReLUGatesGaussianLayer",
+    "pathway_kind",
     "smooth",
     "stack",
 ]
