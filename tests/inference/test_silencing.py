@@ -54,7 +54,9 @@ def test_only_experts_that_mix_are_silenced():
     )
     silenced = posterior.silenced_mean_draws(x)
     assert set(silenced) == {
-        (regime, kind) for regime in ("linear_mix_1", "linear_mix_2") for kind in ("gaussian", "relu")
+        (regime, kind)
+        for regime in ("linear_mix_1", "linear_mix_2")
+        for kind in ("gaussian", "relu")
     }
     for k, regime in ((1, "linear_mix_1"), (2, "linear_mix_2")):
         # An expert is its intercept and both parts, so this is the intercept.
