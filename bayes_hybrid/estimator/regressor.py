@@ -666,12 +666,15 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self,
         X_test: ArrayLike | pd.DataFrame | None = None,
         y_test: ArrayLike | pd.Series | None = None,
+        *,
+        output: int | str | None = None,
     ) -> "xr.DataTree":
         """The fit as an ArviZ object, see :func:`bayes_hybrid.diagnostics.to_datatree`.
 
         Args:
             X_test: held-out features ``[M, D]``.
             y_test: held-out targets ``[M]``.
+            output: name or position of the output to export; ``None`` for all of them.
 
         Returns:
             Groups posterior, posterior_predictive, log_likelihood, sample_stats, observed_data and
@@ -679,6 +682,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Raises:
             DataError: held-out targets without features.
+            OptionError: there is no such output.
         """
         # Here and below: ArviZ takes seconds to import, which predicting should not cost.
         from bayes_hybrid.diagnostics import to_datatree
@@ -695,6 +699,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             seed=seed,
             label_names=[str(label) for label in self.regime_labels_],
             label_weight=None if head is None else head.weight,
+            output=output,
         )
 
     def diagnose(
