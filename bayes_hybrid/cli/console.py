@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bayes_hybrid.cli.exits import one_line
+from bayes_hybrid.digits import figures, with_error
 
 if TYPE_CHECKING:
     # ArviZ takes seconds to import, which predict should not cost.
@@ -87,11 +88,15 @@ def findings_table(findings: "Sequence[Finding]") -> Table:
     for column, justify in _COLUMNS.items():
         result.add_column(column, justify=justify, no_wrap=True)
     for finding in findings:
-        low_high = finding.interval
+        value, interval = number(finding.value), ""
+        if finding.interval:
+            low, high = finding.interval
+            value, *ends = figures(high - low, finding.value, low, high)
+            interval = " to ".join(ends)
         result.add_row(
             finding.name,
-            number(finding.value),
-            f"{number(low_high[0])} to {number(low_high[1])}" if low_high else "",
+            value,
+            interval,
             bound(finding),
             Text(finding.severity, style=_STYLES[finding.severity]),
         )
@@ -114,6 +119,6 @@ def scores_table(scores: "pd.DataFrame") -> Table:
         result.add_column(column, justify="right", no_wrap=True)
     for line in scores.to_dict("records"):
         named = [line["output"]] if several else []
-        values = number(line["value"]), number(line["standard_error"]), str(line["num_rows"])
+        values = *with_error(line["value"], line["standard_error"]), str(line["num_rows"])
         result.add_row(line["score"], *named, *values)
     return result

@@ -12,6 +12,7 @@ from scipy.special import entr
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.digits import percentages
 
 __all__ = [
     "DISTANT",
@@ -121,13 +122,14 @@ def _usage(draws: FloatArray, regime: str, threshold: float) -> Finding:
     value = float(draws.mean())
     low, high = _interval(draws, value)
     used = "" if value >= threshold else ": nobody uses it"
+    mean, lower, upper = percentages(high - low, value, low, high)
     return judge(
         f"usage[{regime}]",
         value,
         ">=",
         threshold,
-        meaning=f"The regime '{regime}' accounts for {value:.1%} of the training rows "
-        f"(90% interval {low:.1%} to {high:.1%}){used}.",
+        meaning=f"The regime '{regime}' accounts for {mean} of the training rows "
+        f"(90% interval {lower} to {upper}){used}.",
         advice="Do not read this regime's probabilities. If more restarts do not use it either, "
         "fit without it and compare held-out log densities.",
         interval=(low, high),

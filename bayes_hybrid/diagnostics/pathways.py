@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate_rows import GateRows
 from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike
+from bayes_hybrid.digits import percentages
 
 __all__ = [
     "NEAR_FLOOR",
@@ -183,13 +184,14 @@ def settled_findings(mean: FloatArray, variance: FloatArray) -> list[Finding]:
 def _share(name: str, draws: FloatArray) -> Finding:
     value = float(draws.mean())
     low, high = np.quantile(draws, [0.05, 0.95])
+    mean, lower, upper = percentages(high - low, value, low, high)
     return judge(
         f"pathway_share[{name}]",
         value,
         ">=",
         _NOTHING,
-        meaning=f"By way of '{name}' comes {value:.1%} of the variance (90% interval {low:.1%} to "
-        f"{high:.1%}).",
+        meaning=f"By way of '{name}' comes {mean} of the variance (90% interval {lower} to "
+        f"{upper}).",
         advice="The other pathway dominates. Fit without this one and compare held-out log "
         "densities (ablate does both), or give it time of its own: plan='gaussian_first' for a "
         "Gaussian pathway, plan=('default', 'balanced') for a regime.",

@@ -11,6 +11,8 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from bayes_hybrid.digits import figures, percentages
+
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
     "--no-sandbox",
@@ -144,9 +146,12 @@ def test_values_can_be_read_without_a_mouse(tab):
     report.page.keyboard.press("Home")
     words = report.page.locator("#explorer-readout").inner_text()
     curves = report.curves()
-    # Four significant digits, as the page's script writes them.
-    mean = float(f"{curves['mean'][0]:.4g}")
-    assert f" {mean:g}, 90% interval" in words
+    low, high = curves["lower"][0], curves["upper"][0]
+    mean, *ends = figures(high - low, curves["mean"][0], low, high)
+    assert f" {mean}, 90% interval {' to '.join(ends)}" in words
+    low, high = curves["low0"][0], curves["high0"][0]
+    share, *ends = percentages(high - low, curves["gate0"][0], low, high)
+    assert f" {share}, band {' to '.join(ends)}" in words
     assert report.page.evaluate(f"{MODEL.format('cursor')}.location") == curves["x"][0]
 
 
