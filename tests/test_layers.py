@@ -16,6 +16,7 @@ LAYERS: Final = {
     "checks": 0,
     "digits": 0,
     "random": 0,
+    "words": 0,
     "distributions": 1,
     "data": 1,
     "nn": 2,

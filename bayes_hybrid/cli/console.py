@@ -1,6 +1,7 @@
 """What is printed: plain words and tables on stdout, and warnings on stderr."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import typer
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from bayes_hybrid.cli.exits import one_line
 from bayes_hybrid.digits import figures, with_error
+from bayes_hybrid.words import on_command_line
 
 if TYPE_CHECKING:
     # ArviZ takes seconds to import, which predict should not cost.
@@ -18,7 +20,17 @@ if TYPE_CHECKING:
 
     from bayes_hybrid.diagnostics import Finding
 
-__all__ = ["bound", "counted", "findings_table", "number", "say", "scores_table", "show", "warn"]
+__all__ = [
+    "bound",
+    "counted",
+    "findings_table",
+    "number",
+    "say",
+    "scores_table",
+    "show",
+    "typed",
+    "warn",
+]
 
 _COLUMNS: Final[dict[str, Literal["left", "right"]]] = {
     "check": "left",
@@ -55,6 +67,11 @@ def warn(findings: "Sequence[Finding]") -> None:
                 f"{bound(finding)}. {finding.meaning} {finding.advice}"
             )
             typer.echo(one_line(line), err=True)
+
+
+def typed(findings: "Sequence[Finding]") -> "list[Finding]":
+    """The findings, their advice in options of the command line."""
+    return [replace(each, advice=on_command_line(each.advice)) for each in findings]
 
 
 def counted(count: int, noun: str) -> str:

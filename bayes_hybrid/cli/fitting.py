@@ -10,7 +10,7 @@ import pandas as pd
 from bayes_hybrid import checks
 from bayes_hybrid.cli.checking import held_out_rows, near_rows, print_findings
 from bayes_hybrid.cli.columns import column_names, found_column
-from bayes_hybrid.cli.console import counted, say, warn
+from bayes_hybrid.cli.console import counted, say, typed, warn
 from bayes_hybrid.cli.folders import refuse_place
 from bayes_hybrid.cli.labels import describe_labels
 from bayes_hybrid.cli.regimes import describe
@@ -19,9 +19,10 @@ from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.data import Standardizer, read_table, require_outputs, split_target
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.errors import DataError, OptionError
-from bayes_hybrid.estimator import SAVED_FILES
+from bayes_hybrid.estimator import SAVED_FILES, settings_of
 from bayes_hybrid.inference.storage import refuse_occupied
 from bayes_hybrid.random import spawn_seeds
+from bayes_hybrid.words import on_command_line
 
 __all__ = ["Rows", "run"]
 
@@ -78,7 +79,7 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
     model = model.fit(split.X, split.y, split.labels)
     fit = model.fit_
     x_test, y_test = (None, None) if split.test is None else held_out_rows(fit, split.test)
-    findings = diagnose(fit, x_test=x_test, y_test=y_test)
+    findings = typed(diagnose(fit, x_test=x_test, y_test=y_test, settings=settings_of(model)))
     model.save(out, force=force)
     if quiet:
         warn(findings)
@@ -88,7 +89,7 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
         f"{', '.join(fit.output_names)} from {', '.join(fit.feature_names)}: {len(fit.x)} rows, "
         f"{held} held out, {fit.seconds:.0f} seconds, {fit.method}"
     )
-    say(fit.status)
+    say(on_command_line(fit.status))
     say()
     for sentence in [*describe(fit), *describe_labels(model)]:
         say(sentence)

@@ -69,7 +69,8 @@ def coverage_finding(cdf: FloatArray) -> Finding:
         meaning=f"90% intervals contain {share} of {num_rows} held-out rows "
         f"(a calibrated model would give 90.0% with a standard error of {chance}).",
         advice=f"Intervals are too {too} for these rows. Check that they come from the same "
-        "source as the training rows, then try refinement, another likelihood or more restarts.",
+        "source as the training rows. Then try {refinement (`refine='always'`)|another likelihood "
+        "(`likelihood`)|more restarts (`num_restarts`)}.",
         failing=failing,
     )
 

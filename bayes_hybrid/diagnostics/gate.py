@@ -148,10 +148,9 @@ def _dominant(draws: FloatArray, regime_names: tuple[str, ...], threshold: float
         meaning=f"The most used regime, on the whole '{name}', carries {value:.1%} of the training "
         "rows.",
         advice=f"The gate has collapsed on '{name}'. If the data should have more than one "
-        "regime, fit again with more candidates (num_candidates=64), or with plan=('default', "
-        "'balanced'), a part of which is trained under a reward for an even gate, and compare "
-        "held-out log densities; if they do not rise, one regime explains these data, and "
-        "a model with a single expert says so more simply.",
+        "regime, fit again with {more candidates (`num_candidates=64`)|`plan=('default', "
+        "'balanced')`, a part of which is trained under a reward for an even gate}, and compare "
+        "held-out log densities. A single expert says the same more simply if it predicts as well.",
         interval=_interval(largest, value),
     )
 
@@ -200,7 +199,7 @@ def _undecided(value: float, draws: FloatArray | None) -> Finding:
         advice="The experts say nearly the same, so the regimes cannot be told apart: predictions "
         "stand, regime probabilities carry no information. Look at regime_disagreement; if it is "
         "large, restarts differ in which regime a row belongs to. Else look at twin_experts, and "
-        "whether one expert alone predicts as well (ablate).",
+        "whether one expert alone predicts as well (`ablate`).",
         interval=None if draws is None else _interval(draws, value),
     )
 
@@ -217,7 +216,7 @@ def _disagreement(distance: FloatArray, restarts: NDArray[np.intp]) -> Finding:
         meaning=f"Two restarts give {value:.1%} of the rows to different regimes, on average over "
         f"pairs; restart {odd_one} differs most from the others.",
         advice="The regimes are not the same in all restarts: plot p(z|x) of each. They are read "
-        "from those that explain the rows best (fit.for_regimes). Fewer restarts of as many "
-        "candidates (num_restarts=4, num_candidates=32) keep to the best mode, and so to one "
-        "reading; a simpler gate helps too.",
+        "from those that explain the rows best. {Fewer restarts of as many candidates "
+        "(`num_restarts=4`, `num_candidates=32`)|a simpler gate (`gate='linear'`)} may have one "
+        "reading.",
     )

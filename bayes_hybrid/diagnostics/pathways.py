@@ -145,9 +145,9 @@ def width_findings(widths: FloatArray | None) -> list[Finding]:
             _FLOOR_SHARE,
             meaning=f"{value:.1%} of the Gaussian units have the smallest smoothing width allowed, "
             "or one within five times of it.",
-            advice="The Gaussian pathway imitates jumps. Let another part have them: an expert "
-            "with ReLU units (model='mixture'), or gate='threshold'; or raise the prior of the "
-            "widths (Priors(width=...)).",
+            advice="The Gaussian pathway imitates jumps. Let another part have them: {an expert "
+            "with ReLU units (`model='mixture'`)|`gate='threshold'`|larger widths by their prior "
+            "(`Priors(width=...)`)}.",
         )
     ]
 
@@ -173,10 +173,10 @@ def settled_findings(mean: FloatArray, variance: FloatArray) -> list[Finding]:
             meaning=f"Draws of the mean differ within a restart by so much that they make up "
             f"{value:.0%} of the predictive variance.",
             advice="The data have not settled the pathways' weights, and noise is overstated to "
-            "make room for them: a guide that takes weights as independent does that "
-            "(Variational(guide='mean_field')). Use the default guide='block', refine='always', "
-            "fewer units (num_units), or plan='gaussian_first'; with few rows for many features "
-            "it is the data that are too few.",
+            "make room for them. Use {a guide that takes weights as dependent "
+            "(`Variational(guide='block')`)|`refine='always'`|fewer units (`num_units`)|"
+            "`plan='gaussian_first'`}. With few rows for many features it is the data that are "
+            "too few.",
         )
     ]
 
@@ -193,7 +193,7 @@ def _share(name: str, draws: FloatArray) -> Finding:
         meaning=f"By way of '{name}' comes {mean} of the variance (90% interval {lower} to "
         f"{upper}).",
         advice="The other pathway dominates. Fit without this one and compare held-out log "
-        "densities (ablate does both), or give it time of its own: plan='gaussian_first' for a "
-        "Gaussian pathway, plan=('default', 'balanced') for a regime.",
+        "densities (`ablate` does both). Or give it time of its own with {`plan='gaussian_first'` "
+        "for a Gaussian pathway|`plan=('default', 'balanced')` for a regime}.",
         interval=(float(low), float(high)),
     )

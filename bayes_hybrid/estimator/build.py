@@ -19,7 +19,7 @@ from bayes_hybrid.priors import Priors
 if TYPE_CHECKING:
     from bayes_hybrid.estimator.regressor import HybridRegressor
 
-__all__ = ["MODELS", "build_model", "build_options"]
+__all__ = ["MODELS", "build_model", "build_options", "settings_of"]
 
 Setting = TypeVar("Setting")
 
@@ -129,6 +129,31 @@ def build_options(settings: "HybridRegressor") -> FitOptions:
         device=settings.device,
         compile=settings.compile,
     )
+
+
+def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
+    """What a fitted estimator was fitted with, for :func:`bayes_hybrid.diagnostics.diagnose`."""
+    fit, options = estimator.fit_, build_options(estimator)
+    model = fit.posterior.model
+    settings: dict[str, object] = {
+        "num_restarts": options.num_restarts,
+        "num_candidates": options.candidates_for(model),
+        "weighting": options.weighting_for(model),
+        "plan": options.plan,
+        # Where "auto" refined, "always" would do no more.
+        "refine": "always" if fit.sampler else options.refinement.mode,
+        "Variational.guide": options.variational.guide,
+        "Refinement.sampler": options.refinement.sampler,
+        "Refinement.target_acceptance": options.refinement.target_acceptance,
+    }
+    experts = (model.pathway,) if isinstance(model, PathwayModel) else ()
+    if isinstance(model, HybridMixture):
+        experts = model.experts
+        settings["gate"] = next((n for n, kind in GATES.items() if type(model.gate) is kind), None)
+        if any(expert.has_relu for expert in experts):
+            settings["model"] = "mixture"  # which is advised for its ReLU units
+    noises = {expert.noise for expert in experts}
+    return settings | ({"noise": noises.pop()} if len(noises) == 1 else {})
 
 
 def _refine_mode(refine: str | bool) -> str:

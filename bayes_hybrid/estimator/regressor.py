@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from bayes_hybrid import checks
 from bayes_hybrid.data import regime_numbers
 from bayes_hybrid.errors import DataError, OptionError
-from bayes_hybrid.estimator.build import build_model, build_options
+from bayes_hybrid.estimator.build import build_model, build_options, settings_of
 from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.estimator.rows import (
     FloatArray,
@@ -723,7 +723,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         self._posterior()
         x, y = held_out_rows(self, X_test, y_test)
-        return diagnose(self.fit_, x_test=x, y_test=y)
+        return diagnose(self.fit_, x_test=x, y_test=y, settings=settings_of(self))
 
     def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
         """Write the fit to a folder: JSON, safetensors and, for ArviZ, ``posterior.nc``; no pickle.

@@ -115,7 +115,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         ],
         "table": table,
         "seconds": fit.seconds,
-        "status": fit.status,
+        "status": evidence.status,
         "method": fit.method,
     }
 

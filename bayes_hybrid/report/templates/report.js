@@ -47,7 +47,7 @@
 
   const short = (value) => (value === null ? "n/a" : String(Number(value.toPrecision(4))));
   // Digits at which the width of an interval has two, as bayes_hybrid.digits.figures.
-  function figures(lower, upper, values) {
+  function digits(lower, upper, values) {
     const width = upper - lower;
     if ([lower, upper, ...values].some((value) => value === null) || !(width > 0)) {
       return values.map(short);
@@ -61,7 +61,7 @@
     return values.map((value) => value.toFixed(decimals).replace(/^-(0(\.0*)?)$/, "$1"));
   }
   const percentages = (lower, upper, values) =>
-    figures(100 * lower, 100 * upper, values.map((value) => 100 * value)).map((text) => `${text}%`);
+    digits(100 * lower, 100 * upper, values.map((value) => 100 * value)).map((text) => `${text}%`);
   const percent = (value) => `${Number((100 * value).toPrecision(3))}%`;
 
   function explore(doc) {
@@ -135,8 +135,8 @@
       const claim = percent(state.levels[level]);
       const values = panel();
       const ends = [values.lower[level][place], values.upper[level][place]];
-      const [mean, low, high] = figures(...ends, [values.mean[place], ...ends]);
-      const [where] = figures(...feature().x.slice(0, 2), [at]);
+      const [mean, low, high] = digits(...ends, [values.mean[place], ...ends]);
+      const [where] = digits(...feature().x.slice(0, 2), [at]);
       const words = [
         `${feature().name} = ${where}: ${state.outputs[chosen("output")]} ` +
           `${mean}, ${claim} interval ${low} to ${high}`,
