@@ -319,7 +319,7 @@ def report(
     """Write a saved fit as one HTML file that explains itself and needs no network.
 
     Verdict first, then data, model with its equations, regimes to explore, thresholds, checks,
-    calibration, how it was trained, every finding, and how to reproduce it.
+    calibration, approximation, how it was trained, every finding, and how to reproduce it.
     """
     with clean_exit():
         from bayes_hybrid.cli.reporting import run
