@@ -129,9 +129,8 @@ def test_the_picture_of_the_report_is_made_by_the_command_beside_it():
     keys = [section.key for section in SECTIONS]
     assert [key for key in keys if key in SHOWN] == list(SHOWN)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    picture = re.search(
-        r"!\[[^]]*\]\((docs/images/report\.png)\)\n\n\*(.*?)\*\n", readme, re.DOTALL
-    )
+    shown = r"!\[[^]]*\]\((docs/images/report\.png)\)\n\n\*(.*?)\*\n"
+    picture = re.search(shown, readme, re.DOTALL)
     assert picture is not None
     command = f"python -m benchmarks.report --screenshot {picture[1]}"
     assert f"`{command}`" in picture[2]
