@@ -70,8 +70,11 @@ def warn(findings: "Sequence[Finding]") -> None:
 
 
 def typed(findings: "Sequence[Finding]") -> "list[Finding]":
-    """The findings, their advice in options of the command line."""
-    return [replace(each, advice=on_command_line(each.advice)) for each in findings]
+    """The findings, with settings as options of the command line."""
+    return [
+        replace(each, meaning=on_command_line(each.meaning), advice=on_command_line(each.advice))
+        for each in findings
+    ]
 
 
 def counted(count: int, noun: str) -> str:

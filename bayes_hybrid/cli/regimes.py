@@ -29,14 +29,13 @@ def describe(fit: FitLike) -> list[str]:
 
 def _regions_in_words(fit: FitLike) -> list[str]:
     name, words = fit.feature_names[0], []
-    for part in regions(fit).itertuples():
-        start, stop = figures(part.stop - part.start, part.start, part.stop)
-        mean, low, high = percentages(
-            part.upper - part.lower, part.probability, part.lower, part.upper
-        )
+    for part in regions(fit).to_dict("records"):
+        start, stop = figures(part["stop"] - part["start"], part["start"], part["stop"])
+        lower, upper = part["lower"], part["upper"]
+        mean, low, high = percentages(upper - lower, part["probability"], lower, upper)
         words.append(
-            f"{name} {start} to {stop}: {part.regime}, with probability {mean} (90% band {low} to "
-            f"{high})"
+            f"{name} {start} to {stop}: {part['regime']}, with probability {mean} (90% band {low} "
+            f"to {high})"
         )
     return words
 

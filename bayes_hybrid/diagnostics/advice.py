@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.errors import OptionError
@@ -27,7 +27,7 @@ __all__ = ["Settings", "resolved", "resolved_findings"]
 Settings = Mapping[str, object]
 """What a fit was made with, by the estimator's names; other classes' as ``"Variational.guide"``."""
 
-_ENOUGH: Final[Mapping[str, Callable[[object, object], bool]]] = MappingProxyType(
+_ENOUGH: Final[Mapping[str, Callable[[Any, Any], bool]]] = MappingProxyType(
     {"num_candidates": operator.ge, "num_restarts": operator.le}
 )
 """Advised are more candidates and fewer restarts; of other settings that very value."""
@@ -96,4 +96,5 @@ def _is_so(name: str, value: object, settings: Settings) -> bool:
             return set(plans_of(value)) <= set(plans_of(current))  # type: ignore[arg-type]
         except OptionError:
             return False
-    return _ENOUGH.get(name, operator.eq)(current, value)
+    enough = _ENOUGH.get(name)
+    return current == value if enough is None else enough(current, value)

@@ -106,13 +106,14 @@ def threshold_sentences(fit: FitLike) -> list[str]:
     if fit.posterior.thresholds is None:
         return []
     words = []
-    for row in threshold_table(fit).itertuples():
-        place, low, high = figures(row.upper - row.lower, row.mean, row.lower, row.upper)
-        verb = "changes" if row.probability_no_row <= _RARE else "may change"
+    for row in threshold_table(fit).to_dict("records"):
+        lower, upper = row["lower"], row["upper"]
+        place, low, high = figures(upper - lower, row["mean"], lower, upper)
+        verb = "changes" if row["probability_no_row"] <= _RARE else "may change"
         words.append(
-            f"The regime {verb} from {row.below!r} to {row.above!r} at {row.feature} = {place} "
-            f"({row.prob:.0%} interval {low} to {high})"
-            f"{_doubt(row.probability_outside, row.probability_no_row)}."
+            f"The regime {verb} from {row['below']!r} to {row['above']!r} at {row['feature']} = "
+            f"{place} ({row['prob']:.0%} interval {low} to {high})"
+            f"{_doubt(row['probability_outside'], row['probability_no_row'])}."
         )
     return words
 

@@ -146,7 +146,7 @@ def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
         "Refinement.sampler": options.refinement.sampler,
         "Refinement.target_acceptance": options.refinement.target_acceptance,
     }
-    experts = (model.pathway,) if isinstance(model, PathwayModel) else ()
+    experts: tuple[Pathway, ...] = (model.pathway,) if isinstance(model, PathwayModel) else ()
     if isinstance(model, HybridMixture):
         experts = model.experts
         settings["gate"] = next((n for n, kind in GATES.items() if type(model.gate) is kind), None)

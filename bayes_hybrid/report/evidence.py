@@ -156,7 +156,12 @@ def gather(
         estimator.fit_, x_test=x_test, y_test=y_test, settings=settings_of(estimator)
     )
     if command:
-        findings = [replace(each, advice=on_command_line(each.advice)) for each in findings]
+        findings = [
+            replace(
+                each, meaning=on_command_line(each.meaning), advice=on_command_line(each.advice)
+            )
+            for each in findings
+        ]
     return Evidence(
         estimator=estimator,
         findings=tuple(findings),

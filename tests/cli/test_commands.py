@@ -160,6 +160,7 @@ def test_quiet_prints_warnings_and_nothing_else(saved, data, tmp_path):
     for line, finding in zip(lines, findings, strict=True):
         assert line.startswith(f"{finding.severity}: {finding.name} is ")
         assert on_command_line(finding.advice) in line
+        assert on_command_line(finding.meaning) in line
         assert "`" not in line
     result = bayes_hybrid(*fit_arguments(data, tmp_path / "fit", "--quiet"))
     assert (result.exit_code, result.stdout) == (0, "")

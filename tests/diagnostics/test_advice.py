@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,11 @@ _SOURCES = [
     for path in Path(bayes_hybrid.__file__).parent.rglob("*.py")
     if path.parent.name in ("diagnostics", "validation")
 ]
-CLASSES = {"Refinement": Refinement, "Variational": Variational, "WarmStart": WarmStart}
+CLASSES: dict[str, Any] = {
+    "Refinement": Refinement,
+    "Variational": Variational,
+    "WarmStart": WarmStart,
+}
 CLASSES |= {"Priors": Priors, "FitOptions": FitOptions, "Pathway": Pathway}
 
 
@@ -41,9 +46,10 @@ def written():
                 found.append(node.value)
             elif isinstance(node, ast.Assign | ast.AnnAssign):
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-                if isinstance(target, ast.Name) and target.id in ("advice", "_ADVICE"):
+                named = isinstance(target, ast.Name) and target.id in ("advice", "_ADVICE")
+                if named and node.value is not None:
                     found.append(node.value)
-    return [text for text in map(as_text, filter(None, found)) if text]
+    return [text for text in map(as_text, found) if text]
 
 
 def as_text(node):

@@ -83,7 +83,7 @@ def test_digits_of_a_table_follow_intervals_errors_and_ranges():
     frame = pd.DataFrame(
         {"mean": [1980.471, 1980.471], "lower": [1979.71, np.nan], "upper": [1981.42, np.nan]}
     )
-    given = {"key": "k", "caption": "c", "meanings": {}}
+    given: dict[str, Any] = {"key": "k", "caption": "c", "meanings": {}}
     group = ("mean", "lower", "upper")
     for hidden, start in ((), 0), (("lower", "upper"), 0):
         table = Table(frame=frame, intervals=(group,), hidden=hidden, **given)
@@ -289,8 +289,9 @@ def test_other_gates_have_boundaries(several, single):
     frame = pd.concat([each.to_frame() for each in expected if each.boundaries], ignore_index=True)
     assert len(frame) > 0
     pd.testing.assert_frame_equal(found["table"].frame, frame)
-    place, low, high = frame.loc[0, ["mean", "lower", "upper"]]
-    place, low, high = figures(high - low, place, low, high)
+    first: dict[Any, Any] = frame.iloc[0].to_dict()
+    lower, upper = first["lower"], first["upper"]
+    place, low, high = figures(upper - lower, first["mean"], lower, upper)
     assert f" at {place} (90% interval {low} to {high})" in found["sentences"][0]
     assert len(found["sentences"]) == len(frame) == len(place_sentences(several))
     without = sections.thresholds.SECTION.content(single)
