@@ -166,7 +166,7 @@ class Case:
     @property
     def has_gate(self) -> bool:
         """Whether there are regimes: one model with both pathways has none."""
-        return self.settings.get("model") != "linear"
+        return self.settings.get("model") != "linear_mix"
 
     @property
     def has_relu(self) -> bool:
@@ -188,7 +188,7 @@ CASES: Final = {
     ),
     "gate_sticks": Case(rows=_gate_sticks, settings={}, symptom=gate_followed),
     "gaussian_unused": Case(
-        rows=_gaussian_unused, settings={**_STEADY, "model": "linear"}, symptom=wave_found
+        rows=_gaussian_unused, settings={**_STEADY, "model": "linear_mix"}, symptom=wave_found
     ),
     "twins": Case(
         rows=_twins,

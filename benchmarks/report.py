@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
 from bayes_hybrid.data import load_motorcycle
 from bayes_hybrid.report import write_report
+from bayes_hybrid.report.sections import SECTIONS
 from benchmarks.cells import Figures
 
 _ROWS: Final = 100_000
@@ -36,6 +37,9 @@ _ARGUMENTS: Final = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SHOWN: Final = ("verdict", "regimes")
+"""Sections in the picture of the README, in their order on the page."""
+
 _VIEW: Final[ViewportSize] = {"width": 1100, "height": 760}
 
 
@@ -87,15 +91,22 @@ def interactive_after(browser: Browser, page: Path) -> float:
     return statistics.median(times)
 
 
+def hiding() -> str:
+    """Style that leaves the sections of :data:`SHOWN` one below the other, without their tables."""
+    keys = [section.key for section in SECTIONS]
+    between = keys[keys.index(SHOWN[0]) : keys.index(SHOWN[-1])]
+    hidden = [f"#{key}" for key in between if key not in SHOWN]
+    hidden += ["#verdict > :not(h2, .banner)", "#regimes > p", "#regimes .table-block"]
+    return f"{', '.join(hidden)} {{ display: none }} h2 {{ margin-top: 1.5rem }}"
+
+
 def picture(browser: Browser, page: Path, path: Path) -> None:
-    """Verdict and interactive plot, one above the other."""
+    """Verdict and interactive plot, in one view; what lies between is hidden."""
     context = browser.new_context(viewport=_VIEW, device_scale_factor=1.0)
     tab = context.new_page()
     tab.goto(page.as_uri())
     tab.wait_for_selector("html[data-drawn]")
-    # The picture is to show both at once, so what lies between is hidden.
-    between = "#verdict > :not(h2, .banner), #data, #model, #regimes > p, #regimes .table-block"
-    tab.add_style_tag(content=f"{between} {{ display: none }} h2 {{ margin-top: 1.5rem }}")
+    tab.add_style_tag(content=hiding())
     tab.screenshot(path=path, clip={"x": 0, "y": 0, "width": 1100, "height": 1150}, full_page=True)
     context.close()
 

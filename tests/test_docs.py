@@ -1,6 +1,7 @@
 """What the documentation shows runs, what it links to exists, and what it lists is public."""
 
 import importlib
+import inspect
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 import bayes_hybrid
 import bayes_hybrid.inference
 from bayes_hybrid import FitOptions, Refinement, Variational, WarmStart
+from bayes_hybrid.cli.app import report
 from bayes_hybrid.models import HybridMixture
+from bayes_hybrid.report.sections import SECTIONS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -100,6 +103,38 @@ def test_the_readme_shows_the_essentials_first():
         assert part in first_screen
     (_, source), *_ = blocks(ROOT / "README.md")
     assert source.count("\n") <= 11
+
+
+def test_the_order_of_the_report_is_what_the_documentation_says():
+    titles = [section.title.casefold() for section in SECTIONS]
+    page = (ROOT / "docs" / "how-do-i-read-the-report.md").read_text(encoding="utf-8")
+    steps = page.split("\n## In which order\n")[1].split("\n## ")[0]
+    told = [bold.rstrip(".").casefold() for bold in re.findall(r"\*\*(.+?)\*\*", steps)]
+    assert len(told) == len(titles)
+    assert all(title.startswith(bold) for title, bold in zip(titles, told, strict=True))
+    help_text = inspect.getdoc(report) or ""
+    words = [
+        *("verdict", "data", "model", "regimes", "thresholds", "checks", "calibration"),
+        *("approximation", "trained", "every finding", "reproduce"),
+    ]
+    places = [help_text.casefold().index(word, help_text.index("Verdict")) for word in words]
+    assert places == sorted(places)
+    assert len(words) == len(titles)
+
+
+def test_the_picture_of_the_report_is_made_by_the_command_beside_it():
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    from benchmarks.report import SHOWN
+
+    keys = [section.key for section in SECTIONS]
+    assert [key for key in keys if key in SHOWN] == list(SHOWN)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = r"!\[[^]]*\]\((docs/images/report\.png)\)\n\n\*(.*?)\*\n"
+    picture = re.search(shown, readme, re.DOTALL)
+    assert picture is not None
+    command = f"python -m benchmarks.report --screenshot {picture[1]}"
+    assert f"`{command}`" in picture[2]
+    assert command in (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
 
 
 def test_all_is_what_the_documentation_lists():

@@ -531,7 +531,7 @@ def test_every_model_is_built(kind):
 def test_settings_reach_every_expert():
     given = Pathway(kind="relu", num_units=7)
     settings = HybridRegressor(
-        experts=["gaussian", given, "linear"], depth=2, smoothing="step", noise="constant"
+        experts=["gaussian", given, "linear_mix"], depth=2, smoothing="step", noise="constant"
     )
     model = build_model(settings, 4)
     assert isinstance(model, HybridMixture)
@@ -540,11 +540,11 @@ def test_settings_reach_every_expert():
         kind="gaussian", num_units=50, depth=2, smoothing="step", noise="constant"
     )
     assert second is given
-    assert third.kind == "linear"
+    assert third.kind == "linear_mix"
 
 
 def test_pathways_of_ones_own_are_taken_as_they_are():
-    given = [Pathway(kind="linear", noise="constant"), Pathway(kind="relu", num_units=7)]
+    given = [Pathway(kind="linear_mix", noise="constant"), Pathway(kind="relu", num_units=7)]
     model = build_model(HybridRegressor(experts=given), 4)
     assert isinstance(model, HybridMixture)
     assert model.experts == tuple(given)

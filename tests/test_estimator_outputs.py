@@ -118,10 +118,17 @@ def test_the_tree_names_the_outputs(fitted, table):
     X, Y = table
     tree = fitted.to_datatree(X, Y)
     for group in ("observed_data", "posterior_predictive", "predictions"):
-        values = tree[group]["y"]
-        assert values.dims[-2:] == ("obs", "output")
-        assert list(values.coords["output"].values) == ["power", "heat"]
-    np.testing.assert_array_equal(tree["observed_data"]["y"], Y.to_numpy())
+        assert list(tree[group].data_vars) == ["power", "heat"]
+    for name in Y:
+        np.testing.assert_array_equal(tree["observed_data"][name], Y[name].dropna())
+    held_out = tree["predictions_constant_data"]["y"]
+    assert list(held_out.coords["output"].values) == ["power", "heat"]
+    np.testing.assert_array_equal(held_out, Y.to_numpy())
+    heat = fitted.to_datatree(X, Y, output="heat")
+    np.testing.assert_array_equal(heat["observed_data"]["heat"], Y["heat"].dropna())
+    np.testing.assert_array_equal(heat["predictions_constant_data"]["y"], Y["heat"])
+    with pytest.raises(OptionError, match="did you mean 'heat'"):
+        fitted.to_datatree(output="haet")
     assert tree["log_likelihood"]["y"].dims == ("chain", "draw", "obs")
     np.testing.assert_allclose(
         tree["predictions_constant_data"]["log_density"], fitted.log_density(X, Y)

@@ -14,7 +14,9 @@ ROOT: Final = Path(__file__).resolve().parents[1] / PACKAGE
 LAYERS: Final = {
     "errors": 0,
     "checks": 0,
+    "digits": 0,
     "random": 0,
+    "words": 0,
     "distributions": 1,
     "data": 1,
     "nn": 2,

@@ -51,7 +51,7 @@ def _sites(model):
     return {name: trace.nodes[name] for name in trace.stochastic_nodes}
 
 
-@pytest.mark.parametrize("kind", ["linear", "relu_gates_gaussian", "gaussian_stabilizes_relu"])
+@pytest.mark.parametrize("kind", ["linear_mix", "relu_gates_gaussian", "gaussian_stabilizes_relu"])
 def test_every_site_has_a_finite_mean(kind):
     model = HybridMixture(
         num_features=2,

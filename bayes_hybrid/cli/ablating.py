@@ -19,6 +19,7 @@ from bayes_hybrid.cli.fitting import Rows
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings, refuse_no_jobs
 from bayes_hybrid.data import atomic_file, read_table, split_target, write_table
+from bayes_hybrid.digits import with_error
 from bayes_hybrid.errors import OptionError
 
 __all__ = ["FILES", "Plan", "run", "write_folder"]
@@ -136,7 +137,8 @@ def _sentences(table: pd.DataFrame) -> list[str]:
 def _judged(difference: float, error: float) -> str:
     if math.isnan(difference) or math.isnan(error):
         return "no comparison, for want of results"
-    size = f"{abs(difference):.3f} nats per row (standard error {error:.3f})"
+    value, spread = with_error(abs(difference), error)
+    size = f"{value} nats per row (standard error {spread})"
     way = "worse" if difference < 0.0 else "better"
     if abs(difference) > _CLEAR * error:
         return f"{way} than the base by {size}"
@@ -175,26 +177,34 @@ def _page(result: Ablation, title: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _signed(difference: float, error: float) -> str:
+    """A difference with its sign and standard error."""
+    if math.isnan(difference) or math.isnan(error):
+        return "n/a"
+    value, spread = with_error(difference, error)
+    return f"{value if value.startswith('-') else f'+{value}'} ± {spread}"
+
+
 def _columns(table: pd.DataFrame) -> dict[str, list[str]]:
     """The table as text."""
 
     def text(column: str, form: str) -> list[str]:
         return ["n/a" if math.isnan(value) else format(value, form) for value in table[column]]
 
-    def paired(difference: str, error: str, form: str) -> list[str]:
-        both = zip(text(difference, f"+{form}"), text(error, form), strict=True)
-        return [f"{value} ± {spread}" for value, spread in both]
+    def paired(difference: str, error: str) -> list[str]:
+        both = zip(table[difference], table[error], strict=True)
+        return [_signed(value, spread) for value, spread in both]
 
     return {
         "variant": table["variant"].tolist(),
         "mean log density": text("log_density", ".3f"),
-        "log density": paired("log_density_diff", "log_density_se", ".3f"),
+        "log density": paired("log_density_diff", "log_density_se"),
         "mean rmse": text("rmse", ".3g"),
-        "rmse": paired("rmse_diff", "rmse_se", ".2g"),
+        "rmse": paired("rmse_diff", "rmse_se"),
         "coverage": text("coverage", ".0%"),
         "seconds": text("seconds", ".1f"),
         "elpd_loo": text("elpd_loo", ".1f"),
-        "leave-one-out": paired("elpd_diff", "dse", ".1f"),
+        "leave-one-out": paired("elpd_diff", "dse"),
         "k > 0.7": text("bad_k", ".0%"),
         "failed cells": table["failed_cells"].astype(str).tolist(),
     }

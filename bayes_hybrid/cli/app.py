@@ -145,8 +145,8 @@ def fit(
     model: Annotated[
         str,
         typer.Option(
-            help="mixture, or a single pathway: gaussian, relu, linear, relu_gates_gaussian, "
-            "gaussian_stabilizes_relu."
+            help="mixture, or a single pathway: gaussian, relu, linear_mix, "
+            "relu_gates_gaussian, gaussian_stabilizes_relu."
         ),
     ] = Settings.model,
     gate: Annotated[
@@ -337,7 +337,7 @@ def report(
     """Write a saved fit as one HTML file that explains itself and needs no network.
 
     Verdict first, then data, model with its equations, regimes to explore, thresholds, checks,
-    calibration, how it was trained, every finding, and how to reproduce it.
+    calibration, approximation, how it was trained, every finding, and how to reproduce it.
     """
     with clean_exit():
         from bayes_hybrid.cli.reporting import run

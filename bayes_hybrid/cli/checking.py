@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid.cli.columns import target_columns
-from bayes_hybrid.cli.console import counted, findings_table, say, scores_table, show, warn
+from bayes_hybrid.cli.console import counted, findings_table, say, scores_table, show, typed, warn
 from bayes_hybrid.data import Standardizer, read_table, refuse_far, split_target
 from bayes_hybrid.diagnostics import (
     Finding,
@@ -19,7 +19,7 @@ from bayes_hybrid.diagnostics import (
 )
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import DataError, OptionError
-from bayes_hybrid.estimator import HybridRegressor, load
+from bayes_hybrid.estimator import HybridRegressor, load, settings_of
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["held_out_rows", "near_rows", "print_findings", "run"]
@@ -43,7 +43,7 @@ def run(saved: Path, data: Path | None, target: Sequence[str] | None, *, quiet: 
     estimator = load(saved)
     fit = estimator.fit_
     x_test, y_test = held_out_rows(estimator, data, target)
-    findings = diagnose(fit, x_test=x_test, y_test=y_test)
+    findings = typed(diagnose(fit, x_test=x_test, y_test=y_test, settings=settings_of(estimator)))
     if quiet:
         warn(findings)
     else:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from bayes_hybrid import checks
-from bayes_hybrid.cli.console import findings_table, say, show, warn
+from bayes_hybrid.cli.console import findings_table, say, show, typed, warn
 from bayes_hybrid.diagnostics import exit_code
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import load
@@ -90,13 +90,14 @@ def compare(saved: Path, wanted: Against, *, quiet: bool) -> int:
         num_draws=counts["draws"],
         max_tree_depth=_DEPTH,
     )
+    findings = typed(result.findings)
     if quiet:
-        warn(result.findings)
-        return exit_code(result.findings)
+        warn(findings)
+        return exit_code(findings)
     say(result.sentence)
     rows = "rows that neither has seen" if result.held_out else "the same rows"
     seconds = f"{result.recipe.seconds:.0f} and {result.reference.seconds:.0f} seconds"
     say(f"Compared at {result.num_compared} {rows}; the two took {seconds}.")
     say()
-    show(findings_table(result.findings))
-    return exit_code(result.findings)
+    show(findings_table(findings))
+    return exit_code(findings)

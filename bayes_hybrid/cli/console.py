@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, TextIO, cast
 
 from rich import box
@@ -11,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bayes_hybrid.cli.exits import complain, emit, printable
+from bayes_hybrid.digits import figures, with_error
+from bayes_hybrid.words import on_command_line
 
 if TYPE_CHECKING:
     # ArviZ takes seconds to import, which predict should not cost.
@@ -18,7 +21,17 @@ if TYPE_CHECKING:
 
     from bayes_hybrid.diagnostics import Finding
 
-__all__ = ["bound", "counted", "findings_table", "number", "say", "scores_table", "show", "warn"]
+__all__ = [
+    "bound",
+    "counted",
+    "findings_table",
+    "number",
+    "say",
+    "scores_table",
+    "show",
+    "typed",
+    "warn",
+]
 
 _COLUMNS: Final[dict[str, Literal["left", "right"]]] = {
     "check": "left",
@@ -82,6 +95,14 @@ def warn(findings: "Sequence[Finding]") -> None:
             complain(line)
 
 
+def typed(findings: "Sequence[Finding]") -> "list[Finding]":
+    """The findings, with settings as options of the command line."""
+    return [
+        replace(each, meaning=on_command_line(each.meaning), advice=on_command_line(each.advice))
+        for each in findings
+    ]
+
+
 def counted(count: int, noun: str) -> str:
     """A number and its noun.
 
@@ -113,11 +134,15 @@ def findings_table(findings: "Sequence[Finding]") -> Table:
     for column, justify in _COLUMNS.items():
         result.add_column(column, justify=justify, no_wrap=True)
     for finding in findings:
-        low_high = finding.interval
+        value, interval = number(finding.value), ""
+        if finding.interval:
+            low, high = finding.interval
+            value, *ends = figures(high - low, finding.value, low, high)
+            interval = " to ".join(ends)
         result.add_row(
             finding.name,
-            number(finding.value),
-            f"{number(low_high[0])} to {number(low_high[1])}" if low_high else "",
+            value,
+            interval,
             bound(finding),
             Text(finding.severity, style=_STYLES[finding.severity]),
         )
@@ -140,6 +165,6 @@ def scores_table(scores: "pd.DataFrame") -> Table:
         result.add_column(column, justify="right", no_wrap=True)
     for line in scores.to_dict("records"):
         named = [line["output"]] if several else []
-        values = number(line["value"]), number(line["standard_error"]), str(line["num_rows"])
+        values = *with_error(line["value"], line["standard_error"]), str(line["num_rows"])
         result.add_row(line["score"], *named, *values)
     return result

@@ -1,5 +1,6 @@
 """``demo``: the motorcycle data from their source to plots, tables and a saved fit."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bayes_hybrid.cli.checking import print_findings
-from bayes_hybrid.cli.console import bound, counted, number, say, warn
+from bayes_hybrid.cli.console import bound, counted, number, say, typed, warn
 from bayes_hybrid.cli.folders import refuse_place
 from bayes_hybrid.cli.predicting import Wanted, predictions
 from bayes_hybrid.cli.regimes import describe
@@ -18,10 +19,12 @@ from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.data import atomic_folder, load_motorcycle, write_table
 from bayes_hybrid.diagnostics import Finding, diagnose, findings_frame, verdict
-from bayes_hybrid.estimator import SAVED_FILES
+from bayes_hybrid.estimator import SAVED_FILES, settings_of
 from bayes_hybrid.inference import Fit
 from bayes_hybrid.plots import plot_fit, plot_overview, plot_regime
-from bayes_hybrid.report import write_report
+from bayes_hybrid.report.evidence import gather
+from bayes_hybrid.report.page import write_page
+from bayes_hybrid.words import on_command_line
 
 __all__ = ["FILES", "run"]
 
@@ -80,16 +83,19 @@ def run(out: Path, settings: Settings, *, force: bool, quiet: bool) -> None:
             say()
         model = model.fit(table[["times"]], table["accel"])
         fit = model.fit_
-        findings = diagnose(fit)
+        findings = typed(diagnose(fit, settings=settings_of(model)))
         model.save(folder / "fit")
         _write(folder, fit, findings)
-        write_report(model, folder / "report.html")
+        command = shlex.join(
+            ["bayes-hybrid", "demo", "--out", str(out), "--seed", str(settings.seed)]
+        )
+        write_page(gather(model, command=command), folder / "report.html", force=False)
         page = _page(fit, findings, table.attrs["source"])
         (folder / "findings.md").write_text(page, encoding="utf-8")
     if quiet:
         warn(findings)
         return
-    say(f"{fit.status} ({fit.seconds:.0f} seconds, {fit.method})")
+    say(f"{on_command_line(fit.status)} ({fit.seconds:.0f} seconds, {fit.method})")
     say()
     for sentence in describe(fit):
         say(sentence)
@@ -120,7 +126,7 @@ def _page(fit: Fit, findings: Sequence[Finding], source: str) -> str:
     headline, _, details = verdict(findings).partition("\n")
     lines = [f"# {headline}", "", *details.splitlines(), ""] if details else [f"# {headline}", ""]
     lines += [
-        fit.status,
+        on_command_line(fit.status),
         "",
         "![The fit above its regime probabilities](overview.png)",
         "",

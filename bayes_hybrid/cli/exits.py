@@ -17,6 +17,7 @@ from typing import Final, TextIO
 import typer
 
 from bayes_hybrid.errors import BayesHybridError
+from bayes_hybrid.words import on_command_line
 
 __all__ = [
     "INTERRUPTED",
@@ -176,7 +177,7 @@ def _words(error: BaseException) -> str:
     """The message, without the number that the system gave the error."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         return f"{error.filename}: {error.strerror}"
-    return str(error)
+    return on_command_line(str(error))
 
 
 def _show_warning(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bayes_hybrid import checks
 from bayes_hybrid.cli.checking import near_rows, print_findings
 from bayes_hybrid.cli.columns import column_names, found_column
-from bayes_hybrid.cli.console import counted, say, warn
+from bayes_hybrid.cli.console import counted, say, typed, warn
 from bayes_hybrid.cli.folders import refuse_place
 from bayes_hybrid.cli.labels import describe_labels
 from bayes_hybrid.cli.regimes import describe
@@ -28,9 +28,10 @@ from bayes_hybrid.data import (
 )
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.errors import DataError, OptionError
-from bayes_hybrid.estimator import SAVED_FILES
+from bayes_hybrid.estimator import SAVED_FILES, settings_of
 from bayes_hybrid.inference.storage import WHAT
 from bayes_hybrid.random import spawn_seeds
+from bayes_hybrid.words import on_command_line
 
 __all__ = ["Rows", "run"]
 
@@ -87,7 +88,7 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
     model = model.fit(split.X, split.y, split.labels)
     fit, held_out = model.fit_, split.held_out
     x_test, y_test = (None, None) if held_out is None else (held_out.x, held_out.y)
-    findings = diagnose(fit, x_test=x_test, y_test=y_test)
+    findings = typed(diagnose(fit, x_test=x_test, y_test=y_test, settings=settings_of(model)))
     model.save(out, force=force, held_out=held_out)
     if quiet:
         warn(findings)
@@ -97,7 +98,7 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
         f"{', '.join(fit.output_names)} from {', '.join(fit.feature_names)}: {len(fit.x)} rows, "
         f"{held} held out, {fit.seconds:.0f} seconds, {fit.method}"
     )
-    say(fit.status)
+    say(on_command_line(fit.status))
     say()
     for sentence in [*describe(fit), *describe_labels(model)]:
         say(sentence)

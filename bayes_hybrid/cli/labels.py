@@ -3,6 +3,7 @@
 import numpy as np
 
 from bayes_hybrid.cli.console import counted
+from bayes_hybrid.digits import percentages
 from bayes_hybrid.estimator import HybridRegressor
 
 __all__ = ["describe_labels"]
@@ -35,8 +36,9 @@ def describe_labels(model: HybridRegressor) -> list[str]:
     for k, regime in enumerate(model.regimes_):
         right = confusion[..., k, k]
         low, high = np.quantile(right, _BAND)
+        mean, lower, upper = percentages(high - low, right.mean(), low, high)
         words.append(
-            f"A label of a row of {regime} is right with probability {right.mean():.0%} "
-            f"(90% interval {low:.0%} to {high:.0%})."
+            f"A label of a row of {regime} is right with probability {mean} "
+            f"(90% interval {lower} to {upper})."
         )
     return words

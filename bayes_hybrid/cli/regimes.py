@@ -4,6 +4,7 @@ import numpy as np
 
 from bayes_hybrid.diagnostics import FitLike, boundaries, regions, threshold_sentences
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, spread_rows
+from bayes_hybrid.digits import figures, percentages
 
 __all__ = ["describe"]
 
@@ -23,23 +24,34 @@ def describe(fit: FitLike) -> list[str]:
     thresholds = threshold_sentences(fit)
     if fit.x.shape[1] > 1 or np.ptp(fit.x[:, 0]) == 0.0:
         return _rows_in_words(fit) + thresholds
-    name = fit.feature_names[0]
-    words = [
-        f"{name} {part.start:.4g} to {part.stop:.4g}: {part.regime}, with probability "
-        f"{part.probability:.0%} (90% band {part.lower:.0%} to {part.upper:.0%})"
-        for part in regions(fit).itertuples()
-    ]
-    return words + (thresholds or _changes_in_words(fit))
+    return _regions_in_words(fit) + (thresholds or _changes_in_words(fit))
+
+
+def _regions_in_words(fit: FitLike) -> list[str]:
+    name, words = fit.feature_names[0], []
+    for part in regions(fit).to_dict("records"):
+        start, stop = figures(part["stop"] - part["start"], part["start"], part["stop"])
+        lower, upper = part["lower"], part["upper"]
+        mean, low, high = percentages(upper - lower, part["probability"], lower, upper)
+        words.append(
+            f"{name} {start} to {stop}: {part['regime']}, with probability {mean} (90% band {low} "
+            f"to {high})"
+        )
+    return words
 
 
 def _changes_in_words(fit: FitLike) -> list[str]:
     name = fit.feature_names[0]
-    return [
-        f"{change.below} gives way to {change.above} at {name} = {change.mean:.4g} "
-        f"(90% interval {change.lower:.4g} to {change.upper:.4g}; in "
-        f"{change.probability_exists:.0%} of the draws)"
-        for change in boundaries(fit).boundaries
-    ]
+    words = []
+    for change in boundaries(fit).boundaries:
+        mean, low, high = figures(
+            change.upper - change.lower, change.mean, change.lower, change.upper
+        )
+        words.append(
+            f"{change.below} gives way to {change.above} at {name} = {mean} (90% interval {low} to "
+            f"{high}; in {change.probability_exists:.0%} of the draws)"
+        )
+    return words
 
 
 def _rows_in_words(fit: FitLike) -> list[str]:

@@ -148,8 +148,9 @@ def _converged(fit: FitLike) -> Finding:
         ">=",
         1.0,
         meaning=fit.status,
-        advice="Raise the budget of steps and fit again, or check that held-out log density no "
-        "longer changes.",
+        advice="Raise the budget of steps (`WarmStart(max_steps=...)`, "
+        "`Variational(num_steps=...)`) and fit again, or check that held-out log density no longer "
+        "changes.",
     )
 
 
@@ -161,7 +162,8 @@ def _dropped(fit: FitLike) -> Finding:
         "<=",
         _DROPPED,
         meaning=f"{dropped} of {kept + dropped} restarts failed and were left out.",
-        advice="Look for extreme values in the data, lower the learning rate, or add restarts.",
+        advice="Look for extreme values in the data, lower the learning rate "
+        "(`WarmStart(learning_rate=...)`), or train more candidates (`num_candidates`).",
         failing="warning" if kept else "error",
     )
 
@@ -175,8 +177,8 @@ def _missing(fit: FitLike) -> Finding:
         _MISSING,
         meaning=f"{kept} of the {kept + missing} restarts asked for make up the posterior; the "
         "other candidates failed, or mean something else by a regime than the best one does.",
-        advice="Raise num_candidates; if the candidates split evenly, the data do not say which "
-        "pathway explains which rows.",
+        advice="Train more candidates (`num_candidates`); if the candidates split evenly, the "
+        "data do not say which pathway explains which rows.",
     )
 
 
@@ -191,7 +193,7 @@ def _guide(log_ratios: FloatArray) -> Finding:
         _BAD_GUIDE,
         meaning=f"The median restart's guide has Pareto k-hat {value:.2f} against the posterior.",
         advice="The variational answer is an approximation that importance sampling cannot "
-        "correct: refine it by HMC, or check its intervals on held-out rows.",
+        "correct. {Refine it by HMC (`refine='always'`)|check its intervals on held-out rows}.",
     )
 
 
@@ -204,7 +206,8 @@ def _spread(value: float) -> Finding:
         meaning=f"The restarts' predicted means differ by {value:.2f} predictive standard "
         "deviations.",
         advice="The posterior has several modes and the restarts sit in different ones. Their "
-        "mixture is reported; add restarts until predictions no longer move.",
+        "mixture is reported; add restarts (`num_restarts`) until predictions no "
+        "longer move.",
     )
 
 
@@ -236,6 +239,6 @@ def _floor(value: float) -> Finding:
         meaning=f"For {value:.1%} of the rows the expert's scale is at the smallest value allowed, "
         "or within five times of it.",
         advice="Targets are repeated, rounded or nearly free of noise, so densities are set by "
-        "the floor: do not compare log densities, and lower the floor if the noise really is "
-        "that small.",
+        "the floor: do not compare log densities, and lower the floor "
+        "(`Priors(noise_floor=...)`) if the noise really is that small.",
     )

@@ -8,6 +8,7 @@ from scipy import stats
 
 from bayes_hybrid.diagnostics.finding import Comparison, Finding, Severity, judge
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.digits import percentages
 
 __all__ = ["coverage_bounds", "coverage_finding", "density_finding"]
 
@@ -54,6 +55,7 @@ def coverage_finding(cdf: FloatArray) -> Finding:
     covered = int(((cdf >= tail) & (cdf <= 1.0 - tail)).sum())
     value, (low, high) = covered / num_rows, coverage_bounds(num_rows)
     error = math.sqrt(PROB * (1.0 - PROB) / num_rows)
+    share, chance = percentages(error, value, error)
     # Named is the bound on the value's own side.
     below = value < PROB
     side: tuple[Comparison, float] = (">=", low) if below else ("<=", high)
@@ -64,10 +66,11 @@ def coverage_finding(cdf: FloatArray) -> Finding:
         "coverage_90",
         value,
         *side,
-        meaning=f"90% intervals contain {value:.1%} of {num_rows} held-out rows "
-        f"(a calibrated model would give 90.0% with a standard error of {error:.1%}).",
+        meaning=f"90% intervals contain {share} of {num_rows} held-out rows "
+        f"(a calibrated model would give 90.0% with a standard error of {chance}).",
         advice=f"Intervals are too {too} for these rows. Check that they come from the same "
-        "source as the training rows, then try refinement, another likelihood or more restarts.",
+        "source as the training rows. Then try {refinement (`refine='always'`)|another likelihood "
+        "(`likelihood`)|more restarts (`num_restarts`)}.",
         failing=failing,
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final
+from typing import Final, Protocol, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from bayes_hybrid.diagnostics.leave_one_out import (
 )
 from bayes_hybrid.errors import DataError, OptionError
 
-__all__ = ["Comparison", "KFold", "compare"]
+__all__ = ["Comparison", "Estimator", "KFold", "compare"]
 
 _FEW_ROWS: Final = 100
 """Sivula, Magnusson and Vehtari (2020), arXiv 2008.10296: with fewer rows, or fits that differ by
@@ -81,8 +81,25 @@ class Comparison:
     notes: tuple[str, ...]
 
 
+@runtime_checkable
+class Estimator(Protocol):
+    """An estimator that is fitted, such as :class:`bayes_hybrid.HybridRegressor`."""
+
+    @property
+    def fit_(self) -> FitLike:
+        """The finished fit."""
+
+
+@runtime_checkable
+class _Finished(Protocol):
+    """What tells a fit from something else."""
+
+    @property
+    def posterior(self) -> object: ...
+
+
 def compare(
-    fits: Mapping[str, FitLike] | Mapping[str, KFold], *, max_rows: int = 5_000
+    fits: Mapping[str, FitLike | Estimator] | Mapping[str, KFold], *, max_rows: int = 5_000
 ) -> Comparison:
     """Compare fits to the same rows by leave-one-out, or estimators by K-fold.
 
@@ -91,14 +108,15 @@ def compare(
     :func:`bayes_hybrid.ablation.kfold` for all of them: the two are not compared with each other.
 
     Args:
-        fits: two or more, by name: a fit's ``fit_``, or what ``kfold`` returned.
+        fits: two or more, by name: fitted estimators or their ``fit_``, or what ``kfold`` returned.
         max_rows: leave-one-out reads at most so many training rows, evenly spread.
 
     Returns:
         Table, differences of all pairs, and notes.
 
     Raises:
-        OptionError: fewer than two, fits beside K-folds, or K-folds of different folds.
+        OptionError: fewer than two, one that is no fit, fits beside K-folds, or K-folds of
+            different folds.
         DataError: the fits have learned from different targets, or one has too few draws, or draws
             that are all alike, for leave-one-out.
 
@@ -107,14 +125,15 @@ def compare(
     """
     checks.positive_int("max_rows", max_rows)
     if not isinstance(fits, Mapping) or len(fits) < 2:
-        raise OptionError("fits must be two or more by name, such as {'a': a.fit_, 'b': b.fit_}")
-    folds = {name: fit for name, fit in fits.items() if isinstance(fit, KFold)}
-    if folds and len(folds) < len(fits):
+        raise OptionError("fits must be two or more by name, such as {'a': a, 'b': b}")
+    given = {name: _result(name, fit) for name, fit in fits.items()}
+    folds = {name: fit for name, fit in given.items() if isinstance(fit, KFold)}
+    if folds and len(folds) < len(given):
         raise OptionError(
             f"{[*folds]} are K-folds and the others fits, which cannot be compared: give the "
             "K-fold of all of them, or none"
         )
-    first, *others = fits.items()
+    first, *others = given.items()
     for name, fit in others:
         if not np.array_equal(fit.y, first[1].y, equal_nan=True):
             raise DataError(
@@ -124,8 +143,25 @@ def compare(
     if folds:
         return _by_folds(folds)
     return _by_loo(
-        {name: fit for name, fit in fits.items() if not isinstance(fit, KFold)}, max_rows
+        {name: fit for name, fit in given.items() if not isinstance(fit, KFold)}, max_rows
     )
+
+
+def _result(name: str, given: object) -> FitLike | KFold:
+    """A fit, that of an estimator, or a K-fold.
+
+    Raises:
+        OptionError: something else, such as an estimator that is not fitted.
+    """
+    if isinstance(given, KFold):
+        return given
+    fit = given.fit_ if isinstance(given, Estimator) else given
+    if not isinstance(fit, _Finished):
+        raise OptionError(
+            f"{name!r} is {given!r}; expected a fitted estimator, its fit_, or what "
+            "bayes_hybrid.ablation.kfold returned"
+        )
+    return cast(FitLike, fit)
 
 
 def _by_folds(folds: Mapping[str, KFold]) -> Comparison:

@@ -22,6 +22,11 @@ from bayes_hybrid.diagnostics.evaluation import (
 )
 from bayes_hybrid.diagnostics.gate import regime_distance
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.diagnostics.output_variables import (
+    OutputVariable,
+    output_variables,
+    variable_name,
+)
 from bayes_hybrid.diagnostics.thresholds import boundary_names
 from bayes_hybrid.random import spawn_seeds
 
@@ -40,6 +45,7 @@ def to_datatree(
     max_rows: int | None = 5_000,
     label_names: Sequence[str] = (),
     label_weight: float | None = None,
+    output: int | str | None = None,
 ) -> xr.DataTree:
     """The fit as a ``DataTree`` that ArviZ 0.x and 1.x read; restarts are its chains.
 
@@ -70,6 +76,11 @@ def to_datatree(
     The coordinate ``obs`` is the row's position in the data.  The target keeps its name, except
     that "/" becomes "_", and that the name of a dimension gets a trailing "_".
 
+    Several outputs are a variable each, spaces in their names "_" too; one with missing values has
+    its own dimension, ``obs_NAME``.  ``log_likelihood`` is the joint one of all outputs of a row.
+    Its coordinates hold it once more under the name of each output: so ArviZ's leave-one-out PIT
+    of an output leaves out the whole row.  What takes one output only reads ``output="heat"``.
+
     Args:
         fit: the finished fit.
         x_test: held-out features ``[M, D]``, in the units of the data.
@@ -81,13 +92,15 @@ def to_datatree(
         label_names: of a fit with regime labels, their names in the order of the regimes; the site
             ``label_confusion`` is then ``[regime, label]``.
         label_weight: of a fit with regime labels, their weight, which becomes an attribute.
+        output: name or position of the output to export, at the rows where it has a value;
+            ``None`` for all of them.
 
     Returns:
         The tree, in memory; ``to_netcdf(path, engine="h5netcdf")`` writes it.  With ArviZ 0.x use
         ``arviz.preview`` on it, or read the written file with ``arviz.from_netcdf``.
 
     Raises:
-        OptionError: ``max_rows`` is below 1, or ``seed`` is negative.
+        OptionError: ``max_rows`` is below 1, ``seed`` is negative, or there is no such output.
         DataError: held-out rows of a wrong shape, or targets without features.
     """
     if max_rows is not None:
@@ -95,18 +108,26 @@ def to_datatree(
     test = held_out(x_test, y_test, fit.x.shape[1], fit.y.shape[1:])
     evaluation = evaluate(fit, max_rows=max_rows)
     x, y = fit.x[evaluation.rows], fit.y[evaluation.rows]
-    name, coords = _target(fit.target_name), _coords(fit, evaluation.rows)
+    outputs = output_variables(fit, y, output, _DIMS)
+    # Every row has a value of one output at least.
+    kept = np.any([each.rows for each in outputs], axis=0)
+    coords = _coords(fit, evaluation.rows[kept])
+    coords |= {each.dim: evaluation.rows[each.rows] for each in outputs}
     train_seed, test_seed = spawn_seeds(seed, 2)
-    predictive = {name: fit.posterior.sample_per_draw(x, train_seed)}
-    target_dims = {name: _target_dims(fit)}
+    draws = fit.posterior.sample_per_draw(x, train_seed)
+    predictive = {each.name: each.there(each.of(draws)) for each in outputs}
+    observed = {each.name: each.there(each.of(y)) for each in outputs}
+    dims = {each.name: [each.dim] for each in outputs}
     groups = _posterior(fit, evaluation, coords | {"label": list(label_names)})
-    groups["posterior_predictive"] = _dataset(predictive, target_dims, coords)
-    groups["log_likelihood"] = _dataset({name: evaluation.log_likelihood}, {name: ["obs"]}, coords)
+    groups["posterior_predictive"] = _dataset(predictive, dims, coords)
+    groups["log_likelihood"] = _log_likelihood(fit, evaluation.log_likelihood, outputs, coords)
     groups["sample_stats"] = _sample_stats(fit, evaluation, coords)
-    groups["observed_data"] = _dataset({name: y}, target_dims, coords, sample_dims=())
-    groups["constant_data"] = _dataset({"x": x}, {"x": ["obs", "feature"]}, coords, sample_dims=())
+    groups["observed_data"] = _dataset(observed, dims, coords, sample_dims=())
+    groups["constant_data"] = _dataset(
+        {"x": x[kept]}, {"x": ["obs", "feature"]}, coords, sample_dims=()
+    )
     if test is not None:
-        groups |= _predictions(fit, *test, test_seed, max_rows)
+        groups |= _predictions(fit, *test, test_seed, max_rows, outputs)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = _attributes(fit)
     if label_weight is not None:
@@ -173,6 +194,23 @@ def moves(draws: FloatArray) -> bool:
     return bool((spread > np.maximum(1e-12 * np.abs(draws).max(axis=1), 1e-150)).all())
 
 
+def _log_likelihood(
+    fit: FitLike,
+    log_likelihood: FloatArray,
+    outputs: Sequence[OutputVariable],
+    coords: Mapping[str, Any],
+) -> xr.Dataset:
+    """Of the target; of several outputs jointly, with a copy for each as a coordinate."""
+    by_output = {each.name: each.there(log_likelihood) for each in outputs}
+    if len(outputs) == 1:
+        (name,) = by_output
+        return _dataset(by_output, {name: ["obs"]}, coords)
+    joint = variable_name(fit.target_name, [*_DIMS, *by_output, *(each.dim for each in outputs)])
+    dims = {joint: ["obs"]} | {each.name: [each.dim] for each in outputs}
+    # Not variables: of these ArviZ's loo and compare take the only one.
+    return _dataset({joint: log_likelihood} | by_output, dims, coords).set_coords([*by_output])
+
+
 def _sample_stats(fit: FitLike, evaluation: Evaluation, coords: Mapping[str, Any]) -> xr.Dataset:
     """The sampler's statistics, and how far each chain's responsibilities are from the others'."""
     stats = {name: np.asarray(values) for name, values in fit.sampler.items()}
@@ -185,19 +223,29 @@ def _sample_stats(fit: FitLike, evaluation: Evaluation, coords: Mapping[str, Any
 
 
 def _predictions(
-    fit: FitLike, x: FloatArray, y: FloatArray | None, seed: int, max_rows: int | None
+    fit: FitLike,
+    x: FloatArray,
+    y: FloatArray | None,
+    seed: int,
+    max_rows: int | None,
+    outputs: Sequence[OutputVariable],
 ) -> dict[str, xr.Dataset]:
     """The groups of the held-out rows."""
     rows = spread_rows(x.shape[0], max_rows)
-    x, name, coords = x[rows], _target(fit.target_name), _coords(fit, rows)
+    x, coords = x[rows], _coords(fit, rows)
     constant: dict[str, FloatArray] = {"x": x}
+    dims = {"x": ["obs", "feature"], "y": ["obs"], "log_density": ["obs"]}
     if y is not None:
         constant |= {"y": y[rows], "log_density": fit.posterior.log_density(x, y[rows])}
-    dims = {"x": ["obs", "feature"], "y": _target_dims(fit), "log_density": ["obs"]}
+        if len(outputs) == 1:
+            constant["y"] = outputs[0].of(constant["y"])
+        elif y.ndim > 1:
+            dims["y"] = ["obs", "output"]
     used = {variable: dims[variable] for variable in constant}
-    draws = {name: fit.posterior.sample_per_draw(x, seed)}
+    draws = fit.posterior.sample_per_draw(x, seed)
+    predicted = {each.name: each.of(draws) for each in outputs}
     return {
-        "predictions": _dataset(draws, {name: _target_dims(fit)}, coords),
+        "predictions": _dataset(predicted, {each.name: ["obs"] for each in outputs}, coords),
         "predictions_constant_data": _dataset(constant, used, coords, sample_dims=()),
     }
 
@@ -210,17 +258,6 @@ def _coords(fit: FitLike, rows: NDArray[np.intp]) -> dict[str, Any]:
         "boundary": boundary_names(fit),
         "output": list(fit.output_names),
     }
-
-
-def _target_dims(fit: FitLike) -> list[str]:
-    """Of the target: several outputs have a dimension of their own."""
-    return ["obs", "output"] if fit.y.ndim > 1 else ["obs"]
-
-
-def _target(name: str) -> str:
-    """A variable name that netCDF groups and ArviZ take: no "/", and no name of a dimension."""
-    name = name.replace("/", "_") or "y"
-    return f"{name}_" if name in _DIMS else name
 
 
 def _library() -> dict[str, str]:

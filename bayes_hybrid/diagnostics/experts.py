@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate_rows import GateRows
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.digits import with_error
 
 __all__ = ["dead_threshold", "expert_findings", "twin_overlap"]
 
@@ -81,19 +82,20 @@ def _worth(
     by_row = rows.worth[distinct, :, k].mean(axis=0)
     error = scale * math.sqrt(by_row.size) * float(by_row.std())
     low, high = np.quantile(draws, [0.05, 0.95])
+    worth, spread = with_error(value, error)
     few = int((restart < threshold).sum())
     return judge(
         f"regime_worth[{regime}]",
         value,
         ">=",
         threshold,
-        meaning=f"The regime '{regime}' adds {value:.1f} nats to the log density of the training "
-        f"rows (standard error over rows {error:.1f}); {few} of {restart.size} restarts add less "
+        meaning=f"The regime '{regime}' adds {worth} nats to the log density of the training "
+        f"rows (standard error over rows {spread}); {few} of {restart.size} restarts add less "
         f"than {threshold:.1f}.",
         advice=f"The regime '{regime}' is dead or nearly so: its expert explains next to nothing "
-        "that the others do not. Fit again with more candidates (num_candidates=64), each with a "
-        "start of its own, or with plan=('default', 'balanced'); compare "
-        "held-out log densities with those of a model without it.",
+        "that the others do not. Fit again with {more candidates (`num_candidates=64`), each with "
+        "a start of its own|`plan=('default', 'balanced')`}. Compare held-out log densities with "
+        "those of a model without it.",
         interval=(float(low), float(high)),
     )
 
@@ -113,7 +115,7 @@ def _twins(overlaps: FloatArray, regime_names: tuple[str, ...]) -> Finding:
         meaning=f"Where the gate is undecided, the densities of the two experts most alike, "
         f"'{first}' and '{second}', overlap by {value:.0%}, on average over restarts.",
         advice="Two experts predict the same, so which of them a row belongs to says nothing. Fit "
-        "with more candidates (num_candidates=64) or with plan=('default', 'balanced'); if they "
-        "stay twins, leave one of the two out, or make them differ by kind, width or noise.",
+        "with {more candidates (`num_candidates=64`)|`plan=('default', 'balanced')`}. If twins "
+        "stay, leave one of the two out, or make them differ by kind, width or noise.",
         interval=(float(low), float(high)),
     )

@@ -24,7 +24,8 @@ class Finding:
         threshold: the bound.
         severity: ``"ok"``, ``"warning"``, or ``"error"`` for predictions that cannot be used.
         meaning: what the value says, in a sentence.
-        advice: what to do; empty when there is nothing to do.
+        advice: what to do, settings in backquotes as Python writes them; empty when there is
+            nothing to do.
         interval: lower and upper end of the value's 90% interval, where it has one.
     """
 
@@ -57,7 +58,8 @@ def judge(
         comparison: how a healthy value stands to ``threshold``.
         threshold: the bound.
         meaning: what the value says, in a sentence.
-        advice: what to do when it is out of bounds; dropped when it is not.
+        advice: what to do when it is out of bounds, see :mod:`bayes_hybrid.diagnostics.advice`;
+            dropped when it is not.
         failing: severity out of bounds.
         interval: the value's 90% interval.
 

@@ -12,6 +12,7 @@ from scipy.special import entr
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.digits import percentages
 
 __all__ = [
     "DISTANT",
@@ -122,13 +123,14 @@ def _usage(draws: FloatArray, regime: str, threshold: float) -> Finding:
     value = float(draws.mean())
     low, high = _interval(draws, value)
     used = "" if value >= threshold else ": nobody uses it"
+    mean, lower, upper = percentages(high - low, value, low, high)
     return judge(
         f"usage[{regime}]",
         value,
         ">=",
         threshold,
-        meaning=f"The regime '{regime}' accounts for {value:.1%} of the training rows "
-        f"(90% interval {low:.1%} to {high:.1%}){used}.",
+        meaning=f"The regime '{regime}' accounts for {mean} of the training rows "
+        f"(90% interval {lower} to {upper}){used}.",
         advice="Do not read this regime's probabilities. If more restarts do not use it either, "
         "fit without it and compare held-out log densities.",
         interval=(low, high),
@@ -147,10 +149,9 @@ def _dominant(draws: FloatArray, regime_names: tuple[str, ...], threshold: float
         meaning=f"The most used regime, on the whole '{name}', carries {value:.1%} of the training "
         "rows.",
         advice=f"The gate has collapsed on '{name}'. If the data should have more than one "
-        "regime, fit again with more candidates (num_candidates=64), or with plan=('default', "
-        "'balanced'), a part of which is trained under a reward for an even gate, and compare "
-        "held-out log densities; if they do not rise, one regime explains these data, and "
-        "a model with a single expert says so more simply.",
+        "regime, fit again with {more candidates (`num_candidates=64`)|`plan=('default', "
+        "'balanced')`, a part of which is trained under a reward for an even gate}, and compare "
+        "held-out log densities. A single expert says the same more simply if it predicts as well.",
         interval=_interval(largest, value),
     )
 
@@ -199,7 +200,7 @@ def _undecided(value: float, draws: FloatArray | None) -> Finding:
         advice="The experts say nearly the same, so the regimes cannot be told apart: predictions "
         "stand, regime probabilities carry no information. Look at regime_disagreement; if it is "
         "large, restarts differ in which regime a row belongs to. Else look at twin_experts, and "
-        "whether one expert alone predicts as well (ablate).",
+        "whether one expert alone predicts as well (`ablate`).",
         interval=None if draws is None else _interval(draws, value),
     )
 
@@ -216,7 +217,7 @@ def _disagreement(distance: FloatArray, restarts: NDArray[np.intp]) -> Finding:
         meaning=f"Two restarts give {value:.1%} of the rows to different regimes, on average over "
         f"pairs; restart {odd_one} differs most from the others.",
         advice="The regimes are not the same in all restarts: plot p(z|x) of each. They are read "
-        "from those that explain the rows best (fit.for_regimes). Fewer restarts of as many "
-        "candidates (num_restarts=4, num_candidates=32) keep to the best mode, and so to one "
-        "reading; a simpler gate helps too.",
+        "from those that explain the rows best. {Fewer restarts of as many candidates "
+        "(`num_restarts=4`, `num_candidates=32`)|a simpler gate (`gate='linear'`)} may have one "
+        "reading.",
     )

@@ -106,8 +106,8 @@ def _saturated(value: float, unused: float) -> Finding:
         meaning=f"In every draw the gate gives {value:.1%} of the rows to one and the same regime, "
         "at odds above a thousand to one.",
         advice="The gate is shut: whatever the features, it knows one regime only, and no row can "
-        "open it again. Fit again with plan=('default', 'balanced', 'gaussian_first'), some of "
-        "which keep the gate even at first.",
+        "open it again. Fit again with {`plan=('default', 'balanced', 'gaussian_first')`, some "
+        "of which keep the gate even at first|another seed}.",
     )
 
 
@@ -119,7 +119,7 @@ def _misfit(value: float) -> Finding:
         _MISFIT,
         meaning=f"Along a feature, p(z | x) is off the regimes that the rows turn out to have by "
         f"{value:.2f}, beyond chance.",
-        advice="The gate does not follow its features: read p(z | x, y), not p(z | x). A gate of "
-        "another form may follow them (gate='relu' bends, gate='threshold' jumps), or one that is "
-        "trained under plan='gaussian_first', when the experts already differ.",
+        advice="The gate does not follow its features: read p(z | x, y), not p(z | x). {A gate "
+        "that bends (`gate='relu'`)|one that jumps (`gate='threshold'`)|one that is trained when "
+        "the experts already differ (`plan='gaussian_first'`)} may follow them.",
     )

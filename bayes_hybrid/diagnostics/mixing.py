@@ -112,9 +112,10 @@ def seed_finding(evaluation: Evaluation) -> list[Finding]:
             meaning=f"Of usage, entropy, log likelihood and predicted means, {count} differ "
             "between restarts by enough to matter; their largest r-hat, restarts as chains, is "
             f"{value:.2f}.",
-            advice="Another seed gives another answer. For one reading of the regimes keep few "
-            "restarts of many candidates (num_restarts=4, num_candidates=32); for predictions keep "
-            "many restarts, whose mixture is reported; refine='always' shows whether chains meet.",
+            advice="Another seed gives another answer. For one reading of the regimes keep "
+            "{few restarts of many candidates (`num_restarts=4`, `num_candidates=32`)}. For "
+            "predictions keep many restarts, whose mixture is reported. {`refine='always'`} shows "
+            "whether chains meet.",
         )
     ]
 
@@ -134,7 +135,7 @@ def distinct_finding(fit: FitLike) -> list[Finding]:
             meaning=f"The {kept} restarts come from {value} of the candidates.",
             advice="All restarts are copies of one candidate, which had by far the largest ELBO "
             "or alone labels the regimes as it does, so that their agreement says nothing about "
-            "other modes. To see these, fit with more candidates (num_candidates) or with "
-            "FitOptions(weighting='uniform').",
+            "other modes. To see these, fit with {more candidates (`num_candidates`)|"
+            "`weighting='uniform'`}.",
         )
     ]

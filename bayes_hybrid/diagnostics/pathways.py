@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate_rows import GateRows
 from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike
+from bayes_hybrid.digits import percentages
 
 __all__ = [
     "NEAR_FLOOR",
@@ -62,8 +63,8 @@ def layer_shares(posterior: PosteriorLike, x: FloatArray) -> dict[str, FloatArra
         share_rs = Var_n(mu_rsn - mu_rsn without the units) / (the same, summed over the kinds)
 
     Returns:
-        ``[R, S]`` for each kind, by a name such as ``"linear.gaussian"``: the mean over the outputs
-        whose mean is not constant, NaN without any.
+        ``[R, S]`` for each kind, by a name such as ``"linear_mix.gaussian"``: the mean over the
+        outputs whose mean is not constant, NaN without any.
     """
     whole = posterior.expert_mean_draws(x)
     added: dict[str, dict[str, FloatArray]] = {}
@@ -145,9 +146,9 @@ def width_findings(widths: FloatArray | None) -> list[Finding]:
             _FLOOR_SHARE,
             meaning=f"{value:.1%} of the Gaussian units have the smallest smoothing width allowed, "
             "or one within five times of it.",
-            advice="The Gaussian pathway imitates jumps. Let another part have them: an expert "
-            "with ReLU units (model='mixture'), or gate='threshold'; or raise the prior of the "
-            "widths (Priors(width=...)).",
+            advice="The Gaussian pathway imitates jumps. Let another part have them: {an expert "
+            "with ReLU units (`model='mixture'`)|`gate='threshold'`|larger widths by their prior "
+            "(`Priors(width=...)`)}.",
         )
     ]
 
@@ -173,10 +174,10 @@ def settled_findings(mean: FloatArray, variance: FloatArray) -> list[Finding]:
             meaning=f"Draws of the mean differ within a restart by so much that they make up "
             f"{value:.0%} of the predictive variance.",
             advice="The data have not settled the pathways' weights, and noise is overstated to "
-            "make room for them: a guide that takes weights as independent does that "
-            "(Variational(guide='mean_field')). Use the default guide='block', refine='always', "
-            "fewer units (num_units), or plan='gaussian_first'; with few rows for many features "
-            "it is the data that are too few.",
+            "make room for them. Use {a guide that takes weights as dependent "
+            "(`Variational(guide='block')`)|`refine='always'`|fewer units (`num_units`)|"
+            "`plan='gaussian_first'`}. With few rows for many features it is the data that are "
+            "too few.",
         )
     ]
 
@@ -184,15 +185,16 @@ def settled_findings(mean: FloatArray, variance: FloatArray) -> list[Finding]:
 def _share(name: str, draws: FloatArray) -> Finding:
     value = float(draws.mean())
     low, high = np.quantile(draws, [0.05, 0.95])
+    mean, lower, upper = percentages(high - low, value, low, high)
     return judge(
         f"pathway_share[{name}]",
         value,
         ">=",
         _NOTHING,
-        meaning=f"By way of '{name}' comes {value:.1%} of the variance (90% interval {low:.1%} to "
-        f"{high:.1%}).",
+        meaning=f"By way of '{name}' comes {mean} of the variance (90% interval {lower} to "
+        f"{upper}).",
         advice="The other pathway dominates. Fit without this one and compare held-out log "
-        "densities (ablate does both), or give it time of its own: plan='gaussian_first' for a "
-        "Gaussian pathway, plan=('default', 'balanced') for a regime.",
+        "densities (`ablate` does both). Or give it time of its own with {`plan='gaussian_first'` "
+        "for a Gaussian pathway|`plan=('default', 'balanced')` for a regime}.",
         interval=(float(low), float(high)),
     )

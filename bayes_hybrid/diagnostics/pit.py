@@ -217,7 +217,8 @@ def pit_finding(pit: FloatArray, name: str = "pit_uniformity") -> Finding:
         "<=",
         0.0,
         meaning=f"The distribution of leave-one-out PIT values of {pit.size} rows {what}.",
-        advice="The predictive distribution has a wrong shape, width or place: plot_pit shows "
-        "where. Look at coverage on held-out rows; try noise that depends on the features, "
-        "another likelihood, or refinement by HMC.",
+        advice="The predictive distribution has a wrong shape, width or place: `plot_pit` shows "
+        "where. Look at coverage on held-out rows. Try {noise that depends on the features "
+        "(`noise='input'`)|another likelihood (`likelihood`)|refinement by HMC "
+        "(`refine='always'`)}.",
     )

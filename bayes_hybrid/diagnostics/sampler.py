@@ -56,8 +56,9 @@ def _divergences(value: float) -> Finding:
         "<=",
         _DIVERGENT,
         meaning=f"{value:.1%} of the sampler's transitions diverged.",
-        advice="Parts of the posterior were not reached. Halve the step size, or fit without "
-        "refinement and compare held-out log densities.",
+        advice="Parts of the posterior were not reached. Take smaller steps "
+        "(`Refinement(target_acceptance=0.9)`), or fit without refinement (`refine='never'`) and "
+        "compare held-out log densities.",
     )
 
 
@@ -68,7 +69,8 @@ def _acceptance(value: float, restart: int) -> Finding:
         ">=",
         _ACCEPTANCE,
         meaning=f"The lowest acceptance rate of a chain is {value:.2f}, in restart {restart}.",
-        advice="Lower the step size or lengthen the adaptation.",
+        advice="Take smaller steps (`Refinement(target_acceptance=0.9)`) or adapt them for longer "
+        "(`Refinement(num_warmup=...)`).",
     )
 
 
@@ -81,13 +83,17 @@ def _temperature(value: float, restart: int) -> Finding:
         meaning=f"The temperature farthest from 1 of a chain on minibatches is {value:.2f}, in "
         f"restart {restart}: "
         + ("it is too wide." if value > 1.0 else "it has not spread as far as the posterior does."),
-        advice="Take more rows a step (batch_size of Refinement) or more iterations (num_warmup, "
-        "num_iterations), refine by HMC on all rows, or fit without refinement.",
+        advice="Take more rows a step (`Refinement(batch_size=...)`) or more iterations "
+        "(`Refinement(num_warmup=..., num_iterations=...)`), refine by HMC on all rows "
+        "(`Refinement(sampler='hmc')`), or fit without refinement (`refine='never'`).",
     )
 
 
 def _mixing(worst_r_hat: float, worst_ess: float) -> list[Finding]:
-    advice = "Run the sampler longer, or read the restarts as separate modes of the posterior."
+    advice = (
+        "Run the sampler longer (`Refinement(num_warmup=..., num_iterations=...)`), or read the "
+        "restarts as separate modes of the posterior."
+    )
     if math.isnan(worst_r_hat):
         said = "cannot be computed: it takes two chains of four draws"
         meanings = f"r-hat {said}.", f"The effective sample size {said}."

@@ -5,15 +5,24 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.interface import FitLike, ThresholdsLike
+from bayes_hybrid.diagnostics.evaluation import flat_draws, row_chunks
+from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, ThresholdsLike
+from bayes_hybrid.digits import figures
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import THRESHOLD_GATES
 
 __all__ = ["boundary_names", "threshold_draws", "threshold_sentences", "threshold_table"]
 
 _PROB: Final = 0.9
+
+_RARE: Final = 0.05
+"""A change that at least 19 draws in 20 put between rows is told as a fact."""
+
+_NONE: Final = 0.005
+"""A smaller share of the draws is printed as 0%."""
 
 
 def threshold_table(fit: FitLike, *, prob: float = _PROB) -> pd.DataFrame:
@@ -30,6 +39,10 @@ def threshold_table(fit: FitLike, *, prob: float = _PROB) -> pd.DataFrame:
     ``prob``                          the probability inside it
     ``width``                         median of the transition's width, from odds of 1 : 9 to 9 : 1
     ``width_lower``, ``width_upper``  its central credible interval
+    ``probability_outside``           share of the draws with the threshold beyond the data: no row
+                                      is on one side of it
+    ``probability_no_row``            share of the draws, these included, in which one of the two
+                                      regimes has no row between its thresholds
     ``coefficient[NAME]``             of a linear combination only, for each feature: posterior
                                       mean, per unit of the feature
     ================================  ============================================================
@@ -43,9 +56,7 @@ def threshold_table(fit: FitLike, *, prob: float = _PROB) -> pd.DataFrame:
     """
     tail = (1.0 - checks.fraction("prob", prob)) / 2.0
     found = threshold_draws(fit)
-    location, width = (
-        draws.reshape(-1, draws.shape[-1]) for draws in (found.location, found.width)
-    )
+    location, width = flat_draws(found.location), flat_draws(found.width)
     lower, upper = np.quantile(location, [tail, 1.0 - tail], axis=0)
     narrow, median, wide = np.quantile(width, [tail, 0.5, 1.0 - tail], axis=0)
     names = fit.posterior.regime_names
@@ -61,7 +72,7 @@ def threshold_table(fit: FitLike, *, prob: float = _PROB) -> pd.DataFrame:
         "width": median,
         "width_lower": narrow,
         "width_upper": wide,
-    }
+    } | _placed(found, fit.x)
     if found.coefficients is not None:
         means = found.coefficients.mean(axis=(0, 1))
         columns |= {
@@ -94,11 +105,53 @@ def threshold_sentences(fit: FitLike) -> list[str]:
     """
     if fit.posterior.thresholds is None:
         return []
-    return [
-        f"The regime changes from {row.below!r} to {row.above!r} at {row.feature} = "
-        f"{row.mean:.4g} ({row.prob:.0%} interval {row.lower:.4g} to {row.upper:.4g})."
-        for row in threshold_table(fit).itertuples()
-    ]
+    words = []
+    for row in threshold_table(fit).to_dict("records"):
+        lower, upper = row["lower"], row["upper"]
+        place, low, high = figures(upper - lower, row["mean"], lower, upper)
+        verb = "changes" if row["probability_no_row"] <= _RARE else "may change"
+        words.append(
+            f"The regime {verb} from {row['below']!r} to {row['above']!r} at {row['feature']} = "
+            f"{place} ({row['prob']:.0%} interval {low} to {high})"
+            f"{_doubt(row['probability_outside'], row['probability_no_row'])}."
+        )
+    return words
+
+
+def _doubt(outside: float, no_row: float) -> str:
+    """How many draws say that the data have no such change; nothing where it rounds to none."""
+    parts = []
+    if outside >= _NONE:
+        parts.append(f"{outside:.0%} of the draws put the change outside the data")
+    if no_row - outside >= _NONE:
+        parts.append(f"in {no_row - outside:.0%} of the draws one of the two regimes has no row")
+    return "".join(f"; {part}" for part in parts)
+
+
+def _placed(found: ThresholdsLike, x: FloatArray) -> dict[str, FloatArray]:
+    """Shares of the draws that put no row on one side of a threshold, ``[K - 1]`` each."""
+    above = _rows_above(found, x)
+    all_rows = np.full((len(above), 1), len(x))
+    # Regime k has the rows above its lower threshold that are not above its upper one.
+    counts = -np.diff(np.concatenate([all_rows, above, 0 * all_rows], axis=1), axis=1)
+    return {
+        "probability_outside": ((above == 0) | (above == len(x))).mean(axis=0),
+        "probability_no_row": ((counts[:, :-1] == 0) | (counts[:, 1:] == 0)).mean(axis=0),
+    }
+
+
+def _rows_above(found: ThresholdsLike, x: FloatArray) -> NDArray[np.intp]:
+    """How many rows each draw puts above each threshold, ``[R S, K - 1]``."""
+    location = flat_draws(found.location)
+    if found.coefficients is None:
+        values = np.sort(x[:, 0 if found.feature is None else found.feature])
+        return np.asarray(len(x) - np.searchsorted(values, location, side="right"))
+    centred, coefficients = x - found.origin, flat_draws(found.coefficients)
+    parts = []
+    for part in row_chunks(len(location), len(x) * location.shape[1]):
+        score = centred @ coefficients[part].T
+        parts.append((score[..., None] > location[part]).sum(axis=0))
+    return np.concatenate(parts)
 
 
 def boundary_names(fit: FitLike) -> list[str]:

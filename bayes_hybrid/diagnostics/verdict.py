@@ -8,6 +8,7 @@ import pandas as pd
 
 from bayes_hybrid import checks
 from bayes_hybrid.data import constant_columns
+from bayes_hybrid.diagnostics.advice import Settings, resolved_findings
 from bayes_hybrid.diagnostics.approximation import (
     MIN_PARETO_DRAWS,
     approximation_findings,
@@ -38,6 +39,7 @@ def diagnose(
     x_test: FloatArray | None = None,
     y_test: FloatArray | None = None,
     max_rows: int = 1_000,
+    settings: Settings | None = None,
 ) -> list[Finding]:
     """Everything that is checked about a fit, in the order in which it should be read.
 
@@ -88,6 +90,8 @@ def diagnose(
         y_test: held-out targets ``[M]``; ``trained_on`` and coverage are computed only when
             both are given.
         max_rows: at most so many training rows are read, evenly spread.
+        settings: what the fit was made with, such as ``{"num_candidates": 64}``: what is set so is
+            not advised.
 
     Raises:
         OptionError: ``max_rows`` is below 1.
@@ -95,6 +99,13 @@ def diagnose(
     """
     checks.positive_int("max_rows", max_rows)
     test = held_out(x_test, y_test, fit.x.shape[1], fit.y.shape[1:])
+    return resolved_findings(_findings(fit, test, max_rows), settings or {})
+
+
+def _findings(
+    fit: FitLike, test: tuple[FloatArray, FloatArray | None] | None, max_rows: int
+) -> list[Finding]:
+    """All of them, with advice that is not resolved yet."""
     posterior = fit.posterior
     if posterior.num_restarts == 0:
         return optimiser_findings(fit)

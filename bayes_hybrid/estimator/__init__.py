@@ -1,6 +1,6 @@
 """The scikit-learn estimator."""
 
-from bayes_hybrid.estimator.build import MODELS, build_model, build_options
+from bayes_hybrid.estimator.build import MODELS, build_model, build_options, settings_of
 from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.estimator.regressor import HybridRegressor
 from bayes_hybrid.estimator.rows import training_rows
@@ -16,5 +16,6 @@ __all__ = [
     "build_options",
     "load",
     "reporting",
+    "settings_of",
     "training_rows",
 ]

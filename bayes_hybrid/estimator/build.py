@@ -13,13 +13,13 @@ from bayes_hybrid.inference import FitOptions, Refinement
 from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
 from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
-from bayes_hybrid.nn import COMBINATIONS
+from bayes_hybrid.nn import COMBINATIONS, pathway_kind
 from bayes_hybrid.priors import Priors
 
 if TYPE_CHECKING:
     from bayes_hybrid.estimator.regressor import HybridRegressor
 
-__all__ = ["MODELS", "build_model", "build_options"]
+__all__ = ["MODELS", "build_model", "build_options", "settings_of"]
 
 Setting = TypeVar("Setting")
 
@@ -43,7 +43,7 @@ def build_model(
     settings: "HybridRegressor", num_features: int, num_outputs: int = 1, labelled: bool = False
 ) -> HybridModel:
     """The model that the settings describe, for D features and Q outputs."""
-    kind = checks.choice("model", settings.model, MODELS)
+    kind = pathway_kind("model", settings.model, MODELS)
     priors = _instance("priors", settings.priors, Priors) or Priors()
     if kind != "mixture":
         _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
@@ -104,7 +104,7 @@ def _pathway(settings: "HybridRegressor", expert: str, num_features: int) -> Pat
     if not isinstance(likelihood, Likelihood):
         likelihood = LIKELIHOODS[checks.choice("likelihood", likelihood, tuple(LIKELIHOODS))]()
     return Pathway(
-        kind=checks.choice("experts", expert, tuple(COMBINATIONS)),
+        kind=pathway_kind("experts", expert),
         num_units=checks.positive_int("num_units", num_units),
         depth=settings.depth,
         smoothing=settings.smoothing,
@@ -129,6 +129,31 @@ def build_options(settings: "HybridRegressor") -> FitOptions:
         device=settings.device,
         compile=settings.compile,
     )
+
+
+def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
+    """What a fitted estimator was fitted with, for :func:`bayes_hybrid.diagnostics.diagnose`."""
+    fit, options = estimator.fit_, build_options(estimator)
+    model = fit.posterior.model
+    settings: dict[str, object] = {
+        "num_restarts": options.num_restarts,
+        "num_candidates": options.candidates_for(model),
+        "weighting": options.weighting_for(model),
+        "plan": options.plan,
+        # Where "auto" refined, "always" would do no more.
+        "refine": "always" if fit.sampler else options.refinement.mode,
+        "Variational.guide": options.variational.guide,
+        "Refinement.sampler": options.refinement.sampler,
+        "Refinement.target_acceptance": options.refinement.target_acceptance,
+    }
+    experts: tuple[Pathway, ...] = (model.pathway,) if isinstance(model, PathwayModel) else ()
+    if isinstance(model, HybridMixture):
+        experts = model.experts
+        settings["gate"] = next((n for n, kind in GATES.items() if type(model.gate) is kind), None)
+        if any(expert.has_relu for expert in experts):
+            settings["model"] = "mixture"  # which is advised for its ReLU units
+    noises = {expert.noise for expert in experts}
+    return settings | ({"noise": noises.pop()} if len(noises) == 1 else {})
 
 
 def _refine_mode(refine: str | bool) -> str:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from bayes_hybrid import checks
 from bayes_hybrid.data import HeldOut, regime_numbers
 from bayes_hybrid.errors import DataError, OptionError
-from bayes_hybrid.estimator.build import build_model, build_options
+from bayes_hybrid.estimator.build import build_model, build_options, settings_of
 from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.estimator.rows import (
     FloatArray,
@@ -68,7 +68,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
     Args:
         model: ``"mixture"``, or one pathway for all rows: ``"gaussian"``, ``"relu"``,
-            ``"linear"``, ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
+            ``"linear_mix"`` (both kinds of unit in each layer, mixed linearly),
+            ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
         gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, ``"threshold"``,
             ``"monotone"``, ``"oblique"``, or one of :mod:`bayes_hybrid.gates`, such as
             ``ThresholdGate(feature="age")``.  With one of the last three the order of ``experts``
@@ -81,7 +82,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         experts: of a mixture: a pathway kind (as in ``model``) or a
             :class:`~bayes_hybrid.models.Pathway` for each regime, two or more.  A ``Pathway`` has
             its own ``likelihood``, ``noise``, ``num_units``, ``depth`` and ``smoothing``; where
-            all are one, these have to be left alone here.
+            all are one, these have to be left alone here.  A straight line is ``Pathway(
+            kind="gaussian", smoothing="identity", num_units=1)``.
         label_head: of a mixture whose rows have regime labels, how these enter
             (:class:`~bayes_hybrid.models.LabelHead`); ``None`` is its default.
         num_units: hidden units per layer; ``"auto"`` is 32 up to three features, else 50.
@@ -673,12 +675,15 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self,
         X_test: ArrayLike | pd.DataFrame | None = None,
         y_test: ArrayLike | pd.Series | None = None,
+        *,
+        output: int | str | None = None,
     ) -> "xr.DataTree":
         """The fit as an ArviZ object, see :func:`bayes_hybrid.diagnostics.to_datatree`.
 
         Args:
             X_test: held-out features ``[M, D]``.
             y_test: held-out targets ``[M]``.
+            output: name or position of the output to export; ``None`` for all of them.
 
         Returns:
             Groups posterior, posterior_predictive, log_likelihood, sample_stats, observed_data and
@@ -686,6 +691,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Raises:
             DataError: held-out targets without features.
+            OptionError: there is no such output.
         """
         # Here and below: ArviZ takes seconds to import, which predicting should not cost.
         from bayes_hybrid.diagnostics import to_datatree
@@ -702,6 +708,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             seed=seed,
             label_names=[str(label) for label in self.regime_labels_],
             label_weight=None if head is None else head.weight,
+            output=output,
         )
 
     def diagnose(
@@ -725,7 +732,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         self._posterior()
         x, y = held_out_or_saved(self, X_test, y_test)
-        return diagnose(self.fit_, x_test=x, y_test=y)
+        return diagnose(self.fit_, x_test=x, y_test=y, settings=settings_of(self))
 
     def save(
         self,

@@ -182,12 +182,12 @@ def _status(done: Outcome, missing: int, sampler: str) -> str:
     if not done.warm_start_settled:
         text = (
             "Budget used up: the warm start was still improving; the fit can be used, and "
-            "a larger max_steps in WarmStart may make it better."
+            "more steps (`WarmStart(max_steps=...)`) may make it better."
         )
     elif not done.svi_settled:
         text = (
             "Budget used up: the ELBO was still improving when SVI ended; "
-            "a larger num_steps in Variational may make the fit better."
+            "more steps (`Variational(num_steps=...)`) may make the fit better."
         )
     else:
         text = "Converged: every stage ended by its own rule."

@@ -205,7 +205,7 @@ class Posterior:
         """Means of experts with one kind of unit silenced, ``[R, S, N]``, or ``[R, S, N, Q]``.
 
         By regime and ``"gaussian"`` or ``"relu"``, of experts whose layers mix both linearly
-        (``"linear"``): the mixing weights of these units are set to zero, in every layer.
+        (``"linear_mix"``): the mixing weights of these units are set to zero, in every layer.
         """
         found = {}
         for k, regime in enumerate(self.regime_names):

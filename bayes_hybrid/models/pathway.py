@@ -13,7 +13,7 @@ from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models.base import HybridModel, Parts, SiteGroup
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import sample_features, sample_head, sample_positive
-from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS, bind, stack
+from bayes_hybrid.nn import SMOOTHINGS, bind, pathway_kind, stack
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
 NOISE_KINDS = ("constant", "input")
@@ -24,7 +24,7 @@ class Pathway:
     """What one expert is made of.
 
     Args:
-        kind: ``"gaussian"``, ``"relu"``, or a layer combination: ``"linear"``,
+        kind: ``"gaussian"``, ``"relu"``, or a layer combination: ``"linear_mix"``,
             ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
         num_units: hidden units H per layer.
         depth: number of layers.
@@ -46,7 +46,7 @@ class Pathway:
 
     def __post_init__(self) -> None:
         """Check the options."""
-        checks.choice("kind", self.kind, tuple(COMBINATIONS))
+        pathway_kind("kind", self.kind)
         checks.positive_int("num_units", self.num_units)
         checks.positive_int("depth", self.depth)
         checks.choice("smoothing", self.smoothing, tuple(SMOOTHINGS))

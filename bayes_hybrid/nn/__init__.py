@@ -6,6 +6,7 @@ from bayes_hybrid.nn.combine import (
     GaussianStabilizesReLULayer,
     LinearMixLayer,
     ReLUGatesGaussianLayer,
+    pathway_kind,
     stack,
 )
 from bayes_hybrid.nn.gaussian import SMOOTHINGS, GaussianBlock, smooth
@@ -21,6 +22,7 @@ __all__ = [
     "ReLUGatesGaussianLayer",
     "affine",
     "bind",
+    "pathway_kind",
     "smooth",
     "stack",
 ]

@@ -1,7 +1,7 @@
 """Ways to combine a Gaussian and a ReLU pathway within a layer, and stacks of such layers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bayes_hybrid import checks
+from bayes_hybrid.errors import OptionError
 from bayes_hybrid.nn.affine import affine
 from bayes_hybrid.nn.gaussian import GaussianBlock, smooth
 from bayes_hybrid.nn.relu import ReLUBlock
@@ -99,7 +100,7 @@ def _relu(in_features: int, num_units: int, smoothing: str) -> nn.Module:
     return ReLUBlock(in_features, num_units)
 
 
-def _linear(in_features: int, num_units: int, smoothing: str) -> nn.Module:
+def _linear_mix(in_features: int, num_units: int, smoothing: str) -> nn.Module:
     return LinearMixLayer(in_features, num_units, smoothing=smoothing)
 
 
@@ -116,11 +117,38 @@ COMBINATIONS: Final[MappingProxyType[str, Callable[[int, int, str], nn.Module]]]
     {
         "gaussian": _gaussian,
         "relu": _relu,
-        "linear": _linear,
+        "linear_mix": _linear_mix,
         "relu_gates_gaussian": _relu_gates_gaussian,
         "gaussian_stabilizes_relu": _gaussian_stabilizes_relu,
     }
 )
+
+
+def pathway_kind(name: str, value: str, options: Sequence[str] = tuple(COMBINATIONS)) -> str:
+    """``value``, which has to be a kind of pathway.
+
+    Args:
+        name: the setting, as its user writes it.
+        value: what was given.
+        options: what it may be, in the order in which the message lists them.
+
+    Raises:
+        OptionError: ``value`` is none of them.
+
+    Example:
+        >>> pathway_kind("experts", "linear")
+        Traceback (most recent call last):
+        bayes_hybrid.errors.OptionError: experts='linear' is no kind of pathway: 'linear_mix' mixes
+            Gaussian and ReLU units linearly; a straight line is Pathway(kind='gaussian',
+            smoothing='identity', num_units=1)
+    """
+    if isinstance(value, str) and value == "linear":
+        raise OptionError(
+            f"{name}='linear' is no kind of pathway: 'linear_mix' mixes Gaussian and ReLU units "
+            "linearly; a straight line is Pathway(kind='gaussian', smoothing='identity', "
+            "num_units=1)"
+        )
+    return checks.choice(name, value, options)
 
 
 def stack(
@@ -129,7 +157,7 @@ def stack(
     """``depth`` layers of one kind, the first reading ``in_features``, each ``num_units`` wide.
 
     Args:
-        kind: ``"gaussian"`` or ``"relu"`` (the controls), ``"linear"``,
+        kind: ``"gaussian"`` or ``"relu"`` (the controls), ``"linear_mix"``,
             ``"relu_gates_gaussian"`` or ``"gaussian_stabilizes_relu"``.
         in_features: size of the last axis of the input.
         num_units: units H of every layer.
@@ -143,10 +171,10 @@ def stack(
         OptionError: an unknown kind or smoothing, or a size below one.
 
     Example:
-        >>> stack("linear", 3, 5, depth=2)(torch.zeros(7, 3)).shape
+        >>> stack("linear_mix", 3, 5, depth=2)(torch.zeros(7, 3)).shape
         torch.Size([7, 5])
     """
-    build = COMBINATIONS[checks.choice("kind", kind, tuple(COMBINATIONS))]
+    build = COMBINATIONS[pathway_kind("kind", kind)]
     checks.positive_int("depth", depth)
     sizes = [checks.positive_int("in_features", in_features)]
     sizes += [checks.positive_int("num_units", num_units)] * (depth - 1)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.verdict import diagnose
+from bayes_hybrid.digits import figures
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK
@@ -61,7 +62,7 @@ def plot_findings(source: Source, *, findings: Sequence[Finding] | None = None) 
     right.set_yticks(
         places,
         [
-            f"{finding.value:.3g}   (should be {finding.comparison} {finding.threshold:.3g})   "
+            f"{_value(finding)}   (should be {finding.comparison} {finding.threshold:.3g})   "
             f"{finding.severity}"
             for finding in shown
         ],
@@ -76,6 +77,15 @@ def plot_findings(source: Source, *, findings: Sequence[Finding] | None = None) 
         side.spines[:].set_visible(False)
         side.tick_params(length=0, labelcolor=INK)
     return figure
+
+
+def _value(finding: Finding) -> str:
+    """The value, with its 90% interval where it has one."""
+    if finding.interval is None:
+        return f"{finding.value:.3g}"
+    low, high = finding.interval
+    value, lower, upper = figures(high - low, finding.value, low, high)
+    return f"{value} [{lower}, {upper}]"
 
 
 def margin(finding: Finding) -> float:

@@ -68,11 +68,17 @@ class Chart:
 
 
 def rounded(values: FloatArray, digits: int = _DIGITS) -> FloatArray:
-    """``values`` to so many significant digits of their largest one; they compress to text."""
-    largest = np.nanmax(np.abs(values), initial=0.0) if np.isfinite(values).any() else 0.0
-    if not np.isfinite(largest) or largest == 0.0:
+    """``values`` to so many significant digits of their range; they compress to text.
+
+    Years from 1980 to 1981 need more digits than their size suggests.
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size:
         return values
-    return np.round(values, max(0, digits - 1 - int(np.floor(np.log10(largest)))))
+    span = np.ptp(finite) or np.abs(finite).max()
+    if not np.isfinite(span) or span == 0.0:
+        return values
+    return np.round(values, max(0, digits - 1 - int(np.floor(np.log10(span)))))
 
 
 def new_figure(x_label: str, y_label: str, *, height: int = 240, **options: Any) -> figure:  # noqa: ANN401 (Bokeh's own)

@@ -170,7 +170,7 @@ _KINDS: Final = MappingProxyType(
             r"h(x) = \max(0, W x + c)",
             "ReLU pathway: when behaviour changes. Hidden units are straight pieces with a kink.",
         ),
-        "linear": (
+        "linear_mix": (
             r"h(x) = A_G h_G(x) + A_R h_R(x)",
             "Both pathways, Gaussian (G) and ReLU (R), mixed linearly within each layer.",
         ),
@@ -227,7 +227,7 @@ def expert_equations(pathway: Pathway) -> list[Equation]:
     latex, words = _KINDS[pathway.kind]
     layers = "one layer" if pathway.depth == 1 else f"{pathway.depth} layers"
     found = [_equation(latex, f"{words} {pathway.num_units} units, {layers}.")]
-    if pathway.kind in ("gaussian", "linear", "relu_gates_gaussian"):
+    if pathway.kind in ("gaussian", "linear_mix", "relu_gates_gaussian"):
         smooth, what = _SMOOTHINGS[pathway.smoothing]
         found.append(_equation(rf"S_s(z) = {smooth}", f"Each Gaussian unit is {what}."))
     found.append(

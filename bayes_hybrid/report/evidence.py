@@ -12,8 +12,9 @@ from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
 from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.pit import loo_pit
-from bayes_hybrid.estimator import HybridRegressor
+from bayes_hybrid.estimator import HybridRegressor, settings_of
 from bayes_hybrid.inference import Fit, Posterior
+from bayes_hybrid.words import on_command_line
 
 __all__ = ["MAX_DRAWS", "MAX_FEATURES", "MAX_ROWS", "Evidence", "gather"]
 
@@ -50,6 +51,11 @@ class Evidence:
     def fit(self) -> Fit:
         """The fit."""
         return self.estimator.fit_
+
+    @property
+    def status(self) -> str:
+        """How the fit ended, in the words of who made the report."""
+        return on_command_line(self.fit.status) if self.command else self.fit.status
 
     @property
     def posterior(self) -> Posterior:
@@ -144,9 +150,18 @@ def gather(
         estimator: fitted.
         x_test: held-out features ``[M, D]``.
         y_test: held-out targets ``[M]`` or ``[M, Q]``.
-        command: what was typed.
+        command: what was typed; advice then names options of the command line.
     """
-    findings = diagnose(estimator.fit_, x_test=x_test, y_test=y_test)
+    findings = diagnose(
+        estimator.fit_, x_test=x_test, y_test=y_test, settings=settings_of(estimator)
+    )
+    if command:
+        findings = [
+            replace(
+                each, meaning=on_command_line(each.meaning), advice=on_command_line(each.advice)
+            )
+            for each in findings
+        ]
     return Evidence(
         estimator=estimator,
         findings=tuple(findings),

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,6 +19,7 @@ from bayes_hybrid.estimator.rows import held_out_or_saved
 from bayes_hybrid.report.evidence import Evidence, gather
 from bayes_hybrid.report.sections import SECTIONS
 from bayes_hybrid.report.tables import formatted
+from bayes_hybrid.words import SPAN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +125,13 @@ def _environment() -> Environment:
     # it refers to, so keys stay in their order.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "sort_keys": False}
     environment.filters["formatted"] = formatted
+    environment.filters["coded"] = _coded
     return environment
+
+
+def _coded(text: str) -> Markup:
+    """Text with what stands in backquotes as code."""
+    return Markup(SPAN.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def _own(name: str) -> str:

@@ -2,14 +2,15 @@
 
 import base64
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from bayes_hybrid.diagnostics.evaluation import spread_rows
+from bayes_hybrid.digits import figures
 
 __all__ = ["MAX_SHOWN", "Table", "formatted"]
 
@@ -27,6 +28,9 @@ class Table:
         frame: the numbers and words, as they are downloaded.
         meanings: what each column means, by its name in ``frame``; all of them have one.
         hidden: columns that are in the download only.
+        intervals: columns whose digits follow an interval: values, then its lower and upper end.
+        errors: columns whose digits follow a standard error: value and error.
+        ranges: likewise a range of data, to a hundred times finer: values, smallest and largest.
         num_shown: rows on the page, at most.
     """
 
@@ -35,6 +39,9 @@ class Table:
     frame: pd.DataFrame
     meanings: Mapping[str, str]
     hidden: Sequence[str] = ()
+    intervals: Sequence[tuple[str, ...]] = ()
+    errors: Sequence[tuple[str, str]] = ()
+    ranges: Sequence[tuple[str, ...]] = ()
     num_shown: int = MAX_SHOWN
 
     @property
@@ -51,11 +58,19 @@ class Table:
     def rows(self) -> list[list[tuple[str, bool]]]:
         """Cells that are shown, each with whether it is a number."""
         places = spread_rows(len(self.frame), self.num_shown)
-        shown = self.frame[self.columns].iloc[places]
-        return [
-            [(formatted(value), _is_number(value)) for value in row]
-            for row in shown.itertuples(index=False, name=None)
-        ]
+        return [self._row(row) for row in self.frame.iloc[places].to_dict("records")]
+
+    def _row(self, row: Mapping[Hashable, Any]) -> list[tuple[str, bool]]:
+        texts = {name: formatted(value) for name, value in row.items()}
+        widths = [(group, row[group[-1]] - row[group[-2]]) for group in self.intervals]
+        widths += [(group, row[group[-1]]) for group in self.errors]
+        widths += [(group, 0.01 * (row[group[-1]] - row[group[-2]])) for group in self.ranges]
+        for group, width in widths:
+            if np.isfinite(width) and width != 0.0:
+                finite = [name for name in group if np.isfinite(row[name])]
+                digits = figures(width, *(row[name] for name in finite))
+                texts.update(zip(finite, digits, strict=True))
+        return [(texts[name], _is_number(row[name])) for name in self.columns]
 
     @property
     def numeric(self) -> list[bool]:

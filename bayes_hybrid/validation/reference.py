@@ -11,13 +11,14 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.utils.validation import check_is_fitted
 
 from bayes_hybrid import checks
+from bayes_hybrid.diagnostics.advice import resolved_findings
 from bayes_hybrid.diagnostics.approximation import SPREAD
 from bayes_hybrid.diagnostics.evaluation import evaluate, spread_rows
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate import DISTANT
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free, worst_mixing
-from bayes_hybrid.estimator import HybridRegressor, build_options, reporting
+from bayes_hybrid.estimator import HybridRegressor, build_options, reporting, settings_of
 from bayes_hybrid.inference import Fit, FitOptions, Posterior, Progress, Refinement, fit
 from bayes_hybrid.models import HybridModel
 from bayes_hybrid.random import spawn_seeds
@@ -148,8 +149,9 @@ def check_against_nuts(
         recipe = _fitted(whole, rows, options, recipe_seed, report)
         reference = _fitted(whole, rows, by_nuts, reference_seed, report)
     findings = compared(recipe.posterior, reference.posterior, whole.x[at], whole.y[at])
+    found = resolved_findings([*findings, _mixing(reference)], settings_of(estimator))
     return ReferenceCheck(
-        findings=(*findings, _mixing(reference)),
+        findings=tuple(found),
         recipe=recipe,
         reference=reference,
         num_compared=at.size,
@@ -295,8 +297,8 @@ def _thresholds(recipe: Posterior, reference: Posterior, *, turned: bool) -> lis
 
 
 _ADVICE: Final = (
-    "Raise NUTS's iterations first; if the difference stays, refine the fit (refine=True), or give "
-    "it more restarts and candidates."
+    "Give NUTS more iterations first. If the difference stays, {refine the fit "
+    "(`refine='always'`)|give it more restarts and candidates (`num_restarts`, `num_candidates`)}."
 )
 
 

@@ -14,7 +14,7 @@ from bayes_hybrid.likelihoods import LIKELIHOODS, Normal
 from bayes_hybrid.models import HybridMixture
 from bayes_hybrid.nn import COMBINATIONS
 
-OWN = (Pathway(kind="relu", num_units=7), Pathway(kind="linear"))
+OWN = (Pathway(kind="relu", num_units=7), Pathway(kind="linear_mix"))
 BASES = [
     HybridRegressor(),
     HybridRegressor(fit_options=FitOptions()),
@@ -89,7 +89,7 @@ def test_mitigations_reach_fit_options_and_experts():
     assert isinstance(model, HybridMixture)
     assert [(e.kind, e.noise) for e in model.experts] == [
         ("relu", "constant"),
-        ("linear", "constant"),
+        ("linear_mix", "constant"),
     ]
 
 

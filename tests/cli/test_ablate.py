@@ -7,6 +7,7 @@ import pytest
 from bayes_hybrid.ablation.store import MANIFEST
 from bayes_hybrid.cli.ablating import FILES, _judged
 from bayes_hybrid.data import read_table
+from bayes_hybrid.digits import with_error
 from tests.cli.conftest import bayes_hybrid, make_table
 from tests.cli.test_commands import refused
 
@@ -41,7 +42,7 @@ def test_the_folder_and_what_is_printed(folder):
     printed = (folder / "stdout").read_text()
     difference, error = table["log_density_diff"].iloc[1], table["log_density_se"].iloc[1]
     for text in (page, printed):
-        assert f"{difference:+.3f} ± {error:.3f}" in text
+        assert " ± ".join(with_error(difference, error)) in text
         assert f"- relu: {_judged(difference, error)}" in f"- {text}".replace("\n", "\n- ")
         assert "leave-one-out needs 25 draws" in text
         assert "nan" not in text
@@ -116,9 +117,9 @@ def test_a_folder_of_ones_own_is_left_alone(folder, tmp_path):
 @pytest.mark.parametrize(
     ("difference", "error", "words"),
     [
-        (-0.5, 0.1, "worse than the base by 0.500"),
-        (0.5, 0.1, "better than the base by 0.500"),
-        (-0.15, 0.1, "no clear difference: worse by 0.150"),
+        (-0.5, 0.1, "worse than the base by 0.50 nats"),
+        (0.5, 0.1, "better than the base by 0.50 nats"),
+        (-0.15, 0.1, "no clear difference: worse by 0.15 nats"),
         (float("nan"), 0.1, "no comparison"),
         (0.1, float("nan"), "no comparison"),
     ],

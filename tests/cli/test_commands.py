@@ -14,9 +14,12 @@ from bayes_hybrid import HybridRegressor, load
 from bayes_hybrid.cli.demo import FILES, _recipe
 from bayes_hybrid.cli.fitting import Rows, _split
 from bayes_hybrid.data import read_table, write_table
+from bayes_hybrid.diagnostics import threshold_sentences
+from bayes_hybrid.digits import with_error
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import SAVED_FILES
 from bayes_hybrid.inference.storage import HELD_OUT
+from bayes_hybrid.words import on_command_line
 from tests.cli.conftest import bayes_hybrid, make_table
 
 SECONDS = 120
@@ -56,8 +59,9 @@ def test_thresholds_are_printed(data, tmp_path):
     gate = ("--gate", "threshold", "--gate-feature", "other")
     result = bayes_hybrid(*fit_arguments(data, out, *gate))
     assert result.exit_code == 0, result.output
-    row = load(out).thresholds().iloc[0]
-    sentence = f"The regime changes from 'gaussian' to 'relu' at other = {row['mean']:.4g} "
+    (sentence,) = threshold_sentences(load(out).fit_)
+    assert sentence.startswith("The regime ")
+    assert " from 'gaussian' to 'relu' at other = " in sentence
     for text in (result.stdout, bayes_hybrid("check", out).stdout):
         # Lines are wrapped to the terminal's width.
         assert sentence in " ".join(text.split())
@@ -156,7 +160,9 @@ def test_quiet_prints_warnings_and_nothing_else(saved, data, tmp_path):
     assert len(lines) == len(findings) > 0
     for line, finding in zip(lines, findings, strict=True):
         assert line.startswith(f"{finding.severity}: {finding.name} is ")
-        assert finding.advice in line
+        assert on_command_line(finding.advice) in line
+        assert on_command_line(finding.meaning) in line
+        assert "`" not in line
     result = bayes_hybrid(*fit_arguments(data, tmp_path / "fit", "--quiet"))
     assert (result.exit_code, result.stdout) == (0, "")
     assert "warning: converged is " in result.stderr
@@ -179,7 +185,7 @@ def test_check_prints_the_scores_of_held_out_rows(saved, tmp_path):
     table = load(saved).score_predictions(held_out[["dose", "other"]], held_out["response"])
     lines = [line.split() for line in printed.splitlines() if line]
     for score in table.to_dict("records"):
-        shown = [f"{score['value']:.3g}", f"{score['standard_error']:.3g}", "20"]
+        shown = [*with_error(score["value"], score["standard_error"]), "20"]
         assert [score["score"], *shown] in lines
     assert "Scores" not in bayes_hybrid("check", saved).stdout
 

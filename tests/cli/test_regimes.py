@@ -1,17 +1,20 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 
 from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.diagnostics import boundaries
+from bayes_hybrid.digits import figures
 from tests.diagnostics import fakes
 
 
 def test_the_words_are_those_of_the_boundary():
     fit = fakes.healthy(jitter=0.1)
     (change,) = boundaries(fit).boundaries
-    assert f"dose = {change.mean:.4g} (90% interval {change.lower:.4g}" in describe(fit)[-1]
+    place, low, high = figures(change.upper - change.lower, change.mean, change.lower, change.upper)
+    assert f"dose = {place} (90% interval {low} to {high};" in describe(fit)[-1]
     # The fake gate switches at 0.3 with an sd of 0.1 over 200 draws.
     assert change.mean == pytest.approx(0.3, abs=0.04)
 
@@ -28,6 +31,22 @@ def test_words():
     assert sentences[0].startswith("dose -")
     assert "gaussian gives way to relu at dose = 0." in sentences[2]
     assert "single regime" not in " ".join(sentences)
+
+
+def numbers(sentence):
+    """Those of places, not of shares."""
+    return [float(text) for text in re.findall(r"-?\d+\.\d+(?!\d|%)", sentence)]
+
+
+def test_digits_follow_the_interval_and_not_the_size():
+    """Years, of which four digits do not say where between two of them a change is."""
+    fit = fakes.healthy(jitter=0.1)
+    sites = {**fit.posterior.sites, "switch": 1980.0 + fit.posterior.sites["switch"]}
+    years = dataclasses.replace(fit, x=1980.0 + fit.x, posterior=fakes.FakePosterior(sites=sites))
+    for here, there in zip(describe(fit), describe(years), strict=True):
+        assert len(numbers(there)) >= 2
+        # Where regions end and changes lie is rounded once in each.
+        assert numbers(there) == pytest.approx([1980.0 + n for n in numbers(here)], abs=0.011)
 
 
 def test_words_without_a_switch():

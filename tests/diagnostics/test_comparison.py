@@ -8,6 +8,7 @@ import arviz_stats as stats
 import numpy as np
 import pytest
 
+from bayes_hybrid import HybridRegressor
 from bayes_hybrid.diagnostics import KFold, compare, to_datatree
 from bayes_hybrid.errors import DataError, OptionError
 from tests.diagnostics.fakes import healthy
@@ -53,6 +54,24 @@ def test_the_table_is_that_of_arviz(fits):
         assert line["max_k"] == pytest.approx(float(loo.pareto_k.max()), abs=0.05)
         assert line["bad_k"] == pytest.approx(float((loo.pareto_k > loo.good_k).mean()), abs=0.01)
         assert line["good_k"] == pytest.approx(float(loo.good_k))
+
+
+@dataclasses.dataclass
+class Estimator:
+    fit_: Any
+
+
+def test_estimators_are_compared_by_their_fits(fits):
+    made = compare({name: Estimator(fit) for name, fit in fits.items()})
+    assert made.table.equals(compare(fits).table)
+    mixed = compare({"wide": fits["wide"], "good": Estimator(fits["good"])})
+    assert mixed.table.index.tolist() == ["good", "wide"]
+
+
+@pytest.mark.parametrize("other", [HybridRegressor(), None, "fit/", 3.0])
+def test_what_is_no_fit_is_named_with_what_was_expected(fits, other):
+    with pytest.raises(OptionError, match=r"'b' is .*; expected a fitted estimator, its fit_, or"):
+        compare({"a": fits["good"], "b": other})
 
 
 def test_differences_are_paired_by_row(fits):

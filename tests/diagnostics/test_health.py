@@ -232,22 +232,22 @@ class Mixing(FakePosterior):
 
     def silenced_mean_draws(self, x):
         one = np.tile(x[None, None, :, 0], (1, 3, 1))
-        return {("linear", "gaussian"): one, ("linear", "relu"): 2.0 * np.sin(one)}
+        return {("linear_mix", "gaussian"): one, ("linear_mix", "relu"): 2.0 * np.sin(one)}
 
 
 def test_units_of_a_layer_share_the_variance_that_they_make():
     posterior: Any = Mixing(
-        sites=make_posterior(restarts=1, draws=3).sites, regime_names=("linear",)
+        sites=make_posterior(restarts=1, draws=3).sites, regime_names=("linear_mix",)
     )
     x = np.linspace(-3.0, 3.0, 41)[:, None]
     shares = layer_shares(posterior, x)
     sine, line = (2.0 * np.sin(x)).var(), x.var()
-    assert shares["linear.gaussian"] == pytest.approx(sine / (sine + line))
-    assert shares["linear.relu"] == pytest.approx(line / (sine + line))
-    found = pathway_findings(None, ("linear",), shares, np.array([0]))
+    assert shares["linear_mix.gaussian"] == pytest.approx(sine / (sine + line))
+    assert shares["linear_mix.relu"] == pytest.approx(line / (sine + line))
+    found = pathway_findings(None, ("linear_mix",), shares, np.array([0]))
     assert [f.name for f in found] == [
-        "pathway_share[linear.gaussian]",
-        "pathway_share[linear.relu]",
+        "pathway_share[linear_mix.gaussian]",
+        "pathway_share[linear_mix.relu]",
     ]
 
 

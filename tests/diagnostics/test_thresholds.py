@@ -40,11 +40,83 @@ def test_a_later_feature_is_named():
     assert list(threshold_table(fit)["feature"]) == ["other 1"]
 
 
+def placed(location, x):
+    """The fake at these thresholds in its draws, and these values of its feature."""
+    fit = fakes.with_thresholds(fakes.healthy())
+    location = np.broadcast_to(np.asarray(location, dtype=float), (4, 100))[..., None]
+    found = dataclasses.replace(fit.posterior.thresholds, location=location)
+    posterior = dataclasses.replace(fit.posterior, thresholds=found)
+    return dataclasses.replace(fit, posterior=posterior, x=np.asarray(x, dtype=float)[:, None])
+
+
 def test_sentence():
-    fit = fakes.with_thresholds(fakes.healthy(jitter=1e-6, switch=0.31))
-    assert threshold_sentences(fit) == [
-        "The regime changes from 'gaussian' to 'relu' at dose = 0.31 (90% interval 0.31 to 0.31)."
+    draws = 1980.47 + np.linspace(-0.95, 0.95, 400).reshape(4, 100)
+    assert threshold_sentences(placed(draws, np.arange(1970.0, 1990.0))) == [
+        "The regime changes from 'gaussian' to 'relu' at dose = 1980.5 "
+        "(90% interval 1979.6 to 1981.3)."
     ]
+
+
+def test_draws_outside_the_data_are_counted_and_told():
+    # Ends of the data: 0 and 10. Of 100 draws 20 lie below, 30 above, and one at each end.
+    draws = np.repeat([-1.0, 0.0, 5.0, 10.0, 12.0], [20, 1, 48, 1, 30])
+    fit = placed(draws, np.linspace(0.0, 10.0, 11))
+    (row,) = threshold_table(fit).itertuples()
+    # The row at 0 is below a threshold at 0, and none is above one at 10.
+    assert row.probability_outside == pytest.approx(0.51)
+    assert row.probability_no_row == pytest.approx(0.51)
+    (sentence,) = threshold_sentences(fit)
+    assert sentence == (
+        "The regime may change from 'gaussian' to 'relu' at dose = 6 (90% interval -1 to 12); "
+        "51% of the draws put the change outside the data."
+    )
+
+
+@pytest.mark.parametrize(("share", "verb"), [(0.0, "changes"), (0.04, "changes"), (0.07, "may")])
+def test_the_sentence_is_as_sure_as_the_draws(share, verb):
+    draws = np.where(np.arange(400) < 400 * share, 20.0, 5.0).reshape(4, 100)
+    (sentence,) = threshold_sentences(placed(draws, np.linspace(0.0, 10.0, 11)))
+    assert sentence.startswith(f"The regime {verb}")
+    assert ("outside the data" in sentence) == (share > 0.0)
+
+
+def test_a_regime_between_two_thresholds_may_have_no_row():
+    fit = placed(0.0, np.linspace(0.0, 10.0, 11))
+    # Half of the draws put both changes between the same two rows.
+    location = np.full((4, 100, 2), (3.3, 3.4))
+    location[:2, :, 1] = 6.5
+    found = dataclasses.replace(
+        fit.posterior.thresholds, location=location, width=0.1 + 0 * location
+    )
+    posterior = dataclasses.replace(
+        fit.posterior, thresholds=found, regime_names=("low", "middle", "high")
+    )
+    fit = dataclasses.replace(fit, posterior=posterior)
+    table = threshold_table(fit)
+    assert table["probability_outside"].tolist() == [0.0, 0.0]
+    assert table["probability_no_row"].tolist() == [0.5, 0.5]
+    for sentence in threshold_sentences(fit):
+        assert sentence.startswith("The regime may change from ")
+        assert sentence.endswith("; in 50% of the draws one of the two regimes has no row.")
+
+
+def test_draws_of_a_combination_have_their_own_rows():
+    """Counted by hand, draw by draw, over more cells than one chunk takes."""
+    rng = np.random.default_rng(0)
+    fit = fakes.healthy(num_features=2)
+    coefficients, origin = rng.normal(size=(4, 100, 2)), np.array([0.3, -0.2])
+    fit = fakes.with_thresholds(fit, feature=None, coefficients=coefficients, origin=origin)
+    fit = dataclasses.replace(fit, x=rng.normal(size=(20_000, 2)))
+    location = rng.normal(scale=3.0, size=(4, 100, 1))
+    found = dataclasses.replace(fit.posterior.thresholds, location=location)
+    fit = dataclasses.replace(fit, posterior=dataclasses.replace(fit.posterior, thresholds=found))
+    outside = [
+        not 0 < ((fit.x - origin) @ coefficients[r, s] > location[r, s, 0]).sum() < len(fit.x)
+        for r in range(4)
+        for s in range(100)
+    ]
+    assert 0.05 < np.mean(outside) < 0.95
+    assert threshold_table(fit)["probability_outside"][0] == pytest.approx(np.mean(outside))
 
 
 def test_without_thresholds():

@@ -10,7 +10,7 @@ from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models import HybridMixture, Pathway, PathwayModel
 from bayes_hybrid.nn import smooth
 
-_LINEAR = Pathway(kind="linear", num_units=3)
+_MIX = Pathway(kind="linear_mix", num_units=3)
 
 
 def _posterior(model):
@@ -24,12 +24,12 @@ def _posterior(model):
 
 
 def test_what_silencing_takes_off_is_the_units_part_of_the_mean():
-    posterior, x = _posterior(PathwayModel(num_features=2, pathway=_LINEAR))
+    posterior, x = _posterior(PathwayModel(num_features=2, pathway=_MIX))
     whole = posterior.expert_mean_draws(x)[1, 2, :, 0]
     part = {
         kind: whole - mean[1, 2] for (_, kind), mean in posterior.silenced_mean_draws(x).items()
     }
-    at = {name.removeprefix("linear."): v[1, 2] for name, v in posterior.sites.items()}
+    at = {name.removeprefix("linear_mix."): v[1, 2] for name, v in posterior.sites.items()}
     z = posterior.x_scaling.transform(x)
 
     def matrix(name, fan_in):
@@ -50,13 +50,15 @@ def test_what_silencing_takes_off_is_the_units_part_of_the_mean():
 
 def test_only_experts_that_mix_are_silenced():
     posterior, x = _posterior(
-        HybridMixture(num_features=2, experts=(Pathway(num_units=3), _LINEAR, _LINEAR))
+        HybridMixture(num_features=2, experts=(Pathway(num_units=3), _MIX, _MIX))
     )
     silenced = posterior.silenced_mean_draws(x)
     assert set(silenced) == {
-        (regime, kind) for regime in ("linear_1", "linear_2") for kind in ("gaussian", "relu")
+        (regime, kind)
+        for regime in ("linear_mix_1", "linear_mix_2")
+        for kind in ("gaussian", "relu")
     }
-    for k, regime in ((1, "linear_1"), (2, "linear_2")):
+    for k, regime in ((1, "linear_mix_1"), (2, "linear_mix_2")):
         # An expert is its intercept and both parts, so this is the intercept.
         whole = posterior.expert_mean_draws(x)[..., k]
         rest = silenced[regime, "gaussian"] + silenced[regime, "relu"] - whole
@@ -66,16 +68,16 @@ def test_only_experts_that_mix_are_silenced():
 
 
 def test_several_outputs_are_silenced_together():
-    model = PathwayModel(num_features=2, pathway=_LINEAR, num_outputs=2)
+    model = PathwayModel(num_features=2, pathway=_MIX, num_outputs=2)
     posterior, x = _posterior(model)
     wide = Standardizer.fit(np.random.default_rng(1).normal(size=(7, 2)))
     posterior = Posterior(
         model=model, theta=posterior.theta, x_scaling=posterior.x_scaling, y_scaling=wide
     )
-    assert posterior.silenced_mean_draws(x)["linear", "gaussian"].shape == (2, 3, 7, 2)
+    assert posterior.silenced_mean_draws(x)["linear_mix", "gaussian"].shape == (2, 3, 7, 2)
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "linear", "gaussian_stabilizes_relu"])
+@pytest.mark.parametrize("kind", ["gaussian", "linear_mix", "gaussian_stabilizes_relu"])
 def test_widths_are_told_in_multiples_of_their_floor(kind):
     pathway = Pathway(kind=kind, num_units=3, depth=2)
     posterior, _ = _posterior(PathwayModel(num_features=2, pathway=pathway))

@@ -137,7 +137,7 @@ def test_a_minibatch_counts_for_all_rows(model, size):
 @pytest.mark.parametrize("noise", zoo.NOISES)
 @pytest.mark.parametrize("gate", zoo.GATES)
 def test_one_hot_gate_is_the_single_expert_model(gate, noise, regime):
-    kinds = ("gaussian", "relu", "linear")
+    kinds = ("gaussian", "relu", "linear_mix")
     mixture = HybridMixture(
         num_features=zoo.NUM_FEATURES,
         experts=tuple(zoo.pathway(kind, noise=noise) for kind in kinds),

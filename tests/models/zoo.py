@@ -18,7 +18,7 @@ from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, 
 from bayes_hybrid.priors import LogNormalPrior
 
 # Written out, not read from the package: a new member must be added here to be tested.
-KINDS: Final = ("gaussian", "relu", "linear", "relu_gates_gaussian", "gaussian_stabilizes_relu")
+KINDS: Final = ("gaussian", "relu", "linear_mix", "relu_gates_gaussian", "gaussian_stabilizes_relu")
 NOISES: Final = ("constant", "input")
 SMOOTHINGS: Final = ("bump", "step", "relu", "identity")
 GATES: Final[dict[str, Gate]] = {

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
+from bayes_hybrid import HybridRegressor, Pathway
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.nn import (
     COMBINATIONS,
@@ -12,7 +14,10 @@ from bayes_hybrid.nn import (
     stack,
 )
 
-_KINDS = ("gaussian", "relu", "linear", "relu_gates_gaussian", "gaussian_stabilizes_relu")
+_KINDS = ("gaussian", "relu", "linear_mix", "relu_gates_gaussian", "gaussian_stabilizes_relu")
+
+
+_ROWS = np.arange(12.0).reshape(6, 2)
 
 
 def test_roll_call():
@@ -38,7 +43,7 @@ def test_contract(kind, depth, smoothing):
         gradient = torch.zeros(1) if parameter.grad is None else parameter.grad
         assert torch.isfinite(gradient).all(), name
         assert bool(gradient.abs().sum() > 0) != idle, name
-    assert kind.replace("_", "") in repr(module).lower() or kind == "linear"
+    assert kind.replace("_", "") in repr(module).lower()
 
 
 @pytest.mark.parametrize(
@@ -54,6 +59,21 @@ def test_bad_settings_are_named(arguments, culprit):
     kind, in_features, num_units, depth = arguments
     with pytest.raises(OptionError, match=culprit):
         stack(kind, in_features, num_units, depth=depth)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: stack("linear", 3, 4),
+        lambda: Pathway(kind="linear"),
+        lambda: HybridRegressor(experts=("linear", "linear")).fit(_ROWS, _ROWS[:, 0]),
+        lambda: HybridRegressor(model="linear").fit(_ROWS, _ROWS[:, 0]),
+    ],
+    ids=["stack", "Pathway", "experts", "model"],
+)
+def test_linear_is_no_kind_and_the_error_says_what_was_meant(build):
+    with pytest.raises(OptionError, match=r"'linear_mix' mixes .* smoothing='identity'"):
+        build()
 
 
 def test_relu_block_is_the_rectified_affine_map():

@@ -73,7 +73,7 @@ def single() -> Evidence:
     """One pathway, so no regimes, and a constant feature."""
     x, y = make_rows()
     X = np.column_stack([x, np.ones(len(x))])
-    return gather(fitted(X, y, model="linear", likelihood="student_t"))
+    return gather(fitted(X, y, model="linear_mix", likelihood="student_t"))
 
 
 @pytest.fixture(params=["hostile", "thresholds", "several", "single"])

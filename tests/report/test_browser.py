@@ -1,6 +1,7 @@
 """The report in a real browser: controls work, nothing is fetched, nothing of the data runs."""
 
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,11 @@ import pytest
 pytest.importorskip("playwright", reason="playwright is not installed")
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from bayes_hybrid.digits import figures, percentages
+from bayes_hybrid.report.sections import SECTIONS
+from benchmarks import report as figures_of_report
+from tests.report.conftest import fitted, make_rows
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -102,6 +108,27 @@ def tab(browser, files):
         context.close()
 
 
+def test_the_picture_of_the_readme(tmp_path, monkeypatch):
+    """The command writes it, of the sections that it says, in the order of the page."""
+    monkeypatch.setattr(figures_of_report, "motorcycle", lambda: fitted(*make_rows()))
+    monkeypatch.setattr("sys.argv", ["report", "--screenshot", str(tmp_path / "report.png")])
+    figures_of_report.main()
+    header = (tmp_path / "report.png").read_bytes()[:24]
+    assert header.startswith(b"\x89PNG")
+    assert struct.unpack(">II", header[16:]) == (1100, 1150)
+
+
+def test_sections_in_the_picture(tab):
+    report = tab()
+    report.page.add_style_tag(content=figures_of_report.hiding())
+    titles_there = report.page.locator("main h2").all()
+    shown = [title.inner_text() for title in titles_there if title.is_visible()]
+    titles = {section.key: section.title for section in SECTIONS}
+    assert shown[:2] == [titles[key] for key in figures_of_report.SHOWN]
+    assert report.page.locator("#verdict .banner").is_visible()
+    assert not report.page.locator("#data").is_visible()
+
+
 def test_the_feature_changes_the_curves(tab):
     report = tab("several")
     before = report.curves()
@@ -144,9 +171,12 @@ def test_values_can_be_read_without_a_mouse(tab):
     report.page.keyboard.press("Home")
     words = report.page.locator("#explorer-readout").inner_text()
     curves = report.curves()
-    # Four significant digits, as the page's script writes them.
-    mean = float(f"{curves['mean'][0]:.4g}")
-    assert f" {mean:g}, 90% interval" in words
+    low, high = curves["lower"][0], curves["upper"][0]
+    mean, *ends = figures(high - low, curves["mean"][0], low, high)
+    assert f" {mean}, 90% interval {' to '.join(ends)}" in words
+    low, high = curves["low0"][0], curves["high0"][0]
+    share, *ends = percentages(high - low, curves["gate0"][0], low, high)
+    assert f" {share}, band {' to '.join(ends)}" in words
     assert report.page.evaluate(f"{MODEL.format('cursor')}.location") == curves["x"][0]
 
 

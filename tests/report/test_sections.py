@@ -18,6 +18,7 @@ from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k, par
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws
 from bayes_hybrid.diagnostics.finding import judge
 from bayes_hybrid.diagnostics.pit import loo_pit
+from bayes_hybrid.digits import figures
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models import HybridMixture, PathwayModel
@@ -77,6 +78,37 @@ def test_a_download_holds_the_whole_table():
     assert [row[0] for row in rows] == frame["=1+1"].tolist()
     assert [float(row[1]) for row in rows] == frame["value"].tolist()
     assert (table.num_left_out, [row[1][0] for row in table.rows]) == (37, ["0", "6.667", "13"])
+
+
+def test_digits_of_a_table_follow_intervals_errors_and_ranges():
+    frame = pd.DataFrame(
+        {"mean": [1980.471, 1980.471], "lower": [1979.71, np.nan], "upper": [1981.42, np.nan]}
+    )
+    given: dict[str, Any] = {"key": "k", "caption": "c", "meanings": {}}
+    group = ("mean", "lower", "upper")
+    for hidden, start in ((), 0), (("lower", "upper"), 0):
+        table = Table(frame=frame, intervals=(group,), hidden=hidden, **given)
+        assert [row[start][0] for row in table.rows] == ["1980.5", "1980"]
+    ranges = Table(frame=frame, ranges=(group,), **given)
+    assert [text for text, _ in ranges.rows[0]] == ["1980.471", "1979.710", "1981.420"]
+    errors = Table(
+        frame=pd.DataFrame({"value": [-4.19312, 2.0], "se": [0.0347, 0.0]}),
+        errors=(("value", "se"),),
+        **given,
+    )
+    assert [[text for text, _ in row] for row in errors.rows] == [["-4.193", "0.035"], ["2", "0"]]
+
+
+def test_digits_follow_the_interval_in_every_table(evidence):
+    """A column with two ends beside it, or a standard error, is in a group."""
+    for table in tables_of(evidence):
+        names = list(table.frame.columns)
+        grouped = [name for group in [*table.intervals, *table.errors] for name in group]
+        assert set(grouped) <= set(names), table.key
+        for name in names:
+            if name.startswith(("lower", "upper")) or name.endswith(("_lower", "_upper", "_se")):
+                assert name in grouped, (table.key, name)
+            assert name != "standard_error" or name in grouped
 
 
 @pytest.mark.parametrize(
@@ -258,7 +290,10 @@ def test_other_gates_have_boundaries(several, single):
     frame = pd.concat([each.to_frame() for each in expected if each.boundaries], ignore_index=True)
     assert len(frame) > 0
     pd.testing.assert_frame_equal(found["table"].frame, frame)
-    assert f" at {frame['mean'][0]:.4g} (90% interval " in found["sentences"][0]
+    first: dict[Any, Any] = frame.iloc[0].to_dict()
+    lower, upper = first["lower"], first["upper"]
+    place, low, high = figures(upper - lower, first["mean"], lower, upper)
+    assert f" at {place} (90% interval {low} to {high})" in found["sentences"][0]
     assert len(found["sentences"]) == len(frame) == len(place_sentences(several))
     without = sections.thresholds.SECTION.content(single)
     assert without is not None
@@ -395,9 +430,12 @@ def test_light_tones_are_the_palette():
         assert f"--{tone}: {style.color};" in light
 
 
-def test_rounding_keeps_five_digits_of_the_largest():
+def test_rounding_keeps_five_digits_of_the_range():
     values = np.array([123.456789, 0.00012345, np.nan])
     np.testing.assert_array_equal(rounded(values), [123.46, 0.0, np.nan])
+    years = np.array([1979.7123456, 1981.4234567])
+    np.testing.assert_array_equal(rounded(years), [1979.7123, 1981.4235])
+    np.testing.assert_array_equal(rounded(np.full(2, 1980.47123)), np.full(2, 1980.5))
     np.testing.assert_array_equal(rounded(np.zeros(2)), np.zeros(2))
     assert limits([np.array([1.0, np.inf]), np.array([3.0])], margin=0.5) == (0.0, 4.0)
     assert limits([np.array([2.0])], margin=0.5) == (1.0, 3.0)

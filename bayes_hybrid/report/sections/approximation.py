@@ -152,6 +152,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
             caption="SVI's guide against the posterior",
             frame=guide_report(fit),
             meanings=_GUIDE,
+            errors=(("elbo", "elbo_se"),),
         )
         if fit.log_ratios.size
         else None,

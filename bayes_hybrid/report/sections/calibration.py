@@ -109,6 +109,7 @@ def _scores(evidence: Evidence) -> Table | None:
         caption="Scores of the predictions of held-out rows",
         frame=predictive_scores(evidence.fit, *evidence.test_rows, by_regime=by_regime, seed=seed),
         meanings=_SCORES,
+        errors=(("value", "standard_error"),),
         hidden=("monte_carlo_error",) if len(evidence.outputs) > 1 else ("output",),
         num_shown=200,
     )
@@ -151,6 +152,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         caption="Coverage of central predictive intervals",
         frame=frame,
         meanings=_MEANINGS,
+        intervals=(("covered", "lower", "upper"),),
         hidden=("target",) if len(evidence.outputs) == 1 else (),
     )
     return {

@@ -93,6 +93,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         caption="Statistics of the data and of data sets drawn from the model",
         frame=pd.concat(tables, ignore_index=True),
         meanings=_MEANINGS,
+        intervals=(("observed", "expected", "lower", "upper"),),
         hidden=("target",) if len(evidence.outputs) == 1 else (),
     )
     return {

@@ -10,6 +10,7 @@ from bayes_hybrid.data import constant_columns
 from bayes_hybrid.diagnostics import out_of_data
 from bayes_hybrid.diagnostics.evaluation import spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.digits import figures
 from bayes_hybrid.report.charts import Chart, bars, new_figure, rounded
 from bayes_hybrid.report.evidence import MAX_ROWS, Evidence
 from bayes_hybrid.report.section import Section
@@ -48,6 +49,7 @@ def column_table(evidence: Evidence) -> Table:
         caption="Columns of the training rows, in the units of the data",
         frame=frame,
         meanings=_MEANINGS,
+        ranges=(("median", "mean", "sd", "min", "max"),),
     )
 
 
@@ -86,9 +88,11 @@ def _histogram(place: int, name: str, values: FloatArray) -> Chart:
     counts = np.histogram(there, edges)[0]
     plot = new_figure(name, "rows", height=_HEIGHT)
     bars(plot, rounded(edges), counts.astype(np.float64))
+    most = edges[counts.argmax() : counts.argmax() + 2]
+    low, high, start, stop = figures(np.ptp(most), there.min(), there.max(), *most)
     label = (
-        f"Histogram of {name}: {len(there)} values from {there.min():.4g} to {there.max():.4g}, "
-        f"most of them between {edges[counts.argmax()]:.4g} and {edges[counts.argmax() + 1]:.4g}."
+        f"Histogram of {name}: {len(there)} values from {low} to {high}, most of them between "
+        f"{start} and {stop}."
     )
     return Chart(key=f"histogram-{place}", label=label, model=plot, height=_HEIGHT)
 

@@ -32,6 +32,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         caption="Every finding, with what was wanted",
         frame=frame[list(_MEANINGS)],
         meanings=_MEANINGS,
+        intervals=(("value", "lower", "upper"),),
         hidden=("lower", "upper", "comparison", "threshold"),
         num_shown=max(MAX_SHOWN, len(evidence.findings)),
     )

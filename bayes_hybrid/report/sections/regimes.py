@@ -7,6 +7,7 @@ import numpy as np
 
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.digits import figures
 from bayes_hybrid.plots.style import regime_styles
 from bayes_hybrid.report.charts import Chart, limits, rounded
 from bayes_hybrid.report.curves import LEVELS, MAX_FEATURES, Curves, curve_frame, curves_along
@@ -102,9 +103,12 @@ def _label(evidence: Evidence, curves: Curves) -> str:
     """The first view in words."""
     mean, target = curves.mean[:, 0], evidence.outputs[0]
     x = curves.line.along
+    # A tenth of the range, so that it has three digits; two of the distance between points.
+    lowest, highest = figures(np.ptp(mean) / 10.0, mean.min(), mean.max())
+    bottom, top = figures(x[1] - x[0], x[mean.argmin()], x[mean.argmax()])
     words = (
-        f"Predictive mean of {target} along {curves.line.name}: lowest {mean.min():.4g} at "
-        f"{x[mean.argmin()]:.4g}, highest {mean.max():.4g} at {x[mean.argmax()]:.4g}."
+        f"Predictive mean of {target} along {curves.line.name}: lowest {lowest} at {bottom}, "
+        f"highest {highest} at {top}."
     )
     if evidence.posterior.num_regimes > 1:
         shares = (curves.gate.argmax(axis=1)[:, None] == np.arange(curves.gate.shape[1])).mean(0)
@@ -132,6 +136,14 @@ def _meanings(outputs: Sequence[str], regimes: Sequence[str]) -> dict[str, str]:
         found[f"upper, p({name})"] = "upper end of it; a wide band is a switch whose place is not "
         found[f"upper, p({name})"] += "known"
     return found
+
+
+def _intervals(outputs: Sequence[str], regimes: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Columns of a mean and of the ends of its interval."""
+    means = [(name, f"mean of {name}") for name in outputs]
+    if len(regimes) > 1:
+        means += [(f"p({name})", f"p({name})") for name in regimes]
+    return [(mean, f"lower, {name}", f"upper, {name}") for name, mean in means]
 
 
 def _content(evidence: Evidence) -> Mapping[str, object]:
@@ -173,6 +185,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
             caption="The fit along each feature, with 90% bands",
             frame=curve_frame(curves, outputs, names),
             meanings=_meanings(outputs, names),
+            intervals=_intervals(outputs, names),
             num_shown=_SHOWN_ROWS,
         ),
     }

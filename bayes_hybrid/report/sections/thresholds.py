@@ -10,6 +10,7 @@ from bayes_hybrid.diagnostics import threshold_sentences, threshold_table
 from bayes_hybrid.diagnostics.boundaries import Boundary, BoundaryPosterior
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.thresholds import boundary_names, threshold_draws
+from bayes_hybrid.digits import figures
 from bayes_hybrid.gates import THRESHOLD_GATES
 from bayes_hybrid.report.charts import PALETTE_TONES, Chart, bars, limits, new_figure, rounded
 from bayes_hybrid.report.evidence import MAX_FEATURES, Evidence
@@ -34,6 +35,9 @@ _MEANINGS: Final = {
     "width": "median distance over which the odds of the two regimes go from 1 : 9 to 9 : 1",
     "width_lower": "lower end of the width's credible interval",
     "width_upper": "upper end of the width's credible interval",
+    "probability_outside": "share of the draws with the threshold beyond the data: no row changes",
+    "probability_no_row": "share of the draws, these included, in which one of the two regimes has "
+    "no row",
 }
 
 
@@ -82,6 +86,7 @@ def _parameters(evidence: Evidence) -> Mapping[str, object]:
         caption="Thresholds with their 90% credible intervals",
         frame=frame,
         meanings=_MEANINGS | coefficients,
+        intervals=(("mean", "sd", "lower", "upper"), ("width", "width_lower", "width_upper")),
     )
     names = boundary_names(fit)
     charts = [
@@ -100,6 +105,7 @@ def _boundaries(evidence: Evidence) -> Mapping[str, object]:
         caption="Where the most probable regime changes, with 90% credible intervals",
         frame=pd.concat([each.to_frame() for each in evidence.boundaries], ignore_index=True),
         meanings=_BOUNDARY_MEANINGS,
+        intervals=(("mean", "sd", "lower", "upper"),),
     )
     charts: list[Chart] = []
     for each, one in _one_by_one(evidence)[:_MAX_CHARTS]:
@@ -124,9 +130,10 @@ def _one_by_one(evidence: Evidence) -> list[tuple[BoundaryPosterior, Boundary]]:
 
 
 def _sentence(each: BoundaryPosterior, one: Boundary) -> str:
+    mean, low, high = figures(one.upper - one.lower, one.mean, one.lower, one.upper)
     return (
-        f"Along {each.feature}, {one.below} gives way to {one.above} at {one.mean:.4g} "
-        f"({each.prob:.0%} interval {one.lower:.4g} to {one.upper:.4g}) in "
+        f"Along {each.feature}, {one.below} gives way to {one.above} at {mean} "
+        f"({each.prob:.0%} interval {low} to {high}) in "
         f"{one.probability_exists:.0%} of the draws."
     )
 

@@ -105,6 +105,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         caption="Stages of training",
         frame=training_report(fit),
         meanings=_MEANINGS,
+        errors=(("drift", "drift_se"),),
         hidden=("usage_before", "usage_after", "weights"),
     )
     traces = [(stage, *objective_of(stage)) for stage in fit.stages]
@@ -114,7 +115,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         ],
         "table": table,
         "seconds": fit.seconds,
-        "status": fit.status,
+        "status": evidence.status,
         "method": fit.method,
     }
 

@@ -102,7 +102,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         "severity": _SEVERITIES[code],
         "headline": verdict(evidence.findings).partition("\n")[0],
         "answers": answers(evidence.findings, evidence.posterior.num_regimes),
-        "status": evidence.fit.status,
+        "status": evidence.status,
         "usage": [f.meaning for f in evidence.findings if f.name.startswith("usage[")],
         "thresholds": place_sentences(evidence),
         "is_held_out": evidence.is_held_out,

@@ -46,6 +46,22 @@
   // -- the interactive plot
 
   const short = (value) => (value === null ? "n/a" : String(Number(value.toPrecision(4))));
+  // Digits at which the width of an interval has two, as bayes_hybrid.digits.figures.
+  function digits(lower, upper, values) {
+    const width = upper - lower;
+    if ([lower, upper, ...values].some((value) => value === null) || !(width > 0)) {
+      return values.map(short);
+    }
+    const decimals = 1 - Math.floor(Math.log10(width));
+    if (decimals > 20) return values.map(short);
+    if (decimals < 0) {
+      const unit = 10 ** -decimals;
+      return values.map((value) => String(Math.round(value / unit) * unit));
+    }
+    return values.map((value) => value.toFixed(decimals).replace(/^-(0(\.0*)?)$/, "$1"));
+  }
+  const percentages = (lower, upper, values) =>
+    digits(100 * lower, 100 * upper, values.map((value) => 100 * value)).map((text) => `${text}%`);
   const percent = (value) => `${Number((100 * value).toPrecision(3))}%`;
 
   function explore(doc) {
@@ -118,23 +134,23 @@
       const level = chosen("prob");
       const claim = percent(state.levels[level]);
       const values = panel();
+      const ends = [values.lower[level][place], values.upper[level][place]];
+      const [mean, low, high] = digits(...ends, [values.mean[place], ...ends]);
+      const [where] = digits(...feature().x.slice(0, 2), [at]);
       const words = [
-        `${feature().name} = ${short(at)}: ${state.outputs[chosen("output")]} ` +
-          `${short(values.mean[place])}, ${claim} interval ${short(values.lower[level][place])} ` +
-          `to ${short(values.upper[level][place])}`,
+        `${feature().name} = ${where}: ${state.outputs[chosen("output")]} ` +
+          `${mean}, ${claim} interval ${low} to ${high}`,
       ];
       if (state.regimes.length > 1) {
         state.regimes.forEach((regime, k) => {
-          words.push(
-            `p(${regime.name}) ${percent(feature().gate[k][place])}, band ` +
-              `${percent(feature().gateLower[k][level][place])} to ` +
-              `${percent(feature().gateUpper[k][level][place])}`,
-          );
+          const band = [feature().gateLower[k][level][place], feature().gateUpper[k][level][place]];
+          const [share, from, to] = percentages(...band, [feature().gate[k][place], ...band]);
+          words.push(`p(${regime.name}) ${share}, band ${from} to ${to}`);
         });
       }
       if (feature().outside[place]) words.push("the fit has seen no data here");
       control("readout").textContent = `${words.join("; ")}.`;
-      control("place").setAttribute("aria-valuetext", short(at));
+      control("place").setAttribute("aria-valuetext", where);
       cursors.forEach((cursor) => { cursor.location = at; });
     }
 

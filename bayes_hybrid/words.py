@@ -1,0 +1,75 @@
+"""Settings within sentences, in the words of whoever reads them."""
+
+import ast
+import re
+from typing import Final
+
+__all__ = ["OPTIONS", "SETTING", "SPAN", "on_command_line"]
+
+OPTIONS: Final = (
+    "model",
+    "gate",
+    "gate_feature",
+    "likelihood",
+    "noise",
+    "label_noise",
+    "label_weight",
+    "num_units",
+    "num_restarts",
+    "num_candidates",
+    "weighting",
+    "plan",
+    "refine",
+)
+"""Settings that ``bayes-hybrid fit`` has an option for, each of the same name with dashes."""
+
+SPAN: Final = re.compile(r"`([^`]*)`")
+"""Code within a sentence."""
+
+_VALUE: Final = r"\([^()]*\)|'[^']*'|\"[^\"]*\"|[\w.+-]*\w"
+
+SETTING: Final = re.compile(rf"\b([a-z_]+)=({_VALUE})")
+"""A setting with its value, such as ``num_candidates=64``."""
+
+
+def on_command_line(text: str) -> str:
+    """Text whose settings are written as options of ``bayes-hybrid fit``.
+
+    What has no option is said to be Python's.
+
+    Example:
+        >>> on_command_line("Take `num_candidates=64`, `plan=('default', 'balanced')` or `ablate`.")
+        'Take --num-candidates 64, --plan default,balanced or bayes-hybrid ablate.'
+        >>> on_command_line("Try `Priors(width=...)`; gate='relu' bends.")
+        'Try Priors(width=...) in Python; --gate relu bends.'
+    """
+    return SETTING.sub(_option, SPAN.sub(_typed, text))
+
+
+def _typed(span: re.Match[str]) -> str:
+    words = span[1]
+    if words == "ablate":
+        return "bayes-hybrid ablate"
+    if words in OPTIONS:
+        return _dashed(words)
+    found = SETTING.fullmatch(words)
+    if found is None or found[1] not in OPTIONS:
+        return f"{words} in Python"
+    return _option(found)
+
+
+def _option(setting: re.Match[str]) -> str:
+    """A setting as an option; as it stands where there is none."""
+    name, text = setting[1], setting[2]
+    if name not in OPTIONS:
+        return setting[0]
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return setting[0]
+    parts = value if isinstance(value, tuple) else (value,)
+    return f"{_dashed(name)} {','.join(map(str, parts))}"
+
+
+def _dashed(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

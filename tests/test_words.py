@@ -1,0 +1,49 @@
+"""Settings as options: what is advised on the command line can be typed there."""
+
+import re
+
+import pytest
+from typer.main import get_command
+
+from bayes_hybrid.cli.app import app
+from bayes_hybrid.words import OPTIONS, on_command_line
+
+
+def options_of(command):
+    """Names of the options of a command."""
+    params = get_command(app).commands[command].params  # type: ignore[attr-defined]
+    return {name for param in params for name in param.opts}
+
+
+def test_every_setting_with_an_option_has_that_option():
+    assert {f"--{name.replace('_', '-')}" for name in OPTIONS} <= options_of("fit")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("`num_candidates=64`", "--num-candidates 64"),
+        ("`num_candidates`", "--num-candidates"),
+        ("`plan=('default', 'balanced')`", "--plan default,balanced"),
+        ("`plan='balanced'`", "--plan balanced"),
+        ("`label_weight=0.5`", "--label-weight 0.5"),
+        ("`refine='always'` (`num_restarts=4`)", "--refine always (--num-restarts 4)"),
+        ("`Refinement(num_warmup=...)`", "Refinement(num_warmup=...) in Python"),
+        ("`Variational(guide='block')`", "Variational(guide='block') in Python"),
+        ("`depth=2`", "depth=2 in Python"),
+        ("`ablate`", "bayes-hybrid ablate"),
+        ("model='relu' has one regime", "--model relu has one regime"),
+        ("num_units=8, not depth=2", "--num-units 8, not depth=2"),
+        ("noise = 2, a gate, and the plan", "noise = 2, a gate, and the plan"),
+        ("gate=ThresholdGate(feature='x')", "gate=ThresholdGate(feature='x')"),
+        ("no settings", "no settings"),
+        ("", ""),
+    ],
+)
+def test_settings_are_typed(text, words):
+    assert on_command_line(text) == words
+
+
+def test_no_option_is_left_that_does_not_exist():
+    text = " ".join(f"`{name}=1` `{name}` {name}='a'" for name in OPTIONS)
+    assert set(re.findall(r"--[a-z-]+", on_command_line(text))) <= options_of("fit")
