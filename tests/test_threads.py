@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import joblib
@@ -86,7 +87,7 @@ def test_mixed_calls_are_those_of_one_thread(fitted, fits):
             name = names[(first + turn) % len(names)]
             np.testing.assert_array_equal(CALLS[name](reg), expected[name], err_msg=name)
 
-    _together([lambda n=n, reg=reg: work(reg, n) for n, reg in enumerate(fits)])
+    _together([partial(work, reg, number) for number, reg in enumerate(fits)])
     assert not _PYRO_STACK
 
 
@@ -95,7 +96,7 @@ def test_mixed_calls_are_those_of_one_thread(fitted, fits):
 def test_fits_side_by_side_are_those_in_turn(settings):
     both = [_make(), _make(**settings)]
     in_turn = [clone(reg).fit(_X, _Y) for reg in both]
-    beside = _together([lambda reg=reg: clone(reg).fit(_X, _Y) for reg in both])
+    beside = _together([partial(clone(reg).fit, _X, _Y) for reg in both])
     for one, other in zip(in_turn, beside, strict=True):
         assert torch.equal(one.fit_.posterior.theta, other.fit_.posterior.theta)
         np.testing.assert_array_equal(one.predict(_X), other.predict(_X))
