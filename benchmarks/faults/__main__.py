@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from benchmarks.cells import machine_facts, source_hash
-from benchmarks.faults import files
+from benchmarks.faults import files, kills, tables
 from benchmarks.faults.outcomes import Outcome, Trial, run_tries
 
 
@@ -22,7 +22,7 @@ class Section(NamedTuple):
     trial: Trial
     tries: int
     what: str
-SECTIONS: Final = {"files": Section(files.prepare, files.trial, 560, "x")}
+SECTIONS: Final = {"files": Section(files.prepare, files.trial, 560, "x"), "tables": Section(tables.prepare, tables.trial, 520, "x"), "kills": Section(kills.prepare, kills.trial, 120, "x")}
 
 def main() -> None:
     parser = argparse.ArgumentParser()

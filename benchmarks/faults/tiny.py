@@ -39,12 +39,12 @@ def make(*, mixture: bool = False, hmc: bool = False, seed: int = 0) -> HybridRe
 
 
 def tiny_table(num_rows: int = 24, seed: int = 0) -> pd.DataFrame:
-    """Two features and a target with a step."""
+    """Two features and a target with a step, in 256ths, which every width of float holds."""
     rng = np.random.default_rng(seed)
-    dose, other = rng.uniform(-2.0, 2.0, (2, num_rows)).round(3)
-    noise = 0.1 * rng.standard_normal(num_rows)
-    response = (np.sin(2.0 * dose) + 1.5 * (dose > 0.3) + noise).round(3)
-    return pd.DataFrame({"dose": dose, "other": other, TARGET: response})
+    dose, other = rng.uniform(-2.0, 2.0, (2, num_rows))
+    response = np.sin(2.0 * dose) + 1.5 * (dose > 0.3) + 0.1 * rng.standard_normal(num_rows)
+    table = pd.DataFrame({"dose": dose, "other": other, TARGET: response})
+    return (table * 256.0).round() / 256.0
 
 
 def answers(reg: HybridRegressor, X: Any, y: Any) -> dict[str, NDArray[np.float64]]:
