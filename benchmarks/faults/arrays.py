@@ -98,9 +98,7 @@ FORMS: Final[dict[str, Callable[[Rng], Form]]] = {
     "an index of dates": _index(_DATES),
     "an index that repeats": _index([0] * 24),
     "an index of two levels": _index(pd.MultiIndex.from_product([range(4), range(6)])),
-    "another index for y": _form(
-        lambda x, y: (_frame(x), pd.Series(y, index=np.arange(24)[::-1]))
-    ),
+    "another index for y": _form(lambda x, y: (_frame(x), pd.Series(y, index=np.arange(24)[::-1]))),
     "numbers for names": _form(lambda x, y: (pd.DataFrame(x), y)),
     "names of both kinds": _form(lambda x, y: (pd.DataFrame(x, columns=[0, "b"]), y), "either"),
     "names in two levels": _form(

@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
@@ -26,7 +25,8 @@ from bayes_hybrid.cli import app
 from bayes_hybrid.errors import BayesHybridError
 from benchmarks.faults.arrays import FORMS, KNOWN, Form, Known
 from benchmarks.faults.outcomes import Outcome, bug
-from benchmarks.faults.sheets import BEYOND, CSV, NAMED, ONE_FEATURE, PARQUET, Case
+from benchmarks.faults.parquets import PARQUET
+from benchmarks.faults.sheets import BEYOND, CSV, NAMED, ONE_FEATURE, Case
 from benchmarks.faults.tiny import FEATURES, TARGET, make, tiny_table
 
 __all__ = ["prepare", "reference", "trial"]
@@ -133,7 +133,9 @@ def _predicted(saved: Path, case: Case, right: NDArray[np.float64] | None) -> st
     got = np.array([float(row[place]) for row in after[1]])
     # float32 sums in another order
     same = np.allclose(got, right[list(case.order)], rtol=1e-5, atol=1e-5)
-    return "" if same else f"other predictions, off by {np.abs(got - right[list(case.order)]).max():g}"
+    return (
+        "" if same else f"other predictions, off by {np.abs(got - right[list(case.order)]).max():g}"
+    )
 
 
 Cells = tuple[list[str], list[list[Any]]]

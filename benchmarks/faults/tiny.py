@@ -27,7 +27,7 @@ _WITH_HMC: Final = FitOptions(
         mode="always", num_warmup=3, num_iterations=8, num_leapfrog=2, max_dense=1
     ),
 )
-_SINGLE: Final = {"model": "relu", "noise": "constant"}
+_SINGLE: Final[dict[str, Any]] = {"model": "relu", "noise": "constant"}
 """A pathway by itself is fitted in a quarter of a second: data are read alike for every model."""
 
 
