@@ -1,18 +1,28 @@
 """What speed is measured against computes the same thing."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from bayes_hybrid.errors import DataError
 from bayes_hybrid.inference import ProgramDensity
 from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.models import HybridMixture, Pathway
 from benchmarks import collapse, family, health, quality, regimes
 from benchmarks.cells import Figures
+from benchmarks.faults import __main__ as faults
+from benchmarks.faults.outcomes import Limits, Outcome, bug, run_tries
 from benchmarks.peers import HandWritten, numpyro_model, pyro_model
 from benchmarks.speed import step_table
 
+ROOT = Path(__file__).resolve().parents[1]
 _MODEL = HybridMixture(
     num_features=3,
     experts=(Pathway(kind="gaussian", num_units=4), Pathway(kind="relu", num_units=4)),
@@ -124,3 +134,61 @@ def test_a_benchmark_says_what_it_takes(benchmark, monkeypatch, capsys):
         benchmark.main()
     assert done.value.code == 0
     assert "--cells" in capsys.readouterr().out
+
+
+def test_the_page_on_reliability_has_the_committed_figures():
+    results = json.loads((ROOT / "benchmarks/results/faults.json").read_text(encoding="utf-8"))
+    page = (ROOT / faults.PAGE).read_text(encoding="utf-8")
+    assert faults.START in page
+    assert faults.END in page
+    assert faults.rendered(page, results) == page
+    assert list(results["sections"]) == list(faults.SECTIONS)
+    for name, found in results["sections"].items():
+        assert found["tries"] >= faults.SECTIONS[name].least
+
+
+def _tries(outcome):
+    return list(run_tries(lambda seed: [outcome(seed)], range(3), limits=Limits(cpu=1, clock=20.0)))
+
+
+def test_a_try_that_dies_or_never_ends_is_a_bad_outcome():
+    def hang(seed):
+        while seed != 1:
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    bad = sorted(each.bad for (each,) in _tries(hang))
+    assert bad == ["the process died by SIGKILL"] + 2 * ["the process died by SIGXCPU"]
+
+
+def test_a_try_that_takes_too_much_memory_is_a_bad_outcome():
+    def allocate(seed):
+        return Outcome(seed=seed, what="", bad=str(len(bytearray(2**34))))
+
+    assert all("MemoryError" in each.bad for (each,) in _tries(allocate))
+
+
+def test_an_error_of_the_package_is_no_bug():
+    assert bug(DataError("column 'a' holds text")) == ""
+    assert bug(ValueError("bad\nvalue")) == "ValueError: bad"
+
+
+@pytest.mark.slow
+def test_faults_are_tried(tmp_path):
+    # In a process of its own, because it forks, and forks have no other threads.
+    out = tmp_path / "faults.json"
+    arguments = ["--tries", "2", "--seed", "5", "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.faults", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    sections = json.loads(out.read_text(encoding="utf-8"))["sections"]
+    assert list(sections) == list(faults.SECTIONS)
+    assert faults.table(sections) in done.stdout
+    for found in sections.values():
+        assert found["tries"] >= 2
+        assert not any(name.startswith(("harness", "hang", "death")) for name in found["faults"])

@@ -1,0 +1,1 @@
+"""Tries to break the package, counted: ``python -m benchmarks.faults``."""
