@@ -109,7 +109,9 @@ def fit(
     if nothing:
         done = untrained(model, inputs, options)
     else:
-        done = run_recipe(model, inputs, targets, options, seed=seed, progress=progress)
+        # In float32, whatever precision the caller has set torch to choose.
+        with torch.autocast(device.type, enabled=False):
+            done = run_recipe(model, inputs, targets, options, seed=seed, progress=progress)
         if constant.any():
             done = pinned(SiteTable.of(model, inputs[:1]), done, constant)
     missing, sampler = options.num_restarts - len(done.theta), options.refinement.sampler

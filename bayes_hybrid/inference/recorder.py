@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pyro
 import torch
+from pyro.poutine.runtime import _DIM_ALLOCATOR, _PYRO_STACK
 from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -26,6 +27,9 @@ from bayes_hybrid.random import process_state
 _OPTIONS: Final = {"cpp_cache_precompile_headers": False, "cpp.vec_isa_ok": True}
 # A fit needs at most three: its rows, a minibatch and a chunk.
 _MAX_RECORDS: Final = 4
+_PLATES: Final[list[Any]] = _DIM_ALLOCATOR._stack
+# How many of `quiet_pyro` are open, one in another; whoever counts holds `process_state`.
+_depth = 0
 
 
 @contextmanager
@@ -35,13 +39,22 @@ def quiet_pyro() -> Iterator[None]:
     Validation branches on tensor values, which cannot be recorded; and ``torch.compile`` turns
     torch's switch off for the whole process when it is first used.  Whoever runs a Pyro program
     does so in here, because threads share Pyro's stack of handlers as they share the switches.
+    Handlers and plates that the caller is inside of are none of the program's business.
     """
+    global _depth
     with process_state():
         before = torch.distributions.Distribution._validate_args
+        around = [] if _depth else [(stack, stack[:]) for stack in (_PYRO_STACK, _PLATES)]
+        for stack, entries in around:
+            del stack[: len(entries)]
+        _depth += 1
         try:
             with pyro.validation_enabled(False):
                 yield
         finally:
+            _depth -= 1
+            for stack, entries in around:
+                stack[:0] = entries
             torch.distributions.Distribution.set_default_validate_args(before)
 
 
