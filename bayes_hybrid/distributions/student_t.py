@@ -93,8 +93,8 @@ class StudentT(SymmetricDistribution):
         return self._by_scipy(scipy.special.stdtr, -distance)
 
     def _upper_quantile(self, tail: Tensor) -> Tensor:
-        # scipy's quantile of 0 is infinity, without its sign.
-        return self._by_scipy(scipy.special.stdtrit, tail).abs()
+        # scipy's quantile of 0 is infinity without its sign, and NaN before scipy 1.17.
+        return self._by_scipy(scipy.special.stdtrit, tail).abs().masked_fill(tail == 0.0, math.inf)
 
     def _by_scipy(self, function: Callable[..., object], value: Tensor) -> Tensor:
         df, numbers = (part.detach().cpu().double().numpy() for part in (self.df, value))
