@@ -57,8 +57,8 @@ class Section(NamedTuple):
 SECTIONS: Final = {
     "files": Section("changed files of a saved fit", files.prepare, files.trial, 600, 500),
     "tables": Section("hostile tables", tables.prepare, tables.trial, 560, 500),
-    "kills": Section("killed commands", kills.prepare, kills.trial, 98, 50),
-    "threads": Section("calls in threads", threads.prepare, threads.trial, 54, 2_000),
+    "kills": Section("killed commands", kills.prepare, kills.trial, 102, 50),
+    "threads": Section("calls in threads", threads.prepare, threads.trial, 56, 2_000),
     "states": Section("states of the process", states.prepare, states.trial, 320, 300),
 }
 

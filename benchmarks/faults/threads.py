@@ -3,8 +3,11 @@
 A try is a round of eight threads in a process of its own; each call of a thread counts.
 """
 
+import contextlib
 import copy
+import os
 import pickle
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -210,11 +213,42 @@ def _joblib(round_: Round, rng: np.random.Generator) -> None:
         )
 
 
+def _forks(round_: Round, rng: np.random.Generator) -> None:
+    """Forks beside threads that fit and predict: a lock that one of these holds stays held."""
+    reg, over = prepare().fits[0], threading.Event()
+    X, y = _rows(24)
+
+    def work(call: Callable[[], Any]) -> None:
+        while not over.is_set():
+            with contextlib.suppress(Exception):  # counted elsewhere
+                call()
+
+    calls = (lambda: reg.predict(X), lambda: make().fit(X, y))
+    threads = [threading.Thread(target=work, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for what in ("predict", "fit") * 4:
+        if (child := os.fork()) == 0:
+            signal.alarm(20)
+            same = False
+            with contextlib.suppress(Exception):
+                got = (reg if what == "predict" else clone(reg).fit(X, y)).predict(X)
+                same = np.array_equal(got, prepare().right[0, "predict", 24])
+            os._exit(not same)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        names = {0: "", 1: "other bits or an error", -signal.SIGALRM: "it never ends"}
+        round_.note(f"{what} in a fork", names.get(code, f"exit code {code}"))
+    over.set()
+    for thread in threads:
+        thread.join()
+
+
 _KINDS: Final = {
     **{name: _mixed(make_fits) for name, make_fits in ROUNDS.items()},
     "fits in threads": _fitting,
     "exceptions in threads": _failing,
     "joblib": _joblib,
+    "forks": _forks,
 }
 _TURNS: Final = [*list(ROUNDS) * 2, *_KINDS]
 
