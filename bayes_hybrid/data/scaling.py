@@ -255,6 +255,7 @@ def refuse_far(
         far = np.argwhere(np.abs(scaling.transform(values)) > _FARTHEST)
     first = tuple(int(index) for index in far[0])
     row = None if place is None else place(first[0])
+    columns = columns if values.ndim > 1 else None
     raise DataError(
         f"{_where(name, first, columns, row)}: {values[first]:g} lies more than {_FARTHEST:g} "
         "standard deviations from the training data; expected values of the same units"

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel, Parts, Regimes
-from bayes_hybrid.models.latent import given
 
 # Draws at a time, and the numbers that a hidden layer makes of them: a core's cache holds 1.6 MB.
 _DRAWS: Final = 100
@@ -34,8 +33,8 @@ class Evaluation:
         self._pieces = []
         for start in range(0, self._size, _DRAWS):
             draws = slice(start, min(start + _DRAWS, self._size))
-            sites = given(table.constrain(theta[draws]))
-            self._pieces.append((draws, model.parts(sites, theta)))
+            parts = model.given(table.constrain(theta[draws]), theta)
+            self._pieces.append((draws, parts))
         self._tile = max(1, _TILE // (min(_DRAWS, self._size) * table.width))
 
     def __call__(self, x: Tensor) -> Regimes:

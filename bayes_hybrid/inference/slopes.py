@@ -5,7 +5,6 @@ from torch import Tensor
 
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel
-from bayes_hybrid.models.latent import given
 
 __all__ = ["regime_slopes"]
 
@@ -30,7 +29,7 @@ def regime_slopes(
     """
 
     def one(flat: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        regimes = model.parts(given(table.constrain(flat)), rows)(rows)
+        regimes = model.given(table.constrain(flat), rows)(rows)
         return regimes.log_weights.exp(), regimes.locations
 
     # Backwards, because the first forward-mode derivative of a process loads torch's decompositions

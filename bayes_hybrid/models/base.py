@@ -18,7 +18,7 @@ from bayes_hybrid.distributions import Outputs, RegimeMixture, chosen
 from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
-from bayes_hybrid.models.latent import Sites, drawn
+from bayes_hybrid.models.latent import Sites, drawn, given
 from bayes_hybrid.models.penalties import (
     mean_entropy,
     neighbours,
@@ -204,6 +204,10 @@ class HybridModel(abc.ABC):
                 ``[S, N, ...]``.
             like: a tensor of the dtype and on the device that parameters shall have.
         """
+
+    def given(self, values: Mapping[str, Tensor], like: Tensor) -> Parts:
+        """:meth:`parts` with these constrained values of all sites, by name, or S draws of them."""
+        return self.parts(given(values), like)
 
     def regimes(self, x: Tensor) -> Regimes:
         """Sample every latent parameter (Pyro sites) and apply gate and experts to ``x [N, D]``."""

@@ -51,6 +51,7 @@ class HybridMixture(HybridModel):
         OptionError: fewer than two experts.
 
     Example:
+        >>> import torch
         >>> model = HybridMixture(num_features=3)
         >>> model.regime_names
         ('gaussian', 'relu')

@@ -264,8 +264,8 @@ def test_an_output_without_a_slope_leaves_the_shares_to_the_others():
             }
 
     sites = make_posterior(restarts=1, draws=3).sites
-    one: Any = Mixing(sites=sites, regime_names=("linear",))
-    two: Any = Two(sites=sites, regime_names=("linear",))
+    one: Any = Mixing(sites=sites, regime_names=("linear_mix",))
+    two: Any = Two(sites=sites, regime_names=("linear_mix",))
     x = np.linspace(-3.0, 3.0, 41)[:, None]
     for name, share in layer_shares(one, x).items():
         np.testing.assert_allclose(layer_shares(two, x)[name], share)

@@ -75,7 +75,7 @@ def test_few_rows_are_one_finding_and_how_training_ended(num_rows, num_features)
 def test_held_out_rows_are_judged_all_the_same():
     x_test, y_test = make_data(100, seed=6)
     findings = diagnose(of_rows(5), x_test=x_test, y_test=y_test)
-    assert findings[1].name == "coverage_90"
+    assert [f.name for f in findings[1:3]] == ["trained_on", "coverage_90"]
 
 
 def test_a_constant_target_is_one_finding():
@@ -96,13 +96,19 @@ def test_held_out_rows_of_a_constant_target_are_covered_only_where_they_differ()
     same = np.full(50, 3.0)
     assert [f.name for f in diagnose(fit, x_test=x_test, y_test=same)] == [
         "nonfinite_density",
+        "trained_on",
         "constant_target",
     ]
     other = same.copy()
     other[:2] = 4.0
     findings = diagnose(fit, x_test=x_test, y_test=other)
-    assert [f.name for f in findings] == ["nonfinite_density", "coverage_90", "constant_target"]
-    assert "in 2 of 50 held-out rows it has another value" in findings[2].meaning
+    assert [f.name for f in findings] == [
+        "nonfinite_density",
+        "trained_on",
+        "coverage_90",
+        "constant_target",
+    ]
+    assert "in 2 of 50 held-out rows it has another value" in findings[3].meaning
     assert np.isnan(varying_targets(fit, same)).all()
     np.testing.assert_array_equal(varying_targets(fit, other), other)
 

@@ -19,7 +19,7 @@ TINY = FitOptions(
 )
 X = np.random.default_rng(0).normal(size=(20, 2))
 SMALL = tuple(Pathway(kind=kind, num_units=3) for kind in ("gaussian", "relu"))
-KINDS = ("gaussian", "relu", "linear", "relu_gates_gaussian", "gaussian_stabilizes_relu")
+KINDS = ("gaussian", "relu", "linear_mix", "relu_gates_gaussian", "gaussian_stabilizes_relu")
 
 
 def train(model, y, **settings):
