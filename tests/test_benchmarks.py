@@ -8,18 +8,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import DataError
-from bayes_hybrid.inference import ProgramDensity
+from bayes_hybrid.inference import Posterior, ProgramDensity
 from bayes_hybrid.inference.graph import LogJoint
+from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models import HybridMixture, Pathway
 from benchmarks import collapse, family, health, quality, regimes
 from benchmarks.cells import Figures
 from benchmarks.faults import __main__ as faults
 from benchmarks.faults.outcomes import Limits, Outcome, bug, run_tries
 from benchmarks.peers import HandWritten, numpyro_model, pyro_model
+from benchmarks.predict import Plain
 from benchmarks.speed import step_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +53,21 @@ def test_torch_by_hand(case):
     torch.testing.assert_close(by_hand.detach(), value, **_CLOSE)
     (slope,) = torch.autograd.grad(by_hand.sum(), theta)
     torch.testing.assert_close(slope, gradient, rtol=1e-3, atol=1e-3)
+
+
+def test_plain_predictions():
+    model = HybridMixture()
+    table = SiteTable.of(model, torch.zeros(1, 1))
+    posterior = Posterior(
+        model=model,
+        theta=0.5 * torch.randn(2, 3, table.num_parameters),
+        x_scaling=Standardizer.fit([[0.0], [4.0]]),
+        y_scaling=Standardizer.fit([0.0, 2.0]),
+    )
+    rows = np.linspace(0.0, 4.0, 7)[:, None]
+    plain = Plain(posterior)(torch.as_tensor(posterior.x_scaling.transform(rows)[:, 0]))
+    # Constrained draws are float32.
+    np.testing.assert_allclose(plain.numpy() + 1.0, posterior.mean(rows), rtol=0.0, atol=1e-5)
 
 
 def test_pyro_by_hand(case):

@@ -22,9 +22,10 @@ from bayes_hybrid.models.base import HybridModel, Regimes
 from bayes_hybrid.random import seeded, torch_generator
 
 FloatArray = NDArray[np.float64]
-# Numbers for each draw, row and regime that are worked on at once: 4 MB, about what caches hold.
+# Numbers that are worked on at once, about what caches hold: one for each draw, row and regime, and
+# in the search for quantiles one for each draw, row and level.
 _CHUNK_ENTRIES = 500_000
-_QUANTILE_ROWS = 64
+_QUANTILE_ENTRIES = 100_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -342,7 +343,9 @@ class Posterior:
 
         probs = torch.as_tensor(levels, device=self.theta.device)
         every = torch.arange(regimes.log_weights.shape[1], device=probs.device)
-        tiles = [pooled_quantiles(of_rows, tile, probs) for tile in every.split(_QUANTILE_ROWS)]
+        entries = len(regimes.log_weights) * self.model.num_outputs * len(levels)
+        size = max(1, _QUANTILE_ENTRIES // entries)
+        tiles = [pooled_quantiles(of_rows, tile, probs) for tile in every.split(size)]
         standard = np.moveaxis(_numpy(torch.cat(tiles, dim=1)), 0, -1)
         return standard * self._per_expert(self.y_scaling.scale) + self._per_expert(
             self.y_scaling.mean
