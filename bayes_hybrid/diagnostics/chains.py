@@ -63,7 +63,8 @@ def psis_weights(log_likelihood: FloatArray) -> tuple[FloatArray, float]:
                 log_weights = smoothed
         except ValueError:  # what ArviZ raises where the largest fifth of the ratios are all equal
             pass
-    weights = np.exp(log_weights - log_weights.max())
+    with np.errstate(under="ignore"):  # a weight of zero, whatever the caller lets NumPy raise
+        weights = np.exp(log_weights - log_weights.max())
     return weights / weights.sum(), float(k)
 
 
