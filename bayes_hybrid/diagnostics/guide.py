@@ -19,6 +19,7 @@ _MAX_ROWS: Final = 1_000
 """As in ``diagnose``."""
 
 
+@np.errstate(under="ignore")  # what vanishes is zero, whatever the caller lets NumPy raise
 def guide_report(fit: TrainedLike) -> pd.DataFrame:
     """How far the guide of each restart is from the posterior, by ratios at M fresh draws of it.
 

@@ -33,6 +33,7 @@ from bayes_hybrid.diagnostics.trained_on import trained_on_finding
 __all__ = ["diagnose", "exit_code", "findings_frame", "verdict"]
 
 
+@np.errstate(under="ignore")  # what vanishes is zero, whatever the caller lets NumPy raise
 def diagnose(
     fit: FitLike,
     *,

@@ -137,6 +137,7 @@ class Evidence:
         return self.fit.y if self.fit.y.ndim == 1 else self.fit.y[:, output]
 
 
+@np.errstate(under="ignore")  # what vanishes is zero, whatever the caller lets NumPy raise
 def gather(
     estimator: HybridRegressor,
     *,
