@@ -44,7 +44,7 @@ _OFTEN: Final = [*list(CALLS)[:6] * 3, *CALLS]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class World:
-    """Two fits, and what one thread gets from each, by fit, call and rows; and from another model."""
+    """Two fits, what one thread gets from each, by fit, call and rows, and from another model."""
 
     fits: tuple[HybridRegressor, HybridRegressor]
     right: dict[tuple[int, str, int], Any]
