@@ -21,6 +21,12 @@ Change = Callable[[Files, Rng], None]
 # -- changes of bytes
 
 
+def _json(files: Files, rng: Rng) -> str:
+    """The largest JSON file, or one of the others."""
+    names = sorted((name for name in files if name.endswith(".json")), key=lambda n: len(files[n]))
+    return names[-1] if rng.random() < 0.8 else names[rng.integers(len(names))]
+
+
 def _flip_bit(files: Files, rng: Rng) -> None:
     name = rng.choice(sorted(files))
     content = bytearray(files[name])
@@ -29,7 +35,7 @@ def _flip_bit(files: Files, rng: Rng) -> None:
 
 
 def _change_digit(files: Files, rng: Rng) -> None:
-    name = rng.choice([name for name in sorted(files) if name.endswith(".json")])
+    name = _json(files, rng)
     content = bytearray(files[name])
     place = rng.choice([at for at, byte in enumerate(content) if chr(byte).isdigit()])
     content[place] = ord("0") + (content[place] - ord("0") + int(rng.integers(1, 10))) % 10
@@ -67,7 +73,7 @@ def _empty(files: Files, rng: Rng) -> None:
 
 
 def _other_encoding(files: Files, rng: Rng) -> None:
-    name = rng.choice([name for name in sorted(files) if name.endswith(".json")])
+    name = _json(files, rng)
     files[name] = files[name].decode().encode(rng.choice(["utf-16", "utf-32", "utf-8-sig"]))
 
 
@@ -122,7 +128,7 @@ def _json_edit(edit: Callable[[Any, Any, Rng], str | None]) -> Change:
     """A change of one place in a JSON file: ``edit(parent, key, rng)``, and text to put there."""
 
     def change(files: Files, rng: Rng) -> None:
-        name = rng.choice([name for name in sorted(files) if name.endswith(".json")])
+        name = _json(files, rng)
         tree = json.loads(files[name])
         raw = edit(*_place(tree, rng), rng)
         text = json.dumps(tree, indent=1)
@@ -147,7 +153,7 @@ def _counts(tree: Any) -> list[tuple[Any, Any]]:
 
 def _huge_count(files: Files, rng: Rng) -> None:
     """A size that nothing should be allocated for."""
-    name = rng.choice([name for name in sorted(files) if name.endswith(".json")])
+    name = _json(files, rng)
     tree = json.loads(files[name])
     places = _counts(tree)
     if places:
@@ -186,16 +192,14 @@ def _scale(parent: Any, key: Any, rng: Rng) -> None:
 
 def _whole(text: str) -> Change:
     def change(files: Files, rng: Rng) -> None:
-        files[rng.choice([name for name in sorted(files) if name.endswith(".json")])] = (
-            text.encode()
-        )
+        files[_json(files, rng)] = text.encode()
 
     return change
 
 
 def _repeat_key(files: Files, rng: Rng) -> None:
     """A key that comes twice, of which a reader takes the last."""
-    name = rng.choice([name for name in sorted(files) if name.endswith(".json")])
+    name = _json(files, rng)
     files[name] = re.sub(rb"\}\s*$", b',"fit": {}, "files": {}}', files[name])
 
 

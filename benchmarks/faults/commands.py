@@ -179,7 +179,11 @@ def started(
     """The process of a command, and a pipe from it."""
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
-        os._exit(_forked(command, number, signals, change, writing))
+        code = 130
+        try:
+            code = _forked(command, number, signals, change, writing)
+        finally:  # a late signal must not make a second copy of the try
+            os._exit(code)
     os.close(writing)
     return child, reading
 

@@ -5,9 +5,10 @@ puts the checksums right again, so that what reads the contents has to refuse wh
 then the fit may be another one, but its predictions have to be finite.
 """
 
+import contextlib
 import hashlib
+import json
 import os
-import re
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +18,9 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid import ThresholdGate, load
+from bayes_hybrid.data.records import encode_json
 from bayes_hybrid.errors import BayesHybridError
+from bayes_hybrid.inference.manifest import MANIFEST, sealed
 from benchmarks.faults.changes import FORGED, PLACES, PLAIN, Change, Files, Rng
 from benchmarks.faults.outcomes import Outcome, bug
 from benchmarks.faults.tiny import FEATURES, TARGET, answers, make, tiny_table
@@ -142,19 +145,13 @@ def _contents(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _put_right(before: Files, after: Files) -> None:
-    """Sizes and checksums of changed files, wherever a JSON file has them, as they are now."""
-    known = dict(before)
-    for _ in range(len(before)):  # a checksum may stand in a file that has one itself
-        changed = [name for name in after if name in known and after[name] != known[name]]
-        if not changed:
-            return
-        for name in changed:
-            old, new = known[name], after[name]
-            known[name] = new
-            was, is_now = (hashlib.sha256(each).hexdigest().encode() for each in (old, new))
-            for other in after:
-                if other != name and was in after[other]:
-                    content = after[other].replace(was, is_now)
-                    size = rb'("bytes": ?)' + str(len(old)).encode() + rb"\b"
-                    after[other] = re.sub(size, rb"\g<1>" + str(len(new)).encode(), content)
+def _put_right(before: Files, files: Files) -> None:
+    """The manifest of changed files; or the checksum of itself, where it was changed."""
+    changed = files.get(MANIFEST)
+    if changed == before[MANIFEST]:
+        files[MANIFEST] = sealed({name: files[name] for name in files if name != MANIFEST})
+        return
+    with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
+        tree = json.loads(changed or b"")
+        digest = hashlib.sha256(encode_json(tree | {"sha256": ""})).hexdigest()
+        files[MANIFEST] = encode_json(tree | {"sha256": digest})

@@ -42,6 +42,8 @@ SIGNALS: Final = {
     "SIGTERM": (signal.SIGTERM,),
     "SIGKILL": (signal.SIGKILL,),
 }
+_ENDS: Final = (0, 130, 143, -signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL)
+"""Exit codes of a command that has ended in time, or by the signal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +96,10 @@ def trial(seed: int) -> list[Outcome]:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_bytes(content)
         there = {"data.csv", "saved"} | ({command.out} if stood else set())
-        run(command, 1, SIGNALS[by], **moment)
+        code, _ = run(command, 1, SIGNALS[by], **moment)
         bad = _after_kill(command, whole if stood else None, there)
+        if not bad and code not in _ENDS:
+            bad = f"exit code {code}: {said()[-200:]}"
         if not bad:
             bad = _after_next(command, there | {command.out})
     return [Outcome(seed=seed, what=name, bad=bad, about=about)]
@@ -113,7 +117,7 @@ def _after_kill(command: Command, old: Usual | None, there: set[str]) -> str:
         return "neither old nor new is there"
     if (old is None or files(command.out) != old.files) and not command.whole(out):
         return "what is there is not whole"
-    return f"a traceback: {said()}" if "Traceback" in said() else ""
+    return ""
 
 
 def _after_next(command: Command, there: set[str]) -> str:
