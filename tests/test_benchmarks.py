@@ -156,10 +156,15 @@ def test_a_benchmark_says_what_it_takes(benchmark, monkeypatch, capsys):
 
 
 def test_the_page_on_reliability_has_the_committed_figures():
-    results = json.loads((ROOT / "benchmarks/results/faults.json").read_text(encoding="utf-8"))
     page = (ROOT / faults.PAGE).read_text(encoding="utf-8")
     assert faults.START in page
     assert faults.END in page
+    path = ROOT / "benchmarks/results/faults.json"
+    if not path.exists():
+        nothing = "No whole run of the present source is committed yet.\n"
+        assert f"{faults.START}{nothing}{faults.END}" in page
+        return
+    results = json.loads(path.read_text(encoding="utf-8"))
     assert faults.rendered(page, results) == page
     assert list(results["sections"]) == list(faults.SECTIONS)
     for name, found in results["sections"].items():
