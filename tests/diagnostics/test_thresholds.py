@@ -58,7 +58,7 @@ def test_sentence():
 
 
 def test_draws_outside_the_data_are_counted_and_told():
-    # Ends of the data: 0 and 10. Of 100 draws 20 lie below, 30 above, one at the lower end and two at the upper.
+    # Ends of the data: 0, at which one draw lies, and 10, with two; 20 lie below and 30 above.
     draws = np.repeat([-1.0, 0.0, 5.0, 10.0, 12.0], [20, 1, 47, 2, 30])
     fit = placed(draws, np.linspace(0.0, 10.0, 11))
     (row,) = threshold_table(fit).itertuples()
