@@ -46,6 +46,10 @@ def test_round_trip_to_the_last_bit(table: pd.DataFrame, tmp_path: Path, suffix)
     pd.testing.assert_frame_equal(read_table(path), table, check_exact=True)
 
 
+@pytest.mark.skipif(
+    tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1),
+    reason="older pandas may round the last bit when it reads",
+)
 @given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_every_float_survives_csv(tmp_path_factory: pytest.TempPathFactory, values):
     path = tmp_path_factory.mktemp("floats") / "rows.csv"
