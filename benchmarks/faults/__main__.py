@@ -11,7 +11,8 @@ states     what a process has for all its code, before and after each call
 ========== ======================================================================================
 
 Every try has a seed, and a bad outcome prints its own: ``--only files --seed 17 --tries 1`` does it
-again.  Fits are tiny.  ``--write`` also puts the table into ``docs/reliability.md``.
+again.  Fits are tiny.  Figures of a section are kept as it ends; ``--write`` also puts the table of
+all of them into ``docs/reliability.md``.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from benchmarks.cells import machine_facts, source_hash
 from benchmarks.faults import files, kills, states, tables, threads
 from benchmarks.faults.outcomes import Outcome, Trial, run_tries
 
+RESULTS: Final = Path("benchmarks/results/faults.json")
 PAGE: Final = Path("docs/reliability.md")
 START: Final = "<!-- python -m benchmarks.faults --write -->\n"
 END: Final = "<!-- end -->\n"
@@ -117,7 +119,7 @@ def rendered(page: str, results: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run the sections, print what went wrong and the table, and write both."""
+    """Run the sections, print what went wrong, and keep the figures of each as it ends."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -126,23 +128,30 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE}")
-    parser.add_argument("--out", type=Path, help="by default only whole runs are written")
+    parser.add_argument("--out", type=Path, help=f"{RESULTS} by default, without --tries")
     args = parser.parse_args()
     torch.set_num_threads(1)  # forks have no other threads
-    results: dict[str, Any] = {"machine": machine_facts() | {"source": source_hash()}}
-    results["sections"] = {
-        name: run_section(
-            name, range(args.seed, args.seed + (args.tries or SECTIONS[name].tries)), args.jobs
-        )
-        for name in args.only
-    }
-    print(table(results["sections"]), end="")
-    whole = args.only == [*SECTIONS] and args.tries is None
-    if out := args.out or (Path("benchmarks/results/faults.json") if whole else None):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name in args.only:
+        seeds = range(args.seed, args.seed + (args.tries or SECTIONS[name].tries))
+        found = run_section(name, seeds, args.jobs)
+        print(table({name: found}), end="", flush=True)
+        # A few tries are no figures to be kept.
+        if out := args.out or (RESULTS if args.tries is None else None):
+            keep(out, name, found)
     if args.write:
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
         PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
+
+
+def keep(path: Path, name: str, found: Mapping[str, Any]) -> None:
+    """Put the figures of one section beside those of the others."""
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    sections = old.get("sections", {}) | {name: {"source": source_hash(), **found}}
+    ordered = {each: sections[each] for each in SECTIONS if each in sections}
+    results = {"machine": machine_facts(), "sections": ordered}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
