@@ -33,14 +33,14 @@ an integer is also exact in JSON."""
 _state_lock = threading.RLock()
 
 
-def _new_lock() -> None:
-    global _state_lock
-    _state_lock = threading.RLock()
-
-
 if hasattr(os, "register_at_fork"):
-    # The thread that holds the lock does not exist in a child process.
-    os.register_at_fork(after_in_child=_new_lock)
+    # A child process has none of the other threads: not the one that holds the lock, nor what it
+    # would have put back.  So a fork waits until nobody is in the middle of something.
+    os.register_at_fork(
+        before=_state_lock.acquire,
+        after_in_parent=_state_lock.release,
+        after_in_child=_state_lock.release,
+    )
 
 
 @contextmanager

@@ -14,6 +14,7 @@ ROOT: Final = Path(__file__).resolve().parents[1] / PACKAGE
 LAYERS: Final = {
     "errors": 0,
     "checks": 0,
+    "cached": 0,
     "digits": 0,
     "random": 0,
     "words": 0,

@@ -17,6 +17,7 @@ from bayes_hybrid.cli.exits import (
     UNPRINTED,
     clean_exit,
     complain,
+    open_streams,
     silence,
     stop_as_ctrl_c,
     stopped,
@@ -431,6 +432,7 @@ def main() -> None:
     """Run the command line on the process's own arguments, and exit."""
     # Or the interpreter looks through torch's objects once more on its way out: a second.
     atexit.register(gc.freeze)
+    open_streams()
     try:
         stop_as_ctrl_c()
         app(prog_name="bayes-hybrid")

@@ -29,6 +29,7 @@ __all__ = [
     "complain",
     "emit",
     "one_line",
+    "open_streams",
     "printable",
     "silence",
     "stop_as_ctrl_c",
@@ -121,6 +122,17 @@ def _write(stream: TextIO, text: str, failed: Callable[[OSError], None]) -> None
     except OSError as error:
         failed(error)
         silence(stream)
+
+
+def open_streams() -> None:
+    """Lead standard streams that the caller has closed nowhere.
+
+    Else they are ``None``, and the next file to be opened would take their number.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def silence(stream: TextIO) -> None:

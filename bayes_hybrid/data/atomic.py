@@ -146,11 +146,17 @@ def refuse_existing(path: str | os.PathLike[str], *, force: bool = False) -> Non
         force: whether an existing file may be replaced.
 
     Raises:
-        OutputExistsError: ``path`` exists and ``force`` is false, or ``path`` is a folder.
+        OutputExistsError: ``path`` exists and ``force`` is false, or ``path`` is a folder, or a
+            device, pipe or socket, which nothing may replace.
     """
     path = Path(path)
     if path.is_dir():
         raise OutputExistsError(f"{path} is a folder; expected the name of a file to write")
+    if path.exists() and not path.is_file():
+        raise OutputExistsError(
+            f"{path} is a device, pipe or socket and is left as it is; expected the name of a file "
+            "to write"
+        )
     if path.exists() and not force:
         raise OutputExistsError(
             f"{path} exists already and is left as it is; choose another name, or overwrite it "

@@ -1,13 +1,13 @@
 """The finite mixture that is left when the regime is summed out."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from bayes_hybrid.cached import cached_property
 from bayes_hybrid.distributions.normal import Normal
 from bayes_hybrid.distributions.outputs import Outputs
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from bayes_hybrid import checks
+from bayes_hybrid.cached import cached_property
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.distributions import RegimeMixture, pooled_quantiles
 from bayes_hybrid.inference.evaluation import Evaluation

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_hybrid.cached import cached_property
 from bayes_hybrid.inference.posterior import Posterior
 
 FloatArray = NDArray[np.float64]

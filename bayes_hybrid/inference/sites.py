@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 import torch
@@ -11,6 +10,7 @@ from pyro import poutine
 from torch import Tensor
 from torch.distributions import Independent, LogNormal, Normal, biject_to
 
+from bayes_hybrid.cached import cached_property
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.recorder import quiet_pyro
 from bayes_hybrid.models.base import OBSERVED, HybridModel, SiteGroup, TrainingGroup

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Final
 
 from torch import Tensor, nn
 
 from bayes_hybrid import checks
+from bayes_hybrid.cached import cached_property
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Boundaries, Gate, GateModule, ReLUGate
 from bayes_hybrid.likelihoods import Likelihood

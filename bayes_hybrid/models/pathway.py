@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from bayes_hybrid import checks
+from bayes_hybrid.cached import cached_property
 from bayes_hybrid.distributions import along_last
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models.base import HybridModel, Parts, SiteGroup

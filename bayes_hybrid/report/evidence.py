@@ -1,12 +1,12 @@
 """What the sections of a report read: the fit, its findings, and rows to look at."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_hybrid.cached import cached_property
 from bayes_hybrid.diagnostics import BoundaryPosterior, Finding, boundaries, diagnose
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
 from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, spread_rows

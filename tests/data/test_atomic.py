@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,21 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, failure)
         write()
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out.bin"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_pipe_is_never_replaced(tmp_path: Path, force: bool):
+    """Nor is a device: as root that would have cost the machine its /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputExistsError, match="device, pipe or socket"):
+        refuse_existing(pipe, force=force)
+    with pytest.raises(OutputExistsError), atomic_file(pipe, force=force):
+        pass
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]
+    with pytest.raises(OutputExistsError, match="device, pipe or socket"):
+        refuse_existing("/dev/null", force=force)
 
 
 def test_existing_file_needs_force(tmp_path: Path):
