@@ -77,6 +77,10 @@ def sealed(files: Mapping[str, bytes]) -> bytes:
     ).text()
 
 
+# A fit takes some milliseconds to read; who saves more often than that does so for no reader.
+_MOST_SAVES: Final = 20
+
+
 def read_files(folder: Path, wanted: Collection[str]) -> tuple[Manifest, dict[str, bytes]]:
     """The manifest, once every file that it names is the one that was saved.
 
@@ -88,6 +92,22 @@ def read_files(folder: Path, wanted: Collection[str]) -> tuple[Manifest, dict[st
         FileFormatError: nothing was saved there, in a newer format, or a file is missing or
             damaged.
     """
+    for _ in range(_MOST_SAVES):
+        before = _bytes_of(folder / MANIFEST)
+        try:
+            return _read_once(folder, wanted)
+        except (FileFormatError, FileNotFoundError):
+            # Another process may have saved meanwhile, and files of both have been read.
+            if _bytes_of(folder / MANIFEST) == before:
+                raise
+    raise damaged(folder, "it is saved anew all the time")
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _read_once(folder: Path, wanted: Collection[str]) -> tuple[Manifest, dict[str, bytes]]:
     manifest = _manifest(folder)
     contents = {}
     for name, entry in manifest.files.items():

@@ -441,7 +441,7 @@ def _first_difference(
         min(len(got), len(expected)),
     )
     return tuple(  # type: ignore[return-value] # (two in, two out)
-        f"the site {shortened(sites[at][0])!r} of shape {sites[at][1]}"
+        f"the site {shortened(sites[at][0])!r} of shape {shortened(str(sites[at][1]))}"
         if at < len(sites)
         else f"{len(sites)} sites"
         for sites in (got, expected)

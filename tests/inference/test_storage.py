@@ -15,7 +15,7 @@ import torch
 from bayes_hybrid.data import HeldOut, Standardizer
 from bayes_hybrid.errors import FileFormatError, OptionError, OutputExistsError
 from bayes_hybrid.gates import ConstantGate, LinearGate, ReLUGate
-from bayes_hybrid.inference import Fit, Posterior, Stage
+from bayes_hybrid.inference import Fit, Posterior, Stage, manifest
 from bayes_hybrid.inference.encoding import decode, encode
 from bayes_hybrid.inference.manifest import MANIFEST, sealed
 from bayes_hybrid.inference.sites import SiteTable
@@ -213,6 +213,20 @@ def test_a_fit_is_replaced_only_when_forced(saved):
     save_fit(make_fit(), saved, config={"new": 1}, force=True)
     assert read_saved(saved).config == {"new": 1}
     assert [path.name for path in saved.parent.iterdir()] == ["fit"]
+
+
+def test_a_save_while_it_is_read_is_no_damage(saved, monkeypatch):
+    read, saves = manifest._manifest, [{"new": 1}, {"new": 2}]
+
+    def slowly(folder):
+        found = read(folder)
+        if saves:  # after the manifest of one fit, the files of the next
+            save_fit(make_fit(seed=10 + len(saves)), saved, config=saves.pop(0), force=True)
+        return found
+
+    monkeypatch.setattr(manifest, "_manifest", slowly)
+    assert read_saved(saved).config == {"new": 2}
+    assert not saves
 
 
 @pytest.mark.parametrize("force", [False, True])
