@@ -93,18 +93,23 @@ def read_files(folder: Path, wanted: Collection[str]) -> tuple[Manifest, dict[st
             damaged.
     """
     for _ in range(_MOST_SAVES):
-        before = _bytes_of(folder / MANIFEST)
+        before = _stated(folder)
         try:
             return _read_once(folder, wanted)
         except (FileFormatError, FileNotFoundError):
             # Another process may have saved meanwhile, and files of both have been read.
-            if _bytes_of(folder / MANIFEST) == before:
+            if _stated(folder) == before:
                 raise
     raise damaged(folder, "it is saved anew all the time")
 
 
-def _bytes_of(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+def _stated(folder: Path) -> bytes | None:
+    """What ``manifest.json`` holds, one byte more than it may at most; ``None`` without one."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    with path.open("rb") as handle:
+        return handle.read(_MOST_BYTES + 1)
 
 
 def _read_once(folder: Path, wanted: Collection[str]) -> tuple[Manifest, dict[str, bytes]]:
@@ -130,12 +135,12 @@ def _read_once(folder: Path, wanted: Collection[str]) -> tuple[Manifest, dict[st
 
 def _manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
-    if not path.is_file():
+    content = _stated(folder)
+    if content is None:
         what = f"has no {MANIFEST}" if folder.is_dir() else "is no folder"
         raise FileFormatError(f"{folder} {what}; expected a folder written by save")
-    if path.stat().st_size > _MOST_BYTES:
+    if len(content) > _MOST_BYTES:
         raise damaged(path, f"expected at most {_MOST_BYTES} bytes, got {path.stat().st_size}")
-    content = path.read_bytes()
     header = decoded(path, content, _Header)
     if header.format != _FORMAT:
         raise FileFormatError(

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from bayes_hybrid.errors import BayesHybridError
 from bayes_hybrid.inference.capture import Captured
 from bayes_hybrid.inference.simplify import mutates, simplify
 from bayes_hybrid.random import process_state
@@ -51,6 +52,11 @@ def quiet_pyro() -> Iterator[None]:
         try:
             with pyro.validation_enabled(False):
                 yield
+        except BayesHybridError as error:
+            # Pyro's tracer raises a refusal again, with the shapes of all sites below it.
+            if isinstance(error.__cause__, BayesHybridError):
+                raise error.__cause__ from None
+            raise
         finally:
             _depth -= 1
             for stack, entries in around:

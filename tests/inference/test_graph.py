@@ -13,6 +13,7 @@ import torch
 from pyro import poutine
 
 import bayes_hybrid.inference.recorder as recorder_module
+from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.evaluation import evaluate_regimes
 from bayes_hybrid.inference.graph import LogJoint, log_joint
 from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
@@ -301,6 +302,16 @@ def test_recording_leaves_validation_as_it_was(flags):
     joint.log_likelihood(theta, x, y)
     evaluate_regimes(_LINE, joint.table, theta, x)
     assert _state() == before
+
+
+def test_a_refusal_inside_a_program_comes_out_as_it_was_said():
+    def program():
+        pyro.sample("a", dist.Normal(0.0, 1.0))
+        raise OptionError("expected an index below 2")
+
+    with pytest.raises(OptionError) as raised, quiet_pyro():
+        poutine.trace(program).get_trace()
+    assert str(raised.value) == "expected an index below 2"
 
 
 def test_validation_comes_back_after_an_error(flags):

@@ -365,6 +365,13 @@ def test_another_text_of_the_same_manifest_is_refused(saved):
             read_saved(saved)
 
 
+def test_a_manifest_without_end_is_not_read_whole(saved):
+    with (saved / MANIFEST).open("r+b") as handle:
+        handle.truncate(2**36)  # sparse: it takes no room on the disk
+    with pytest.raises(FileFormatError, match="expected at most"):
+        read_saved(saved)
+
+
 @pytest.mark.parametrize("name", ["../other", "/etc/passwd", "a/b", ".hidden", ""])
 def test_no_path_of_a_manifest_leads_out_of_its_folder(saved, name):
     files = {file: (saved / file).read_bytes() for file in (RECORD, DRAWS)}
