@@ -8,8 +8,6 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from bayes_hybrid.cached import cached_property
-from bayes_hybrid.distributions.normal import Normal
-from bayes_hybrid.distributions.outputs import Outputs
 
 
 def along_last(parts: Sequence[Tensor]) -> Tensor:
@@ -161,18 +159,6 @@ class RegimeMixture(TorchDistribution):
         """``sum_k pi_k F_k(y)``, of each output."""
         return self._mixed([part.cdf(value) for part in self.components])
 
-    def cdf_and_density(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """:meth:`cdf` and ``sum_k pi_k p_k(y)``, of each output by itself."""
-        bases = [part.base if isinstance(part, Outputs) else part for part in self.components]
-        pairs = [
-            base.cdf_and_density(value)
-            if isinstance(base, Normal)
-            else (base.cdf(value), base.log_prob(value).exp())
-            for base in bases
-        ]
-        cdfs, densities = zip(*pairs, strict=True)
-        return self._mixed(cdfs), self._mixed(densities)
-
     def square_about(self, center: Tensor) -> Tensor:
         """``E[(y - center)**2]``, of each output by itself."""
         means, variances = (
@@ -199,14 +185,14 @@ class RegimeMixture(TorchDistribution):
 
     def _mixed(self, parts: Sequence[Tensor]) -> Tensor:
         """``sum_k pi_k v_k`` of a value for each regime."""
-        weights = self._weights.unbind(-1)
+        weights = self.weights.unbind(-1)
         total = weights[0] * parts[0]
         for weight, part in zip(weights[1:], parts[1:], strict=True):
             total = total + weight * part
         return total
 
     @cached_property
-    def _weights(self) -> Tensor:
+    def weights(self) -> Tensor:
         """Probabilities of the regimes beside the outputs' axis, if there is one."""
         weights = self.log_weights.exp()
         return weights.unsqueeze(-2) if self.event_shape else weights

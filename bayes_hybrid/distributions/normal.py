@@ -1,4 +1,4 @@
-"""The Normal density with an exact lower tail, and its cdf and density in one pass."""
+"""The Normal density with an exact lower tail."""
 
 import math
 from typing import Final
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 _SQRT_2: Final = math.sqrt(2.0)
-_SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 
 
 class Normal(dist.Normal):
@@ -33,10 +32,3 @@ class Normal(dist.Normal):
             self._validate_sample(value)
         below: Tensor = torch.special.erfc((self.loc - value) / (_SQRT_2 * self.scale))
         return 0.5 * below
-
-    def cdf_and_density(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """``P(Y <= y)`` and ``p(y)``, ``[...]``, without a gradient."""
-        with torch.no_grad():
-            r = (self.loc - value).div_(_SQRT_2 * self.scale)
-            density = r.square().neg_().exp_().div_(_SQRT_2PI * self.scale)
-            return torch.special.erfc(r).mul_(0.5), density

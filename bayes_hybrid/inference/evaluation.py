@@ -3,8 +3,8 @@
 No Pyro program runs here and no module is changed, so that any number of threads may predict.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,9 +12,12 @@ from torch import Tensor
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel, Parts, Regimes
 
-# Draws at a time, and the numbers that a hidden layer makes of them: a core's cache holds 1.6 MB.
-_DRAWS: Final = 100
-_TILE: Final = 200_000
+_T = TypeVar("_T")
+
+# Draws at a time, and the numbers that a hidden layer makes of them: 25 MB in float64, of which a
+# cache shared by cores holds a few.
+_DRAWS: Final = 200
+_TILE: Final = 3_200_000
 
 
 class Evaluation:
@@ -39,31 +42,65 @@ class Evaluation:
 
     def __call__(self, x: Tensor) -> Regimes:
         """Of ``x [N, D]``, fields ``[S, N, K]``."""
-        return Regimes(self.log_weights(x), *self._assembled(x, lambda parts: parts.experts))
+        return Regimes(*self._assembled(x, _regimes))
 
     def log_weights(self, x: Tensor) -> Tensor:
         """Those of the gate alone on ``x [N, D]``, ``[S, N, K]``."""
-        (gate,) = self._assembled(x, lambda parts: lambda rows: (parts.gate(rows),))
+        (gate,) = self._assembled(x, _gate)
         return gate
 
-    @torch.no_grad()
+    def mean_over_draws(self, x: Tensor, of: Callable[[Regimes], Tensor]) -> Tensor:
+        """The mean of ``of(regimes) [S', M, ...]`` over draws, ``[N, ...]``; nothing is kept."""
+        return self._mean(x, lambda parts, rows: of(Regimes(*_regimes(parts, rows))))
+
+    def regime_probabilities(self, x: Tensor) -> Tensor:
+        """Those of the gate on ``x [N, D]``, averaged over draws, ``[N, K]``."""
+        return self._mean(x, lambda parts, rows: _gate(parts, rows)[0].exp())
+
+    def _mean(self, x: Tensor, of: Callable[[Parts, Tensor], Tensor]) -> Tensor:
+        result = None
+        for rows, draws, value in self._tiles(x, of):
+            if result is None:
+                result = value.new_zeros(len(x), *value.shape[2:])
+            size = draws.stop - draws.start
+            result[rows] += value.expand(size, *value.shape[1:]).sum(0) / self._size
+        if result is None:
+            raise ValueError("expected at least one row")
+        return result
+
     def _assembled(
-        self, x: Tensor, function_of: Callable[[Parts], Callable[[Tensor], tuple[Tensor, ...]]]
+        self, x: Tensor, of: Callable[[Parts, Tensor], tuple[Tensor, ...]]
     ) -> list[Tensor]:
         """Results for all rows under all draws, ``[S, N, ..., K]``, with K first in memory."""
         results: list[Tensor] = []
+        for rows, draws, tiles in self._tiles(x, of):
+            if not results:
+                rests = [tile.shape[tile.dim() - 1 - (tile.dim() > 3) :] for tile in tiles]
+                results = [x.new_empty(r[-1], self._size, len(x), *r[:-1]) for r in rests]
+                results = [result.movedim(0, -1) for result in results]
+            for result, tile in zip(results, tiles, strict=True):
+                result[draws, rows] = tile
+        return results
+
+    @torch.no_grad()
+    def _tiles(
+        self, x: Tensor, of: Callable[[Parts, Tensor], _T]
+    ) -> Iterator[tuple[slice, slice, _T]]:
+        """``of`` some draws and some rows, as many as a cache holds."""
         for start in range(0, len(x), self._tile):
             rows = slice(start, min(start + self._tile, len(x)))
             for draws, parts in self._pieces:
-                tiles = function_of(parts)(x[rows])
-                if not results:
-                    # A gate without parameters does not know how many draws there are.
-                    rests = [tile.shape[tile.dim() - 1 - (tile.dim() > 3) :] for tile in tiles]
-                    results = [x.new_empty(r[-1], self._size, len(x), *r[:-1]) for r in rests]
-                    results = [result.movedim(0, -1) for result in results]
-                for result, tile in zip(results, tiles, strict=True):
-                    result[draws, rows] = tile
-        return results
+                yield rows, draws, of(parts, x[rows])
+
+
+def _regimes(parts: Parts, x: Tensor) -> tuple[Tensor, ...]:
+    return *_gate(parts, x), *parts.experts(x)
+
+
+def _gate(parts: Parts, x: Tensor) -> tuple[Tensor]:
+    gate = parts.gate(x)
+    # One without parameters does not know that there are draws.
+    return (gate if gate.dim() > 2 else gate.unsqueeze(0),)
 
 
 def evaluate_regimes(model: HybridModel, table: SiteTable, theta: Tensor, x: Tensor) -> Regimes:

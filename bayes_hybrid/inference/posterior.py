@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,10 +23,12 @@ from bayes_hybrid.models.base import HybridModel, Regimes
 from bayes_hybrid.random import seeded, torch_generator
 
 FloatArray = NDArray[np.float64]
-# Numbers that are worked on at once, about what caches hold: one for each draw, row and regime, and
-# in the search for quantiles one for each draw, row and level.
-_CHUNK_ENTRIES = 500_000
-_QUANTILE_ENTRIES = 100_000
+# Numbers that are kept at once: one for each draw, row and regime, and in the search for quantiles
+# one for each of those and each level.
+_CHUNK_ENTRIES = 250_000
+_QUANTILE_ENTRIES = 1_000_000
+# Rows at once, where nothing of a draw is kept.
+_CHUNK_ROWS = 10_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -226,7 +229,12 @@ class Posterior:
 
     def mean(self, x: ArrayLike) -> FloatArray:
         """Posterior predictive mean, ``[N]``."""
-        return self._each(x, lambda regimes, _: self._mean(self._predictive(regimes)))
+        evaluate = self._evaluation()
+        parts = (
+            (rows, evaluate.mean_over_draws(inputs, lambda each: self._predictive(each).mean))
+            for rows, inputs in self._inputs(x, _CHUNK_ROWS)
+        )
+        return self._y_units(_filled(len(np.asarray(x)), parts))
 
     def variance(self, x: ArrayLike) -> FloatArray:
         """Posterior predictive variance: within draws plus between draws, ``[N]``."""
@@ -291,11 +299,17 @@ class Posterior:
 
             p(z = k | x, y) = sum_s pi_sk(x) p_sk(y | x) / sum_s sum_j pi_sj(x) p_sj(y | x)
         """
-        terms = self._regime_terms(x, None if y is None else np.asarray(y, dtype=np.float64))
-        parts = (
-            (rows, _numpy(torch.softmax(torch.logsumexp(part, dim=0), dim=-1)))
-            for rows, part in terms
-        )
+        if y is None:
+            evaluate = self._evaluation()
+            parts = (
+                (rows, evaluate.regime_probabilities(inputs))
+                for rows, inputs in self._inputs(x, _CHUNK_ROWS)
+            )
+        else:
+            terms = self._regime_terms(x, np.asarray(y, dtype=np.float64))
+            parts = (
+                (rows, torch.softmax(torch.logsumexp(part, dim=0), dim=-1)) for rows, part in terms
+            )
         return _filled(len(np.asarray(x)), parts)
 
     def regime_summary(self, x: ArrayLike, levels: ArrayLike) -> FloatArray:
@@ -335,21 +349,29 @@ class Posterior:
         return self._y_units(_numpy(predictive.mean.mean(0)))
 
     def _quantile(self, regimes: Regimes, levels: FloatArray) -> FloatArray:
-        """``[N, L]`` or ``[N, Q, L]``, a few rows at a time, as many as a cache holds."""
-
-        def of_rows(index: Tensor) -> RegimeMixture:
-            parts = (getattr(regimes, field.name)[:, index] for field in fields(regimes))
-            return self._predictive(Regimes(*parts))
-
+        """``[N, L]`` or ``[N, Q, L]``, as many rows at a time as a cache holds."""
         probs = torch.as_tensor(levels, device=self.theta.device)
-        every = torch.arange(regimes.log_weights.shape[1], device=probs.device)
-        entries = len(regimes.log_weights) * self.model.num_outputs * len(levels)
+        num_draws, num_rows, num_regimes = regimes.log_weights.shape
+        entries = num_draws * num_regimes * self.model.num_outputs * len(levels)
         size = max(1, _QUANTILE_ENTRIES // entries)
-        tiles = [pooled_quantiles(of_rows, tile, probs) for tile in every.split(size)]
+        tiles = []
+        for start in range(0, num_rows, size):
+            tile = Regimes(
+                *(
+                    getattr(regimes, field.name)[:, start : start + size]
+                    for field in fields(regimes)
+                )
+            )
+            tiles.append(pooled_quantiles(partial(self._part, tile), probs))
         standard = np.moveaxis(_numpy(torch.cat(tiles, dim=1)), 0, -1)
         return standard * self._per_expert(self.y_scaling.scale) + self._per_expert(
             self.y_scaling.mean
         )
+
+    def _part(self, regimes: Regimes, draws: slice, rows: slice | Tensor) -> RegimeMixture:
+        """The predictive of some draws and rows."""
+        parts = (getattr(regimes, field.name)[draws, rows] for field in fields(regimes))
+        return self._predictive(Regimes(*parts))
 
     def _label_terms(self, labels: FloatArray) -> Tensor:
         """What each row's label adds to the log probability of the regimes, ``[R S, N, K]``."""
@@ -396,11 +418,11 @@ class Posterior:
         """All draws ``[R S, P]``; float32 as drawn, but no prediction depends on its neighbours."""
         return self.theta.double().reshape(-1, self.theta.shape[-1])
 
-    def _inputs(self, x: ArrayLike) -> Iterator[tuple[slice, Tensor]]:
+    def _inputs(self, x: ArrayLike, size: int | None = None) -> Iterator[tuple[slice, Tensor]]:
         """A chunk of rows, and their standardised features."""
         values = np.asarray(x, dtype=np.float64)
         entries = self.num_restarts * self.num_draws * self.num_regimes * self.model.num_outputs
-        size = max(1, _CHUNK_ENTRIES // entries)
+        size = size or max(1, _CHUNK_ENTRIES // entries)
         for start in range(0, len(values), size):
             rows = slice(start, min(start + size, len(values)))
             scaled = self.x_scaling.transform(values[rows])
@@ -432,10 +454,13 @@ class Posterior:
         return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))
 
 
-def _filled(num_rows: int, parts: Iterable[tuple[slice, FloatArray]]) -> FloatArray:
+def _filled(
+    num_rows: int, parts: Iterable[tuple[slice, FloatArray]] | Iterable[tuple[slice, Tensor]]
+) -> FloatArray:
     """One array of the results of all rows; joining them at the end would take them twice."""
     result = None
-    for rows, values in parts:
+    for rows, part in parts:
+        values = _numpy(part) if isinstance(part, Tensor) else part
         if result is None:
             result = np.empty((num_rows, *values.shape[1:]))
         result[rows] = values

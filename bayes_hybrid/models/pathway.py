@@ -108,7 +108,7 @@ def sample_expert(
     noise = noise * sample_positive(
         sites, f"{name}.noise_ratio", outputs, priors.noise_ratio, SiteGroup.SCALES, like
     )
-    noise, slope = _by_row(noise, outputs), None
+    noise, weight = _by_row(noise, outputs), head["weight"]
     if pathway.noise == "input":
         slope = sample_head(
             sites,
@@ -119,28 +119,26 @@ def sample_expert(
             SiteGroup.SCALE_SLOPES,
             like,
         )
+        weight = torch.cat([weight, slope["weight"]], dim=-2)
     number = _sample_shape(sites, name, pathway.likelihood, like)
 
     def expert(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        hidden = layers(x)
-        location = _read(hidden, head["weight"]) + bias
+        read = _read(layers(x), weight, outputs)
+        location = read[0] + bias
         scale = noise.expand(location.shape)
-        if slope is not None:
+        if len(read) > 1:
             # Bounded to a factor e**4 either way: an exponential of an unbounded ReLU overflows.
-            scale = noise * torch.exp(4.0 * torch.tanh(_read(hidden, slope["weight"]) / 4.0))
+            scale = noise * torch.exp(4.0 * torch.tanh(read[1] / 4.0))
         beside = number.reshape(number.shape + (1,) * (location.dim() - number.dim()))
         return location, priors.noise_floor + scale, beside.expand(location.shape)
 
     return expert
 
 
-def _read(hidden: Tensor, weight: Tensor) -> Tensor:
-    """``hidden [N, H]`` times ``weight [Q, H]``: ``[N, Q]``, or ``[N]`` for one output."""
-    if weight.shape[-2] > 1:
-        return hidden @ weight.mT
-    if weight.dim() == 2:
-        return hidden @ weight[0]
-    return (weight @ hidden.mT).squeeze(-2)  # twice as fast as the other way round
+def _read(hidden: Tensor, weight: Tensor, outputs: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """``hidden [..., N, H]`` times each head in ``weight``, ``[..., N]``, or ``[..., N, Q]``."""
+    values = (weight @ hidden.mT).unflatten(-2, (-1, *(outputs or (1,))))
+    return tuple(value.mT if outputs else value.squeeze(-2) for value in values.unbind(-3))
 
 
 def _by_row(value: Tensor, outputs: tuple[int, ...]) -> Tensor:

@@ -25,11 +25,14 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     if weight.dim() == 2:
         return x @ weight.transpose(-1, -2) + bias
+    # Rows last in memory: a layer's products are then of long rows, however few units it has.
     if x.dim() > 2:
-        return torch.baddbmm(bias.unsqueeze(-2), x, weight.transpose(-1, -2))
+        return torch.baddbmm(bias.unsqueeze(-1), weight, x.mT).mT
     # The bias as the weight of a constant input saves a pass over the result.
-    rows = torch.cat([x, x.new_ones(len(x), 1)], dim=-1).expand(len(weight), -1, -1)
-    return torch.bmm(rows, torch.cat([weight, bias.unsqueeze(-1)], dim=-1).transpose(-1, -2))
+    rows = torch.cat([x.mT, x.new_ones(1, len(x))])
+    joined = torch.cat([weight, bias.unsqueeze(-1)], dim=-1)
+    product: Tensor = joined.flatten(0, 1) @ rows
+    return product.unflatten(0, bias.shape).mT  # type: ignore[no-any-return]
 
 
 def bind(module: nn.Module, values: Mapping[str, Tensor]) -> Callable[[Tensor], Tensor]:
