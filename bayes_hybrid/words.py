@@ -16,8 +16,6 @@ OPTIONS: Final = (
     "label_weight",
     "num_units",
     "num_restarts",
-    "num_candidates",
-    "weighting",
     "plan",
     "refine",
 )
@@ -29,7 +27,7 @@ SPAN: Final = re.compile(r"`([^`]*)`")
 _VALUE: Final = r"\([^()]*\)|'[^']*'|\"[^\"]*\"|[\w.+-]*\w"
 
 SETTING: Final = re.compile(rf"\b([a-z_]+)=({_VALUE})")
-"""A setting with its value, such as ``num_candidates=64``."""
+"""A setting with its value, such as ``num_restarts=64``."""
 
 
 def on_command_line(text: str) -> str:
@@ -38,8 +36,8 @@ def on_command_line(text: str) -> str:
     What has no option is said to be Python's.
 
     Example:
-        >>> on_command_line("Take `num_candidates=64`, `plan=('default', 'balanced')` or `ablate`.")
-        'Take --num-candidates 64, --plan default,balanced or bayes-hybrid ablate.'
+        >>> on_command_line("Take `num_restarts=64`, `plan=('default', 'balanced')` or `ablate`.")
+        'Take --num-restarts 64, --plan default,balanced or bayes-hybrid ablate.'
         >>> on_command_line("Try `Priors(width=...)`; gate='relu' bends.")
         'Try Priors(width=...) in Python; --gate relu bends.'
     """

@@ -134,7 +134,6 @@ def label_cell(share: float, seed: int) -> Cell:
 LINE = Pathway(kind="gaussian", smoothing="identity", num_units=1, noise="constant")
 NUTS = FitOptions(
     num_restarts=2,
-    num_candidates=8,
     variational=Variational(num_draws=150),
     refinement=Refinement(
         mode="always", sampler="nuts", num_warmup=150, num_iterations=150, max_tree_depth=6
@@ -154,7 +153,7 @@ def two_lines(num_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
 def threshold_cell(how: str, seed: int) -> Cell:
     """N=100: the threshold's 90% interval, by the recipe (6 restarts of 12) or by NUTS."""
     x, y, truth = two_lines(100, seed)
-    options = NUTS if how == "nuts" else FitOptions(num_restarts=6, num_candidates=12)
+    options = NUTS if how == "nuts" else FitOptions(num_restarts=6)
     reg = HybridRegressor(
         gate="threshold",
         experts=(LINE, LINE),

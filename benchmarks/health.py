@@ -123,7 +123,7 @@ HEALTHY: Final = {
     ),
 }
 
-RECIPE: Final = FitOptions(num_restarts=4, num_candidates=12, refinement=Refinement(mode="never"))
+RECIPE: Final = FitOptions(num_restarts=4, refinement=Refinement(mode="never"))
 """Four restarts of twelve candidates without HMC: a tenth of the default's time."""
 
 

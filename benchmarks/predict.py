@@ -151,7 +151,6 @@ def add_memory(figures: Figures) -> None:
     """A toy fit, because what is measured is what grows with the rows."""
     tiny = FitOptions(
         num_restarts=1,
-        num_candidates=1,
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=2),
         refinement=Refinement(mode="never"),

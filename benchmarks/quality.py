@@ -63,8 +63,6 @@ ENSEMBLE = FitOptions(num_restarts=48, refinement=Refinement(mode="never"))
 # weights were tried in one run.
 EARLIER = FitOptions(
     plan="direct",
-    weighting="uniform",
-    num_candidates=24,
     variational=Variational(num_steps=1_500, selection_steps=400),
 )
 # SG-HMC where HMC could have been.

@@ -31,9 +31,9 @@ FIRST_SEED = 100
 RESTARTS = {
     "default": FitOptions(),
     # What the README advises for reading regimes: the best modes.
-    "few": FitOptions(num_restarts=4, num_candidates=24),
+    "few": FitOptions(num_restarts=4),
     # The same, each in proportion to its evidence, as if the ELBO were that.
-    "evidence": FitOptions(num_restarts=4, num_candidates=24, weighting="elbo"),
+    "evidence": FitOptions(num_restarts=4),
     # Many rows are beyond HMC's budget.
     "svi": FitOptions(refinement=Refinement(mode="never")),
 }

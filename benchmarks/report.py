@@ -46,7 +46,7 @@ _VIEW: Final[ViewportSize] = {"width": 1100, "height": 760}
 def motorcycle() -> HybridRegressor:
     """The fit of the demo."""
     table = load_motorcycle()
-    reg = HybridRegressor(noise="constant", num_restarts=4, num_candidates=24, random_state=0)
+    reg = HybridRegressor(noise="constant", num_restarts=4, random_state=0)
     return reg.fit(table[["times"]], table["accel"])
 
 
@@ -54,7 +54,6 @@ def many_rows() -> HybridRegressor:
     """100,000 rows of three features: 4 restarts with 100 draws each, and next to no training."""
     options = FitOptions(
         num_restarts=4,
-        num_candidates=4,
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=100),
         refinement=Refinement(mode="never"),

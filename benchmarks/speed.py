@@ -257,7 +257,7 @@ _MOTORCYCLE = """
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.data import load_motorcycle
 table = load_motorcycle()
-reg = HybridRegressor(noise="constant", num_restarts=4, num_candidates=24, random_state=0)
+reg = HybridRegressor(noise="constant", num_restarts=4, random_state=0)
 reg.fit(table[["times"]], table["accel"])
 reg.diagnose()
 """
@@ -428,7 +428,7 @@ def engine_chains(x: np.ndarray, y: np.ndarray, num_chains: int) -> Row:
     """This package's fit: warm start, SVI and HMC, recording and reading compiled code included."""
     log_joint.cache_clear()
     model = model_of(50, x.shape[1])
-    options = FitOptions(num_restarts=num_chains, num_candidates=32)
+    options = FitOptions(num_restarts=num_chains)
     started = time.perf_counter()
     fitted = fit(model, x, y, seed=0, options=options)
     seconds = time.perf_counter() - started

@@ -15,13 +15,12 @@ from bayes_hybrid import FitOptions, Refinement, Variational, WarmStart
 # With BAYES_HYBRID_QUICK=1 the tests run this file in seconds, with next to no training.
 QUICK = FitOptions(
     num_restarts=2,
-    num_candidates=2,
     warm_start=WarmStart(max_steps=50),
     variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=30),
     refinement=Refinement(mode="never"),
     compile="never",
 )
-FULL = FitOptions(num_restarts=4, num_candidates=24)
+FULL = FitOptions(num_restarts=4)
 
 IMPORTS = """\
 import numpy as np
@@ -164,7 +163,7 @@ grey by hatch and line. The fits behind the pictures:
 ```python
 {IMPORTS}
 # Regimes are to be read, so few restarts of many candidates: the best modes.
-options = FitOptions(num_restarts=4, num_candidates=24)
+options = FitOptions(num_restarts=4)
 
 {FITS}```
 """

@@ -9,14 +9,13 @@ from bayes_hybrid.plots import plot_overview
 # With BAYES_HYBRID_QUICK=1 the tests run this file in seconds, with next to no training.
 QUICK = FitOptions(
     num_restarts=1,
-    num_candidates=1,
     warm_start=WarmStart(max_steps=50),
     variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=10),
     refinement=Refinement(mode="never"),
     compile="never",
 )
 # Regimes are to be read, so few restarts of many candidates: the best modes.
-FULL = FitOptions(num_restarts=4, num_candidates=24)
+FULL = FitOptions(num_restarts=4)
 options = QUICK if os.environ.get("BAYES_HYBRID_QUICK") == "1" else FULL
 
 table = load_motorcycle()

@@ -23,7 +23,6 @@ from bayes_hybrid.models import Pathway
 
 TINY = FitOptions(
     num_restarts=3,
-    num_candidates=3,
     warm_start=WarmStart(max_steps=40, check_every=20),
     variational=Variational(num_steps=50, selection_steps=5, kl_weights=(0.0,), num_draws=6),
     refinement=Refinement(mode="never"),

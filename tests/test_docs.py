@@ -22,7 +22,6 @@ PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")
 # Leave-one-out and ArviZ's plots ask for a hundred draws in all.
 QUICK: Final = FitOptions(
     num_restarts=2,
-    num_candidates=2,
     warm_start=WarmStart(max_steps=50),
     variational=Variational(num_steps=10, selection_steps=5, kl_weights=(0.0,), num_draws=50),
     refinement=Refinement(mode="never"),

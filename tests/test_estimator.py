@@ -57,7 +57,6 @@ def tiny(max_steps=10):
     """Options for a fit that runs through every stage and is good for nothing."""
     return FitOptions(
         num_restarts=2,
-        num_candidates=2,
         warm_start=WarmStart(max_steps=max_steps, check_every=50, learning_rate=0.1),
         variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=6),
         refinement=Refinement(mode="never"),
@@ -569,8 +568,6 @@ def test_default_options_are_the_defaults_of_the_recipe():
 def test_options_follow_the_settings():
     settings = HybridRegressor(
         num_restarts=2,
-        num_candidates=7,
-        weighting="elbo",
         plan="balanced",
         refine=True,
         batch_size=64,

@@ -25,7 +25,6 @@ def make(*, max_steps=10, num_steps=5, **settings):
     """Every stage of a fit with next to no training."""
     options = FitOptions(
         num_restarts=2,
-        num_candidates=2,
         warm_start=WarmStart(max_steps=max_steps, check_every=50, learning_rate=0.1),
         variational=Variational(
             num_steps=num_steps, selection_steps=5, kl_weights=(0.0,), num_draws=6

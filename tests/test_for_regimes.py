@@ -32,8 +32,6 @@ READING = np.array([1, 2, 2, 2])
 def _fitted(**settings):
     quick = FitOptions(
         num_restarts=3,
-        num_candidates=10,
-        weighting="uniform",
         warm_start=WarmStart(max_steps=60),
         variational=Variational(num_steps=100, selection_steps=20),
         refinement=Refinement(mode="never"),

@@ -19,7 +19,6 @@ from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, W
 _THREADS = 8
 _TINY = FitOptions(
     num_restarts=2,
-    num_candidates=2,
     warm_start=WarmStart(max_steps=60),
     variational=Variational(num_steps=30, kl_weights=(0.0,), num_draws=10),
     refinement=Refinement(mode="never"),

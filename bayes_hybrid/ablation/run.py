@@ -85,7 +85,6 @@ def ablate(
         >>> y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=40)
         >>> tiny = FitOptions(  # seconds instead of good fits
         ...     num_restarts=1,
-        ...     num_candidates=1,
         ...     warm_start=WarmStart(max_steps=20),
         ...     variational=Variational(num_steps=5, kl_weights=(0.0,), num_draws=30),
         ...     refinement=Refinement(mode="never"),

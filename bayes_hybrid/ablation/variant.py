@@ -26,7 +26,7 @@ BASE: Final = "base"
 _NAME: Final = re.compile(r"[\w.+-]+")
 _OF_THE_RUN: Final = ("random_state", "progress")
 # What a variant changes and fit_options has where it is given, and Pathways have where they are.
-_IN_OPTIONS: Final = ("refine", "num_restarts", "num_candidates", "weighting", "plan")
+_IN_OPTIONS: Final = ("refine", "num_restarts", "plan")
 _IN_PATHWAYS: Final = ("likelihood", "noise")
 
 
@@ -65,9 +65,8 @@ class Variant:
 
 MITIGATIONS: Final = (
     Variant("minus_refinement", {"refine": "never"}),
-    Variant("minus_restarts", {"num_restarts": 1, "num_candidates": 1}),
+    Variant("minus_restarts", {"num_restarts": 1}),
     Variant("minus_input_noise", {"noise": "constant"}),
-    Variant("minus_weights", {"weighting": "uniform"}),
     # The plan without a mitigation at all, half of the default, then others.
     Variant("plan_plain", {"plan": "plain"}),
     Variant("plan_direct", {"plan": "direct"}),
@@ -206,12 +205,7 @@ def _compared(estimator: HybridRegressor) -> dict[str, Any]:
         num_regimes=len(settings["experts"]) if mixture else 1,
         has_thresholds=mixture and getattr(settings["gate"], "has_thresholds", False),
     )
-    options = replace(
-        options,
-        plan=options.plans_for(regimes),
-        weighting=options.weighting_for(regimes),
-        num_candidates=options.candidates_for(regimes),
-    )
+    options = replace(options, plan=options.plans_for(regimes))
     for name in _IN_OPTIONS:
         del settings[name]
     return settings | {"fit_options": options, "experts": tuple(settings["experts"])}

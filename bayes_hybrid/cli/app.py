@@ -175,28 +175,13 @@ def fit(
         typer.Option(help="Hidden units of each pathway; auto is 32 up to 3 features, else 50."),
     ] = Settings.num_units,
     num_restarts: Annotated[
-        int, typer.Option(help="Independent restarts that make up the posterior.")
+        int, typer.Option(help="Modes that are looked for, each from a start of its own.")
     ] = Settings.num_restarts,
-    num_candidates: Annotated[
-        int | None,
-        typer.Option(
-            help="Restarts that are trained, of which --num-restarts are taken; by default half as "
-            "many again under one plan, as many for each of several."
-        ),
-    ] = Settings.num_candidates,
-    weighting: Annotated[
-        str,
-        typer.Option(
-            help="Weights of the restarts: uniform, elbo (in proportion to exp(ELBO)), tempered "
-            "(likewise, less strictly), or auto (elbo for gates with thresholds, tempered for "
-            "others, uniform without a gate)."
-        ),
-    ] = Settings.weighting,
     plan: Annotated[
         str,
         typer.Option(
             help="Training plan: default, direct, even_gate, gaussian_first, balanced or plain; or "
-            "several of them, separated by commas, which share the candidates."
+            "several of them, separated by commas, which share the restarts."
         ),
     ] = Settings.plan,
     refine: Annotated[
@@ -231,8 +216,6 @@ def fit(
             label_weight=label_weight,
             num_units=num_units,
             num_restarts=num_restarts,
-            num_candidates=num_candidates,
-            weighting=weighting,
             plan=plan,
             refine=refine,
             seed=seed,
@@ -394,8 +377,7 @@ def sbc(
     gate: Annotated[
         str, typer.Option(help="Gate over the two lines: threshold, monotone, linear or constant.")
     ] = "threshold",
-    num_restarts: Annotated[int, typer.Option(help="Restarts that make up the posterior.")] = 6,
-    num_candidates: Annotated[int, typer.Option(help="Restarts that are trained.")] = 12,
+    num_restarts: Annotated[int, typer.Option(help="Modes that are looked for.")] = 12,
     refine: Annotated[
         str, typer.Option(help="Short HMC after SVI: auto, always, never.")
     ] = Settings.refine,
@@ -419,7 +401,6 @@ def sbc(
         settings = Settings(
             gate=gate,
             num_restarts=num_restarts,
-            num_candidates=num_candidates,
             refine=refine,
             seed=seed,
             device=device,

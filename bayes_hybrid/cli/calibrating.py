@@ -66,7 +66,6 @@ def run(settings: Settings, plan: Plan, out: Path, *, quiet: bool) -> None:
     checks.choice("--refine", settings.refine, REFINE_CHOICES)
     options = FitOptions(
         num_restarts=settings.num_restarts,
-        num_candidates=settings.num_candidates,
         refinement=Refinement(mode=settings.refine),
         device=settings.device,
     )

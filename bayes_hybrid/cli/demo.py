@@ -71,7 +71,7 @@ def run(out: Path, settings: Settings, *, force: bool, quiet: bool) -> None:
     table = load_motorcycle()
     # A noise scale that follows time would explain the change of noise without any regime; and the
     # demo is about the regimes, so it keeps to the best of the modes.
-    settings = replace(settings, noise="constant", num_restarts=4, num_candidates=24)
+    settings = replace(settings, noise="constant")
     model = regressor(settings, quiet=quiet)
     refuse_place(out, force=force)
     with atomic_folder(out, _REPLACEABLE, what="a demo", force=force) as folder:

@@ -6,7 +6,7 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor
 from bayes_hybrid.gates import FEATURE_GATES, Gate
 from bayes_hybrid.inference import PLANS, FitOptions, Refinement, Variational, WarmStart
-from bayes_hybrid.inference.options import REFINE_CHOICES, WEIGHTINGS
+from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.models.labels import LABEL_NOISES, LabelHead
 from bayes_hybrid.random import SEED_LIMIT
 
@@ -26,11 +26,8 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     """
     for name in _plans(settings):
         checks.choice("--plan", name, tuple(PLANS))
-    checks.choice("--weighting", settings.weighting, WEIGHTINGS)
     checks.choice("--refine", settings.refine, REFINE_CHOICES)
     restarts = checks.positive_int("--num-restarts", settings.num_restarts)
-    if settings.num_candidates is not None:
-        checks.positive_int("--num-candidates", settings.num_candidates, minimum=restarts)
     if checks.positive_int("--seed", settings.seed, minimum=0) >= SEED_LIMIT:
         raise OptionError(f"--seed must be below 2**32 = {SEED_LIMIT}; got {settings.seed}")
     num_units = _num_units(settings.num_units)
@@ -41,8 +38,6 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     # With options of its own, a quick fit must leave the estimator's shorthands alone.
     shorthands = {
         "num_restarts": restarts,
-        "num_candidates": settings.num_candidates,
-        "weighting": settings.weighting,
         "plan": _plans(settings),
         "refine": settings.refine,
         "device": settings.device,
@@ -90,9 +85,7 @@ def quick_options(settings: Settings) -> FitOptions:
     """Every stage of the recipe with next to no steps: a fit in seconds, and a bad one."""
     return FitOptions(
         num_restarts=2,
-        num_candidates=2,
         plan=_plans(settings),
-        weighting=settings.weighting,
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=10),
         refinement=Refinement(

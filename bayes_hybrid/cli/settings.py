@@ -33,9 +33,7 @@ class Settings:
         label_noise: ``"learned"`` or ``"none"``.
         label_weight: weight of the regime labels.
         num_units: hidden units of each pathway, or ``"auto"``.
-        num_restarts: restarts that make up the posterior.
-        num_candidates: restarts that are trained; ``None`` for as many as suit the plan.
-        weighting: ``"auto"``, ``"uniform"``, ``"tempered"`` or ``"elbo"``.
+        num_restarts: modes that are looked for.
         plan: name of a training plan, or several, separated by commas.
         refine: ``"auto"``, ``"always"`` or ``"never"``.
         seed: everything random is derived from it.
@@ -51,9 +49,7 @@ class Settings:
     label_noise: str = "learned"
     label_weight: float = 1.0
     num_units: str = "auto"
-    num_restarts: int = 16
-    num_candidates: int | None = None
-    weighting: str = "auto"
+    num_restarts: int = 32
     plan: str = "default"
     refine: str = "auto"
     seed: int = 0

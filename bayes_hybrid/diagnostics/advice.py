@@ -3,7 +3,7 @@
 Advice is written once.  Settings stand in backquotes as Python writes them, and alternatives in
 braces with bars between them::
 
-    Fit again with {more candidates (`num_candidates=64`)|`plan=('default', 'balanced')`}.
+    Fit again with {more restarts (`num_restarts=64`)|`plan=('default', 'balanced')`}.
 
 :func:`resolved` drops the alternatives that the fit has followed already, and a sentence of which
 none is left.  :func:`bayes_hybrid.words.on_command_line` turns settings into options.
@@ -28,7 +28,7 @@ Settings = Mapping[str, object]
 """What a fit was made with, by the estimator's names; other classes' as ``"Variational.guide"``."""
 
 _ENOUGH: Final[Mapping[str, Callable[[Any, Any], bool]]] = MappingProxyType(
-    {"num_candidates": operator.ge, "num_restarts": operator.le}
+    {"num_restarts": operator.ge}
 )
 """Advised are more candidates and fewer restarts; of other settings that very value."""
 
@@ -46,10 +46,10 @@ def resolved(text: str, settings: Settings) -> str:
         settings: of the fit; what is not among them counts as not followed.
 
     Example:
-        >>> text = "Fit again with {more candidates (`num_candidates=64`)|`plan='balanced'`}."
-        >>> resolved(text, {"num_candidates": 32})
-        "Fit again with more candidates (`num_candidates=64`) or `plan='balanced'`."
-        >>> resolved(text, {"num_candidates": 64})
+        >>> text = "Fit again with {more restarts (`num_restarts=64`)|`plan='balanced'`}."
+        >>> resolved(text, {"num_restarts": 32})
+        "Fit again with more restarts (`num_restarts=64`) or `plan='balanced'`."
+        >>> resolved(text, {"num_restarts": 64})
         "Fit again with `plan='balanced'`."
     """
     kept = []

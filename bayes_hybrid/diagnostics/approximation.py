@@ -31,7 +31,6 @@ SPREAD: Final = 1.0 / 3.0
 """Restarts that differ by a third of the predictive standard deviation add (1/3)**2 = 11% to its
 variance: the intervals of any one restart would be visibly too narrow."""
 
-_MISSING: Final = 0.5
 _DROPPED: Final = 0.25
 """More than one restart in four failing is no bad luck, but the data's or the settings' doing."""
 
@@ -120,7 +119,7 @@ def ending_findings(fit: FitLike) -> list[Finding]:
     Args:
         fit: the finished fit.
     """
-    return [_converged(fit), _dropped(fit), _missing(fit)]
+    return [_converged(fit), _dropped(fit)]
 
 
 def approximation_findings(
@@ -163,22 +162,8 @@ def _dropped(fit: FitLike) -> Finding:
         _DROPPED,
         meaning=f"{dropped} of {kept + dropped} restarts failed and were left out.",
         advice="Look for extreme values in the data, lower the learning rate "
-        "(`WarmStart(learning_rate=...)`), or train more candidates (`num_candidates`).",
+        "(`WarmStart(learning_rate=...)`), or train more candidates (`num_restarts`).",
         failing="warning" if kept else "error",
-    )
-
-
-def _missing(fit: FitLike) -> Finding:
-    kept, missing = fit.posterior.num_restarts, fit.num_restarts_missing
-    return judge(
-        "restarts_missing",
-        missing / (kept + missing) if kept + missing else 1.0,
-        "<=",
-        _MISSING,
-        meaning=f"{kept} of the {kept + missing} restarts asked for make up the posterior; the "
-        "other candidates failed, or mean something else by a regime than the best one does.",
-        advice="Train more candidates (`num_candidates`); if the candidates split evenly, the "
-        "data do not say which pathway explains which rows.",
     )
 
 

@@ -158,7 +158,6 @@ def boundaries(
         >>> y = [0.1 * (value % 3) + (value > 12) * (20 - value) for value in range(20)]
         >>> quick = FitOptions(
         ...     num_restarts=2,
-        ...     num_candidates=2,
         ...     warm_start=WarmStart(max_steps=100),
         ...     refinement=Refinement(mode="never"),
         ...     compile="never",

@@ -106,6 +106,7 @@ def contributions(
         OptionError: as :func:`.effects.effect_curve`.
     """
     checks.fraction("prob", prob)
+    fit = fit.equal
     line, drawn = slice_along(fit, feature, grid, at=at, beyond=beyond), one_output(fit, output)
     gate, several = fit.posterior.gate_and_mean_draws(line.points)
     means, baseline = drawn.of_draws(several), target_mean(fit, drawn)

@@ -177,7 +177,9 @@ def curve_of(
 
 def curve_names(fit: FitLike, of: Quantity) -> tuple[str, ...]:
     """What the C curves of that quantity are called."""
-    return ("mean",) if of == "mean" else fit.posterior.regime_names
+    if of == "mean":
+        return ("mean",)
+    return (fit.for_regimes if of == "expert" else fit).posterior.regime_names
 
 
 def curve_draws(
@@ -198,7 +200,7 @@ def curve_draws(
         of: which of the three.
         slope: position of the feature whose derivative is wanted; ``None`` for the values.
     """
-    posterior = fit.posterior
+    posterior = fit.equal.posterior
     if of == "expert":
         posterior = fit.for_regimes.posterior
         means = (

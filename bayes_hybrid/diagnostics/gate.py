@@ -149,7 +149,7 @@ def _dominant(draws: FloatArray, regime_names: tuple[str, ...], threshold: float
         meaning=f"The most used regime, on the whole '{name}', carries {value:.1%} of the training "
         "rows.",
         advice=f"The gate has collapsed on '{name}'. If the data should have more than one "
-        "regime, fit again with {more candidates (`num_candidates=64`)|`plan=('default', "
+        "regime, fit again with {more restarts (`num_restarts=64`)|`plan=('default', "
         "'balanced')`, a part of which is trained under a reward for an even gate}, and compare "
         "held-out log densities. A single expert says the same more simply if it predicts as well.",
         interval=_interval(largest, value),
@@ -216,8 +216,6 @@ def _disagreement(distance: FloatArray, restarts: NDArray[np.intp]) -> Finding:
         DISTANT,
         meaning=f"Two restarts give {value:.1%} of the rows to different regimes, on average over "
         f"pairs; restart {odd_one} differs most from the others.",
-        advice="The regimes are not the same in all restarts: plot p(z|x) of each. They are read "
-        "from those that explain the rows best. {Fewer restarts of as many candidates "
-        "(`num_restarts=4`, `num_candidates=32`)|a simpler gate (`gate='linear'`)} may have one "
-        "reading.",
+        advice="The regimes are not the same in all restarts of the reading: plot p(z|x) of each. "
+        "{A simpler gate (`gate='linear'`)} may have one reading.",
     )

@@ -45,7 +45,7 @@ def is_gate_health(name: str) -> bool:
     return name.partition("[")[0] in GATE_HEALTH
 
 
-def health_findings(fit: FitLike, evaluation: Evaluation) -> list[Finding]:
+def health_findings(fit: FitLike, evaluation: Evaluation, *, one: bool = False) -> list[Finding]:
     """All findings of :data:`GATE_HEALTH` that apply to the model.
 
     After Hamiltonian Monte Carlo ``r_hat`` stands in for ``seed_dependence``.
@@ -53,10 +53,11 @@ def health_findings(fit: FitLike, evaluation: Evaluation) -> list[Finding]:
     Args:
         fit: the finished fit.
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
+        one: whether the data are explained by one regime; then nothing is asked about the others.
     """
     names, distinct = fit.posterior.regime_names, evaluation.distinct
-    findings = gate_findings(evaluation, names)
-    if evaluation.gate is not None:
+    findings = [] if one else gate_findings(evaluation, names)
+    if evaluation.gate is not None and not one:
         num_rows = fit.x.shape[0]
         findings += expert_findings(evaluation.gate, num_rows, names, distinct)
         findings += gate_use_findings(
@@ -66,7 +67,8 @@ def health_findings(fit: FitLike, evaluation: Evaluation) -> list[Finding]:
             unused_threshold(evaluation.rows.size, len(names)),
             distinct,
         )
-    findings += pathway_findings(evaluation.gate, names, evaluation.layers, distinct)
+    gate = None if one else evaluation.gate
+    findings += pathway_findings(gate, names, evaluation.layers, distinct)
     findings += settled_findings(evaluation.mean, evaluation.variance)
     findings += width_findings(fit.posterior.widths_over_floor)
     return findings if fit.sampler else [*findings, *seed_finding(evaluation)]

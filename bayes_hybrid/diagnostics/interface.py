@@ -15,6 +15,7 @@ __all__ = [
     "FitLike",
     "FloatArray",
     "PosteriorLike",
+    "ReadingLike",
     "StageLike",
     "ThresholdsLike",
     "TrainedLike",
@@ -48,6 +49,34 @@ class ThresholdsLike(Protocol):
         """What the linear combination takes off the features first, ``[D]``."""
 
 
+class ReadingLike(Protocol):
+    """Restarts that group the rows alike."""
+
+    @property
+    def weight(self) -> float:
+        """Its share of the posterior."""
+
+    @property
+    def members(self) -> NDArray[np.int64]:
+        """Numbers of its restarts."""
+
+    @property
+    def responsibilities(self) -> FloatArray:
+        """``p(z_n = k | x_n, y_n)`` of the training rows that were read, ``[M, K]``."""
+
+    @property
+    def usage(self) -> FloatArray:
+        """Share of the rows in each regime, ``[K]``."""
+
+    @property
+    def num_used(self) -> int:
+        """Regimes that some rows belong to."""
+
+    @property
+    def elpd(self) -> float:
+        """Leave-one-out log density in nats."""
+
+
 class PosteriorLike(Protocol):
     """Posterior draws of R restarts, and what they say of rows."""
 
@@ -62,6 +91,10 @@ class PosteriorLike(Protocol):
     @property
     def num_regimes(self) -> int:
         """K."""
+
+    @property
+    def restart_weights(self) -> FloatArray:
+        """What each restart counts, ``[R]``, which add up to one."""
 
     @property
     def regime_names(self) -> tuple[str, ...]:
@@ -112,10 +145,10 @@ class PosteriorLike(Protocol):
         ``None`` where there are none.
         """
 
-    def silenced_mean_draws(self, x: FloatArray) -> Mapping[tuple[str, str], FloatArray]:
-        """Means of experts with one kind of unit silenced, ``[R, S, N]``, or ``[R, S, N, Q]``.
+    def unit_mean_draws(self, x: FloatArray) -> Mapping[tuple[str, str], FloatArray]:
+        """What one kind of unit adds to an expert's mean, ``[R, S, N]``, or ``[R, S, N, Q]``.
 
-        By regime and ``"gaussian"`` or ``"relu"``, of experts whose layers mix both linearly.
+        By expert and ``"gaussian"`` or ``"relu"``, of experts whose layers mix both linearly.
         """
 
     def gate_and_mean_draws(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -225,11 +258,22 @@ class FitLike(Protocol):
 
     @property
     def sources(self) -> NDArray[np.int64]:
-        """Number of the candidate that each restart came from, ``[R]``; copies share one."""
+        """Number of the start that each restart came from, ``[R]``; copies share one."""
 
     @property
     def for_regimes(self) -> "FitLike":
-        """The fit that regimes are read from, of the restarts that explain the data best."""
+        """The fit that regimes are read from, of the leading reading's restarts."""
+
+    @property
+    def equal(self) -> "FitLike":
+        """The fit with each restart as often as its weight demands."""
+
+    @property
+    def readings(self) -> Sequence[ReadingLike]:
+        """How the restarts group the rows, the heaviest first."""
+
+    def reading(self, number: int = 0) -> "FitLike":
+        """The fit of one reading's restarts."""
 
     @property
     def log_ratios(self) -> FloatArray:
@@ -238,10 +282,6 @@ class FitLike(Protocol):
     @property
     def num_restarts_dropped(self) -> int:
         """Restarts that were left out because they failed."""
-
-    @property
-    def num_restarts_missing(self) -> int:
-        """Restarts that were asked for and are not part of the posterior."""
 
     @property
     def stages(self) -> Sequence[StageLike]:
@@ -256,8 +296,8 @@ class TrainedLike(FitLike, Protocol):
     """A fit that also says how it was trained."""
 
     @property
-    def reading(self) -> NDArray[np.int64] | None:
-        """The restarts that ``for_regimes`` is made of; ``None`` for every one once."""
+    def elpd(self) -> FloatArray:
+        """Leave-one-out log density of each restart in nats, ``[R]``."""
 
     @property
     def variational(self) -> PosteriorLike:

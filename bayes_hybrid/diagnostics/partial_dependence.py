@@ -109,7 +109,7 @@ def partial_dependence(
     line, drawn = slice_along(fit, feature, grid, beyond=beyond), one_output(fit, output)
     rows = spread_rows(fit.x.shape[0], checks.positive_int("max_rows", max_rows))
     names = curve_names(fit, of)
-    posterior = fit.for_regimes.posterior if of == "expert" else fit.posterior
+    posterior = fit.for_regimes.posterior if of == "expert" else fit.equal.posterior
     total = np.zeros((posterior.num_restarts, posterior.num_draws, grid, len(names)))
     individual = np.empty((rows.size, grid, len(names)))
     points = np.repeat(fit.x[rows][:, None], grid, axis=1)  # [M, G, D]

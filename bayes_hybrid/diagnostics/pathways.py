@@ -66,10 +66,8 @@ def layer_shares(posterior: PosteriorLike, x: FloatArray) -> dict[str, FloatArra
         ``[R, S]`` for each kind, by a name such as ``"linear_mix.gaussian"``: the mean over the
         outputs whose mean is not constant, NaN without any.
     """
-    whole = posterior.expert_mean_draws(x)
     added: dict[str, dict[str, FloatArray]] = {}
-    for (regime, kind), without in posterior.silenced_mean_draws(x).items():
-        part = whole[..., posterior.regime_names.index(regime)] - without
+    for (regime, kind), part in posterior.unit_mean_draws(x).items():
         # Outputs have different units, and one expert splits each of them in its own way.
         of_rows = part.reshape(*part.shape[:3], -1).var(axis=2)
         added.setdefault(regime, {})[kind] = of_rows

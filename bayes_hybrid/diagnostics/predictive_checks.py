@@ -234,7 +234,7 @@ def predictive_checks(
         raise DataError(f"no row has a value of {fit.output_names[q]!r}; check another output")
     rows = there[spread_rows(there.size, max_rows)]
     features, target = features[rows], target[rows]
-    posterior, k = fit.posterior, np.empty(0)
+    posterior, k = fit.equal.posterior, np.empty(0)
     if x is None:
         num_draws = posterior.num_restarts * posterior.num_draws
         if num_draws < MIN_PARETO_DRAWS:
@@ -256,7 +256,7 @@ def predictive_checks(
         pareto_k=k,
         replicated=_replicated(posterior, features, q, num_replicates, seed),
         groups=row_groups(fit, features, by_regime=True),
-        regime_names=posterior.regime_names,
+        regime_names=fit.for_regimes.posterior.regime_names,
     )
 
 

@@ -52,7 +52,6 @@ def regions(
         >>> from bayes_hybrid import FitOptions, HybridRegressor, Refinement, WarmStart
         >>> quick = FitOptions(
         ...     num_restarts=2,
-        ...     num_candidates=2,
         ...     warm_start=WarmStart(max_steps=20),
         ...     refinement=Refinement(mode="never"),
         ...     compile="never",

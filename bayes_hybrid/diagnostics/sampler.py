@@ -91,17 +91,17 @@ def _temperature(value: float, restart: int) -> Finding:
 
 def _mixing(worst_r_hat: float, worst_ess: float) -> list[Finding]:
     advice = (
-        "Run the sampler longer (`Refinement(num_warmup=..., num_iterations=...)`), or read the "
-        "restarts as separate modes of the posterior."
+        "Run the sampler longer: `fit_options=FitOptions(refinement=Refinement(num_warmup=150, "
+        "num_iterations=200))`."
     )
     if math.isnan(worst_r_hat):
-        said = "cannot be computed: it takes two chains of four draws"
+        said = "cannot be computed: it takes four draws that move"
         meanings = f"r-hat {said}.", f"The effective sample size {said}."
     else:
         of = "over usage, entropy, log likelihood and predictive means"
         meanings = (
-            f"The largest r-hat {of} is {worst_r_hat:.2f}.",
-            f"The smallest ESS {of} is {worst_ess:.0f}.",
+            f"The largest r-hat {of}, of chains by themselves, is {worst_r_hat:.2f}.",
+            f"The smallest ESS {of}, summed over chains, is {worst_ess:.0f}.",
         )
     return [
         judge("r_hat", worst_r_hat, "<=", MAX_R_HAT, meaning=meanings[0], advice=advice),

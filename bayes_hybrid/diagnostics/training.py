@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayes_hybrid.diagnostics.evaluation import evaluate, mean_draws, output_scales
 from bayes_hybrid.diagnostics.gate import regime_distance
@@ -74,8 +75,8 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
         max_rows: at most so many training rows are read, evenly spread.
 
     Returns:
-        A row for each restart: ``restart``; ``read``, the share of the regimes' reading that is
-        taken from it (``fit.for_regimes``); ``elbo`` in nats, as trained, with the features' KL
+        A row for each restart: ``restart``; its ``weight``; the ``reading`` that it belongs to;
+        ``elpd``, its leave-one-out log density in nats; ``elbo`` in nats, as trained, with the features' KL
         term weighted; ``log_likelihood``, mean over draws and rows of ``log p(y_n | x_n, theta)``;
         ``rmse`` of the restart's own predictive mean on the training rows, in y's units (of several
         outputs, each in units of its sd);
@@ -91,7 +92,9 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "restart": np.arange(count),
-            "read": _times_read(fit),
+            "weight": fit.posterior.restart_weights,
+            "reading": _readings(fit),
+            "elpd": fit.elpd,
             "elbo": fit.elbo,
             "log_likelihood": evaluation.log_likelihood.mean(axis=(1, 2)),
             "rmse": _errors(fit, evaluation.rows),
@@ -101,11 +104,12 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
     )
 
 
-def _times_read(fit: TrainedLike) -> FloatArray:
-    """Of each restart the share of the regimes' reading ``[R]``."""
-    count = fit.posterior.num_restarts
-    reading = np.arange(count) if fit.reading is None else fit.reading
-    return np.asarray(np.bincount(reading, minlength=count) / len(reading))
+def _readings(fit: TrainedLike) -> NDArray[np.int64]:
+    """Of each restart the number of its reading ``[R]``."""
+    numbers = np.zeros(fit.posterior.num_restarts, dtype=np.int64)
+    for number, reading in enumerate(fit.readings):
+        numbers[reading.members] = number
+    return numbers
 
 
 def _errors(fit: TrainedLike, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> FloatArray:

@@ -25,8 +25,8 @@ from bayes_hybrid.diagnostics.information import (
     varying_targets,
 )
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
-from bayes_hybrid.diagnostics.mixing import distinct_finding
 from bayes_hybrid.diagnostics.pit import loo_pit, pit_finding
+from bayes_hybrid.diagnostics.readings import explained_by_one, reading_findings
 from bayes_hybrid.diagnostics.sampler import sampler_findings
 from bayes_hybrid.diagnostics.trained_on import trained_on_finding
 
@@ -55,6 +55,7 @@ def diagnose(
                                                 ``constant_target[output]``)
     ``prior_dominated``                         are there more values of the target than parameters
                                                 of the simplest model?
+    ``leading_reading``                         how are the rows grouped, and how else might they be?
     ``usage[k]``, ``dominant_regime``,          is a regime used by nobody, does one carry
     ``effective_regimes``                       everything?
     ``gate_entropy``                            can the regimes be told apart?
@@ -66,8 +67,7 @@ def diagnose(
     ``unsettled_mean``, ``width_floor``         have the pathways' weights and widths settled?
     ``seed_dependence``                         would another seed give another answer?
     ``converged``, ``restarts_dropped``,        did the optimiser end well?
-    ``restarts_missing``, ``guide_k``,
-    ``distinct_restarts``
+    ``guide_k``
     ``mean_disagreement``                       do restarts say the same of the mean?
     ``pareto_k``, ``scale_floor``               can LOO and log densities be trusted?
     ``pit_uniformity``                          is every part of the predictive distribution right
@@ -91,7 +91,7 @@ def diagnose(
         y_test: held-out targets ``[M]``; ``trained_on`` and coverage are computed only when
             both are given.
         max_rows: at most so many training rows are read, evenly spread.
-        settings: what the fit was made with, such as ``{"num_candidates": 64}``: what is set so is
+        settings: what the fit was made with, such as ``{"num_restarts": 64}``: what is set so is
             not advised.
 
     Raises:
@@ -125,16 +125,22 @@ def _findings(
     first.append(prior_finding(fit))
     if first[-1].severity != "ok":
         return first + ending_findings(fit)
-    evaluation = evaluate(fit, max_rows=max_rows)
-    uniformity, shapes = _pit(fit, evaluation)
+    # Predictions are those of all restarts; regimes and chains those of the leading reading.
+    leading = fit if posterior.num_regimes == 1 else fit.reading(0)
+    evaluation = evaluate(leading, max_rows=max_rows)
+    equal = fit.equal
+    whole = evaluate(equal, max_rows=max_rows)
+    uniformity, shapes = _pit(equal, whole)
     return [
         *first,
-        *health_findings(fit, evaluation),
+        *reading_findings(fit),
+        *health_findings(
+            leading, evaluation, one=posterior.num_regimes > 1 and explained_by_one(fit)
+        ),
         *optimiser_findings(fit),
-        *distinct_finding(fit),
-        *approximation_findings(evaluation, shapes),
+        *approximation_findings(whole, shapes),
         *uniformity,
-        *(sampler_findings(fit.sampler, evaluation) if fit.sampler else ()),
+        *(sampler_findings(leading.sampler, evaluation) if fit.sampler else ()),
     ]
 
 

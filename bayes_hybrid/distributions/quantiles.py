@@ -24,9 +24,9 @@ _MAX_STEPS: Final = 200
 
 
 def pooled_quantiles(
-    of: Callable[[slice, slice | Tensor], RegimeMixture], levels: Tensor
+    of: Callable[[slice, slice | Tensor], RegimeMixture], levels: Tensor, shares: Tensor
 ) -> Tensor:
-    """Quantiles of the equal mixture over the draws on the first axis of the batch.
+    """Quantiles of the mixture over the draws on the first axis of the batch.
 
     The bracket is Cantelli's inequality: with mean m and standard deviation s of the whole::
 
@@ -39,6 +39,7 @@ def pooled_quantiles(
         of: from some of S draws and some of N rows to their mixtures, batch shape ``[S, N]``; of
             several outputs, each by itself.
         levels: probabilities ``[L]``, strictly between 0 and 1.
+        shares: of each draw in the mixture ``[S]``, which add up to one.
 
     Returns:
         ``[L, N]``, or ``[L, N, Q]``.
@@ -50,24 +51,25 @@ def pooled_quantiles(
         >>> def two(draws, rows):
         ...     each = torch.distributions.Normal(ends[draws, rows], 1.0)
         ...     return RegimeMixture(torch.zeros(*each.batch_shape, 1), [each])
-        >>> median = pooled_quantiles(two, torch.tensor([0.5]))
+        >>> median = pooled_quantiles(two, torch.tensor([0.5]), torch.tensor([0.5, 0.5]).double())
         >>> median.shape, bool((median.abs() < 1e-9).all())
         (torch.Size([1, 3]), True)
     """
-    start = _solved(of, levels, slice(None, None, _THINNED), None, _NEAR)
-    return _solved(of, levels, slice(None), start, _CLOSE)
+    start = _solved(of, levels, shares, slice(None, None, _THINNED), None, _NEAR)
+    return _solved(of, levels, shares, slice(None), start, _CLOSE)
 
 
 def _solved(
     of: Callable[[slice, slice | Tensor], RegimeMixture],
     levels: Tensor,
+    shares: Tensor,
     draws: slice,
     start: Tensor | None,
     enough: float,
 ) -> Tensor:
-    mixture = of(draws, slice(None))
-    center = mixture.mean.mean(0)
-    spread = mixture.square_about(center).mean(0).sqrt()
+    mixture, shares = of(draws, slice(None)), shares[draws] / shares[draws].sum()
+    center = torch.tensordot(shares, mixture.mean, 1)
+    spread = torch.tensordot(shares, mixture.square_about(center), 1).sqrt()
     prob = levels.to(center).reshape(-1, *[1] * center.dim())
     lower = center - spread * ((1.0 - prob) / prob).sqrt()
     upper = center + spread * (prob / (1.0 - prob)).sqrt()
@@ -85,7 +87,7 @@ def _solved(
     before = torch.full_like(value.expand(3, *value.shape), torch.nan)
     rounding = 4.0 * torch.finfo(value.dtype).eps
     scale = torch.minimum(prob, 1.0 - prob)
-    pooled = _pooled(mixture)
+    pooled = _pooled(mixture, shares)
     for _ in range(_MAX_STEPS):
         cdf, density = pooled(value)
         error = cdf - prob
@@ -109,7 +111,7 @@ def _solved(
         if 2 * count <= len(place):
             result[:, place] = value
             place = place[live]
-            pooled = _pooled(of(draws, place))
+            pooled = _pooled(of(draws, place), shares)
             value, lower, upper = value[:, live], lower[:, live], upper[:, live]
             moved, done, before = moved[:, live], done[:, live], before[:, :, live]
     result[:, place] = value
@@ -130,10 +132,10 @@ def _inverse(prob: Tensor, now: Tensor, before: Tensor) -> Tensor:
     return result
 
 
-def _pooled(mixture: RegimeMixture) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+def _pooled(mixture: RegimeMixture, shares: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """Cdf and density at ``[L, N]``, or ``[L, N, Q]``, averaged over the draws."""
     bases = [part.base if isinstance(part, Outputs) else part for part in mixture.components]
-    weights = mixture.weights
+    weights = mixture.weights * shares.reshape(-1, *[1] * (mixture.weights.dim() - 1))
     if all(isinstance(base, Normal) for base in bases):
         return _pooled_normals(
             weights, *(along_last([getattr(b, name) for b in bases]) for name in ("loc", "scale"))
@@ -143,7 +145,7 @@ def _pooled(mixture: RegimeMixture) -> Callable[[Tensor], tuple[Tensor, Tensor]]
         value = value.unsqueeze(1)
         cdfs = along_last([base.cdf(value) for base in bases])
         densities = along_last([base.log_prob(value) for base in bases]).exp()
-        return tuple((weights * part).sum(-1).mean(1) for part in (cdfs, densities))  # type: ignore[return-value] # (two)
+        return tuple((weights * part).sum(-1).sum(1) for part in (cdfs, densities))  # type: ignore[return-value] # (two)
 
     return of
 
@@ -162,7 +164,7 @@ def _pooled_normals(
 
     rate = by_row(1.0 / (_SQRT_2 * scale))
     place = (by_row(loc) * rate).unsqueeze(1)
-    share = by_row(weights / len(loc))
+    share = by_row(weights)
     density_share = (share * rate / _SQRT_PI).unsqueeze(1)
     share, rate = (0.5 * share).unsqueeze(1), rate.unsqueeze(1)
 

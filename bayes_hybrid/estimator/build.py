@@ -29,8 +29,6 @@ _OF_MIXTURES: Final = ("gate", "experts", "label_head")
 _OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
 _OF_FIT_OPTIONS: Final = (
     "num_restarts",
-    "num_candidates",
-    "weighting",
     "plan",
     "refine",
     "batch_size",
@@ -121,8 +119,6 @@ def build_options(settings: "HybridRegressor") -> FitOptions:
         return given
     return FitOptions(
         num_restarts=checks.positive_int("num_restarts", settings.num_restarts),
-        num_candidates=settings.num_candidates,
-        weighting=settings.weighting,
         plan=settings.plan,
         refinement=Refinement(mode=_refine_mode(settings.refine)),
         batch_size=settings.batch_size,
@@ -137,8 +133,6 @@ def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
     model = fit.posterior.model
     settings: dict[str, object] = {
         "num_restarts": options.num_restarts,
-        "num_candidates": options.candidates_for(model),
-        "weighting": options.weighting_for(model),
         "plan": options.plan,
         # Where "auto" refined, "always" would do no more.
         "refine": "always" if fit.sampler else options.refinement.mode,

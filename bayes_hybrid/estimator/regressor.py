@@ -89,24 +89,17 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         num_units: hidden units per layer; ``"auto"`` is 32 up to three features, else 50.
         depth: hidden layers.
         smoothing: base of the Gaussian units: ``"bump"``, ``"step"``, ``"relu"``, ``"identity"``.
-        num_restarts: restarts R that make up the posterior (ArviZ's chains).
-        num_candidates: restarts that are trained, of which R are kept; by default half as many
-            again as R under one plan, R for each of several.  Many candidates for few restarts make
-            the regimes those of the best modes; many restarts average over modes.
-        weighting: ``"uniform"`` keeps the R with the largest ELBO, ``"elbo"`` takes candidates in
-            proportion to exp(ELBO), so that a restart whose regimes mean something else does not
-            count, and ``"tempered"`` likewise, but less strictly where y is predicted; ``"auto"``
-            is ``"elbo"`` for gates with thresholds, else ``"tempered"``, and ``"uniform"`` for a
-            single pathway.  See :class:`~bayes_hybrid.inference.options.FitOptions`.
+        num_restarts: modes that are looked for, each from a start of its own; what each counts is
+            found out (:mod:`~bayes_hybrid.inference.weighing`).  The restarts that count are
+            ArviZ's chains.
         plan: how training goes: ``"default"``, ``"direct"``, ``"even_gate"``,
             ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
             :class:`~bayes_hybrid.inference.plans.Plan`, or several of these, which share the
-            candidates; for gates that collapse.
+            restarts; for gates that collapse.
         refine: ``True`` or ``"always"`` runs HMC after SVI, ``False`` or ``"never"`` does not,
             ``"auto"`` where its budget allows.
         fit_options: everything about fitting at once; then ``num_restarts``,
-            ``num_candidates``, ``weighting``, ``plan``, ``refine``, ``batch_size``, ``device`` and
-            ``compile`` have to be left alone.
+            ``plan``, ``refine``, ``batch_size``, ``device`` and ``compile`` have to be left alone.
         priors: :class:`~bayes_hybrid.priors.Priors`, in standardised units.
         batch_size: rows per step; by default all up to 4,096, minibatches of 512 beyond.
         device: ``"auto"`` is the GPU where there is one, else the name of a torch device.
@@ -133,7 +126,6 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         >>> y = np.sin(2 * X[:, 0]) + 1.5 * (X[:, 0] > 0.3) + 0.1 * rng.normal(size=60)
         >>> tiny = FitOptions(  # seconds instead of a good fit
         ...     num_restarts=2,
-        ...     num_candidates=2,
         ...     warm_start=WarmStart(max_steps=300),
         ...     variational=Variational(
         ...         num_steps=50, kl_weights=(0.0,), num_draws=20
@@ -166,9 +158,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         num_units: int | str = "auto",
         depth: int = 1,
         smoothing: str = "bump",
-        num_restarts: int = 16,
-        num_candidates: int | None = None,
-        weighting: str = "auto",
+        num_restarts: int = 32,
         plan: str | Plan | Sequence[str | Plan] = "default",
         refine: str | bool = "auto",
         fit_options: FitOptions | None = None,
@@ -189,8 +179,6 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self.depth = depth
         self.smoothing = smoothing
         self.num_restarts = num_restarts
-        self.num_candidates = num_candidates
-        self.weighting = weighting
         self.plan = plan
         self.refine = refine
         self.fit_options = fit_options
@@ -268,7 +256,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             raise
         self.fit_ = fitted
         self.held_out_: HeldOut | None = None
-        self.regimes_ = fitted.posterior.regime_names
+        self.regimes_ = model.reading_names
         self.regime_labels_ = names
         return self
 

@@ -143,7 +143,7 @@ def load(path: str | os.PathLike[str]) -> "HybridRegressor":
     _refuse_larger(model, saved)
     estimator.fit_ = saved.fit(model)
     estimator.held_out_ = saved.held_out
-    estimator.regimes_ = model.regime_names
+    estimator.regimes_ = model.reading_names
     estimator.regime_labels_ = config.regime_labels
     estimator.n_features_in_ = model.num_features
     if config.named_features:

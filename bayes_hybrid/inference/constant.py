@@ -1,5 +1,6 @@
 """Targets that are constant: nothing is trained for them, and every draw predicts the constant."""
 
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -45,12 +46,16 @@ def untrained(model: HybridModel, x: Tensor, options: FitOptions) -> Outcome:
         theta=theta,
         variational=theta,
         elbo=x.new_zeros(restarts),
-        sources=torch.arange(restarts),
+        weights=np.full(restarts, 1.0 / restarts),
+        sources=np.arange(restarts),
+        elpd=np.zeros(restarts),
+        temperature=math.inf,
         log_ratios=x.new_zeros(restarts, 0),
         variational_log_ratios=x.new_zeros(restarts, draws),
         kl_weight=0.0,
         kl_scores={},
         num_dropped=0,
+        num_negligible=0,
         warm_start_settled=True,
         svi_settled=True,
         chains=None,

@@ -4,15 +4,13 @@ No Pyro program runs here and no module is changed, so that any number of thread
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel, Parts, Regimes
-
-_T = TypeVar("_T")
 
 # Draws at a time, and the numbers that a hidden layer makes of them: 25 MB in float64, of which a
 # cache shared by cores holds a few.
@@ -27,11 +25,16 @@ class Evaluation:
         model: the hybrid model.
         table: where its sites live in ``theta``.
         theta: unconstrained draws, in the precision to work in.
+        order: of each draw the expert that serves each regime ``[S, K]``; ``None`` where regimes
+            are experts.
     """
 
     @torch.no_grad()
-    def __init__(self, model: HybridModel, table: SiteTable, theta: Tensor) -> None:
+    def __init__(
+        self, model: HybridModel, table: SiteTable, theta: Tensor, order: Tensor | None = None
+    ) -> None:
         """Bind the parameters of all draws."""
+        self._order = order
         self._size, self._num_regimes = len(theta), model.num_regimes
         self._pieces = []
         for start in range(0, self._size, _DRAWS):
@@ -49,23 +52,35 @@ class Evaluation:
         (gate,) = self._assembled(x, _gate)
         return gate
 
-    def mean_over_draws(self, x: Tensor, of: Callable[[Regimes], Tensor]) -> Tensor:
-        """The mean of ``of(regimes) [S', M, ...]`` over draws, ``[N, ...]``; nothing is kept."""
-        return self._mean(x, lambda parts, rows: of(Regimes(*_regimes(parts, rows))))
+    def mean_over_draws(
+        self, x: Tensor, weights: Tensor, of: Callable[[Regimes], Tensor]
+    ) -> Tensor:
+        """The mean of ``of(regimes) [S', M, ...]`` over draws ``[N, ...]``, without keeping them.
 
-    def regime_probabilities(self, x: Tensor) -> Tensor:
-        """Those of the gate on ``x [N, D]``, averaged over draws, ``[N, K]``."""
-        return self._mean(x, lambda parts, rows: _gate(parts, rows)[0].exp())
-
-    def _mean(self, x: Tensor, of: Callable[[Parts, Tensor], Tensor]) -> Tensor:
+        Args:
+            x: rows ``[N, D]``.
+            weights: of each draw ``[S]``, which add up to one.
+            of: of gate and experts of some draws and rows.
+        """
         result = None
-        for rows, draws, value in self._tiles(x, of):
+        for rows, draws, tile in self._tiles(x, _regimes):
+            value = of(Regimes(*tile))
             if result is None:
                 result = value.new_zeros(len(x), *value.shape[2:])
-            size = draws.stop - draws.start
-            result[rows] += value.expand(size, *value.shape[1:]).sum(0) / self._size
+            share = weights[draws]
+            result[rows] += torch.tensordot(share, value.expand(len(share), *value.shape[1:]), 1)
         if result is None:
             raise ValueError("expected at least one row")
+        return result
+
+    def regime_probabilities(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Those of the gate on ``x [N, D]``, averaged over draws by their weights, ``[N, K]``."""
+        result = x.new_zeros(len(x), self._num_regimes)
+        for rows, draws, (gate,) in self._tiles(x, _gate):
+            share = weights[draws]
+            result[rows] += torch.tensordot(
+                share, gate.exp().expand(len(share), *gate.shape[1:]), 1
+            )
         return result
 
     def _assembled(
@@ -84,13 +99,22 @@ class Evaluation:
 
     @torch.no_grad()
     def _tiles(
-        self, x: Tensor, of: Callable[[Parts, Tensor], _T]
-    ) -> Iterator[tuple[slice, slice, _T]]:
+        self, x: Tensor, of: Callable[[Parts, Tensor], tuple[Tensor, ...]]
+    ) -> Iterator[tuple[slice, slice, tuple[Tensor, ...]]]:
         """``of`` some draws and some rows, as many as a cache holds."""
         for start in range(0, len(x), self._tile):
             rows = slice(start, min(start + self._tile, len(x)))
             for draws, parts in self._pieces:
-                yield rows, draws, of(parts, x[rows])
+                yield rows, draws, tuple(self._ordered(part, draws) for part in of(parts, x[rows]))
+
+    def _ordered(self, values: Tensor, draws: slice) -> Tensor:
+        """Of experts ``[S', M, ..., K]``, in the order of the regimes."""
+        if self._order is None:
+            return values
+        order = self._order[draws]
+        values = values.expand(len(order), *values.shape[1:])
+        index = order.reshape(len(order), *[1] * (values.dim() - 2), -1)
+        return values.gather(-1, index.expand(values.shape))
 
 
 def _regimes(parts: Parts, x: Tensor) -> tuple[Tensor, ...]:

@@ -15,7 +15,6 @@ from bayes_hybrid.inference.options import GUIDES, FitOptions
 from bayes_hybrid.inference.plans import Plan
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
-from bayes_hybrid.inference.reading import regime_reading
 from bayes_hybrid.inference.recipe import Outcome, run_recipe
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.inference.sites import SiteTable
@@ -59,13 +58,12 @@ def fit(
 ) -> Fit:
     """Fit a hybrid model to a table.
 
-    1. A warm start of all candidates in the stages of their :class:`Plan`, stopped by held-out
+    1. A warm start of all restarts in the stages of their :class:`Plan`, stopped by held-out
        density.
     2. The features' KL weight is chosen by held-out density (:class:`Variational`).
-    3. SVI with it on all rows; of the candidates that mean the same by a regime as the best does
-       (:mod:`~bayes_hybrid.inference.labels`), R are the posterior, by ``weighting``.
+    3. SVI with it on all rows.
     4. Where the budget allows, a short HMC from SVI's solution, one chain per restart.
-    5. Which of them regimes are read from (:mod:`~bayes_hybrid.inference.reading`).
+    5. Each restart's weight, by leave-one-out density (:mod:`~bayes_hybrid.inference.weighing`).
 
     A target that is constant up to rounding is not trained on: its likelihood has no maximum.  All
     draws predict the constant (:mod:`~bayes_hybrid.inference.constant`).
@@ -114,15 +112,17 @@ def fit(
             done = run_recipe(model, inputs, targets, options, seed=seed, progress=progress)
         if constant.any():
             done = pinned(SiteTable.of(model, inputs[:1]), done, constant)
-    missing, sampler = options.num_restarts - len(done.theta), options.refinement.sampler
+    sampler = options.refinement.sampler
     variational = Posterior(
-        model=model, theta=done.variational, x_scaling=x_scaling, y_scaling=y_scaling
+        model=model,
+        theta=done.variational,
+        x_scaling=x_scaling,
+        y_scaling=y_scaling,
+        weights=done.weights,
     )
-    posterior, reading = variational.with_draws(done.theta), None
-    status = _status(done, missing, sampler) + _regularised(options.plans_for(model)[0], model)
-    if model.num_regimes > 1 and options.weighting_for(model) == "tempered" and not nothing:
-        reading = regime_reading(posterior, x, y, labels)
-    return Fit(
+    posterior = variational.with_draws(done.theta)
+    status = _status(done, sampler) + _regularised(options.plans_for(model)[0], model)
+    fitted = Fit(
         posterior=posterior,
         variational=variational,
         x=x,
@@ -137,18 +137,20 @@ def fit(
         kl_weight=done.kl_weight,
         kl_scores=done.kl_scores,
         elbo=done.elbo.detach().cpu().double().numpy(),
-        sources=done.sources.cpu().numpy(),
-        reading=reading,
+        sources=done.sources,
+        elpd=done.elpd,
+        temperature=done.temperature,
         log_ratios=done.log_ratios.cpu().double().numpy(),
         variational_log_ratios=done.variational_log_ratios.cpu().double().numpy(),
         num_restarts_dropped=done.num_dropped,
-        num_restarts_missing=missing,
+        num_restarts_negligible=done.num_negligible,
         sampler=_sampler(done.chains),
         stages=done.stages,
         labels=labels,
         device=str(device),
         compiled=done.compiled,
     )
+    return fitted.in_order()
 
 
 def _require_targets(model: HybridModel, y: FloatArray, labels: FloatArray | None) -> None:
@@ -179,7 +181,7 @@ def _names(letter: str, names: Sequence[str] | None, values: FloatArray) -> tupl
     return tuple(f"{letter}{column}" for column in range(values.shape[1]))
 
 
-def _status(done: Outcome, missing: int, sampler: str) -> str:
+def _status(done: Outcome, sampler: str) -> str:
     chains = done.chains
     if not done.warm_start_settled:
         text = (
@@ -201,8 +203,6 @@ def _status(done: Outcome, missing: int, sampler: str) -> str:
         text += "."
     if done.num_dropped:
         text += f" {done.num_dropped} restarts became non-finite or did not move and were dropped."
-    if missing > 0:
-        text += f" {missing} of the restarts asked for could not be filled."
     return text
 
 

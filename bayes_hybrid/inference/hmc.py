@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,8 @@ _DIVERGENCE = 1_000.0
 _SINGLE_STEPS = (0.003, 3.0)
 # Sweeps of single-site steps beside a trajectory, at most, and no more than take half its time.
 _MAX_SWEEPS = 4
+# States of the warm-up's end that are kept to weigh the restarts.
+_TOLD = 30
 # Steps of this size, in prior sds of the features, move a chain by a twenty-fifth in a trajectory.
 _SMALL_STEP = 1e-3
 
@@ -41,6 +43,7 @@ class Chains:
         single_acceptance: share of the single-site steps after the warm-up that were accepted,
             ``[C]``.
         temperature: of the iterations since the draw before, one at the posterior, ``[C, S]``.
+        before: the last states of a warm-up that had not seen all rows, ``[C, W, P]``.
     """
 
     draws: Tensor
@@ -50,6 +53,7 @@ class Chains:
     step_size: Tensor | None = None
     single_acceptance: Tensor | None = None
     temperature: Tensor | None = None
+    before: Tensor | None = None
 
     def select(self, index: Tensor) -> "Chains":
         """The chains in ``index`` only."""
@@ -121,10 +125,15 @@ def refine(
     options: Refinement,
     *,
     num_draws: int,
+    row_weights: Tensor,
     generator: torch.Generator,
     progress: Progress,
 ) -> Chains:
     """Run one chain per restart from SVI's solution.
+
+    The warm-up sees the rows of ``row_weights [C, N]`` only, so that the others can tell how far
+    restarts are to be trusted (:mod:`~bayes_hybrid.inference.weighing`).  Step sizes then settle on
+    all rows for a fifth of as long.
 
     Chains start preconditioned by SVI's covariance of heads and scales, and by the features' prior
     sd of one.  Where that leaves the step below :data:`_SMALL_STEP` after a quarter of the warm-up,
@@ -142,6 +151,7 @@ def refine(
     """
     small = guide.whitening.center.shape[-1] <= options.max_dense
     dense = False
+    whole, rows = rows, replace(rows, row_weights=row_weights)
     run = _Run(rows, guide.as_whitening(1.0), options, generator)
     single = _single_sites(rows)
     num_sweeps = 0
@@ -149,8 +159,10 @@ def refine(
         num_sweeps = min(_MAX_SWEEPS, max(1, options.num_leapfrog // (2 * len(single))))
     single_rates: list[Tensor] = []
     keep = kept_iterations(options.num_iterations, num_draws)
-    total = options.num_warmup + options.num_iterations
+    settled = options.num_warmup + options.num_warmup // 5
+    total = settled + options.num_iterations
     earlier = guide.center
+    before: list[Tensor] = []
     kept: list[tuple[Tensor, ...]] = []
     since: list[tuple[Tensor, Tensor]] = []
     for iteration in range(total):
@@ -161,13 +173,17 @@ def refine(
                 run.restart(_dense(rows, [earlier]))
         if dense and iteration == options.num_warmup // 2:
             run.restart(_dense(rows, [run.theta, earlier]))
-        adapting = iteration < options.num_warmup
+        if iteration == options.num_warmup:
+            run.give_back(whole)
+        adapting = iteration < settled
         rates = [run.sweep(single) for _ in range(num_sweeps)]
         acceptance, diverging, energy = run.iterate(adapting=adapting)
+        if options.num_warmup - _TOLD <= iteration < options.num_warmup:
+            before.append(run.theta)
         if not adapting:
             since.append((acceptance, diverging))
             single_rates += rates
-        if iteration - options.num_warmup in keep:
+        if iteration - settled in keep:
             # Iterations that are thinned away count too: their divergences bias the draws as much.
             shares, flags = (torch.stack(column) for column in zip(*since, strict=True))
             kept.append((run.theta, shares.mean(0), flags.any(0), energy))
@@ -178,7 +194,8 @@ def refine(
         torch.stack(column, dim=1) for column in zip(*kept, strict=True)
     )
     rate = torch.stack(single_rates).mean(0) if single_rates else None
-    return Chains(draws, acceptance, diverging, energy, run.step_size.final, rate)
+    states = torch.stack(before, dim=1)
+    return Chains(draws, acceptance, diverging, energy, run.step_size.final, rate, before=states)
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,6 +278,11 @@ class _Run:
         self._state = self._evaluate(torch.zeros_like(whitening.center))
         count = len(whitening.center)
         self.step_size = StepSize(0.02, count, self._options.target_acceptance, whitening.center)
+
+    def give_back(self, rows: Rows) -> None:
+        """Go on with these rows from where the chains are."""
+        self._rows = rows
+        self._state = self._evaluate(self._state.q)
 
     @property
     def theta(self) -> Tensor:

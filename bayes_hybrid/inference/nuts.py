@@ -27,6 +27,7 @@ def refine_by_nuts(
     options: Refinement,
     *,
     num_draws: int,
+    row_weights: Tensor,
     generator: torch.Generator,
     progress: Progress,
 ) -> Chains:
@@ -37,6 +38,7 @@ def refine_by_nuts(
 
     Source: Hoffman and Gelman (2014), as in ``pyro.infer.NUTS``.
     """
+    del row_weights  # a trajectory of many lengths makes no fold worth leaving out
     like = guide.center
     engine = rows.joint
     single = log_joint(engine.model, 1, like.dtype, like.device, compiled=engine.compiled)

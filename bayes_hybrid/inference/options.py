@@ -11,7 +11,6 @@ from bayes_hybrid.inference.plans import Plan, plans_of
 
 COMPILE_CHOICES = ("auto", "always", "never")
 REFINE_CHOICES = ("auto", "always", "never")
-WEIGHTINGS = ("auto", "uniform", "tempered", "elbo")
 SAMPLERS = ("hmc", "sghmc", "nuts")
 
 
@@ -227,27 +226,12 @@ class FitOptions:
     """Everything about how a model is fitted.
 
     Args:
-        num_restarts: R restarts that make up the posterior.
-        num_candidates: restarts that are trained.  ``None`` takes half as many again as R under
-            one plan, R for each of several.
-        weighting: how the candidates make up the posterior.
-
-            ``"uniform"`` keeps the R with the largest ELBO, each of equal weight: an average over
-            modes.  ``"elbo"`` takes each candidate in proportion to exp(ELBO), on all rows and 200
-            draws: a bound of its share of the evidence, given the features where these are a point.
-            Some are taken more than once, each then with draws of its own: what the posterior of a
-            parameter asks for.  ``"tempered"`` takes them in proportion to exp(ELBO / T): regimes
-            that explain the data far worse do not count, and of those that explain them about as
-            well no one is left alone.  T is R nats, or what it takes for an effective number of
-            at least half of R, at least R - 4, and at most R.  That is for predictions: where
-            regimes are read, restarts count by their elpd_loo, too (:attr:`.Fit.for_regimes`).
-
-            ``"auto"`` is ``"elbo"`` for a gate with thresholds, ``"tempered"`` for another gate,
-            ``"uniform"`` for a single regime.
+        num_restarts: modes that are looked for: each is trained from a start of its own, sampled,
+            and weighed (:mod:`~bayes_hybrid.inference.weighing`).
         plan: the stages of training: one of ``"default"``, ``"direct"``, ``"even_gate"``,
             ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
             :class:`~bayes_hybrid.inference.plans.Plan`, or several of these, which share the
-            candidates.  The default is the first two.  Where there are fewer candidates than plans,
+            restarts.  The default is the first two.  Where there are fewer restarts than plans,
             only the first plans are trained.
         warm_start: see :class:`WarmStart`.
         variational: see :class:`Variational`.
@@ -260,9 +244,7 @@ class FitOptions:
         device: ``"auto"`` takes a GPU where there is one, else any torch device name.
     """
 
-    num_restarts: int = 16
-    num_candidates: int | None = None
-    weighting: str = "auto"
+    num_restarts: int = 32
     plan: str | Plan | Sequence[str | Plan] = "default"
     warm_start: WarmStart = field(default_factory=WarmStart)
     variational: Variational = field(default_factory=Variational)
@@ -274,9 +256,6 @@ class FitOptions:
     def __post_init__(self) -> None:
         """Check the settings."""
         checks.positive_int("num_restarts", self.num_restarts)
-        if self.num_candidates is not None:
-            checks.positive_int("num_candidates", self.num_candidates, minimum=self.num_restarts)
-        checks.choice("weighting", self.weighting, WEIGHTINGS)
         plans_of(self.plan)
         for name, kind in (
             ("warm_start", WarmStart),
@@ -304,23 +283,8 @@ class FitOptions:
         worth = self.compile == "auto" and num_steps >= COMPILED_STEPS_REPAY_AFTER
         return worth or self.compile == "always"
 
-    def weighting_for(self, model: HasRegimes) -> str:
-        """What ``weighting`` is for this model, ``"auto"`` no more."""
-        if self.weighting != "auto":
-            return self.weighting
-        if model.has_thresholds:
-            return "elbo"
-        return "tempered" if model.num_regimes > 1 else "uniform"
-
-    def candidates_for(self, model: HasRegimes) -> int:
-        """The number of restarts that are trained."""
-        if self.num_candidates is not None:
-            return self.num_candidates
-        plans = len(self.plans_for(model))
-        return max(self.num_restarts + self.num_restarts // 2, plans * self.num_restarts)
-
     def plans_for(self, model: HasRegimes) -> tuple[Plan, ...]:
-        """The plans that share the candidates of this model."""
+        """The plans that share the restarts of this model."""
         plans = plans_of(self.plan)
         if model.num_regimes > 1 and not model.has_thresholds:
             return plans

@@ -1,9 +1,9 @@
 """The posterior as an object: draws, and what they predict, in the units of the data."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ _CHUNK_ROWS = 10_000
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Posterior:
-    """Equally weighted draws of R restarts with S draws each.
+    """Draws of R restarts, S of each, which count by the restart's weight.
 
     Everything is in the units of ``x`` and ``y`` as they came, except :attr:`sites`, which are the
     model's own (standardised).  Work is chunked over rows: memory does not grow with N S.
@@ -47,12 +47,29 @@ class Posterior:
         theta: unconstrained draws ``[R, S, P]``.
         x_scaling: standardisation of the D features.
         y_scaling: standardisation of the target, or of the Q outputs.
+        weights: of each restart ``[R]``, which add up to one; equal ones where nothing is said.
+        order: of each restart the expert that serves each regime, ``[R, K]``; ``None`` where
+            regimes are experts.
     """
 
     model: HybridModel
     theta: Tensor
     x_scaling: Standardizer
     y_scaling: Standardizer
+    weights: FloatArray | None = None
+    order: NDArray[np.int64] | None = None
+
+    @cached_property
+    def restart_weights(self) -> FloatArray:
+        """Of each restart ``[R]``, which add up to one."""
+        equal = np.full(self.num_restarts, 1.0 / self.num_restarts)
+        return equal if self.weights is None else self.weights
+
+    @cached_property
+    def _draw_weights(self) -> Tensor:
+        """Of each draw ``[R S]``."""
+        each = np.repeat(self.restart_weights / self.num_draws, self.num_draws)
+        return torch.as_tensor(each, device=self.theta.device)
 
     @property
     def num_restarts(self) -> int:
@@ -71,8 +88,21 @@ class Posterior:
 
     @property
     def regime_names(self) -> tuple[str, ...]:
-        """A name for each regime."""
-        return self.model.regime_names
+        """A name for each regime: the model's, or letters where experts differ between restarts."""
+        return self.model.regime_names if self.order is None else self.model.reading_names
+
+    @property
+    def service(self) -> FloatArray:
+        """Share of the posterior in which expert j serves regime k, ``[K, K]`` as ``[k, j]``."""
+        every = np.arange(self.num_regimes)
+        order = every[None] if self.order is None else self.order
+        return np.asarray(
+            np.tensordot(
+                self.restart_weights,
+                (order[..., None] == every) & np.ones((self.num_restarts, 1, 1), dtype=bool),
+                1,
+            )
+        )
 
     @property
     def scale_floor(self) -> FloatArray:
@@ -110,13 +140,30 @@ class Posterior:
 
     def with_draws(self, theta: Tensor) -> "Posterior":
         """The same with other draws ``[R, S, P]``."""
-        other = replace(self, theta=theta)
-        vars(other)["table"] = self.table
-        return other
+        return self._with(theta=theta)
 
     def select(self, restarts: NDArray[np.int64]) -> "Posterior":
-        """The posterior of these restarts, by their numbers."""
-        return self.with_draws(self.theta[torch.as_tensor(restarts, device=self.theta.device)])
+        """The posterior of these restarts, by their numbers; weights keep their proportions."""
+        weights = self.restart_weights[restarts]
+        return self._with(
+            theta=self.theta[torch.as_tensor(restarts, device=self.theta.device)],
+            weights=weights / weights.sum(),
+            order=None if self.order is None else self.order[restarts],
+        )
+
+    def alike(self) -> "Posterior":
+        """The same with equal weights."""
+        return self._with(weights=None)
+
+    def in_order(self, order: NDArray[np.int64]) -> "Posterior":
+        """The same with regimes served by these experts, ``[R, K]``, if they are letters then."""
+        fixed = self.model.reading_names == self.model.regime_names
+        return self if fixed else self._with(order=order)
+
+    def _with(self, **changes: Any) -> "Posterior":  # noqa: ANN401 (any field)
+        other = replace(self, **changes)
+        vars(other)["table"] = self.table
+        return other
 
     # -- per draw
 
@@ -200,21 +247,27 @@ class Posterior:
             for _, inputs in self._inputs(x)
         )
         gate, experts = (
-            self._by_restart(torch.cat(part, dim=1)) for part in zip(*slopes, strict=True)
+            self._in_order(self._by_restart(torch.cat(part, dim=1)))
+            for part in zip(*slopes, strict=True)
         )
         unit = self.x_scaling.scale[feature]
         return gate / unit, experts * self._per_expert(self.y_scaling.scale) / unit
 
-    def silenced_mean_draws(self, x: ArrayLike) -> Mapping[tuple[str, str], FloatArray]:
-        """Means of experts with one kind of unit silenced, ``[R, S, N]``, or ``[R, S, N, Q]``.
+    def unit_mean_draws(self, x: ArrayLike) -> Mapping[tuple[str, str], FloatArray]:
+        """What one kind of unit adds to an expert's mean, ``[R, S, N]``, or ``[R, S, N, Q]``.
 
-        By regime and ``"gaussian"`` or ``"relu"``, of experts whose layers mix both linearly
-        (``"linear_mix"``): the mixing weights of these units are set to zero, in every layer.
+        By expert and ``"gaussian"`` or ``"relu"``, of experts whose layers mix both linearly
+        (``"linear_mix"``): the mean less that with the mixing weights of these units at zero, in
+        every layer.
         """
-        found = {}
-        for k, regime in enumerate(self.regime_names):
-            for kind, theta in silenced(self.table, self.theta, regime).items():
-                found[regime, kind] = self.with_draws(theta).expert_mean_draws(x)[..., k]
+        found, experts = {}, self._with(order=None)
+        for k, expert in enumerate(self.model.regime_names):
+            for kind, theta in silenced(self.table, self.theta, expert).items():
+                means = (
+                    each.expert_mean_draws(x)[..., k]
+                    for each in (experts, experts.with_draws(theta))
+                )
+                found[expert, kind] = next(means) - next(means)
         return found
 
     def sample_per_draw(self, x: ArrayLike, seed: int) -> FloatArray:
@@ -229,9 +282,9 @@ class Posterior:
 
     def mean(self, x: ArrayLike) -> FloatArray:
         """Posterior predictive mean, ``[N]``."""
-        evaluate = self._evaluation()
+        evaluate, weights = self._evaluation(), self._draw_weights
         parts = (
-            (rows, evaluate.mean_over_draws(inputs, lambda each: self._predictive(each).mean))
+            (rows, evaluate.mean_over_draws(inputs, weights, self._mean_of))
             for rows, inputs in self._inputs(x, _CHUNK_ROWS)
         )
         return self._y_units(_filled(len(np.asarray(x)), parts))
@@ -241,7 +294,7 @@ class Posterior:
 
         def of(regimes: Regimes, _: slice) -> FloatArray:
             predictive = self._predictive(regimes)
-            about = predictive.square_about(predictive.mean.mean(0)).mean(0)
+            about = self._over_draws(predictive.square_about(self._over_draws(predictive.mean)))
             return _numpy(about) * self.y_scaling.scale**2
 
         return self._each(x, of)
@@ -252,7 +305,7 @@ class Posterior:
 
         def of(regimes: Regimes, rows: slice) -> FloatArray:
             terms = self._predictive(regimes).log_prob(self._target(target[rows]))
-            pooled = torch.logsumexp(terms, dim=0) - math.log(terms.shape[0])
+            pooled = torch.logsumexp(terms + self._draw_weights.log().unsqueeze(-1), dim=0)
             return _numpy(pooled) - self._log_volume(target[rows])
 
         return self._each(x, of)
@@ -262,7 +315,8 @@ class Posterior:
         target = np.asarray(y, dtype=np.float64)
 
         def of(regimes: Regimes, rows: slice) -> FloatArray:
-            return _numpy(self._predictive(regimes).cdf(self._target(target[rows])).mean(0))
+            below = self._predictive(regimes).cdf(self._target(target[rows]))
+            return _numpy(self._over_draws(below))
 
         return self._each(x, of)
 
@@ -302,22 +356,25 @@ class Posterior:
         if y is None:
             evaluate = self._evaluation()
             parts = (
-                (rows, evaluate.regime_probabilities(inputs))
+                (rows, evaluate.regime_probabilities(inputs, self._draw_weights))
                 for rows, inputs in self._inputs(x, _CHUNK_ROWS)
             )
         else:
             terms = self._regime_terms(x, np.asarray(y, dtype=np.float64))
+            log_weights = self._draw_weights.log().reshape(-1, 1, 1)
             parts = (
-                (rows, torch.softmax(torch.logsumexp(part, dim=0), dim=-1)) for rows, part in terms
+                (rows, torch.softmax(torch.logsumexp(part + log_weights, dim=0), dim=-1))
+                for rows, part in terms
             )
         return _filled(len(np.asarray(x)), parts)
 
     def regime_summary(self, x: ArrayLike, levels: ArrayLike) -> FloatArray:
         """``p(z | x)`` averaged over draws, then its quantiles over draws, ``[N, 1 + L, K]``."""
-        wanted = np.asarray(levels, dtype=np.float64)
+        wanted, shares = np.asarray(levels, dtype=np.float64), _numpy(self._draw_weights)
 
         def of(draws: FloatArray) -> FloatArray:
-            return np.stack([draws.mean(0), *_draw_quantiles(draws, wanted)], axis=1)
+            quantiles = _draw_quantiles(draws, wanted, shares)
+            return np.stack([np.tensordot(shares, draws, 1), *quantiles], axis=1)
 
         parts = ((rows, of(_numpy(part.exp()))) for rows, part in self._regime_terms(x, None))
         return _filled(len(np.asarray(x)), parts)
@@ -325,7 +382,7 @@ class Posterior:
     def sample(self, x: ArrayLike, num_draws: int, seed: int) -> FloatArray:
         """``num_draws`` posterior predictive draws per row, ``[num_draws, N]``.
 
-        Posterior draws are used in a random order, each as often as any other within one.
+        Posterior draws are used in a random order, each as often as its weight demands within one.
         """
         checks.positive_int("num_draws", num_draws)
         total = self.num_restarts * self.num_draws
@@ -334,8 +391,8 @@ class Posterior:
         with seeded(seed, self.theta.device):
             # One round after another, so that memory does not grow with num_draws x P.
             for first in range(0, num_draws, total):
-                order = torch.randperm(total, generator=generator, device=self.theta.device)
-                chunks = self._chunks(x, order[: num_draws - first])
+                count = min(total, num_draws - first)
+                chunks = self._chunks(x, self._random_draws(count, generator))
                 parts = [self._predictive(regimes).sample() for _, regimes in chunks]
                 rounds.append(torch.cat(parts, dim=1))
         return self._y_units(_numpy(torch.cat(rounds)))
@@ -345,8 +402,30 @@ class Posterior:
     def _predictive(self, regimes: Regimes) -> RegimeMixture:
         return self.model.predictive(regimes)
 
+    def _random_draws(self, count: int, generator: torch.Generator) -> Tensor:
+        """Numbers of ``count`` draws in random order, by systematic resampling.
+
+        Source: Carpenter, Clifford and Fearnhead (1999), Improved particle filter for nonlinear
+        problems.
+        """
+        device = self.theta.device
+        order = torch.randperm(len(self._draw_weights), generator=generator, device=device)
+        ends = self._draw_weights[order].cumsum(0)
+        offset = torch.rand(1, generator=generator, device=device, dtype=ends.dtype)
+        places = (torch.arange(count, device=device) + offset) / count
+        chosen = order[torch.searchsorted(ends, places).clamp_max(len(ends) - 1)]
+        mixed: Tensor = chosen[torch.randperm(count, generator=generator, device=device)]
+        return mixed
+
+    def _over_draws(self, value: Tensor) -> Tensor:
+        """The mean of ``[R S, ...]``."""
+        return torch.tensordot(self._draw_weights, value, 1)
+
+    def _mean_of(self, regimes: Regimes) -> Tensor:
+        return self._predictive(regimes).mean
+
     def _mean(self, predictive: RegimeMixture) -> FloatArray:
-        return self._y_units(_numpy(predictive.mean.mean(0)))
+        return self._y_units(_numpy(self._over_draws(predictive.mean)))
 
     def _quantile(self, regimes: Regimes, levels: FloatArray) -> FloatArray:
         """``[N, L]`` or ``[N, Q, L]``, as many rows at a time as a cache holds."""
@@ -362,7 +441,7 @@ class Posterior:
                     for field in fields(regimes)
                 )
             )
-            tiles.append(pooled_quantiles(partial(self._part, tile), probs))
+            tiles.append(pooled_quantiles(partial(self._part, tile), probs, self._draw_weights))
         standard = np.moveaxis(_numpy(torch.cat(tiles, dim=1)), 0, -1)
         return standard * self._per_expert(self.y_scaling.scale) + self._per_expert(
             self.y_scaling.mean
@@ -386,6 +465,13 @@ class Posterior:
         index = torch.as_tensor(np.where(known, labels, 0.0).astype(np.int64))
         terms = head.weight * log_confusion[:, :, index.to(self.theta.device)].mT
         return torch.where(torch.as_tensor(known, device=terms.device).unsqueeze(-1), terms, 0.0)
+
+    def _in_order(self, draws: FloatArray) -> FloatArray:
+        """Of experts ``[R, ..., K]``, in the order of the regimes."""
+        if self.order is None:
+            return draws
+        index = self.order.reshape(len(draws), *[1] * (draws.ndim - 2), self.num_regimes)
+        return np.take_along_axis(draws, index, axis=-1)
 
     def _each(self, x: ArrayLike, of: Callable[[Regimes, slice], FloatArray]) -> FloatArray:
         """``of`` each chunk of rows, whose result has the rows first, put together."""
@@ -411,8 +497,13 @@ class Posterior:
             yield rows, evaluate(inputs)
 
     def _evaluation(self, order: Tensor | None = None) -> Evaluation:
-        flat = self._flat()
-        return Evaluation(self.model, self.table, flat if order is None else flat[order])
+        flat, experts = self._flat(), None
+        if self.order is not None:
+            each = np.repeat(self.order, self.num_draws, axis=0)
+            experts = torch.as_tensor(each, device=flat.device)
+        if order is not None:
+            flat, experts = flat[order], None if experts is None else experts[order]
+        return Evaluation(self.model, self.table, flat, experts)
 
     def _flat(self) -> Tensor:
         """All draws ``[R S, P]``; float32 as drawn, but no prediction depends on its neighbours."""
@@ -469,8 +560,20 @@ def _filled(
     return result
 
 
-def _draw_quantiles(draws: FloatArray, levels: FloatArray) -> FloatArray:
-    """Quantiles over draws ``[S, ...]``, linear between them, ``[L, ...]``."""
+def _draw_quantiles(draws: FloatArray, levels: FloatArray, shares: FloatArray) -> FloatArray:
+    """Quantiles over draws ``[S, ...]`` with weights ``[S]``, linear between them, ``[L, ...]``.
+
+    A draw stands in the middle of its share of the probability, the first and last at its ends, so
+    that equal weights give the usual quantiles.
+    """
+    if np.ptp(shares) > 1e-12 * shares.max():
+        flat = draws.reshape(len(draws), -1)
+        order = np.argsort(flat, axis=0, kind="stable")
+        ordered, each = np.take_along_axis(flat, order, axis=0), shares[order]
+        middles = np.cumsum(each, axis=0) - 0.5 * each
+        places = (middles - middles[:1]) / (middles[-1:] - middles[:1])
+        columns = [np.interp(levels, places[:, j], ordered[:, j]) for j in range(flat.shape[1])]
+        return np.stack(columns, axis=-1).reshape(len(levels), *draws.shape[1:])
     # NumPy sorts a last axis many times faster than any other way there is.
     ordered = np.sort(np.ascontiguousarray(np.moveaxis(draws, 0, -1)), axis=-1)
     place = levels * (len(draws) - 1)

@@ -1,16 +1,18 @@
-"""The recipe: warm start, SVI, choice of restarts, and a short HMC where the budget allows."""
+"""The recipe: warm start, SVI, a short HMC where the budget allows, and the restarts' weights."""
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.special import logsumexp
 from torch import Tensor
 
 from bayes_hybrid.errors import FitError
 from bayes_hybrid.inference.ascent import Course
-from bayes_hybrid.inference.choice import choose_restarts
 from bayes_hybrid.inference.flow import Flow
 from bayes_hybrid.inference.graph import log_joint
 from bayes_hybrid.inference.guides import BlockGaussian, Guide
@@ -28,12 +30,14 @@ from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import (
     Trained,
     choose_kl_weight,
+    exact_elbo,
     log_ratios,
     train,
     weighted_sample,
 )
 from bayes_hybrid.inference.threads import suited_threads
 from bayes_hybrid.inference.warm_start import Started, penalty_weights, warm_start
+from bayes_hybrid.inference.weighing import choose_temperature, restart_weights, truncated_loo
 from bayes_hybrid.inference.whitening import whiten_at
 from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.random import spawn_seeds, torch_generator
@@ -50,6 +54,10 @@ _REFINERS: Final[Mapping[str, Callable[..., Chains]]] = {
 }
 # Restarts evaluated side by side on a CPU: more do not fit its cache, and cost more than in turn.
 _BATCH = 8
+# Restarts that the features' KL weight is chosen by.
+_TRIALS: Final = 16
+# Restarts whose weights add up to no more than this are left out: they predict nothing.
+_NEGLIGIBLE: Final = 0.005
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,16 +65,20 @@ class Outcome:
     """What the recipe makes of standardised rows.
 
     Args:
-        theta: draws of the posterior ``[R, S, P]``.
-        variational: SVI's own ``[R', S, P]``, R' >= R where HMC lost some.
+        theta: draws of the posterior ``[R, S, P]``, of the restarts that count.
+        weights: of each restart ``[R]``.
+        sources: the start that each restart comes from ``[R]``.
+        elpd: leave-one-out log density of each restart in nats ``[R]``.
+        temperature: of the weights, in nats.
+        variational: SVI's own ``[R, S, P]``.
         elbo: of each restart ``[R]``.
-        sources: the candidate that each restart comes from ``[R]``.
         log_ratios: of draws of the guide ``[R, 200]``, see
             :func:`~bayes_hybrid.inference.svi.log_ratios`.
         variational_log_ratios: of ``variational`` ``[R', S]``.
         kl_weight: that of the features.
         kl_scores: held-out log density by KL weight; empty where none was chosen.
-        num_dropped: candidates that became non-finite and chains that did not move.
+        num_dropped: restarts that became non-finite and chains that did not move.
+        num_negligible: restarts left out because next to nothing of the weight is theirs.
         warm_start_settled: whether the warm start ended by its own rule.
         svi_settled: whether the ELBO had settled.
         chains: what the sampler did, if one ran.
@@ -75,14 +87,18 @@ class Outcome:
     """
 
     theta: Tensor
+    weights: NDArray[np.float64]
+    sources: NDArray[np.int64]
+    elpd: NDArray[np.float64]
+    temperature: float
     variational: Tensor
     elbo: Tensor
-    sources: Tensor
     log_ratios: Tensor
     variational_log_ratios: Tensor
     kl_weight: float
     kl_scores: dict[float, float]
     num_dropped: int
+    num_negligible: int
     warm_start_settled: bool
     svi_settled: bool
     chains: Chains | None
@@ -112,7 +128,7 @@ def run_recipe(
     Raises:
         FitError: every restart became non-finite.
     """
-    batch = options.candidates_for(model)
+    batch = options.num_restarts
     if x.device.type == "cpu":
         # Every plan's share in pieces of one size, none of them filled up with repeats for long.
         share = math.ceil(batch / len(options.plans_for(model)))
@@ -136,7 +152,7 @@ def _run(
 ) -> Outcome:
     start_seed, fold_seed, svi_seed, hmc_seed, ratio_seed = spawn_seeds(seed, 5)
     device, plans, log = x.device, options.plans_for(model), StageLog()
-    candidates = options.candidates_for(model)
+    candidates = options.num_restarts
     refined = options.refinement.wanted(len(x), size, options.num_restarts)
     calls = _expected_calls(options, candidates, batch, refined=refined)
     joint = log_joint(model, batch, x.dtype, device, compiled=options.compiles(calls))
@@ -160,7 +176,7 @@ def _run(
         log=log,
     )
     generator = torch_generator(svi_seed, device)
-    trained, sources, kl_weight, kl_scores, dropped = _variational(
+    trained, index, kl_weight, kl_scores = _variational(
         rows,
         started,
         options,
@@ -171,12 +187,10 @@ def _run(
         progress=progress,
         log=log,
     )
-    elbo, chains = trained.elbo, None
-    variational, own_ratios = weighted_sample(
-        rows, trained.guide, options.variational.num_draws, generator
-    )
-    ratios = log_ratios(rows, trained.guide, torch_generator(ratio_seed, device), progress)
-    theta = variational
+    chains, guide, folds = None, trained.guide, started.row_weights[index]
+    variational, own_ratios = weighted_sample(rows, guide, options.variational.num_draws, generator)
+    ratios = log_ratios(rows, guide, torch_generator(ratio_seed, device), progress)
+    theta, moving = variational, torch.ones_like(trained.elbo, dtype=torch.bool)
     if refined:
         by_minibatch = options.refinement.sampler == "sghmc"
         if by_minibatch:
@@ -186,28 +200,81 @@ def _run(
             rows.prepare_batch()
         elif compiled:
             rows.prepare()
-        chains, moving = _refine(
-            rows, trained.guide, options, torch_generator(hmc_seed, device), progress, log
+        chains = _refine(
+            rows, guide, folds, options, torch_generator(hmc_seed, device), progress, log
         )
-        theta, elbo, ratios = chains.draws, elbo[moving], ratios[moving]
-        sources = sources[moving]
-        dropped += int((~moving).sum())
+        theta, moving = chains.draws, chains.moving
+    elpd = _leave_one_out(rows, theta)
+    # Rows that a start or a warm-up has not seen; SVI has seen all of them.
+    states = started.theta[index].unsqueeze(1)
+    if chains is not None and chains.before is not None:
+        states = chains.before
+    temperature = _temperature(rows, states, folds)
+    score = np.where(moving.cpu().numpy(), elpd, np.nan)
+    if chains is None:
+        exact = exact_elbo(rows, guide, torch_generator(ratio_seed, device), progress)
+        score = exact.cpu().double().numpy()
+    weights = restart_weights(score, temperature)
+    kept = _that_count(weights, moving.cpu().numpy())
+    log.add("weighing", _weighed(weights[kept], temperature), 0)
+    which = torch.as_tensor(kept, device=device)
     return Outcome(
-        theta=theta,
-        variational=variational,
-        elbo=elbo,
-        sources=sources,
-        log_ratios=ratios,
-        variational_log_ratios=own_ratios,
+        theta=theta[which],
+        weights=weights[kept] / weights[kept].sum(),
+        sources=index.cpu().numpy()[kept],
+        elpd=elpd[kept],
+        temperature=temperature,
+        variational=variational[which],
+        elbo=trained.elbo[which],
+        log_ratios=ratios[which],
+        variational_log_ratios=own_ratios[which],
         kl_weight=kl_weight,
         kl_scores=kl_scores,
-        num_dropped=dropped,
+        num_dropped=candidates - len(index) + int((~moving).sum()),
+        num_negligible=int(moving.sum()) - len(kept),
         warm_start_settled=started.settled,
         svi_settled=trained.settled,
-        chains=chains,
+        chains=None if chains is None else chains.select(which),
         compiled=compiled,
         stages=tuple(log.stages),
     )
+
+
+def _leave_one_out(rows: Rows, theta: Tensor) -> NDArray[np.float64]:
+    """Sum over the rows of :func:`truncated_loo`, of each restart's draws ``[R, S, P]``."""
+    return np.asarray(truncated_loo(_row_densities(rows, theta)).sum(axis=1))
+
+
+def _row_densities(rows: Rows, theta: Tensor) -> NDArray[np.float64]:
+    """``log p(y_n | x_n, theta)``, ``[R, S, N]``."""
+    each = [rows.log_likelihood(states) for states in theta.unbind(1)]
+    densities: NDArray[np.float64] = torch.stack(each, dim=1).cpu().double().numpy()
+    return densities
+
+
+def _temperature(rows: Rows, states: Tensor, folds: Tensor) -> float:
+    """What ``states [R, W, P]``, that have seen the rows of ``folds [R, N]``, say of the weights."""
+    densities, left_out = _row_densities(rows, states), folds.cpu().numpy() == 0.0
+    each = truncated_loo(densities) if states.shape[1] > 1 else densities[:, 0]
+    seen = (~left_out).sum(axis=1)
+    elpd = np.where(left_out, 0.0, each).sum(axis=1) * (left_out.shape[1] / seen)
+    pooled = logsumexp(densities, axis=1) - math.log(states.shape[1])
+    return choose_temperature(pooled, elpd, left_out)
+
+
+def _that_count(weights: NDArray[np.float64], moving: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Numbers of the restarts that make up nearly all of the weight, in order."""
+    order = np.argsort(-weights, kind="stable")
+    count = 1 + int(np.searchsorted(np.cumsum(weights[order]), 1.0 - _NEGLIGIBLE))
+    kept = order[:count]
+    return np.sort(kept[moving[kept]])
+
+
+def _weighed(weights: NDArray[np.float64], temperature: float) -> str:
+    """What came of it, for the record."""
+    effective = weights.sum() ** 2 / np.square(weights).sum()
+    rule = "equal" if math.isinf(temperature) else f"in proportion to exp(elpd / {temperature:g})"
+    return f"{len(weights)} restarts, {rule}: {effective:.1f} in effect"
 
 
 def _expected_calls(options: FitOptions, candidates: int, batch: int, *, refined: bool) -> int:
@@ -217,11 +284,11 @@ def _expected_calls(options: FitOptions, candidates: int, batch: int, *, refined
     calls = every * math.ceil(candidates / batch)
     free = GUIDES[variational.guide].kl_weight is None and len(variational.kl_weights) > 1
     if free:
-        trials = 2 * options.num_restarts  # more of them only where a larger weight is better
+        trials = 2 * min(candidates, _TRIALS)  # more only where a larger weight is better
         calls += variational.selection_steps * math.ceil(trials / batch)
     if refined:
         iterations = refinement.num_warmup + refinement.num_iterations
-        calls += iterations * refinement.num_leapfrog * math.ceil(options.num_restarts / batch)
+        calls += iterations * refinement.num_leapfrog * math.ceil(candidates / batch)
     return calls
 
 
@@ -256,11 +323,8 @@ def _variational(
     generator: torch.Generator,
     progress: Progress,
     log: StageLog,
-) -> tuple[Trained, Tensor, float, dict[float, float], int]:
-    """Choose the KL weight, train every candidate with it, and keep the best that label alike.
-
-    The second result are the candidates' numbers, of which the same may occur more than once.
-    """
+) -> tuple[Trained, Tensor, float, dict[float, float]]:
+    """Choose the KL weight and train every restart with it; the second result are their numbers."""
     variational = options.variational
     usable = torch.isfinite(started.theta).all(dim=-1)
     _require(usable, "the warm start")
@@ -274,7 +338,7 @@ def _variational(
     heads = ~rows.joint.table.feature_mask.to(theta.device)
     blocks = {"heads": heads, "all": torch.ones_like(heads), "none": torch.zeros_like(heads)}
     whitening = whiten_at(rows, theta, blocks[family.block], generator)
-    some = torch.arange(min(len(index), options.num_restarts), device=index.device)
+    some = torch.arange(min(len(index), _TRIALS), device=index.device)
     kl_weight, kl_scores = choose_kl_weight(
         rows,
         whitening.select(some),
@@ -305,60 +369,46 @@ def _variational(
     )
     finite = torch.isfinite(trained.elbo) & torch.isfinite(trained.guide.center).all(dim=-1)
     _require(finite, "SVI")
-    choice = choose_restarts(
-        rows,
-        trained.guide,
-        torch.where(finite, trained.elbo, -torch.inf),
-        weighting=options.weighting_for(rows.joint.model),
-        count=options.num_restarts,
-        generator=generator,
-        progress=progress,
-    )
     reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
     if course.kl_warmup > 0.0:
         reason += f"; the KL term rose over the first {course.kl_warmup:.0%} of the steps"
-    reason += f"; {choice.words}, of the {int(choice.allowed.sum())}"
-    if rows.joint.model.names_regimes:
-        reason += " candidates"
-    else:
-        reason += f" that label the regimes as the best of all {len(usable)} does"
-    best = choice.index
-    guide = trained.guide.select(best)
+    kept = finite.nonzero()[:, 0]
+    guide = trained.guide.select(kept)
     log.add(
         "SVI",
         reason,
         num_steps,
         _trace(trained.neg_elbo),
-        usage_before=usage(rows, theta[best]),
+        usage_before=usage(rows, theta[kept]),
         usage_after=usage(rows, guide.center),
         **_details(options, rows.joint.model),
     )
-    trained = Trained(guide, trained.neg_elbo, trained.elbo[best], trained.settled)
-    return trained, index[best], kl_weight, kl_scores, int((~usable).sum() + (~finite).sum())
+    trained = Trained(guide, trained.neg_elbo, trained.elbo[kept], trained.settled)
+    return trained, index[kept], kl_weight, kl_scores
 
 
 def _refine(
     rows: Rows,
     guide: Guide,
+    folds: Tensor,
     options: FitOptions,
     generator: torch.Generator,
     progress: Progress,
     log: StageLog,
-) -> tuple[Chains, Tensor]:
-    """A sampler from SVI's solution; chains that never moved are dropped."""
+) -> Chains:
+    """A sampler from SVI's solution, at least one chain of which has moved."""
     name = options.refinement.sampler.upper()
     chains = _REFINERS[options.refinement.sampler](
         rows,
         guide,
         options.refinement,
+        row_weights=folds,
         num_draws=options.variational.num_draws,
         generator=generator,
         progress=progress,
     )
-    moving = chains.moving
-    _require(moving, name)
-    index = moving.nonzero()[:, 0]
-    kept = chains.select(index)
+    _require(chains.moving, name)
+    kept = chains.select(chains.moving.nonzero()[:, 0])
     iterations = options.refinement.num_warmup + options.refinement.num_iterations
     log.add(
         f"refinement ({name})",
@@ -367,7 +417,7 @@ def _refine(
         usage_before=log.stages[-1].usage_after,
         usage_after=usage(rows, kept.draws[:, -1]),
     )
-    return kept, moving
+    return chains
 
 
 def _require(usable: Tensor, stage: str) -> None:

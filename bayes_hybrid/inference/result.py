@@ -9,10 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_hybrid.cached import cached_property
+from bayes_hybrid.data.support import spread_rows
+from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.posterior import Posterior
+from bayes_hybrid.inference.readings import Reading, grouped
 
 FloatArray = NDArray[np.float64]
 _TRACE_LENGTH = 200
+# Rows beyond these say nothing new about how they are grouped.
+_READ_ROWS = 1_000
+# Of few restarts a small share would be rounded to none.
+_PLACES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +82,7 @@ class Fit:
     """A fitted hybrid model.
 
     Args:
-        posterior: equally weighted draws of the restarts that were kept.
+        posterior: draws of the restarts, and what each counts.
         variational: SVI's own posterior, before any refinement, to compare with.
         x: training features ``[N, D]``, as they came.
         y: training targets ``[N]``, as they came; ``[N, Q]`` of Q outputs, NaN where missing.
@@ -90,18 +97,17 @@ class Fit:
         kl_weight: weight of the features' KL term that was chosen; 0 means point features.
         kl_scores: held-out log density per row (standardised) of every weight tried.
         elbo: ELBO of each kept restart in nats, ``[R]``.
-        sources: number of the candidate that each restart came from, ``[R]``.  Where restarts are
-            taken in proportion to exp(ELBO), several may be of one candidate, each with draws of
-            its own; they are copies, and say nothing about other modes.
-        reading: the restarts that :attr:`for_regimes` is made of, by their numbers in the
-            posterior, some several times; all of them where nothing is said.
+        sources: number of the start that each restart came from, ``[R]``; copies share one.
+        elpd: leave-one-out log density of each restart in nats, ``[R]``
+            (:func:`~bayes_hybrid.inference.weighing.truncated_loo`).
+        temperature: T of the restarts' weights, in proportion to ``exp(elpd / T)``; infinite where
+            they are equal.
         log_ratios: log importance ratios ``log p(y, theta | x) - log q(theta)`` at fresh draws of
             each restart's guide, ``[R, M]``; from which its Pareto k is computed.
         variational_log_ratios: the same at the draws of ``variational``, ``[R, S]``, by which
             they can be reweighted; empty where there are none.
         num_restarts_dropped: restarts that became non-finite or stuck, and were left out.
-        num_restarts_missing: restarts asked for that are not in the posterior, because they failed
-            or because what they mean by a regime is not what the best restart means.
+        num_restarts_negligible: restarts whose weight is next to nothing, and were left out.
         sampler: per-draw statistics of the sampler, each ``[R, S]``; empty for pure SVI.
         stages: the stages in order.
         labels: number of each row's regime label, NaN where it has none, ``[N]``; ``None`` where
@@ -125,10 +131,11 @@ class Fit:
     kl_scores: Mapping[float, float]
     elbo: FloatArray
     sources: NDArray[np.int64]
-    reading: NDArray[np.int64] | None = None
+    elpd: FloatArray
+    temperature: float
     log_ratios: FloatArray
     num_restarts_dropped: int
-    num_restarts_missing: int = 0
+    num_restarts_negligible: int = 0
     sampler: Mapping[str, FloatArray] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
     labels: FloatArray | None = None
@@ -137,25 +144,77 @@ class Fit:
     variational_log_ratios: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
 
     @cached_property
-    def for_regimes(self) -> "Fit":
-        """The fit that regimes are read from: of the restarts that explain the rows best.
+    def readings(self) -> tuple[Reading, ...]:
+        """How the restarts group the training rows, the heaviest first; one of a single regime."""
+        posterior, rows = self.posterior, spread_rows(len(self.x), _READ_ROWS)
+        size = range(posterior.num_regimes)
+        labels = None if self.labels is None else self.labels[rows]
+        draws = posterior.regime_probability_draws(self.x[rows], self.y[rows], labels)
+        model = posterior.model
+        tradable = np.array([[k == j or model.comparable(k, j) for j in size] for k in size])
+        return grouped(
+            draws.mean(axis=1), posterior.restart_weights, self.elpd, self.x[rows], tradable
+        )
 
-        With ``weighting="tempered"`` restarts enter predictions in proportion to exp(ELBO / T).
-        Here they count by their elpd_loo, too
-        (:func:`~bayes_hybrid.inference.reading.regime_reading`): a restart occurs as often as its
-        share demands, each time with the same draws.  With other weights it is the fit itself.
+    def reading(self, number: int = 0) -> "Fit":
+        """The fit of one reading's restarts alone.
+
+        Args:
+            number: of the reading, 0 for the leading one.
+
+        Raises:
+            OptionError: there is no such reading.
+        """
+        if not 0 <= number < len(self.readings):
+            raise OptionError(
+                f"reading: expected a number below {len(self.readings)}, got {number!r}"
+            )
+        found = self.readings[number]
+        return self._of(found.members)
+
+    def in_order(self) -> "Fit":
+        """The same with every restart's regimes in the order of its reading."""
+        if self.posterior.num_regimes == 1:
+            return self
+        order = np.empty((self.posterior.num_restarts, self.posterior.num_regimes), dtype=np.int64)
+        for reading in self.readings:
+            order[reading.members] = reading.order
+        return replace(self, posterior=self.posterior.in_order(order))
+
+    @cached_property
+    def for_regimes(self) -> "Fit":
+        """The fit that regimes are read from: the leading reading's, :attr:`equal`.
+
         ``variational`` stays that of all restarts.
         """
-        if self.reading is None:
+        return self if self.posterior.num_regimes == 1 else self.reading(0).equal
+
+    @cached_property
+    def equal(self) -> "Fit":
+        """The fit for what takes all draws alike: each restart as often as its weight demands.
+
+        32 places or R go by systematic resampling; a restart in several of them has the same draws
+        in each.
+        """
+        weights = self.posterior.restart_weights
+        if np.ptp(weights) <= 1e-12:
             return self
+        count = max(_PLACES, len(weights))
+        middles = (np.arange(count) + 0.5) / count
+        order = np.argsort(-weights, kind="stable")
+        places = np.searchsorted(np.cumsum(weights[order]), middles).clip(max=len(order) - 1)
+        some = self._of(np.sort(order[places]))
+        return replace(some, posterior=some.posterior.alike())
+
+    def _of(self, restarts: NDArray[np.int64]) -> "Fit":
         return replace(
             self,
-            posterior=self.posterior.select(self.reading),
-            elbo=self.elbo[self.reading],
-            sources=self.sources[self.reading],
-            log_ratios=self.log_ratios[self.reading],
-            sampler={name: values[self.reading] for name, values in self.sampler.items()},
-            reading=None,
+            posterior=self.posterior.select(restarts),
+            elbo=self.elbo[restarts],
+            sources=self.sources[restarts],
+            elpd=self.elpd[restarts],
+            log_ratios=self.log_ratios[restarts],
+            sampler={name: values[restarts] for name, values in self.sampler.items()},
         )
 
     @property

@@ -38,6 +38,8 @@ class Rows:
         batch_size: rows of one stochastic step, N for full batches.
         generator: source of minibatches.
         stands_for: for how many rows each one counts in :meth:`full_gradient`, and there only.
+        row_weights: how much each row counts for each of C restarts ``[C, N]``, there only as well;
+            ``None`` for one.
     """
 
     joint: LogJoint
@@ -46,6 +48,7 @@ class Rows:
     batch_size: int
     generator: torch.Generator
     stands_for: float = 1.0
+    row_weights: Tensor | None = None
 
     @property
     def num_rows(self) -> int:
@@ -125,7 +128,7 @@ class Rows:
     ) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and gradient ``[C, P]`` on all rows, in chunks where there are many."""
         if self.chunk == self.num_rows:
-            weights = None
+            weights = self.row_weights
             if self.stands_for != 1.0:
                 weights = self.stands_for * self.all_rows(theta.shape[0])
             return self.joint.value_and_grad(theta, self.x, self.y, weights, feature_weight)
@@ -138,6 +141,8 @@ class Rows:
         value, gradient = prior
         for rows, kept in self._chunks():
             chunk_weights = (self.stands_for * kept.to(theta.dtype)).expand(theta.shape[0], -1)
+            if self.row_weights is not None:
+                chunk_weights = chunk_weights * self.row_weights[:, rows]
             part = self.joint.value_and_grad(
                 theta, self.x[rows], self.y[rows], chunk_weights, feature_weight
             )

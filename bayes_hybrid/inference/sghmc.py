@@ -26,6 +26,7 @@ def refine_by_sghmc(
     options: Refinement,
     *,
     num_draws: int,
+    row_weights: Tensor,
     generator: torch.Generator,
     progress: Progress,
 ) -> Chains:
@@ -50,6 +51,7 @@ def refine_by_sghmc(
     Source: Chen, Fox and Guestrin (2014), Stochastic gradient Hamiltonian Monte Carlo, equation 15;
     steps in proportion to 1 / G are a judgement.
     """
+    del row_weights  # of minibatches
     whitening = guide.as_whitening(1.0)
     q = whitening.uncolor(guide.draw(guide.noise(generator)))
     velocity, square = torch.zeros_like(q), torch.zeros_like(q)

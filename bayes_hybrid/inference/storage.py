@@ -84,7 +84,7 @@ class _Plain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed: _Count
     kl_weight: _Amount
     num_restarts_dropped: _Count
-    num_restarts_missing: _Count
+    num_restarts_negligible: _Count
     device: str
     compiled: bool
 
@@ -95,13 +95,17 @@ class _Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     config: dict[str, Any]
     sites: tuple[tuple[str, tuple[_Positive, ...]], ...]
     plain: _Plain
+    temperature: Number
     kl_scores: tuple[tuple[_Amount, Number], ...]
     stages: tuple[_Stage, ...]
 
 
 # Tensors of a fit that are arrays of it, by the same name.
-_ARRAYS: Final = ("x", "y", "elbo", "sources", "log_ratios", "variational_log_ratios")
-_OPTIONAL: Final = ("reading", "labels")
+_ARRAYS: Final = ("x", "y", "elbo", "elpd", "sources", "log_ratios", "variational_log_ratios")
+_OPTIONAL: Final = ("labels",)
+_WEIGHTS: Final = "weights"
+# Of each restart the expert that serves each regime, where that differs.
+_ORDER: Final = "order"
 _SAMPLER: Final = "sampler."
 # SVI's own draws, where a refinement went on from them.
 _VARIATIONAL: Final = "theta_variational"
@@ -191,7 +195,10 @@ class SavedFit:
         posterior = Posterior(
             model=model,
             theta=tensors["theta"],
-            **{name: self._scaling(name) for name in _SCALINGS},
+            weights=tensors[_WEIGHTS].numpy(),
+            order=tensors[_ORDER].numpy() if _ORDER in tensors else None,
+            x_scaling=self._scaling("x_scaling"),
+            y_scaling=self._scaling("y_scaling"),
         )
         sites = _sites(posterior)
         if record.sites != sites:
@@ -206,12 +213,15 @@ class SavedFit:
         arrays: dict[str, Any] = {name: tensors[name].numpy() for name in names}
         return Fit(
             posterior=posterior,
-            variational=replace(posterior, theta=tensors.get(_VARIATIONAL, posterior.theta)),
+            variational=replace(
+                posterior, theta=tensors.get(_VARIATIONAL, posterior.theta), order=None
+            ),
             sampler={
                 name.removeprefix(_SAMPLER): value.numpy()
                 for name, value in tensors.items()
                 if name.startswith(_SAMPLER)
             },
+            temperature=float(record.temperature),
             kl_scores={weight: float(score) for weight, score in record.kl_scores},
             stages=tuple(_stage(stage) for stage in record.stages),
             **arrays,
@@ -228,6 +238,9 @@ class SavedFit:
                 f"its model has {model.num_features} features and {model.num_outputs} outputs, "
                 f"other than the rows of {DRAWS}",
             )
+        order = self.tensors.get(_ORDER)
+        if order is not None and order.shape[1] != model.num_regimes:
+            raise damaged(self.folder / DRAWS, "its regimes are not those of the model")
         labels = self.tensors.get("labels")
         alike = (labels is None) == (model.label_head is None)
         if not alike or (labels is not None and bool((labels >= model.num_regimes).any())):
@@ -272,6 +285,7 @@ def _record(fit: Fit, config: Mapping[str, Any]) -> bytes:
         config=dict(config),
         sites=_sites(fit.posterior),
         plain=_Plain(**{name: getattr(fit, name) for name in _Plain.__struct_fields__}),
+        temperature=to_numbers([fit.temperature])[0],
         kl_scores=tuple(
             zip(map(float, fit.kl_scores), to_numbers(fit.kl_scores.values()), strict=True)
         ),
@@ -302,6 +316,9 @@ def _tensors(fit: Fit) -> dict[str, Tensor]:
         if values is not None
     }
     tensors["theta"] = _on_cpu(fit.posterior.theta)
+    tensors[_WEIGHTS] = torch.tensor(fit.posterior.restart_weights)
+    if fit.posterior.order is not None:
+        tensors[_ORDER] = torch.tensor(fit.posterior.order)
     if fit.variational.theta is not fit.posterior.theta:
         tensors[_VARIATIONAL] = _on_cpu(fit.variational.theta)
     return tensors
@@ -341,7 +358,7 @@ def _require_shapes(path: Path, tensors: Mapping[str, Tensor], plain: _Plain) ->
         raise damaged(path, f"expected no tensor {shortened(repr(min(surprising)))}")
     for name, (shape, dtype) in shapes.items():
         if name not in tensors:
-            if name in (_VARIATIONAL, *_OPTIONAL):
+            if name in (_VARIATIONAL, _ORDER, *_OPTIONAL):
                 continue
             raise damaged(path, f"it has no tensor {name!r}")
         got = tuple(tensors[name].shape)
@@ -380,8 +397,10 @@ def _shapes(
         "y_scaling.mean": (outputs, real),
         "y_scaling.scale": (outputs, real),
         "elbo": ((restarts,), real),
+        "elpd": ((restarts,), real),
         "sources": ((restarts,), torch.int64),
-        "reading": ((None,), torch.int64),
+        _WEIGHTS: ((restarts,), real),
+        _ORDER: ((restarts, None), torch.int64),
         "log_ratios": ((restarts, None), real),
         "variational_log_ratios": ((0, 0) if empty else tuple(own.shape[:2]), real),
         **{name: ((restarts, draws), real) for name in tensors if name.startswith(_SAMPLER)},
@@ -400,15 +419,19 @@ def _sized(path: Path, tensors: Mapping[str, Tensor], name: str, dims: int) -> T
 
 def _valid(tensors: Mapping[str, Tensor]) -> dict[str, bool]:
     """Whether the values of a tensor are those that it can have."""
-    y, reading, labels = tensors["y"], tensors.get("reading"), tensors.get("labels")
+    y, labels = tensors["y"], tensors.get("labels")
     # Of several outputs NaN is a missing one.
     finite = {name: tensors[name].isfinite() for name in ("theta", "x", "elbo")}
     finite["y"] = y.isfinite() | (y.isnan() & (y.dim() == 2))
     valid = {name: bool(values.all()) for name, values in finite.items()}
     valid["sources"] = bool((tensors["sources"] >= 0).all())
-    if reading is not None:
-        inside = (reading >= 0) & (reading < len(tensors["theta"]))
-        valid["reading"] = bool(inside.all()) and len(reading) > 0
+    weights = tensors[_WEIGHTS]
+    valid[_WEIGHTS] = bool((weights >= 0).all()) and abs(float(weights.sum()) - 1.0) < 1e-6
+    if _ORDER in tensors:
+        order = tensors[_ORDER]
+        valid[_ORDER] = torch.equal(
+            order.sort(-1).values, torch.arange(order.shape[1]).expand_as(order)
+        )
     if labels is not None:
         numbers = (labels >= 0) & (labels == labels.floor())
         valid["labels"] = bool((labels.isnan() | numbers).all())

@@ -4,6 +4,7 @@ import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from string import ascii_uppercase
 from typing import Final, cast
 
 import pyro
@@ -212,6 +213,22 @@ class HybridModel(abc.ABC):
     def regimes(self, x: Tensor) -> Regimes:
         """Sample every latent parameter (Pyro sites) and apply gate and experts to ``x [N, D]``."""
         return self.parts(drawn, x)(x)
+
+    @property
+    def reading_names(self) -> tuple[str, ...]:
+        """Names of regimes as sets of rows: letters where several experts may serve one."""
+        every = range(self.num_regimes)
+        if any(self.comparable(k, j) for k in every for j in range(k)):
+            return tuple(ascii_uppercase[: self.num_regimes])
+        return self.regime_names
+
+    def comparable(self, first: int, second: int) -> bool:
+        """Whether two experts of different restarts may serve the same regime.
+
+        Not where the gate or labels name the regimes, nor across families of noise.
+        """
+        named = self.names_regimes or self.label_head is not None
+        return not named and self.likelihoods[first] == self.likelihoods[second]
 
     def exchangeable(self, first: int, second: int) -> bool:
         """Whether two regimes are alike but for their names, so that they may trade places."""

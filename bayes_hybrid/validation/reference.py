@@ -177,8 +177,6 @@ def nuts_options(
     return replace(
         options,
         num_restarts=num_chains,
-        weighting="uniform",  # copies would agree whatever the posterior
-        num_candidates=max(options.candidates_for(model), num_chains),
         variational=replace(options.variational, num_draws=num_draws),
         refinement=Refinement(
             mode="always",
@@ -298,7 +296,7 @@ def _thresholds(recipe: Posterior, reference: Posterior, *, turned: bool) -> lis
 
 _ADVICE: Final = (
     "Give NUTS more iterations first. If the difference stays, {refine the fit "
-    "(`refine='always'`)|give it more restarts and candidates (`num_restarts`, `num_candidates`)}."
+    "(`refine='always'`)|give it more restarts (`num_restarts`)}."
 )
 
 

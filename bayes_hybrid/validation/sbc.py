@@ -80,7 +80,6 @@ def sbc(
         >>> from bayes_hybrid import FitOptions, Refinement, Variational, WarmStart
         >>> tiny = FitOptions(  # seconds instead of good fits
         ...     num_restarts=1,
-        ...     num_candidates=1,
         ...     warm_start=WarmStart(max_steps=20),
         ...     variational=Variational(num_steps=5, kl_weights=(0.0,), num_draws=10),
         ...     refinement=Refinement(mode="never"),

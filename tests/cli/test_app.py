@@ -75,7 +75,7 @@ def test_the_defaults_are_those_of_the_estimator():
 
 @pytest.mark.parametrize("quick", [False, True])
 def test_what_was_typed_reaches_the_options(quick):
-    typed = Settings(plan="direct, balanced", weighting="elbo", quick=quick)
+    typed = Settings(plan="direct, balanced", quick=quick)
     options = build_options(regressor(typed, quiet=True))
     assert options.plan == ("direct", "balanced")
     assert options.weighting == "elbo"

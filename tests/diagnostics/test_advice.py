@@ -157,7 +157,6 @@ def test_findings_know_the_settings():
 
 TINY = FitOptions(
     num_restarts=2,
-    num_candidates=3,
     plan=("default", "balanced"),
     warm_start=WarmStart(max_steps=5, check_every=5),
     variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=30),

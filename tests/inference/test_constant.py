@@ -11,7 +11,6 @@ from bayes_hybrid.models import HybridMixture, Pathway, PathwayModel
 
 TINY = FitOptions(
     num_restarts=2,
-    num_candidates=2,
     warm_start=WarmStart(max_steps=20),
     variational=Variational(num_steps=10, kl_weights=(0.0,), num_draws=4),
     refinement=Refinement(mode="never"),

@@ -208,7 +208,6 @@ def test_a_fit_with_it(guide):
     x = torch.linspace(-1.0, 1.0, 30)[:, None].double().numpy()
     options = FitOptions(
         num_restarts=2,
-        num_candidates=2,
         compile="never",
         variational=Variational(guide=guide, num_steps=20, selection_steps=5, num_draws=4),
         refinement=Refinement(mode="never"),

@@ -185,7 +185,7 @@ def test_minibatches(refinement):
 @pytest.mark.parametrize("num_rows", [1, 2, 3, 5])
 def test_few_rows(num_rows):
     # Fewer rows than restarts, than folds, than features; of a single row the scale is 1.
-    options = _options(num_restarts=4, num_candidates=6, refinement=_HMC)
+    options = _options(num_restarts=4, refinement=_HMC)
     done = _fit(table=_table(num_rows), options=options)
     assert np.isfinite(done.posterior.mean(done.x)).all()
     assert np.isfinite(done.posterior.log_density(done.x, done.y)).all()
@@ -225,7 +225,6 @@ def test_progress_reports_every_stage():
                 num_draws=2,
             ),
             refinement=_HMC,
-            weighting="tempered",
         ),
         progress=lambda *call: calls.append(call),
     )
@@ -434,7 +433,6 @@ def test_finds_the_closed_form(mode):
     x, y = _table(40)
     options = FitOptions(
         num_restarts=4,
-        num_candidates=4,
         warm_start=WarmStart(max_steps=500),
         variational=Variational(num_steps=2_000, kl_weights=(0.0,), num_draws=300),
         refinement=Refinement(mode=mode, num_warmup=150, num_iterations=300, num_leapfrog=8),
@@ -570,7 +568,7 @@ def test_restarts_by_their_evidence_have_draws_of_their_own():
 
 def test_stages_say_what_was_done_under_thresholds():
     model = dataclasses.replace(_MIXTURE, gate=ThresholdGate(feature=0))
-    done = _fit(model, options=_options(num_restarts=2, num_candidates=3, refinement=_HMC))
+    done = _fit(model, options=_options(num_restarts=2, refinement=_HMC))
     stages = {stage.name: stage.reason for stage in done.stages}
     assert re.search(r"to exp\(ELBO\), of the 3 candidates$", stages["SVI"])
     assert re.search(r", of single-site steps 0\.\d\d$", stages["refinement (HMC)"])
@@ -578,7 +576,7 @@ def test_stages_say_what_was_done_under_thresholds():
 
 def test_sources_are_numbers_of_candidates_also_where_some_were_lost(monkeypatch):
     _spoil(monkeypatch, "warm_start", _lose([0]))
-    done = _fit(options=_options(num_restarts=2, num_candidates=3))
+    done = _fit(options=_options(num_restarts=2))
     assert sorted(done.sources.tolist()) == [1, 2]
 
 

@@ -53,7 +53,7 @@ def test_half_as_many_candidates_again_or_as_many_for_each_plan():
     assert two == [2, 4, 32]
     # Its gate cannot be made even, so it has the direct plan alone.
     assert FitOptions().candidates_for(HybridMixture(gate=ThresholdGate())) == 24
-    assert FitOptions(num_restarts=4, num_candidates=5).candidates_for(HybridMixture()) == 5
+    assert FitOptions(num_restarts=4).candidates_for(HybridMixture()) == 5
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_minibatches_begin_where_full_batches_are_dear(num_rows, rows):
 
 def test_candidates_cannot_be_fewer_than_restarts():
     with pytest.raises(OptionError, match="num_candidates"):
-        FitOptions(num_restarts=4, num_candidates=3)
+        FitOptions(num_restarts=4)
     with pytest.raises(OptionError, match="kl_weights"):
         Variational(kl_weights=())
 

@@ -373,7 +373,7 @@ def test_where_no_gate_can_be_even_the_plan_is_left_out():
 
 
 def test_a_fit_takes_several_plans_one_of_them_regularised():
-    done = _fit(plan=("direct", "balanced"), num_candidates=4)
+    done = _fit(plan=("direct", "balanced"))
     names = [stage.name for stage in done.stages if stage.name.startswith("warm start")]
     assert names[0] == "warm start, direct: means first"
     assert "warm start, balanced: regularised" in names

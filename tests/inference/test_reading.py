@@ -77,10 +77,9 @@ def test_a_restart_that_gives_a_row_no_density_is_not_read():
     assert set(_read(none[2:])) == {0}
 
 
-def _fit(labels=None, weighting="auto", **settings):
+def _fit(labels=None, **settings):
     quick = FitOptions(
         num_restarts=4,
-        num_candidates=10,
         weighting=weighting,
         warm_start=WarmStart(max_steps=60),
         variational=Variational(num_steps=100, selection_steps=20),

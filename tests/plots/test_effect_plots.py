@@ -92,7 +92,6 @@ def estimator():
     X = rng.uniform(-1.0, 1.0, (30, 2))
     options = FitOptions(
         num_restarts=2,
-        num_candidates=2,
         warm_start=WarmStart(max_steps=10, check_every=5),
         variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=15),
         refinement=Refinement(mode="never"),

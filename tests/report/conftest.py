@@ -19,7 +19,6 @@ from bayes_hybrid.report.page import render
 
 TINY = FitOptions(
     num_restarts=2,
-    num_candidates=2,
     warm_start=WarmStart(max_steps=10, check_every=50, learning_rate=0.1),
     variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=60),
     refinement=Refinement(mode="never"),

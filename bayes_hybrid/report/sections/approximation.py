@@ -69,26 +69,26 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
         (
             "restarts",
             kept,
-            "that make up the posterior, equally weighted; under a gate they were taken in "
-            "proportion to what their ELBO says of their evidence, and one may count several times",
+            "that make up the posterior, each by its weight",
         ),
         ("restarts dropped", fit.num_restarts_dropped, "they became non-finite or stood still"),
         (
-            "restarts missing",
-            fit.num_restarts_missing,
-            "asked for, and left out: they failed, or mean something else by a regime",
+            "restarts of no weight",
+            fit.num_restarts_negligible,
+            "left out: they explain the rows so much worse that they would change nothing",
         ),
+        ("temperature", fit.temperature, "nats of leave-one-out density for a factor e of weight"),
         ("draws", total, "of all restarts together"),
         ("weight of the features' KL term", fit.kl_weight, "chosen by held-out density, see below"),
     ]
-    if kept > 1 and fit.posterior.num_draws > 3:
+    if fit.posterior.num_draws > 3:
         r_hat, ess = worst_mixing(label_free(evaluation))
         found += [
             (
                 "largest r-hat",
                 r_hat,
-                "over regime usage, log likelihood and predictive means: near 1 the restarts "
-                "agree; without HMC they are modes, and need not",
+                "over regime usage, log likelihood and predictive means, each chain by itself: "
+                "near 1 its halves agree",
             ),
             (
                 "smallest ESS",

@@ -1,0 +1,63 @@
+"""How the rows are grouped into regimes, and which other ways explain them too."""
+
+from typing import Final
+
+import pandas as pd
+
+from bayes_hybrid.diagnostics.finding import Finding, judge
+from bayes_hybrid.diagnostics.interface import FitLike, ReadingLike
+
+__all__ = ["explained_by_one", "reading_findings", "readings_frame"]
+
+# Of readings with less weight nobody needs to be told.
+_TOLD: Final = 0.05
+
+
+def explained_by_one(fit: FitLike) -> bool:
+    """Whether one regime is the leading reading, although others were found that have more.
+
+    Then the data say so, and the gate has not collapsed: it was weighed against those that did not.
+    """
+    readings = fit.readings
+    return readings[0].num_used == 1 and any(reading.num_used > 1 for reading in readings[1:])
+
+
+def reading_findings(fit: FitLike) -> list[Finding]:
+    """``leading_reading``: its weight, and what the others are; none for a single regime."""
+    if fit.posterior.num_regimes == 1:
+        return []
+    first, *others = fit.readings
+    names = fit.for_regimes.posterior.regime_names
+    text = f"{_said(first, names)} ({first.weight:.0%} of the posterior)".capitalize()
+    for reading in others:
+        if reading.weight >= _TOLD:
+            text += f"; another reading, {_said(reading, names)} ({reading.weight:.0%})"
+    return [judge("leading_reading", first.weight, ">=", 0.0, meaning=f"{text}.", advice="")]
+
+
+def _said(reading: ReadingLike, names: tuple[str, ...]) -> str:
+    if reading.num_used == 1:
+        return "one regime explains these rows"
+    shares = [f"{name!r} {share:.0%}" for name, share in zip(names, reading.usage, strict=True)]
+    return f"{reading.num_used} regimes explain these rows, {', '.join(shares)} of them"
+
+
+def readings_frame(fit: FitLike) -> pd.DataFrame:
+    """A row for each reading, the heaviest first.
+
+    Columns ``reading``, ``weight``, ``elpd`` (mean leave-one-out log density of its restarts, in
+    nats), ``restarts``, and ``usage[k]``, the share of the rows in each regime.
+    """
+    names = fit.for_regimes.posterior.regime_names
+    return pd.DataFrame(
+        [
+            {
+                "reading": number,
+                "weight": reading.weight,
+                "elpd": reading.elpd,
+                "restarts": len(reading.members),
+                **{f"usage[{n}]": share for n, share in zip(names, reading.usage, strict=True)},
+            }
+            for number, reading in enumerate(fit.readings)
+        ]
+    )
