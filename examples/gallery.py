@@ -20,7 +20,7 @@ QUICK = FitOptions(
     refinement=Refinement(mode="never"),
     compile="never",
 )
-FULL = FitOptions(num_restarts=4)
+FULL = FitOptions(num_restarts=12)
 
 IMPORTS = """\
 import numpy as np
@@ -162,8 +162,7 @@ grey by hatch and line. The fits behind the pictures:
 
 ```python
 {IMPORTS}
-# Regimes are to be read, so few restarts of many candidates: the best modes.
-options = FitOptions(num_restarts=4)
+options = FitOptions(num_restarts=12)
 
 {FITS}```
 """

@@ -14,8 +14,7 @@ QUICK = FitOptions(
     refinement=Refinement(mode="never"),
     compile="never",
 )
-# Regimes are to be read, so few restarts of many candidates: the best modes.
-FULL = FitOptions(num_restarts=4)
+FULL = FitOptions(num_restarts=12)
 options = QUICK if os.environ.get("BAYES_HYBRID_QUICK") == "1" else FULL
 
 table = load_motorcycle()

@@ -124,8 +124,9 @@ def correction_report(
         "svi, reweighted": (fit.variational, weights, count),
     }
     if fit.sampler:
-        draws = fit.posterior.num_restarts, fit.posterior.num_draws
-        answers[fit.method] = (fit.posterior, np.full(draws, 1.0 / math.prod(draws)), 0)
+        count = fit.posterior.num_draws
+        shares = np.tile(fit.posterior.restart_weights[:, None] / count, (1, count))
+        answers[fit.method] = (fit.posterior, shares, 0)
     said = {name: _answer(who, shares, x, y) for name, (who, shares, _) in answers.items()}
     variance = fit.posterior.variance(x)
     # Beside an infinite variance every difference looks small.

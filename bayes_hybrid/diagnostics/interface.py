@@ -101,6 +101,14 @@ class PosteriorLike(Protocol):
         """K distinct names."""
 
     @property
+    def expert_names(self) -> tuple[str, ...]:
+        """A name for each of the model's K experts."""
+
+    @property
+    def service(self) -> FloatArray:
+        """Share of the posterior in which expert j serves regime k, ``[K, K]`` as ``[k, j]``."""
+
+    @property
     def sites(self) -> Mapping[str, FloatArray]:
         """Draws of the model's latent sites, each ``[R, S, *shape]``, in standardised units."""
 

@@ -27,7 +27,7 @@ def reading_findings(fit: FitLike) -> list[Finding]:
     if fit.posterior.num_regimes == 1:
         return []
     first, *others = fit.readings
-    names = fit.for_regimes.posterior.regime_names
+    names = fit.posterior.regime_names
     text = f"{_said(first, names)} ({first.weight:.0%} of the posterior)".capitalize()
     for reading in others:
         if reading.weight >= _TOLD:
@@ -46,9 +46,10 @@ def readings_frame(fit: FitLike) -> pd.DataFrame:
     """A row for each reading, the heaviest first.
 
     Columns ``reading``, ``weight``, ``elpd`` (mean leave-one-out log density of its restarts, in
-    nats), ``restarts``, and ``usage[k]``, the share of the rows in each regime.
+    nats), ``restarts``, and of each regime ``usage[k]``, the share of the rows in it, and
+    ``expert[k]``, what serves it, with its share of the reading where there are several.
     """
-    names = fit.for_regimes.posterior.regime_names
+    names = fit.posterior.regime_names
     return pd.DataFrame(
         [
             {
@@ -57,7 +58,19 @@ def readings_frame(fit: FitLike) -> pd.DataFrame:
                 "elpd": reading.elpd,
                 "restarts": len(reading.members),
                 **{f"usage[{n}]": share for n, share in zip(names, reading.usage, strict=True)},
+                **_experts(fit.reading(number), names),
             }
             for number, reading in enumerate(fit.readings)
         ]
     )
+
+
+def _experts(fit: FitLike, names: tuple[str, ...]) -> dict[str, str]:
+    """Which experts serve each regime of a reading, the most used first."""
+    found = {}
+    for name, shares in zip(names, fit.posterior.service, strict=True):
+        each = sorted(zip(shares, fit.posterior.expert_names, strict=True), reverse=True)
+        several = each[0][0] < 1.0
+        words = (f"{e} {s:.0%}" if several else e for s, e in each if s > 0.0)
+        found[f"expert[{name}]"] = ", ".join(words)
+    return found

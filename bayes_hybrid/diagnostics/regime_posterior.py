@@ -98,6 +98,7 @@ def regime_posterior(
     y: ArrayLike | None = None,
     *,
     prob: float = _PROB,
+    reading: int = 0,
 ) -> RegimePosterior:
     """Posterior of the regime of rows that were fitted, or of new rows without or with their y.
 
@@ -117,10 +118,11 @@ def regime_posterior(
         x: features of new rows ``[N, D]``; without them, the rows of the fit.
         y: targets of the new rows ``[N]``, or ``[N, Q]``, NaN where missing.
         prob: probability inside the bands, strictly between 0 and 1.
+        reading: which of ``fit.readings``, 0 for the leading one.
 
     Raises:
         DataError: ``y`` without ``x``, shapes that do not fit, values that are not finite.
-        OptionError: ``prob`` is not strictly between 0 and 1.
+        OptionError: ``prob`` is not strictly between 0 and 1, or there is no such reading.
 
     Example:
         >>> import numpy as np
@@ -138,7 +140,7 @@ def regime_posterior(
         (array([0.693]), array([0.5]))
     """
     tail = (1.0 - checks.fraction("prob", prob)) / 2.0
-    fit = fit.for_regimes
+    fit = fit.reading(reading).equal if reading else fit.for_regimes
     posterior = fit.posterior
     if x is None and y is not None:
         raise DataError("y came without x; give both, or neither for the rows of the fit")

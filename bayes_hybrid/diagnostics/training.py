@@ -76,8 +76,9 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
 
     Returns:
         A row for each restart: ``restart``; its ``weight``; the ``reading`` that it belongs to;
-        ``elpd``, its leave-one-out log density in nats; ``elbo`` in nats, as trained, with the features' KL
-        term weighted; ``log_likelihood``, mean over draws and rows of ``log p(y_n | x_n, theta)``;
+        ``elpd``, its leave-one-out log density in nats; ``elbo`` in nats, as trained, with the
+        features' KL term weighted; ``log_likelihood``, mean over draws and rows of
+        ``log p(y_n | x_n, theta)``;
         ``rmse`` of the restart's own predictive mean on the training rows, in y's units (of several
         outputs, each in units of its sd);
         ``usage[k]`` of each regime; ``distance``, the mean over the other restarts of the total

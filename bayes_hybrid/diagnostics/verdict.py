@@ -55,7 +55,7 @@ def diagnose(
                                                 ``constant_target[output]``)
     ``prior_dominated``                         are there more values of the target than parameters
                                                 of the simplest model?
-    ``leading_reading``                         how are the rows grouped, and how else might they be?
+    ``leading_reading``                         how are the rows grouped, and how else may they be?
     ``usage[k]``, ``dominant_regime``,          is a regime used by nobody, does one carry
     ``effective_regimes``                       everything?
     ``gate_entropy``                            can the regimes be told apart?

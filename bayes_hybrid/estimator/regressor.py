@@ -407,11 +407,27 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         ]
         return np.concatenate(parts)
 
+    def readings(self) -> "pd.DataFrame":
+        """How the rows can be grouped into regimes, and the weight of each way.
+
+        See :func:`bayes_hybrid.diagnostics.readings_frame`.  Regimes are read from the leading one,
+        the first line; predictions are those of all.
+
+        Returns:
+            A row for each reading: ``reading``, ``weight``, ``elpd``, ``restarts``, ``usage[k]``
+            and ``expert[k]``.
+        """
+        from bayes_hybrid.diagnostics import readings_frame
+
+        self._posterior()
+        return readings_frame(self.fit_)
+
     def regime_posterior(
         self,
         X: ArrayLike | pd.DataFrame | None = None,
         y: ArrayLike | pd.Series | pd.DataFrame | None = None,
         prob: float = 0.9,
+        reading: int = 0,
     ) -> "RegimePosterior":
         """The regime of each row, how sure that is, and why not surer.
 
@@ -421,6 +437,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             X: features of new rows ``[N, D]``; without them, the rows of the fit.
             y: targets of the new rows ``[N]``, or ``[N, Q]``, NaN where missing.
             prob: probability inside the credible bands, strictly between 0 and 1.
+            reading: which of :meth:`readings`, 0 for the leading one.
 
         Returns:
             Probabilities as of :meth:`predict_regime` or :meth:`training_regimes`, with bands, the
@@ -434,9 +451,10 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         self._posterior()
         if X is None:
-            return regime_posterior(self.fit_, None, y, prob=prob)  # which refuses y alone
+            # Which refuses y alone.
+            return regime_posterior(self.fit_, None, y, prob=prob, reading=reading)
         rows, target = (feature_rows(self, X), None) if y is None else target_rows(self, X, y)
-        return regime_posterior(self.fit_, rows, target, prob=prob)
+        return regime_posterior(self.fit_, rows, target, prob=prob, reading=reading)
 
     def boundaries(
         self,

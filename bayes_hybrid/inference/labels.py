@@ -1,12 +1,8 @@
-"""Which restarts mean the same by a regime.
+"""One order of the experts that are made alike, for all restarts.
 
-Experts of different kinds can trade places: one restart explains the calm rows with its Gaussian
-expert, another with its ReLU expert, and both fit.  Predictions do not care, but a regime
-probability averaged over both says 50% where every restart is certain.  Experts made alike are
-relabelled; of others, only the restarts with one labelling are kept.
-
-Regimes in an order along a feature have their names from it: one restart may have all rows below
-its threshold and another all above, and these are two readings of the data, not two names of one.
+Such experts trade places without a change to the model, so they are put in the order in which they
+agree with one restart.  Which rows a regime stands for is a matter of readings
+(:mod:`~bayes_hybrid.inference.readings`).
 """
 
 import math
@@ -43,27 +39,6 @@ def relabel(rows: Rows, theta: Tensor, reference: int) -> Tensor:
         if bool(torch.isfinite(theta[c]).all()):
             result[c] = table.flatten(model.relabelled(table.constrain(theta[c]), order.tolist()))
     return result
-
-
-def same_labelling(rows: Rows, theta: Tensor, reference: int) -> Tensor:
-    """Which of C points label the rows as the reference does, boolean ``[C]``.
-
-    A point has the same labelling when no permutation of its labels agrees better than leaving
-    them as they are, and always where the order names the regimes.
-
-    Args:
-        rows: training rows.
-        theta: points ``[C, P]``; of one that is not finite the answer means nothing.
-        reference: index of the point to compare with.
-    """
-    if rows.joint.model.names_regimes:
-        return torch.ones(len(theta), dtype=torch.bool, device=theta.device)
-    best = []
-    for matrix in _agreement(rows, theta, reference):
-        labels, permuted = linear_sum_assignment(matrix, maximize=True)
-        # A regime that is not used agrees with any: only a strict gain counts as another label.
-        best.append(matrix[labels, permuted].sum() <= matrix.trace() * (1.0 + 1e-6))
-    return torch.tensor(best, device=theta.device)
 
 
 def usage(rows: Rows, theta: Tensor) -> tuple[float, ...]:

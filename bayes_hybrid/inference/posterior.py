@@ -92,17 +92,17 @@ class Posterior:
         return self.model.regime_names if self.order is None else self.model.reading_names
 
     @property
+    def expert_names(self) -> tuple[str, ...]:
+        """A name for each of the model's experts."""
+        return self.model.regime_names
+
+    @property
     def service(self) -> FloatArray:
         """Share of the posterior in which expert j serves regime k, ``[K, K]`` as ``[k, j]``."""
         every = np.arange(self.num_regimes)
-        order = every[None] if self.order is None else self.order
-        return np.asarray(
-            np.tensordot(
-                self.restart_weights,
-                (order[..., None] == every) & np.ones((self.num_restarts, 1, 1), dtype=bool),
-                1,
-            )
-        )
+        order = np.tile(every, (self.num_restarts, 1)) if self.order is None else self.order
+        serves = (order[..., None] == every).astype(np.float64)
+        return np.asarray(np.tensordot(self.restart_weights, serves, 1))
 
     @property
     def scale_floor(self) -> FloatArray:
@@ -413,9 +413,9 @@ class Posterior:
         ends = self._draw_weights[order].cumsum(0)
         offset = torch.rand(1, generator=generator, device=device, dtype=ends.dtype)
         places = (torch.arange(count, device=device) + offset) / count
-        chosen = order[torch.searchsorted(ends, places).clamp_max(len(ends) - 1)]
-        mixed: Tensor = chosen[torch.randperm(count, generator=generator, device=device)]
-        return mixed
+        chosen: Tensor = order[torch.searchsorted(ends, places).clamp_max(len(ends) - 1)]
+        shuffled: Tensor = chosen[torch.randperm(count, generator=generator, device=device)]
+        return shuffled
 
     def _over_draws(self, value: Tensor) -> Tensor:
         """The mean of ``[R S, ...]``."""

@@ -1,9 +1,9 @@
 """Readings of the data: restarts that group the rows alike, whichever experts serve the groups.
 
-A regime is a set of rows.  One restart explains the calm rows with its Gaussian expert, another with
-its ReLU expert, and both mean the same regime: their experts are put in one order.  Restarts that
-group the rows otherwise are another reading.  Averaged over readings a regime probability says 50%
-where every restart is certain, so each reading has probabilities of its own, and a weight.
+A regime is a set of rows.  One restart explains the calm rows with its Gaussian expert, another
+with its ReLU expert, and both mean the same regime: their experts are put in one order.  Restarts
+that group the rows otherwise are another reading.  Averaged over readings a regime probability says
+50% where every restart is certain, so each reading has probabilities of its own, and a weight.
 """
 
 from collections.abc import Sequence

@@ -253,7 +253,7 @@ def _row_densities(rows: Rows, theta: Tensor) -> NDArray[np.float64]:
 
 
 def _temperature(rows: Rows, states: Tensor, folds: Tensor) -> float:
-    """What ``states [R, W, P]``, that have seen the rows of ``folds [R, N]``, say of the weights."""
+    """That of the weights, by ``states [R, W, P]`` that have seen the rows of ``folds [R, N]``."""
     densities, left_out = _row_densities(rows, states), folds.cpu().numpy() == 0.0
     each = truncated_loo(densities) if states.shape[1] > 1 else densities[:, 0]
     seen = (~left_out).sum(axis=1)

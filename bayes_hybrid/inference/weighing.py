@@ -1,4 +1,4 @@
-"""How much each restart counts: by leave-one-out density, at a temperature that held-out rows choose.
+"""What each restart counts: by leave-one-out density, at a temperature that held-out rows choose.
 
 A restart is a mode and the draws about it.  Its share of the posterior is its share of the
 evidence, which nothing here measures well: ELBOs of modes that predict alike differ by tens of

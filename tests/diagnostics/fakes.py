@@ -13,6 +13,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from bayes_hybrid.diagnostics.interface import StageLike
+from bayes_hybrid.inference.readings import Reading
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,6 +40,18 @@ class FakePosterior:
     @property
     def num_draws(self) -> int:
         return len(self.sites["scale"][0])
+
+    @property
+    def expert_names(self):
+        return self.regime_names
+
+    @property
+    def service(self):
+        return np.eye(self.num_regimes)
+
+    @property
+    def restart_weights(self):
+        return np.full(self.num_restarts, 1.0 / self.num_restarts)
 
     @property
     def num_regimes(self) -> int:
@@ -77,7 +90,7 @@ class FakePosterior:
         shape = (*self.sites["scale"].shape[:2], x.shape[0], self.num_regimes)
         return np.broadcast_to(self.sites["scale"][:, :, None, :], shape)
 
-    def silenced_mean_draws(self, x):
+    def unit_mean_draws(self, x):
         return {}
 
     def gate_and_mean_draws(self, x):
@@ -143,7 +156,7 @@ class FakeFit:
     seed: int = 0
     method: str = "svi"
     num_restarts_dropped: int = 0
-    num_restarts_missing: int = 0
+    num_restarts_negligible: int = 0
     sampler: Mapping[str, np.ndarray] = field(default_factory=dict)
     stages: tuple[StageLike, ...] = ()
     copies_of: tuple[int, ...] | None = None
@@ -151,8 +164,26 @@ class FakeFit:
 
     @property
     def for_regimes(self):
-        """Its restarts count alike."""
+        """Its restarts are one reading, and count alike."""
         return self
+
+    @property
+    def equal(self):
+        return self
+
+    def reading(self, number=0):
+        return self
+
+    @property
+    def readings(self):
+        every = np.arange(self.posterior.num_restarts)
+        shares = self.posterior.regime_probability_draws(self.x, self.y).mean(axis=(0, 1))
+        order = np.tile(np.arange(self.posterior.num_regimes), (len(every), 1))
+        return (Reading(weight=1.0, members=every, order=order, responsibilities=shares, elpd=0.0),)
+
+    @property
+    def elpd(self):
+        return np.zeros(self.posterior.num_restarts)
 
     @property
     def sources(self):

@@ -230,7 +230,7 @@ class Mixing(FakePosterior):
     def expert_mean_draws(self, x):
         return np.tile((2.0 * np.sin(x) + x)[None, None], (1, 3, 1, 1))
 
-    def silenced_mean_draws(self, x):
+    def unit_mean_draws(self, x):
         one = np.tile(x[None, None, :, 0], (1, 3, 1))
         return {("linear_mix", "gaussian"): one, ("linear_mix", "relu"): 2.0 * np.sin(one)}
 
@@ -257,8 +257,8 @@ def test_an_output_without_a_slope_leaves_the_shares_to_the_others():
             one = super().expert_mean_draws(x)
             return np.stack([one, np.ones_like(one)], axis=-2)
 
-        def silenced_mean_draws(self, x):
-            parts = super().silenced_mean_draws(x)
+        def unit_mean_draws(self, x):
+            parts = super().unit_mean_draws(x)
             return {
                 name: np.stack([one, np.ones_like(one)], axis=-1) for name, one in parts.items()
             }

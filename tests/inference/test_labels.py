@@ -8,7 +8,7 @@ import torch
 from bayes_hybrid.gates import ThresholdGate
 from bayes_hybrid.inference.evaluation import evaluate_regimes
 from bayes_hybrid.inference.graph import LogJoint
-from bayes_hybrid.inference.labels import relabel, same_labelling
+from bayes_hybrid.inference.labels import relabel
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.models import HybridMixture
 from tests.models import zoo
@@ -36,53 +36,6 @@ def _point(rows, first, second, share=0.0):
     values["gate.bias"] = torch.tensor([share], dtype=torch.float64)
     values["noise"] = torch.tensor(0.1, dtype=torch.float64)
     return table.flatten(values)
-
-
-def test_swapped_labels_are_told_apart():
-    rows = _rows()
-    theta = torch.stack(
-        [
-            _point(rows, 1.0, -1.0),
-            _point(rows, 0.9, -1.1, share=0.3),
-            _point(rows, -1.0, 1.0),
-            _point(rows, -1.0, 1.0, share=-2.0),
-        ]
-    )
-    assert same_labelling(rows, theta, 0).tolist() == [True, True, False, False]
-    assert same_labelling(rows, theta, 3).tolist() == [False, False, True, True]
-
-
-def test_a_collapsed_point_is_labelled_by_its_larger_part():
-    rows = _rows()
-    # Two thirds of the rows lie at -1, which the reference calls the second regime.
-    used = _point(rows, 1.0, -1.0)
-    all_second = _point(rows, 50.0, 0.0, share=50.0)
-    all_first = _point(rows, 0.0, 50.0, share=-50.0)
-    theta = torch.stack([used, all_second, all_first])
-    assert same_labelling(rows, theta, 0).tolist() == [True, True, False]
-
-
-def test_what_lies_above_a_threshold_is_not_a_matter_of_names():
-    # All rows above a threshold below them, or all below one above them: another reading each,
-    # and under a gate without an order another labelling.
-    for gate, alike in ((ThresholdGate(feature=0), True), (zoo.GATES["oblique"], False)):
-        experts = (zoo.pathway("gaussian"), zoo.pathway("relu"))
-        model = HybridMixture(num_features=zoo.NUM_FEATURES, experts=experts, gate=gate)
-        assert model.names_regimes is alike
-        rows = _rows(model=model)
-        table = rows.joint.table
-        values = table.constrain(torch.zeros(table.num_parameters, dtype=torch.float64))
-        points = []
-        for place in (-9.0, 9.0):
-            values["gate.location"] = torch.full_like(values["gate.location"], place)
-            points.append(table.flatten(values))
-        assert same_labelling(rows, torch.stack(points), 0).tolist() == [True, alike]
-
-
-def test_many_rows_are_thinned():
-    rows = _rows(4_001)
-    theta = torch.stack([_point(rows, 1.0, -1.0), _point(rows, -1.0, 1.0)])
-    assert same_labelling(rows, theta, 0).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("gate", ["constant", "relu"])

@@ -1,5 +1,6 @@
 """What a set of draws predicts, by the formulas and by brute force."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -299,3 +300,74 @@ def test_float32_draws_agree_with_float64(case):
     probs = [0.05, 0.5, 0.95]
     np.testing.assert_allclose(single.quantile(x, probs), posterior.quantile(x, probs), rtol=1e-3)
     np.testing.assert_allclose(single.cdf(x, single.quantile(x, [0.05])[:, 0]), 0.05, atol=1e-5)
+
+
+def _weighed(posterior):
+    """Restart 0 three times as heavy as restart 1; and the same with copies that count alike."""
+    repeated = posterior.select(np.array([0, 0, 0, 1])).alike()
+    return dataclasses.replace(posterior, weights=np.array([0.75, 0.25])), repeated
+
+
+_ASKED = {
+    "mean": lambda p, x, y: p.mean(x),
+    "variance": lambda p, x, y: p.variance(x),
+    "density": lambda p, x, y: p.log_density(x, y),
+    "cdf": lambda p, x, y: p.cdf(x, y),
+    "quantiles": lambda p, x, y: p.quantile(x, [0.05, 0.5, 0.9]),
+    "both": lambda p, x, y: p.mean_and_quantile(x, [0.1])[1],
+    "gate": lambda p, x, y: p.regime_probability(x),
+    "regime": lambda p, x, y: p.regime_probability(x, y),
+    "summary": lambda p, x, y: p.regime_summary(x, [0.5])[:, 0],
+}
+
+
+@pytest.mark.parametrize("what", _ASKED)
+def test_weights_count_as_copies_would(case, what):
+    posterior, x, y = case
+    weighed, repeated = _weighed(posterior)
+    ask = _ASKED[what]
+    # Quantiles stop at a hundred-thousandth of the level, and a step later.
+    np.testing.assert_allclose(ask(weighed, x, y), ask(repeated, x, y), rtol=1e-9, atol=1e-9)
+
+
+def test_samples_count_by_weight(case):
+    posterior, x, _ = case
+    weighed, _ = _weighed(posterior)
+    draws = weighed.sample(x[:1], 40_000, 0)
+    cdf = np.sort(weighed.cdf(np.repeat(x[:1], 40_000, axis=0), draws[:, 0]))
+    # Kolmogorov's distance of 40,000 draws exceeds 0.01 once in 3,000.
+    assert np.abs(cdf - np.linspace(0.0, 1.0, 40_000)).max() < 0.01
+
+
+def test_quantiles_over_draws_go_by_weight():
+    draws = np.random.default_rng(0).normal(size=(500, 3))
+    shares = np.random.default_rng(1).dirichlet(np.ones(500))
+    found = posterior_module._draw_quantiles(draws, np.array([0.1, 0.5]), shares)
+    for level, row in zip([0.1, 0.5], found, strict=True):
+        below = (shares[:, None] * (draws <= row)).sum(axis=0)
+        # The largest of 500 shares is about a hundredth.
+        np.testing.assert_allclose(below, level, atol=shares.max())
+
+
+def test_an_order_moves_regimes_and_no_prediction():
+    x, y = _data()
+    posterior = _posterior("mixture of 3, relu, constant", x, y)
+    order = np.array([[2, 0, 1], [0, 1, 2]])
+    moved = dataclasses.replace(posterior, order=order)
+    assert moved.regime_names == ("A", "B", "C")
+    for ask in ("mean", "variance"):
+        np.testing.assert_allclose(getattr(moved, ask)(x), getattr(posterior, ask)(x), **_EXACT)
+    np.testing.assert_allclose(moved.log_density(x, y), posterior.log_density(x, y), **_EXACT)
+    for ask in (
+        lambda p: p.regime_probability_draws(x, y),
+        lambda p: p.expert_mean_draws(x),
+        lambda p: p.expert_scale_draws(x),
+        lambda p: p.gate_and_mean_draws(x)[0],
+        lambda p: p.slope_draws(x, 0)[0],
+        lambda p: p.slope_draws(x, 0)[1],
+    ):
+        before, after = ask(posterior), ask(moved)
+        for restart in range(_R):
+            expected = before[restart][..., order[restart]]
+            np.testing.assert_allclose(after[restart], expected, **_EXACT)
+    assert moved.service.tolist() == [[0.5, 0.0, 0.5], [0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]

@@ -26,9 +26,7 @@ def _posterior(model):
 def test_what_silencing_takes_off_is_the_units_part_of_the_mean():
     posterior, x = _posterior(PathwayModel(num_features=2, pathway=_MIX))
     whole = posterior.expert_mean_draws(x)[1, 2, :, 0]
-    part = {
-        kind: whole - mean[1, 2] for (_, kind), mean in posterior.silenced_mean_draws(x).items()
-    }
+    part = {kind: whole - mean[1, 2] for (_, kind), mean in posterior.unit_mean_draws(x).items()}
     at = {name.removeprefix("linear_mix."): v[1, 2] for name, v in posterior.sites.items()}
     z = posterior.x_scaling.transform(x)
 
@@ -52,7 +50,7 @@ def test_only_experts_that_mix_are_silenced():
     posterior, x = _posterior(
         HybridMixture(num_features=2, experts=(Pathway(num_units=3), _MIX, _MIX))
     )
-    silenced = posterior.silenced_mean_draws(x)
+    silenced = posterior.unit_mean_draws(x)
     assert set(silenced) == {
         (regime, kind)
         for regime in ("linear_mix_1", "linear_mix_2")
@@ -64,7 +62,7 @@ def test_only_experts_that_mix_are_silenced():
         rest = silenced[regime, "gaussian"] + silenced[regime, "relu"] - whole
         np.testing.assert_allclose(rest, rest[..., :1] * np.ones(7), rtol=1e-9)
     plain, x = _posterior(PathwayModel(num_features=2, pathway=Pathway(num_units=3)))
-    assert plain.silenced_mean_draws(x) == {}
+    assert plain.unit_mean_draws(x) == {}
 
 
 def test_several_outputs_are_silenced_together():
@@ -74,7 +72,7 @@ def test_several_outputs_are_silenced_together():
     posterior = Posterior(
         model=model, theta=posterior.theta, x_scaling=posterior.x_scaling, y_scaling=wide
     )
-    assert posterior.silenced_mean_draws(x)["linear_mix", "gaussian"].shape == (2, 3, 7, 2)
+    assert posterior.unit_mean_draws(x)["linear_mix", "gaussian"].shape == (2, 3, 7, 2)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "linear_mix", "gaussian_stabilizes_relu"])

@@ -22,7 +22,9 @@ _FACTS: Final = {
 }
 _RESTARTS: Final = {
     "restart": "number of the restart; ArviZ calls it a chain",
-    "read": "share of the regimes' reading that is taken from it; predictions take all restarts",
+    "weight": "what it counts in predictions",
+    "reading": "the reading that it belongs to, 0 for the leading one",
+    "elpd": "leave-one-out log density of the training rows in nats, by which it is weighed",
     "elbo": "evidence lower bound of its guide, in nats, as trained; larger is better, differences "
     "below 1 or 2 say nothing",
     "log_likelihood": "mean over rows and draws of the log density of the training rows",

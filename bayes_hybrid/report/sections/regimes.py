@@ -5,9 +5,11 @@ from typing import Final
 
 import numpy as np
 
+from bayes_hybrid.diagnostics import readings_frame
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.digits import figures
+from bayes_hybrid.inference import Fit
 from bayes_hybrid.plots.style import regime_styles
 from bayes_hybrid.report.charts import Chart, limits, rounded
 from bayes_hybrid.report.curves import LEVELS, MAX_FEATURES, Curves, curve_frame, curves_along
@@ -188,7 +190,29 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
             intervals=_intervals(outputs, names),
             num_shown=_SHOWN_ROWS,
         ),
+        "readings": _readings(evidence.fit) if has_gate else None,
     }
 
+
+def _readings(fit: Fit) -> Table:
+    frame = readings_frame(fit)
+    meanings = {name: text for name, text in _READINGS.items() if name in frame}
+    for name in fit.posterior.regime_names:
+        meanings[f"usage[{name}]"] = f"share of the training rows in regime {name}"
+        meanings[f"expert[{name}]"] = "what serves it, with its share where restarts differ"
+    return Table(
+        key="readings",
+        caption="Readings: ways to group the rows",
+        frame=frame,
+        meanings=meanings,
+    )
+
+
+_READINGS: Final = {
+    "reading": "0 is the leading one, which regimes are read from",
+    "weight": "its share of the posterior",
+    "elpd": "leave-one-out log density of its restarts in nats, standardised",
+    "restarts": "how many group the rows so",
+}
 
 SECTION: Final = Section(key="regimes", title="Regimes over x", content=_content)

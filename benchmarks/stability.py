@@ -1,0 +1,142 @@
+"""Does the answer depend on the seed?  ``python -m benchmarks.stability``.
+
+======================  =========================================================================
+section                 what is fitted, with each seed
+======================  =========================================================================
+``default``             four fifths of the motorcycle data, default settings
+``constant``            the same with one noise level per regime, as README and demo have it
+``nudged``              the same as ``constant``, with x moved by a millionth
+``families``            ``step``, ``two_branch`` and ``kink``, of 50 and 200 rows
+======================  =========================================================================
+
+Every fifth row of the motorcycle data, from number 2 on, is left out.  Of each section: mean and
+standard deviation over the seeds of the held-out log density per row; of the leading reading its
+weight, whether it has the same rows in every seed (adjusted Rand index of the most probable
+regimes, at least .9), and the mean absolute difference of p(z | x, y) of two seeds.
+
+Cells are kept as in :mod:`benchmarks.cells`.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from bayes_hybrid import HybridRegressor
+from bayes_hybrid.data import load_motorcycle, simulate
+from benchmarks.cells import Cell, Figures, Job, run_jobs
+
+_RESULT: Final = Path("benchmarks/results/stability.json")
+_FAMILIES: Final = ("step", "two_branch", "kink")
+_SIZES: Final = (50, 200)
+# Worst standard deviation over seeds, by rows.
+_SPREADS: Final = {50: 0.03, 200: 0.01}
+_SAME: Final = 0.9
+
+
+def _cell(reg: HybridRegressor, x: np.ndarray, y: np.ndarray) -> Cell:
+    fit = reg.fit_
+    return {
+        "log_density": float(reg.log_density(x, y).mean()),
+        "readings": [[reading.weight, *reading.usage] for reading in fit.readings],
+        "regimes": reg.training_regimes()[:, 0].tolist(),
+        "temperature": fit.temperature,
+        "seconds": fit.seconds,
+        "warnings": [found.name for found in reg.diagnose() if found.severity != "ok"],
+    }
+
+
+def motorcycle_cell(noise: str, nudge: float, seed: int) -> Cell:
+    """Fitted without every fifth row."""
+    table = load_motorcycle()
+    x, y = table[["times"]].to_numpy(), table["accel"].to_numpy()
+    x = x * (1.0 + nudge * np.random.default_rng(seed).standard_normal(x.shape))
+    out = np.arange(2, len(x), 5)
+    reg = HybridRegressor(noise=noise, random_state=seed, progress=False)
+    reg.fit(np.delete(x, out, axis=0), np.delete(y, out))
+    return _cell(reg, x[out], y[out])
+
+
+def family_cell(family: str, size: int, seed: int) -> Cell:
+    """One data set, another seed of the fit."""
+    rows, new = simulate(family, size, seed=0), simulate(family, 1_000, seed=1)
+    reg = HybridRegressor(random_state=seed, progress=False).fit(rows.x, rows.y)
+    return _cell(reg, new.x, new.y)
+
+
+def jobs(sections: list[str], seeds: range) -> Iterator[Job]:
+    """Every cell of the sections."""
+    noises = {
+        "default": ("input", 0.0),
+        "constant": ("constant", 0.0),
+        "nudged": ("constant", 1e-6),
+    }
+    for seed in seeds:
+        for section, settings in noises.items():
+            if section in sections:
+                yield f"{section}/{seed}", motorcycle_cell, (*settings, seed)
+        if "families" in sections:
+            for family in _FAMILIES:
+                for size in _SIZES:
+                    yield f"{family}/{size}/{seed}", family_cell, (family, size, seed)
+
+
+def summarise(done: dict[str, Cell]) -> Figures:
+    """Means and spreads over seeds, beside the targets."""
+    out = Figures(done)
+    _section(out, "default", -4.35, 0.015)
+    _section(out, "constant", -4.45, 0.03)
+    _section(out, "nudged", -4.45, 0.03)
+    for family in _FAMILIES:
+        for size in _SIZES:
+            _section(out, f"{family}/{size}", -np.inf, _SPREADS[size])
+    return out
+
+
+def _section(out: Figures, name: str, least: float, spread: float) -> None:
+    cells: list[dict[str, Any]] = [c for key, c in out.done.items() if key.startswith(f"{name}/")]
+    if len(cells) < 2:
+        return
+    density = np.array([cell["log_density"] for cell in cells])
+    weights = np.array([cell["readings"][0][0] for cell in cells])
+    regimes = [np.array(cell["regimes"]) for cell in cells]
+    labels = [shares > 0.5 for shares in regimes]
+    pairs = list(combinations(range(len(cells)), 2))
+    same = np.array([adjusted_rand_score(labels[a], labels[b]) >= _SAME for a, b in pairs])
+    apart = np.mean([np.abs(regimes[a] - regimes[b]).mean() for a, b in pairs])
+    out.add(f"{name}: log density, mean over seeds", float(density.mean()), least, np.inf)
+    out.add(f"{name}: log density, sd over seeds", float(density.std(ddof=1)), -np.inf, spread)
+    out.add(f"{name}: leading reading, mean weight", float(weights.mean()), -np.inf, np.inf)
+    out.add(f"{name}: leading reading, sd of its weight", float(weights.std(ddof=1)), -np.inf, 0.1)
+    out.add(f"{name}: two seeds have the same leading reading", float(same.mean()), 1.0, np.inf)
+    out.add(f"{name}: difference of p(z | x, y) between two seeds", float(apart), -np.inf, 0.03)
+    quiet = np.mean([not cell["warnings"] for cell in cells])
+    out.add(f"{name}: fits without a warning", float(quiet), 0.9, np.inf)
+    out.add(f"{name}: seconds", float(np.mean([c["seconds"] for c in cells])), -np.inf, np.inf)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    sections = ["default", "constant", "nudged", "families"]
+    parser.add_argument("--sections", nargs="+", choices=sections, default=sections)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--cache", type=Path, default=Path("benchmarks/cache/stability.jsonl"))
+    parser.add_argument("--out", type=Path, default=_RESULT)
+    given = parser.parse_args()
+    done = run_jobs(jobs(given.sections, range(given.seeds)), given.cache, given.jobs)
+    found = summarise(done)
+    print(found.table())
+    found.write(given.out)
+
+
+if __name__ == "__main__":
+    main()
