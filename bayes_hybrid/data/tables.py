@@ -13,7 +13,7 @@ import pandas as pd
 from bayes_hybrid import checks
 from bayes_hybrid.data.atomic import atomic_file
 from bayes_hybrid.data.batches import file_kind, opened
-from bayes_hybrid.data.cells import MISSING
+from bayes_hybrid.data.cells import MISSING, plain_numbers
 from bayes_hybrid.data.columns import listed, numeric_column, refuse_repeats
 from bayes_hybrid.data.csv_text import open_csv
 from bayes_hybrid.data.parquet import open_parquet, read_whole
@@ -209,6 +209,10 @@ def _read_csv(path: Path, handle: BinaryIO) -> pd.DataFrame:
         raise DataError(f"{path} is no CSV table: {error}") from error
     if len(table) != count:
         raise DataError(f"{path} has {count} records, of which pandas reads {len(table)}")
+    for name in table.select_dtypes(["object", "string"]):
+        numbers = plain_numbers(table[name])
+        if numbers is not None:
+            table[name] = numbers
     return table
 
 
