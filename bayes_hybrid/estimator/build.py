@@ -162,6 +162,11 @@ def _refine_mode(refine: str | bool) -> str:
         return "always" if refine else "never"
     if isinstance(refine, str) and refine in REFINE_CHOICES:
         return refine
+    if isinstance(refine, Refinement):
+        raise OptionError(
+            f"refine must be 'auto', True or False; a Refinement goes into "
+            f"fit_options=FitOptions(refinement={refine!r})"
+        )
     raise OptionError(
         "refine must be 'auto', True ('always') or False ('never'); "
         f"got {refine!r}{checks.suggestion(refine, REFINE_CHOICES)}"
