@@ -29,7 +29,7 @@ SPAN: Final = re.compile(r"`([^`]*)`")
 
 _VALUE: Final = r"\([^()]*\)|'[^']*'|\"[^\"]*\"|[\w.+-]*\w"
 
-SETTING: Final = re.compile(rf"\b([a-z_]+)=({_VALUE})")
+SETTING: Final = re.compile(rf"(?<!-)\b([a-z_]+)=({_VALUE})")
 """A setting with its value, such as ``num_candidates=64``."""
 
 

@@ -46,6 +46,7 @@ def test_every_setting_with_an_option_has_that_option():
         ("num_units=8, not depth=2", "--num-units 8, not depth=2"),
         ("noise = 2, a gate, and the plan", "noise = 2, a gate, and the plan"),
         ("gate=ThresholdGate(feature='x')", "gate=ThresholdGate(feature='x')"),
+        ("--model='linear' is none", "--model='linear' is none"),
         ("no settings", "no settings"),
         ("", ""),
     ],

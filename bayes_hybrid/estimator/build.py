@@ -187,7 +187,7 @@ def _refuse_set(settings: "HybridRegressor", names: Sequence[str], reason: str) 
         if not _is_default(value, defaults[name]):
             raise OptionError(
                 f"{name}={value!r} would be ignored, because {reason}; "
-                f"leave {name} at {defaults[name]!r}"
+                f"leave it at {defaults[name]!r}"
             )
 
 
