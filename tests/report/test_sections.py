@@ -448,7 +448,7 @@ def test_the_code_fits_the_same_again(tmp_path, monkeypatch, held_out):
     monkeypatch.chdir(tmp_path)
     x, y = make_rows()
     X = pd.DataFrame(x, columns=["a", "b"])
-    zone = ["gaussian" if value > 0.0 else None for value in x[:, 1]]
+    zone = pd.Series(["gaussian" if value > 0.0 else "" for value in x[:, 1]])
     write_table(X.assign(y=y, zone=zone), tmp_path / "data.csv")
     rows = np.array([3, 17, 40]) if held_out else np.array([], dtype=int)
     kept = np.delete(np.arange(len(x)), rows)
