@@ -226,6 +226,10 @@ def test_values_beyond_float32_are_refused():
             r"refine must be 'auto', True \('always'\) or False \('never'\).* mean 'always'",
         ),
         ({"fit_options": None, "refine": None}, "refine must be 'auto', True"),
+        (
+            {"fit_options": None, "refine": Refinement(mode="never")},
+            r"a Refinement goes into fit_options=FitOptions\(refinement=Refinement\(mode='never'",
+        ),
         ({"fit_options": None, "compile": "alwyas"}, "compile must be .* did you mean 'always'"),
         ({"fit_options": None, "batch_size": 0}, "batch_size must be an integer >= 1"),
         ({"fit_options": None, "device": "tpux"}, "device: expected 'auto', 'cpu'"),

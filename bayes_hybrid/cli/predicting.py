@@ -15,8 +15,8 @@ from bayes_hybrid import checks
 from bayes_hybrid.cli.columns import found_column, require_column, target_columns
 from bayes_hybrid.cli.console import counted, say
 from bayes_hybrid.cli.exits import complain
-from bayes_hybrid.cli.folders import refuse_place
-from bayes_hybrid.data import numeric_column, refuse_existing, refuse_far
+from bayes_hybrid.cli.folders import refuse_file
+from bayes_hybrid.data import numeric_column, refuse_far
 from bayes_hybrid.data.batches import Batch, TableReader, file_kind, open_table, table_writer
 from bayes_hybrid.data.columns import Place
 from bayes_hybrid.data.support import Support
@@ -55,8 +55,7 @@ def run(saved: Path, data: Path, out: Path, wanted: Wanted, *, force: bool, quie
     two kinds: into Parquet they go as numbers.
     """
     _ends(wanted.prob)
-    refuse_place(out, force=force)
-    refuse_existing(out, force=force)
+    refuse_file(out, saved, force=force)
     as_numbers = file_kind(out) == ".parquet" and file_kind(data) != ".parquet"
     with open_table(data) as table, reporting(False if quiet else "auto") as report:
         fit = load(saved).fit_

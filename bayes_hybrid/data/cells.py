@@ -9,7 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["MISSING", "TRUTH", "CellKind", "cell_kind", "plain_numbers", "spelt_numbers"]
+__all__ = [
+    "ABSENT",
+    "MISSING",
+    "TRUTH",
+    "CellKind",
+    "cell_kind",
+    "plain_numbers",
+    "spelt_numbers",
+]
 
 MISSING: Final = (
     *("", "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A", "NaN", "nan", "-NaN", "-nan"),
@@ -34,6 +42,8 @@ class CellKind(NamedTuple):
 
 
 _TEXT: Final = CellKind("text", "encode it as numbers, such as one 0/1 column for each label")
+ABSENT: Final = "drop such rows or fill them in"
+"""What to do about a mark for a missing value, where none may be missing."""
 TRUTH: Final = CellKind("true or false as text", "write 1 and 0")
 """A number in a CSV file; in a table of text it is none."""
 
@@ -42,11 +52,11 @@ _DATE: Final = CellKind("a date", "turn it into a number, such as days since the
 _KINDS: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), CellKind(what, advice))
     for pattern, what, advice in (
-        (r"", "blanks for a missing value", "drop such rows or fill them in"),
+        (r"", "blanks for a missing value", ABSENT),
         (
             r"[-\u2010-\u2015\u2212\u00b7_.?*]+",
             "a dash or another mark for a missing value",
-            "drop such rows or fill them in",
+            ABSENT,
         ),
         (r"(\d{4}-?w?\d{1,2}-?\d{1,2}|\d{4}-\d\d?)([t ]\d.*)?", *_DATE),
         (r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([t ,].*)?", *_DATE),

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bayes_hybrid.data.cells import TRUTH, CellKind, cell_kind, spelt_numbers
+from bayes_hybrid.data.cells import ABSENT, TRUTH, CellKind, cell_kind, spelt_numbers
 from bayes_hybrid.errors import DataError, DataTypeError
 
 __all__ = [
@@ -67,7 +67,7 @@ def numeric_column(
     refuse_name(column.name)
     try:
         if not (pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"):
-            _refuse_non_numbers(column, place)
+            _refuse_non_numbers(column, missing, place)
         with np.errstate(over="ignore"):  # a long double beyond float64 is infinite, and refused
             values = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     except ArithmeticError as error:  # 10**400, a signalling NaN
@@ -108,7 +108,7 @@ def numeric_cells(
     values, wrong = spelt_numbers(cells)
     if wrong is not None:
         text = cells[wrong].as_py()
-        raise _no_number(name, (place or _row)(wrong), text, cell_kind(text))
+        raise _no_number(name, (place or _row)(wrong), text, cell_kind(text), missing)
     _refuse_infinite(name, values, missing, place)
     return values
 
@@ -194,14 +194,14 @@ def _row(position: int) -> str:
     return f"row {position + 1}"
 
 
-def _refuse_non_numbers(column: pd.Series, place: Place | None) -> None:
+def _refuse_non_numbers(column: pd.Series, missing: bool, place: Place | None) -> None:
     """Name the first value that is no number; text that spells a number counts last."""
-    missing = column.isna().to_numpy()
+    absent = column.isna().to_numpy()
     categorical = isinstance(column.dtype, pd.CategoricalDtype)
     entries = [
         (row, value)
         for row, value in enumerate(column.tolist())
-        if not missing[row] and (categorical or not isinstance(value, _NUMBERS))
+        if not absent[row] and (categorical or not isinstance(value, _NUMBERS))
     ]
     if not entries:
         return
@@ -219,11 +219,15 @@ def _refuse_non_numbers(column: pd.Series, place: Place | None) -> None:
     if isinstance(value, TIMES):
         advice = "turn it into a number, such as days since the first row"
         kind = CellKind("dates or times", advice)
-    raise _no_number(column.name, (place or _row)(row), value, kind)
+    raise _no_number(column.name, (place or _row)(row), value, kind, missing)
 
 
-def _no_number(name: Hashable, where: str, value: object, kind: CellKind | None) -> DataTypeError:
+def _no_number(
+    name: Hashable, where: str, value: object, kind: CellKind | None, missing: bool
+) -> DataTypeError:
     what, advice = kind or CellKind("text", "drop the row")
+    if missing and advice == ABSENT:
+        advice = f"leave such cells empty, {ABSENT}"
     return DataTypeError(
         f"column {name!r} holds {what}, first in {where}: {value!r}; expected numbers: "
         f"{advice}, or drop the column"

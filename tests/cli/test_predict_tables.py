@@ -147,6 +147,25 @@ def test_an_error_in_a_late_batch_leaves_nothing(saved, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["new.csv"]
 
 
+@pytest.mark.parametrize("mark", ["  ", "-"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_target_that_is_not_known_may_be_left_empty(saved, tmp_path, mark, suffix):
+    for name, words in (
+        ("response", "expected numbers: leave such cells empty, drop such rows or fill them in"),
+        ("other", "expected numbers: drop such rows or fill them in, or drop the column"),
+    ):
+        table = make_table(3).astype({name: object})
+        table[name] = table[name].astype(str)
+        table.loc[1, name] = mark
+        write_table(table, tmp_path / f"new{suffix}", force=True)
+        arguments = ["predict", saved, tmp_path / f"new{suffix}", "--out", tmp_path / "out.csv"]
+        assert words in refused(*arguments)
+    table = make_table(3)
+    table.loc[1, "response"] = np.nan
+    write_table(table, tmp_path / f"new{suffix}", force=True)
+    assert bayes_hybrid(*arguments).exit_code == 0
+
+
 def test_a_table_without_rows_is_refused(saved, tmp_path):
     (tmp_path / "new.csv").write_text("dose,other\n")
     line = refused("predict", saved, tmp_path / "new.csv", "--out", tmp_path / "out.csv")
