@@ -157,6 +157,20 @@ def test_a_table_without_rows_is_refused(saved, tmp_path):
     assert "new.parquet has column names but no rows" in line
 
 
+@pytest.mark.parametrize("regime", ["gaussian", "relu"])
+def test_a_target_with_the_name_of_a_regime_is_not_overwritten(tmp_path, regime):
+    target = f"p_{regime}"
+    data, fit, out = tmp_path / "data.csv", tmp_path / "fit", tmp_path / "out.csv"
+    write_table(make_table().drop(columns="name").rename(columns={"response": target}), data)
+    assert bayes_hybrid("fit", data, "--target", target, "--out", fit, "--quick").exit_code == 0
+    line = refused("predict", fit, data, "--out", out, "--regimes")
+    assert f"two columns of predictions would be called '{target}_q5'" in line
+    assert "leave out --regimes, or rename the target and fit it again" in line
+    assert not out.exists()
+    assert bayes_hybrid("predict", fit, data, "--out", out).exit_code == 0
+    assert {f"{target}_q5", f"{target}_q95"} < set(read_table(out).columns)
+
+
 @pytest.fixture(scope="module")
 def line_fit(tmp_path_factory):
     """A fit of one feature."""
