@@ -267,6 +267,18 @@ def test_a_probability_lies_between_zero_and_one(fitted, prob):
         fitted.predict_interval(pd.DataFrame(X, columns=["a", "b"]), prob=prob)
 
 
+def test_an_interval_leaves_something_outside(fitted):
+    table = pd.DataFrame(X, columns=["a", "b"])
+    with pytest.raises(OptionError, match=r"^prob must be 1 - 2e-12 at most, .*; got 0\.99999"):
+        fitted.predict_interval(table, prob=1.0 - 1e-15)
+    with pytest.raises(OptionError, match=r"^probs\[0\] must keep 1e-12 away from 0 and 1"):
+        fitted.predict_quantile(table, [1e-16])
+    ends = fitted.predict_interval(table, prob=1.0 - 2e-12)
+    below = np.column_stack([fitted.fit_.posterior.cdf(X, end) for end in ends.T])
+    # A cdf near 1 is known to 4 eps: a thousandth of what is left.
+    np.testing.assert_allclose(np.abs(below - [0.0, 1.0]), 1e-12, rtol=1e-2)
+
+
 @pytest.mark.parametrize("probs", [0.5, [], [0.5, 1.0], [[0.5]], ["half"]])
 def test_probabilities_are_a_flat_list(fitted, probs):
     with pytest.raises(OptionError, match="probs"):

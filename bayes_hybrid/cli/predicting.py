@@ -167,8 +167,8 @@ def predictions(
         DataError: a feature is missing or cannot be used; or a target, when it was named; or a
             value is so far from the training data that float32 overflows; or two of the columns
             would have one name.
-        OptionError: ``prob`` is not strictly between 0 and 1, or float64 cannot tell it from them;
-            or other than one target for each output.
+        OptionError: ``prob`` is not above 0 and 1 - 2e-12 at most, or float64 cannot tell it from
+            0; or other than one target for each output.
     """
     posterior, names = fit.posterior, fit.output_names
     targets = target_columns(fit, wanted.target, table.columns)
@@ -207,12 +207,10 @@ def _ends(prob: float) -> dict[str, float]:
 
     A name has every digit of its percentage, so that two ends never share one.
     """
-    checks.fraction("--prob", prob)
-    low, high = 0.5 - prob / 2.0, 0.5 + prob / 2.0
-    if not 0.0 < low < high < 1.0:
+    low, high = checks.central("--prob", prob)
+    if not low < high:
         raise OptionError(
-            "--prob must leave room between the ends of the interval and around it, in float64; "
-            f"got {prob!r}"
+            f"--prob must leave room between the ends of the interval, in float64; got {prob!r}"
         )
     # Decimal, because 100 * (0.5 - 0.9 / 2) is not 5 in binary.
     half = 50 * Decimal(repr(float(prob)))

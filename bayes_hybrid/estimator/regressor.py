@@ -294,13 +294,13 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Args:
             X: features ``[N, D]``.
-            probs: L probabilities, each strictly between 0 and 1.
+            probs: L probabilities, each from 1e-12 to 1 - 1e-12.
 
         Returns:
             ``[N, L]``, or ``[N, Q, L]``, in y's units.
 
         Raises:
-            OptionError: a probability is not strictly between 0 and 1.
+            OptionError: a probability is not between 1e-12 and 1 - 1e-12.
         """
         posterior = self._posterior()
         levels = checks.probabilities(probs)
@@ -311,16 +311,15 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Args:
             X: features ``[N, D]``.
-            prob: probability inside, strictly between 0 and 1.
+            prob: probability inside, above 0 and 1 - 2e-12 at most.
 
         Returns:
             Lower and upper end ``[N, 2]``, or ``[N, Q, 2]``, in y's units.
 
         Raises:
-            OptionError: ``prob`` is not strictly between 0 and 1.
+            OptionError: ``prob`` is not above 0 and 1 - 2e-12 at most.
         """
-        tail = (1.0 - checks.fraction("prob", prob)) / 2.0
-        return self.predict_quantile(X, [tail, 1.0 - tail])
+        return self.predict_quantile(X, checks.central("prob", prob))
 
     def score(
         self,
