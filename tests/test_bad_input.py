@@ -656,3 +656,31 @@ def test_a_folder_of_something_else_does_not_load(tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     with pytest.raises(FileFormatError, match="is no folder"):
         load(tmp_path / "table.csv")
+
+
+# What the caller lets NumPy raise
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 40])
+def test_what_vanishes_raises_nothing(tmp_path, outputs):
+    target = Y if outputs == 1 else Y[:, None] * 10.0 ** np.arange(outputs)
+    with np.errstate(all="raise"):
+        reg = make(model="mixture").fit(X, target)
+        reg.save(tmp_path / "fit")
+        reg = load(tmp_path / "fit")
+        reg.diagnose(X, target)
+        reg.predict_interval(1e3 * X, 0.999)
+        reg.predict_regime(X, target)
+        reg.training_regimes()
+        reg.regime_posterior(X, target)
+        reg.log_density(1e3 * X, target)
+        reg.score_predictions(X, target)
+        reg.effect(0)
+        reg.to_datatree(X, target)
+        assert np.geterr()["under"] == "raise"
+
+
+def test_tiny_numbers_are_refused_whatever_numpy_raises():
+    tiny = X * 2.0**-1060
+    with np.errstate(all="raise"), pytest.raises(DataError, match=r"values differ by .* at most"):
+        make().fit(tiny, Y)
