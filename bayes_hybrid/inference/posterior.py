@@ -272,7 +272,7 @@ class Posterior:
         With several outputs it is ``[N, Q, L]``.
 
         Raises:
-            OptionError: a probability is not strictly between 0 and 1.
+            OptionError: a probability is not between 1e-12 and 1 - 1e-12.
         """
         levels = checks.probabilities(probs)
         return self._each(x, lambda regimes, _: self._quantile(regimes, levels))
@@ -281,7 +281,7 @@ class Posterior:
         """:meth:`mean` and :meth:`quantile` in one pass, each as by itself.
 
         Raises:
-            OptionError: a probability is not strictly between 0 and 1.
+            OptionError: a probability is not between 1e-12 and 1 - 1e-12.
         """
         levels = checks.probabilities(probs)
 

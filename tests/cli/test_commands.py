@@ -135,7 +135,7 @@ def test_the_ends_of_an_interval_have_names_of_their_own(saved, tmp_path, prob, 
     assert {f"p_relu_{end}" for end in ends} < set(columns)
 
 
-@pytest.mark.parametrize("prob", ["1e-17", "0.9999999999999999", "0", "90"])
+@pytest.mark.parametrize("prob", ["1e-17", "0.9999999999999999", "0.999999999999", "0", "90"])
 def test_an_interval_without_room_is_refused(saved, data, tmp_path, prob):
     line = refused("predict", saved, data, "--out", tmp_path / "out.csv", "--prob", prob)
     assert line.startswith("error: --prob must ")
