@@ -8,7 +8,7 @@ import math
 import operator
 from collections.abc import Collection, Sequence
 from numbers import Real
-from typing import SupportsIndex, TypeVar
+from typing import Final, SupportsIndex, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from bayes_hybrid.errors import OptionError
 
 __all__ = [
+    "NEAREST",
+    "central",
     "choice",
     "fraction",
     "instance",
@@ -26,6 +28,10 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+
+NEAREST: Final = 1e-12
+"""The least probability that a quantile leaves on either side.  Means of probabilities are rounded
+by some 1e-15, a thousandth of it; and no fit knows more of such a tail."""
 
 
 def suggestion(value: object, options: Collection[str]) -> str:
@@ -179,9 +185,10 @@ def fraction(name: str, value: float, *, closed: bool = False) -> float:
 
 
 def probabilities(probs: ArrayLike, *, name: str = "probs") -> NDArray[np.float64]:
-    """Probability levels ``[Q]`` as float64, each strictly between 0 and 1, in the given order.
+    """Probability levels ``[Q]`` as float64, each from 1e-12 to 1 - 1e-12, in the given order.
 
-    The ends are refused because the quantile of a Normal at 0 or 1 is infinite.
+    The quantile of a Normal at 0 or 1 is infinite, and nearer to them than 1e-12 (:data:`NEAREST`)
+    the rounding of a sum of probabilities is no longer small beside the level.
 
     Args:
         probs: ``Q >= 1`` numbers; a single number is refused, so that the shape of a result never
@@ -189,7 +196,8 @@ def probabilities(probs: ArrayLike, *, name: str = "probs") -> NDArray[np.float6
         name: the setting, as its user writes it.
 
     Raises:
-        OptionError: not a flat, non-empty list of numbers strictly between 0 and 1.
+        OptionError: not a flat, non-empty list of numbers from 1e-12 to 1 - 1e-12, or some of them
+            are masked.
 
     Example:
         >>> probabilities([0.05, 0.5, 0.95])
@@ -199,6 +207,9 @@ def probabilities(probs: ArrayLike, *, name: str = "probs") -> NDArray[np.float6
         bayes_hybrid.errors.OptionError: probs[1] must lie strictly between 0 and 1; got 1.0
     """
     wanted = f"{name} must be a flat list of numbers strictly between 0 and 1, such as [0.05, 0.95]"
+    parts = probs if isinstance(probs, list | tuple) else [probs]
+    if any(np.ma.is_masked(part) for part in parts):  # NumPy would read through the mask
+        raise OptionError(f"{wanted}; some of it is masked: leave those levels out")
     try:
         levels = np.array(probs, dtype=np.float64)
     except (TypeError, ValueError):
@@ -206,8 +217,45 @@ def probabilities(probs: ArrayLike, *, name: str = "probs") -> NDArray[np.float6
     if levels.ndim != 1 or levels.size == 0:
         raise OptionError(f"{wanted}; got {probs!r}, of shape {levels.shape}")
     for index, level in enumerate(levels.tolist()):
-        fraction(f"{name}[{index}]", level)
+        if _near_end(fraction(f"{name}[{index}]", level)):
+            raise OptionError(
+                f"{name}[{index}] must keep {NEAREST:g} away from 0 and 1, because float64 rounds "
+                f"the probabilities beyond; got {level!r}"
+            )
     return levels
+
+
+def central(name: str, prob: float) -> tuple[float, float]:
+    """The ends of the central interval, the levels ``(1 - prob) / 2`` and ``(1 + prob) / 2``.
+
+    Args:
+        name: the setting, as its user writes it.
+        prob: the probability inside.
+
+    Raises:
+        OptionError: not strictly between 0 and 1, or so near to 1 that the ends are no levels for
+            :func:`probabilities`.
+
+    Example:
+        >>> central("prob", 0.5)
+        (0.25, 0.75)
+        >>> central("prob", 1.0 - 1e-15)
+        Traceback (most recent call last):
+        bayes_hybrid.errors.OptionError: prob must be 1 - 2e-12 at most, because float64 rounds the
+            probabilities outside; got 0.999999999999999
+    """
+    tail = (1.0 - fraction(name, prob)) / 2.0
+    if _near_end(tail):
+        raise OptionError(
+            f"{name} must be 1 - {2.0 * NEAREST:g} at most, because float64 rounds the "
+            f"probabilities outside; got {prob!r}"
+        )
+    return tail, 1.0 - tail
+
+
+def _near_end(level: float) -> bool:
+    # A level near 1 is itself rounded, by 1e-16.
+    return min(level, 1.0 - level) < 0.999 * NEAREST
 
 
 def _real(wanted: str, value: object) -> float:

@@ -2,9 +2,10 @@
 
 import ast
 import re
+from types import MappingProxyType
 from typing import Final
 
-__all__ = ["OPTIONS", "SETTING", "SPAN", "on_command_line"]
+__all__ = ["OPTIONS", "SETTING", "SPAN", "on_command_line", "placed"]
 
 OPTIONS: Final = (
     "model",
@@ -26,8 +27,33 @@ SPAN: Final = re.compile(r"`([^`]*)`")
 
 _VALUE: Final = r"\([^()]*\)|'[^']*'|\"[^\"]*\"|[\w.+-]*\w"
 
-SETTING: Final = re.compile(rf"\b([a-z_]+)=({_VALUE})")
+SETTING: Final = re.compile(rf"(?<!-)\b([a-z_]+)=({_VALUE})")
 """A setting with its value, such as ``num_restarts=64``."""
+
+
+_PLACES: Final = MappingProxyType(
+    {
+        "WarmStart": "fit_options=FitOptions(warm_start={})",
+        "Variational": "fit_options=FitOptions(variational={})",
+        "Refinement": "fit_options=FitOptions(refinement={})",
+        "Priors": "priors={}",
+    }
+)
+"""Where an object of a class goes among the estimator's settings."""
+
+
+def placed(text: str) -> str:
+    """Text whose objects are written as settings of the estimator.
+
+    Example:
+        >>> placed("Take more steps (`WarmStart(max_steps=...)`).")
+        'Take more steps (`fit_options=FitOptions(warm_start=WarmStart(max_steps=...))`).'
+    """
+    return SPAN.sub(lambda span: f"`{_placed(span[1])}`", text)
+
+
+def _placed(code: str) -> str:
+    return _PLACES.get(code.partition("(")[0], "{}").format(code)
 
 
 def on_command_line(text: str) -> str:
@@ -39,7 +65,7 @@ def on_command_line(text: str) -> str:
         >>> on_command_line("Take `num_restarts=64`, `plan=('default', 'balanced')` or `ablate`.")
         'Take --num-restarts 64, --plan default,balanced or bayes-hybrid ablate.'
         >>> on_command_line("Try `Priors(width=...)`; gate='relu' bends.")
-        'Try Priors(width=...) in Python; --gate relu bends.'
+        'Try priors=Priors(width=...) in Python; --gate relu bends.'
     """
     return SETTING.sub(_option, SPAN.sub(_typed, text))
 
@@ -52,7 +78,7 @@ def _typed(span: re.Match[str]) -> str:
         return _dashed(words)
     found = SETTING.fullmatch(words)
     if found is None or found[1] not in OPTIONS:
-        return f"{words} in Python"
+        return f"{_placed(words)} in Python"
     return _option(found)
 
 

@@ -225,6 +225,10 @@ def test_values_beyond_float32_are_refused():
             r"refine must be 'auto', True \('always'\) or False \('never'\).* mean 'always'",
         ),
         ({"fit_options": None, "refine": None}, "refine must be 'auto', True"),
+        (
+            {"fit_options": None, "refine": Refinement(mode="never")},
+            r"a Refinement goes into fit_options=FitOptions\(refinement=Refinement\(mode='never'",
+        ),
         ({"fit_options": None, "compile": "alwyas"}, "compile must be .* did you mean 'always'"),
         ({"fit_options": None, "batch_size": 0}, "batch_size must be an integer >= 1"),
         ({"fit_options": None, "device": "tpux"}, "device: expected 'auto', 'cpu'"),
@@ -264,6 +268,18 @@ def test_a_mistyped_setting_is_named(setting, message):
 def test_a_probability_lies_between_zero_and_one(fitted, prob):
     with pytest.raises(OptionError, match="prob must lie strictly between 0 and 1"):
         fitted.predict_interval(pd.DataFrame(X, columns=["a", "b"]), prob=prob)
+
+
+def test_an_interval_leaves_something_outside(fitted):
+    table = pd.DataFrame(X, columns=["a", "b"])
+    with pytest.raises(OptionError, match=r"^prob must be 1 - 2e-12 at most, .*; got 0\.99999"):
+        fitted.predict_interval(table, prob=1.0 - 1e-15)
+    with pytest.raises(OptionError, match=r"^probs\[0\] must keep 1e-12 away from 0 and 1"):
+        fitted.predict_quantile(table, [1e-16])
+    ends = fitted.predict_interval(table, prob=1.0 - 2e-12)
+    below = np.column_stack([fitted.fit_.posterior.cdf(X, end) for end in ends.T])
+    # A cdf near 1 is known to 4 eps: a thousandth of what is left.
+    np.testing.assert_allclose(np.abs(below - [0.0, 1.0]), 1e-12, rtol=1e-2)
 
 
 @pytest.mark.parametrize("probs", [0.5, [], [0.5, 1.0], [[0.5]], ["half"]])
@@ -643,3 +659,31 @@ def test_a_folder_of_something_else_does_not_load(tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     with pytest.raises(FileFormatError, match="is no folder"):
         load(tmp_path / "table.csv")
+
+
+# What the caller lets NumPy raise
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 40])
+def test_what_vanishes_raises_nothing(tmp_path, outputs):
+    target = Y if outputs == 1 else Y[:, None] * 10.0 ** np.arange(outputs)
+    with np.errstate(all="raise"):
+        reg = make(model="mixture").fit(X, target)
+        reg.save(tmp_path / "fit")
+        reg = load(tmp_path / "fit")
+        reg.diagnose(X, target)
+        reg.predict_interval(1e3 * X, 0.999)
+        reg.predict_regime(X, target)
+        reg.training_regimes()
+        reg.regime_posterior(X, target)
+        reg.log_density(1e3 * X, target)
+        reg.score_predictions(X, target)
+        reg.effect(0)
+        reg.to_datatree(X, target)
+        assert np.geterr()["under"] == "raise"
+
+
+def test_tiny_numbers_are_refused_whatever_numpy_raises():
+    tiny = X * 2.0**-1060
+    with np.errstate(all="raise"), pytest.raises(DataError, match=r"values differ by .* at most"):
+        make().fit(tiny, Y)

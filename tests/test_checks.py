@@ -115,6 +115,33 @@ def test_probabilities_refuses_shapes_and_text(probs):
         checks.probabilities(probs)
 
 
+@pytest.mark.parametrize(
+    "probs", [np.ma.array([0.5, 0.9], mask=[False, True]), [0.5, np.ma.masked]], ids=range(2)
+)
+def test_masked_probabilities_are_refused(probs):
+    with pytest.raises(OptionError, match=r"levels must be .* some of it is masked"):
+        checks.probabilities(probs, name="levels")
+    unmasked = np.ma.array([0.5, 0.9], mask=[False, False])
+    assert checks.probabilities(unmasked).tolist() == [0.5, 0.9]
+
+
+@pytest.mark.parametrize("bad", [5e-324, 1e-16, 9e-13, 1.0 - 9e-13, 1.0 - 1e-16])
+def test_levels_keep_away_from_the_ends(bad):
+    with pytest.raises(OptionError, match=r"probs\[1\] must keep 1e-12 away from 0 and 1.*got"):
+        checks.probabilities([0.5, bad])
+
+
+def test_the_nearest_levels_pass():
+    near = [1e-12, 1.0 - 1e-12]
+    assert checks.probabilities(near).tolist() == near
+    assert checks.central("prob", 1.0 - 2e-12) == pytest.approx(near, rel=1e-4, abs=0.0)
+    assert checks.central("prob", 0.9) == pytest.approx((0.05, 0.95))
+    with pytest.raises(OptionError, match="--prob must be 1 - 2e-12 at most"):
+        checks.central("--prob", 1.0 - 1e-12)
+    with pytest.raises(OptionError, match="prob must lie strictly between 0 and 1"):
+        checks.central("prob", 1.0)
+
+
 @pytest.mark.parametrize("bad", [0.0, 1.0, -0.1, 90.0, np.nan])
 def test_probabilities_names_the_entry(bad):
     with pytest.raises(OptionError, match=r"levels\[1\] must lie strictly between 0 and 1"):

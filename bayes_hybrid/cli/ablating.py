@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 
 from bayes_hybrid import checks
-from bayes_hybrid.ablation import Ablation, ablate
+from bayes_hybrid.ablation import Ablation, ablate, variants
 from bayes_hybrid.ablation.variant import BASE
 from bayes_hybrid.cli.columns import column_names
 from bayes_hybrid.cli.console import say, show
@@ -80,11 +80,15 @@ def run(rows: Rows, settings: Settings, plan: Plan, out: Path, *, quiet: bool) -
         )
     (target,) = targets
     X, y = split_target(table, target, features)
+    only = None if plan.only is None else [name.strip() for name in plan.only.split(",")]
+    offered = [variant.name for variant in variants(base)]
+    for name in only or ():
+        checks.choice("--only", name, offered)
     result = ablate(
         X,
         y,
         base=base,
-        only=None if plan.only is None else [name.strip() for name in plan.only.split(",")],
+        only=only,
         num_folds=plan.num_folds,
         num_repeats=plan.num_repeats,
         n_jobs=plan.num_jobs,

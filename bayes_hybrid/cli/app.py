@@ -414,12 +414,19 @@ def main() -> None:
     # Or the interpreter looks through torch's objects once more on its way out: a second.
     atexit.register(gc.freeze)
     open_streams()
+    printed = sys.stdout
     try:
         stop_as_ctrl_c()
         app(prog_name="bayes-hybrid")
     except KeyboardInterrupt as stop:
         # Before a command has begun; inside one, clean_exit has seen to it.
         sys.exit(stopped(stop))
+    except SystemExit:
+        # A closed pipe is no failure: the reader of --help, such as head, has seen enough.  The
+        # parser ends with 1 then, as check does with warnings, and silences the stream.
+        if sys.stdout is not printed:
+            sys.exit(0)
+        raise
     except OSError as error:
         # Nothing else is written outside of clean_exit than --help and --version.
         complain(f"error: standard output took no words: {error.strerror}")

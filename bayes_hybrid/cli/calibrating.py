@@ -10,12 +10,11 @@ from rich.table import Table
 
 from bayes_hybrid import checks
 from bayes_hybrid.cli.console import counted, say, show
-from bayes_hybrid.cli.regressor import quick_options
+from bayes_hybrid.cli.regressor import quick_options, refuse_unknown
 from bayes_hybrid.cli.settings import Settings, refuse_no_jobs
 from bayes_hybrid.data import atomic_file, write_table
 from bayes_hybrid.estimator import HybridRegressor
 from bayes_hybrid.inference import FitOptions, Refinement
-from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.models import Pathway
 from bayes_hybrid.validation import SimulationCalibration, sbc
 
@@ -63,7 +62,7 @@ def run(settings: Settings, plan: Plan, out: Path, *, quiet: bool) -> None:
     checks.positive_int("--replications", plan.replications, minimum=2)
     checks.positive_int("--rows", plan.rows, minimum=2)
     refuse_no_jobs(plan.jobs)
-    checks.choice("--refine", settings.refine, REFINE_CHOICES)
+    refuse_unknown(settings)
     options = FitOptions(
         num_restarts=settings.num_restarts,
         refinement=Refinement(mode=settings.refine),

@@ -40,6 +40,8 @@ _COLUMNS: Final[dict[str, Literal["left", "right"]]] = {
     "wanted": "right",
     "result": "left",
 }
+_WIDTH: Final = 80
+"""Of a terminal that does not say, as rich has it."""
 _STYLES: Final = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
@@ -80,6 +82,8 @@ def _print(content: Text | Table) -> None:
     # Column and regime names may hold square brackets or :words:, which are not markup here.
     file = cast(TextIO, _Emitter())
     console = Console(file=file, markup=False, emoji=False, highlight=False)
+    # rich takes COLUMNS=0, which says that the width is not known, at its word and prints nothing.
+    console.width = console.width or _WIDTH
     whole_lines = isinstance(content, Text) and not console.is_terminal
     console.print(_Harmless(content), soft_wrap=whole_lines)
 

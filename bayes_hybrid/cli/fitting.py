@@ -26,9 +26,11 @@ from bayes_hybrid.data import (
     require_outputs,
     split_target,
 )
+from bayes_hybrid.data.columns import listed
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import SAVED_FILES, settings_of
+from bayes_hybrid.gates import FEATURE_GATES
 from bayes_hybrid.inference.storage import WHAT
 from bayes_hybrid.random import spawn_seeds
 from bayes_hybrid.words import on_command_line
@@ -85,6 +87,7 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
             "missing"
         )
     split = _split(rows, settings.seed)
+    _refuse_gate_feature(settings, [*split.X.columns])
     model = model.fit(split.X, split.y, split.labels)
     fit, held_out = model.fit_, split.held_out
     x_test, y_test = (None, None) if held_out is None else (held_out.x, held_out.y)
@@ -108,9 +111,21 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
     say(f"Saved in {out}. Next: bayes-hybrid predict {out} {rows.data} --out predictions.csv")
 
 
+def _refuse_gate_feature(settings: Settings, features: list[str]) -> None:
+    """Refuse what the gate itself would not name as it was typed."""
+    if settings.gate_feature is not None:
+        checks.choice("--gate-feature", settings.gate_feature, features)
+    elif settings.gate in FEATURE_GATES and len(features) > 1:
+        raise OptionError(
+            f"--gate {settings.gate} reads one column, and there are {len(features)}, "
+            f"{listed(features)}; say which with --gate-feature"
+        )
+
+
 def _split(rows: Rows, seed: int) -> _Split:
     """Training features, targets and labels, and the held-out rows."""
-    checks.fraction("--test-fraction", rows.test_fraction, closed=True)
+    if rows.test_fraction != 0.0:
+        checks.fraction("--test-fraction, unless it is 0 for none,", rows.test_fraction)
     if rows.test is not None and rows.test_fraction > 0.0:
         raise OptionError("give --test or --test-fraction, not both")
     table = read_table(rows.data)

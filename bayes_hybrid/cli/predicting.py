@@ -15,8 +15,8 @@ from bayes_hybrid import checks
 from bayes_hybrid.cli.columns import found_column, require_column, target_columns
 from bayes_hybrid.cli.console import counted, say
 from bayes_hybrid.cli.exits import complain
-from bayes_hybrid.cli.folders import refuse_place
-from bayes_hybrid.data import numeric_column, refuse_existing, refuse_far
+from bayes_hybrid.cli.folders import refuse_file
+from bayes_hybrid.data import numeric_column, refuse_far
 from bayes_hybrid.data.batches import Batch, TableReader, file_kind, open_table, table_writer
 from bayes_hybrid.data.columns import Place
 from bayes_hybrid.data.support import Support
@@ -55,8 +55,7 @@ def run(saved: Path, data: Path, out: Path, wanted: Wanted, *, force: bool, quie
     two kinds: into Parquet they go as numbers.
     """
     _ends(wanted.prob)
-    refuse_place(out, force=force)
-    refuse_existing(out, force=force)
+    refuse_file(out, saved, force=force)
     as_numbers = file_kind(out) == ".parquet" and file_kind(data) != ".parquet"
     with open_table(data) as table, reporting(False if quiet else "auto") as report:
         fit = load(saved).fit_
@@ -165,9 +164,10 @@ def predictions(
 
     Raises:
         DataError: a feature is missing or cannot be used; or a target, when it was named; or a
-            value is so far from the training data that float32 overflows.
-        OptionError: ``prob`` is not strictly between 0 and 1, or float64 cannot tell it from them;
-            or other than one target for each output.
+            value is so far from the training data that float32 overflows; or two of the columns
+            would have one name.
+        OptionError: ``prob`` is not above 0 and 1 - 2e-12 at most, or float64 cannot tell it from
+            0; or other than one target for each output.
     """
     posterior, names = fit.posterior, fit.output_names
     targets = target_columns(fit, wanted.target, table.columns)
@@ -182,13 +182,23 @@ def predictions(
         for level, suffix in enumerate(ends):
             columns[f"{name}_{suffix}"] = quantiles[:, q, level]
     if wanted.regimes:
-        columns |= _regimes(fit.for_regimes.posterior, x, ends)
+        columns = _beside(columns, _regimes(fit.for_regimes.posterior, x, ends))
     if wanted.target is None and not set(targets) & set(table.columns):
         return columns
     y = _targets(table, targets, optional=wanted.target is None and len(targets) > 1)
     where = f"the target {targets[0]!r}" if y.ndim == 1 else "the table"
     refuse_far(where, y, posterior.y_scaling, columns=targets, place=place)
-    return columns | _given_target(fit, x, y, wanted)
+    return _beside(columns, _given_target(fit, x, y, wanted))
+
+
+def _beside(columns: dict[str, FloatArray], more: dict[str, FloatArray]) -> dict[str, FloatArray]:
+    """Columns and more of them; one that has the name of another would take its place."""
+    if taken := [name for name in more if name in columns]:
+        raise DataError(
+            f"two columns of predictions would be called {taken[0]!r}, one of a target and one of "
+            "a regime; leave out --regimes, or rename the target and fit it again"
+        )
+    return columns | more
 
 
 def _ends(prob: float) -> dict[str, float]:
@@ -196,12 +206,10 @@ def _ends(prob: float) -> dict[str, float]:
 
     A name has every digit of its percentage, so that two ends never share one.
     """
-    checks.fraction("--prob", prob)
-    low, high = 0.5 - prob / 2.0, 0.5 + prob / 2.0
-    if not 0.0 < low < high < 1.0:
+    low, high = checks.central("--prob", prob)
+    if not low < high:
         raise OptionError(
-            "--prob must leave room between the ends of the interval and around it, in float64; "
-            f"got {prob!r}"
+            f"--prob must leave room between the ends of the interval, in float64; got {prob!r}"
         )
     # Decimal, because 100 * (0.5 - 0.9 / 2) is not 5 in binary.
     half = 50 * Decimal(repr(float(prob)))

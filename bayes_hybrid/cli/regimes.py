@@ -1,5 +1,7 @@
 """Where the regimes are, and how sure that is, in words."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from bayes_hybrid.diagnostics import FitLike, boundaries, regions, threshold_sentences
@@ -29,8 +31,10 @@ def describe(fit: FitLike) -> list[str]:
 
 def _regions_in_words(fit: FitLike) -> list[str]:
     name, words = fit.feature_names[0], []
-    for part in regions(fit).to_dict("records"):
-        start, stop = figures(part["stop"] - part["start"], part["start"], part["stop"])
+    table = regions(fit)
+    # The narrowest region has the digits for all, or neighbours would seem to overlap.
+    ends = figures((table["stop"] - table["start"]).min(), *table["start"], table["stop"].iloc[-1])
+    for part, (start, stop) in zip(table.to_dict("records"), pairwise(ends), strict=True):
         lower, upper = part["lower"], part["upper"]
         mean, low, high = percentages(upper - lower, part["probability"], lower, upper)
         words.append(

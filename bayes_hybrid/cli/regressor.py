@@ -3,14 +3,18 @@
 from bayes_hybrid import checks
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.estimator import HybridRegressor
-from bayes_hybrid.gates import FEATURE_GATES, Gate
+from bayes_hybrid.estimator import MODELS, HybridRegressor
+from bayes_hybrid.gates import FEATURE_GATES, GATES, Gate
 from bayes_hybrid.inference import PLANS, FitOptions, Refinement, Variational, WarmStart
+from bayes_hybrid.inference.fit import resolve_device
 from bayes_hybrid.inference.options import REFINE_CHOICES
+from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models.labels import LABEL_NOISES, LabelHead
+from bayes_hybrid.models.pathway import NOISE_KINDS
+from bayes_hybrid.nn import pathway_kind
 from bayes_hybrid.random import SEED_LIMIT
 
-__all__ = ["quick_options", "regressor"]
+__all__ = ["quick_options", "refuse_unknown", "regressor"]
 
 
 def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
@@ -24,9 +28,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         OptionError: a value that the estimator would not name as it was typed; the estimator
             refuses the others when it is fitted.
     """
-    for name in _plans(settings):
-        checks.choice("--plan", name, tuple(PLANS))
-    checks.choice("--refine", settings.refine, REFINE_CHOICES)
+    refuse_unknown(settings)
     restarts = checks.positive_int("--num-restarts", settings.num_restarts)
     if checks.positive_int("--seed", settings.seed, minimum=0) >= SEED_LIMIT:
         raise OptionError(f"--seed must be below 2**32 = {SEED_LIMIT}; got {settings.seed}")
@@ -55,6 +57,25 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         random_state=settings.seed,
         **(quick if settings.quick else shorthands),
     )
+
+
+def refuse_unknown(settings: Settings) -> None:
+    """Refuse a name that nothing has, as it was typed.
+
+    Raises:
+        OptionError: such a name, or a device that is not there.
+    """
+    pathway_kind("--model", settings.model, MODELS)
+    checks.choice("--gate", settings.gate, tuple(GATES))
+    checks.choice("--likelihood", settings.likelihood, tuple(LIKELIHOODS))
+    checks.choice("--noise", settings.noise, NOISE_KINDS)
+    for name in _plans(settings):
+        checks.choice("--plan", name, tuple(PLANS))
+    checks.choice("--refine", settings.refine, REFINE_CHOICES)
+    try:
+        resolve_device(settings.device)
+    except OptionError as error:
+        raise OptionError(f"--{error}") from error
 
 
 def _plans(settings: Settings) -> tuple[str, ...]:

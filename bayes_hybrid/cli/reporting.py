@@ -3,18 +3,22 @@
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from bayes_hybrid.cli.checking import held_out_rows
 from bayes_hybrid.cli.console import say
 from bayes_hybrid.cli.exits import printable
-from bayes_hybrid.cli.folders import refuse_place
-from bayes_hybrid.data import refuse_existing
+from bayes_hybrid.cli.folders import refuse_file
 from bayes_hybrid.diagnostics import verdict
+from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import load
 from bayes_hybrid.report.evidence import gather
 from bayes_hybrid.report.page import write_page
 
 __all__ = ["run"]
+
+_SUFFIX: Final = ".html"
+"""By it a browser knows what to open."""
 
 
 def run(
@@ -38,11 +42,12 @@ def run(
 
     Raises:
         BayesHybridError: a target without data, rows that cannot be used, or ``out`` stands
-            already.
+            already, is no name of an HTML file, or lies in ``saved``.
         OSError: ``out`` cannot be written.
     """
-    refuse_place(out, force=force)
-    refuse_existing(out, force=force)
+    refuse_file(out, saved, force=force)
+    if out.suffix.lower() != _SUFFIX:
+        raise OptionError(f"--out must be a file that ends in {_SUFFIX}; got {str(out)!r}")
     estimator = load(saved)
     x_test, y_test = held_out_rows(estimator, data, target)
     evidence = gather(

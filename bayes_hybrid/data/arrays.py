@@ -74,7 +74,7 @@ def numeric_array(
     Raises:
         DataError: columns of one name; missing or infinite values; complex numbers.
         DataTypeError: text, dates or other objects, in whatever they came; the message names the
-            first; columns of a table with text for some names only.
+            first; columns of a table with text for some names only; a ``MultiIndex``.
 
     Example:
         >>> numeric_array("X", [[1, 2], [3, True]])
@@ -87,6 +87,11 @@ def numeric_array(
     """
     if isinstance(values, pd.DataFrame):
         return _table(name, values, missing=missing)
+    if isinstance(values, pd.MultiIndex):
+        raise DataTypeError(
+            f"{name} is a MultiIndex; expected a table or an array of numbers: "
+            f"{name}.to_frame(index=False) makes a table of it"
+        )
     if isinstance(values, pd.Index | pd.api.extensions.ExtensionArray):
         values = pd.Series(values)
     if isinstance(values, pd.Series):
@@ -112,7 +117,7 @@ def _table(name: str, table: pd.DataFrame, *, missing: bool) -> pd.DataFrame:
     if "str" in kinds and len(kinds) > 1:
         raise DataTypeError(
             f"{name} names columns by {' and '.join(kinds)}; expected text for all: "
-            "set X.columns = X.columns.astype(str)"
+            f"set {name}.columns = {name}.columns.astype(str)"
         )
     columns = {column: numeric_column(table[column], missing=missing) for column in table.columns}
     return pd.DataFrame(columns, index=table.index, columns=table.columns)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bayes_hybrid.data.atomic import atomic_file
 from bayes_hybrid.data.columns import numeric_cells, numeric_column
 from bayes_hybrid.data.csv_text import CsvBlock, open_csv
-from bayes_hybrid.data.parquet import batches_of, open_parquet, without_broken_notes
+from bayes_hybrid.data.parquet import as_series, batches_of, open_parquet, without_broken_notes
 from bayes_hybrid.errors import DataError
 
 __all__ = [
@@ -78,8 +78,7 @@ class Batch:
         values = self.columns.column(name)
         if self.block is not None:
             return numeric_cells(name, values, missing=missing, place=self.place)
-        series = values.to_pandas().rename(name)
-        return numeric_column(series, missing=missing, place=self.place)
+        return numeric_column(as_series(name, values), missing=missing, place=self.place)
 
 
 @final
@@ -256,7 +255,8 @@ def _refuse_formless(schema: pa.Schema, path: Path) -> None:
         try:
             if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
                 raise pa.ArrowNotImplementedError
-            _as_text(pa.array([], field.type))
+            # A time zone is looked up only where there is a time.
+            _as_text(pa.array([0] if pa.types.is_timestamp(kind) else [], kind))
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
             raise DataError(
                 f"{path}: column {field.name!r} holds {field.type}, for which CSV has no form; "

@@ -4,11 +4,20 @@ import re
 from typing import Final, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["MISSING", "TRUTH", "CellKind", "cell_kind", "spelt_numbers"]
+__all__ = [
+    "ABSENT",
+    "MISSING",
+    "TRUTH",
+    "CellKind",
+    "cell_kind",
+    "plain_numbers",
+    "spelt_numbers",
+]
 
 MISSING: Final = (
     *("", "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A", "NaN", "nan", "-NaN", "-nan"),
@@ -33,6 +42,8 @@ class CellKind(NamedTuple):
 
 
 _TEXT: Final = CellKind("text", "encode it as numbers, such as one 0/1 column for each label")
+ABSENT: Final = "drop such rows or fill them in"
+"""What to do about a mark for a missing value, where none may be missing."""
 TRUTH: Final = CellKind("true or false as text", "write 1 and 0")
 """A number in a CSV file; in a table of text it is none."""
 
@@ -41,11 +52,11 @@ _DATE: Final = CellKind("a date", "turn it into a number, such as days since the
 _KINDS: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), CellKind(what, advice))
     for pattern, what, advice in (
-        (r"", "blanks for a missing value", "drop such rows or fill them in"),
+        (r"", "blanks for a missing value", ABSENT),
         (
             r"[-\u2010-\u2015\u2212\u00b7_.?*]+",
             "a dash or another mark for a missing value",
-            "drop such rows or fill them in",
+            ABSENT,
         ),
         (r"(\d{4}-?w?\d{1,2}-?\d{1,2}|\d{4}-\d\d?)([t ]\d.*)?", *_DATE),
         (r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([t ,].*)?", *_DATE),
@@ -129,6 +140,25 @@ def spelt_numbers(cells: pa.StringArray) -> tuple[NDArray[np.float64], int | Non
     values = [np.nan if text is None or not _is_plain(text) else float(text) for text in texts]
     wrong = (row for row, text in enumerate(texts) if text is not None and not _is_plain(text))
     return np.array(values), next(wrong, None)
+
+
+def plain_numbers(column: pd.Series) -> NDArray[np.float64] | None:
+    """The numbers of a column that pandas left as text; ``None`` where some cell is none.
+
+    It does so with decimal numbers beside a whole number of more than 64 bits.
+
+    Example:
+        >>> plain_numbers(pd.Series(["18446744073709551616", "0.5", None]))
+        array([1.84467441e+19, 5.00000000e-01,            nan])
+        >>> plain_numbers(pd.Series(["1", "true"])) is None
+        True
+    """
+    texts = column.dropna()
+    if not len(texts) or not all(isinstance(t, str) and _is_plain(t.strip()) for t in texts):
+        return None
+    values = np.full(len(column), np.nan)
+    values[column.notna()] = texts.astype(float)
+    return values
 
 
 def cell_kind(text: str) -> CellKind | None:

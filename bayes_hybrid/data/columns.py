@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bayes_hybrid.data.cells import TRUTH, CellKind, cell_kind, spelt_numbers
+from bayes_hybrid.data.cells import ABSENT, TRUTH, CellKind, cell_kind, spelt_numbers
 from bayes_hybrid.errors import DataError, DataTypeError
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "refuse_name",
     "refuse_names",
     "refuse_repeats",
+    "unwritable",
 ]
 
 _NUMBERS = (Real, Decimal, np.bool_)
@@ -67,13 +68,13 @@ def numeric_column(
     refuse_name(column.name)
     try:
         if not (pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"):
-            _refuse_non_numbers(column, place)
+            _refuse_non_numbers(column, missing, place)
+            if column.isna().all():  # of dates NumPy would read the number that marks them
+                column = pd.Series(np.nan, index=column.index, name=column.name)
         with np.errstate(over="ignore"):  # a long double beyond float64 is infinite, and refused
             values = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     except ArithmeticError as error:  # 10**400, a signalling NaN
-        raise DataError(
-            f"column {column.name!r}: {error}; expected numbers that float64 holds"
-        ) from error
+        raise _beyond_float(column, place, error) from error
     _refuse_infinite(column.name, values, missing, place)
     return values
 
@@ -108,7 +109,7 @@ def numeric_cells(
     values, wrong = spelt_numbers(cells)
     if wrong is not None:
         text = cells[wrong].as_py()
-        raise _no_number(name, (place or _row)(wrong), text, cell_kind(text))
+        raise _no_number(name, (place or _row)(wrong), text, cell_kind(text), missing)
     _refuse_infinite(name, values, missing, place)
     return values
 
@@ -129,17 +130,24 @@ def refuse_name(name: Hashable) -> None:
         Traceback (most recent call last):
         bayes_hybrid.errors.DataError: a column is called 'a\x00b', which holds a NUL; rename it
     """
-    if not isinstance(name, str) or not name:
-        return
-    if "\0" in name:
-        what = "holds a NUL"
-    elif any("\ud800" <= char <= "\udfff" for char in name):
-        what = "cannot be written as UTF-8"
-    elif not any(char.isprintable() for char in name):
-        what = "holds control characters only"
-    else:
-        return
-    raise DataError(f"a column is called {name!r}, which {what}; rename it")
+    if isinstance(name, str) and (fault := unwritable(name)):
+        raise DataError(f"a column is called {name!r}, which {fault}; rename it")
+
+
+def unwritable(text: str) -> str:
+    r"""Why no file and no page could show a name; nothing where they can.
+
+    Example:
+        >>> unwritable("a\0b"), unwritable("dose")
+        ('holds a NUL', '')
+    """
+    if "\0" in text:
+        return "holds a NUL"
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        return "cannot be written as UTF-8"
+    if text and not any(char.isprintable() for char in text):
+        return "holds control characters only"
+    return ""
 
 
 def refuse_names(names: Sequence[str], where: str) -> None:
@@ -194,14 +202,14 @@ def _row(position: int) -> str:
     return f"row {position + 1}"
 
 
-def _refuse_non_numbers(column: pd.Series, place: Place | None) -> None:
+def _refuse_non_numbers(column: pd.Series, missing: bool, place: Place | None) -> None:
     """Name the first value that is no number; text that spells a number counts last."""
-    missing = column.isna().to_numpy()
+    absent = column.isna().to_numpy()
     categorical = isinstance(column.dtype, pd.CategoricalDtype)
     entries = [
         (row, value)
         for row, value in enumerate(column.tolist())
-        if not missing[row] and (categorical or not isinstance(value, _NUMBERS))
+        if not absent[row] and (categorical or not isinstance(value, _NUMBERS))
     ]
     if not entries:
         return
@@ -219,13 +227,35 @@ def _refuse_non_numbers(column: pd.Series, place: Place | None) -> None:
     if isinstance(value, TIMES):
         advice = "turn it into a number, such as days since the first row"
         kind = CellKind("dates or times", advice)
-    raise _no_number(column.name, (place or _row)(row), value, kind)
+    raise _no_number(column.name, (place or _row)(row), value, kind, missing)
 
 
-def _no_number(name: Hashable, where: str, value: object, kind: CellKind | None) -> DataTypeError:
+def _beyond_float(column: pd.Series, place: Place | None, error: ArithmeticError) -> DataError:
+    """Name the first value that float64 cannot hold; ``error`` is what pandas or NumPy said."""
+    for row, value in enumerate(column.tolist()):
+        try:
+            if isinstance(value, _NUMBERS):
+                float(value)
+        except (ArithmeticError, ValueError) as one:
+            where = (place or _row)(row)
+            return DataError(
+                f"column {column.name!r}, {where}: {one}; expected a number that float64 holds"
+            )
+    return DataError(f"column {column.name!r}: {error}; expected numbers that float64 holds")
+
+
+def _no_number(
+    name: Hashable, where: str, value: object, kind: CellKind | None, missing: bool
+) -> DataTypeError:
     what, advice = kind or CellKind("text", "drop the row")
+    if missing and advice == ABSENT:
+        advice = f"leave such cells empty, {ABSENT}"
+    try:
+        shown = repr(value)
+    except NotImplementedError:  # pandas has no words for a year beyond 9999
+        shown = f"a {type(value).__name__}"
     return DataTypeError(
-        f"column {name!r} holds {what}, first in {where}: {value!r}; expected numbers: "
+        f"column {name!r} holds {what}, first in {where}: {shown}; expected numbers: "
         f"{advice}, or drop the column"
     )
 

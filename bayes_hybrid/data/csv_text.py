@@ -28,6 +28,9 @@ _BLOCK: Final = 2**22
 _MAX_RECORD: Final = 2**26
 """Bytes of the longest record; a file without line ends must not fill the memory."""
 
+_PROBE: Final = 1024
+"""Bytes at the beginning that say how wide characters are."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 _QUOTE: Final = ord('"')
 _AROUND: Final = np.isin(np.arange(256), [ord(char) for char in '",\n\r'])
@@ -80,6 +83,7 @@ class CsvText:
         # Of the bytes that were read: the rest that no record has taken, and where it begins.
         self._rest, self._offset, self._line = b"", 0, 0
         self._more(_BLOCK)
+        _refuse_wide(self._rest[:_PROBE], path)
         if self._rest.startswith(_BOM):
             self._take(len(_BOM), 0)
         self.names = self._header()
@@ -259,6 +263,14 @@ def open_csv(path: Path, handle: BinaryIO) -> Iterator[CsvText]:
             yield CsvText(path, stream)
     else:
         yield CsvText(path, handle)
+
+
+def _refuse_wide(start: bytes, path: Path) -> None:
+    """Refuse text of two or four bytes a character, of which Latin letters leave some empty."""
+    if 4 * start.count(0) >= len(start) > 0:
+        raise DataError(
+            f"{path} is not UTF-8 text: it seems to be UTF-16 or UTF-32; save it as UTF-8"
+        )
 
 
 def _check_header(header: list[str], path: Path) -> None:

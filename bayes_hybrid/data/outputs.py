@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayes_hybrid import checks
 from bayes_hybrid.data.arrays import unmasked
+from bayes_hybrid.data.columns import unwritable
 from bayes_hybrid.errors import DataError, DataTypeError
 
 __all__ = ["is_several", "regime_numbers", "require_outputs"]
@@ -87,7 +88,7 @@ def regime_numbers(
 
     Raises:
         DataError: not one label for each row, or labels that are not all regimes' names, and some
-            are, or they are not K different ones.
+            are, or they are not K different ones, or a label that no file could hold.
         DataTypeError: dates or other objects among the labels.
 
     Example:
@@ -126,6 +127,8 @@ def _plain(where: str, row: int, label: object) -> Label:
             f"{where}, row {row + 1}: {label!r} is {type(label).__name__}; expected "
             "text, a number or a boolean"
         )
+    if isinstance(label, str) and (fault := unwritable(label)):
+        raise DataError(f"{where}, row {row + 1}: the label {label!r} {fault}; rename it")
     if isinstance(label, float) and math.isinf(label):
         raise DataError(f"{where}, row {row + 1}: {label!r} is no label; expected a finite number")
     return label

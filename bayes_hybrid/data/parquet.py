@@ -5,19 +5,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bayes_hybrid.data.columns import refuse_names
 from bayes_hybrid.errors import DataError
 
-__all__ = ["batches_of", "open_parquet", "read_whole", "without_broken_notes"]
+__all__ = [
+    "as_series",
+    "as_table",
+    "batches_of",
+    "open_parquet",
+    "read_whole",
+    "without_broken_notes",
+]
 
 _BUFFER: Final = 2**20
 """Bytes of a column that are read at a time; the default is all that a row group has."""
 
 _PROBE: Final = 64
 """Rows that are read to learn how large a row is; the file's own sum counts repeated text once."""
+
+
+# A time zone that nobody knows, a year beyond 9999: types have no bounds of their own.
+_UNREADABLE: Final = (ValueError, ArithmeticError, LookupError, NotImplementedError)
 
 
 @contextmanager
@@ -49,6 +61,37 @@ def read_whole(path: Path, file: pq.ParquetFile) -> pa.Table:
         table = file.read()
     names = [name for name in table.column_names if not name.startswith("__index_level_")]
     return table.select(names).replace_schema_metadata(None)
+
+
+def as_table(table: pa.Table) -> pd.DataFrame:
+    """The columns as pandas holds them.
+
+    Raises:
+        DataError: as :func:`as_series`.
+    """
+    try:
+        read: pd.DataFrame = table.to_pandas(integer_object_nulls=True)
+    except _UNREADABLE:
+        for name in table.column_names:
+            as_series(name, table[name])
+        raise
+    return read
+
+
+def as_series(name: str, values: pa.Array | pa.ChunkedArray) -> pd.Series:
+    """A column as pandas holds it.
+
+    Raises:
+        DataError: pandas has no such value or no such time zone.
+    """
+    try:
+        read: pd.Series = values.to_pandas().rename(name)
+    except _UNREADABLE as error:
+        raise DataError(
+            f"column {name!r} holds {values.type}, with a time zone or a value that pandas does "
+            "not know; mend the column, or leave it out"
+        ) from error
+    return read
 
 
 def batches_of(

@@ -13,10 +13,10 @@ import pandas as pd
 from bayes_hybrid import checks
 from bayes_hybrid.data.atomic import atomic_file
 from bayes_hybrid.data.batches import file_kind, opened
-from bayes_hybrid.data.cells import MISSING
+from bayes_hybrid.data.cells import MISSING, plain_numbers
 from bayes_hybrid.data.columns import listed, numeric_column, refuse_repeats
 from bayes_hybrid.data.csv_text import open_csv
-from bayes_hybrid.data.parquet import open_parquet, read_whole
+from bayes_hybrid.data.parquet import as_table, open_parquet, read_whole
 from bayes_hybrid.errors import DataError
 
 __all__ = ["read_table", "split_target", "write_table"]
@@ -39,8 +39,8 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     Raises:
         DataError: the file is missing, unreadable, empty, truncated, not what its name says, not
-            UTF-8, or has ragged lines, or columns that are unnamed, repeated, or called by a
-            name that cannot be shown.
+            UTF-8, or has ragged lines, or columns that are unnamed, repeated, called by a name
+            that cannot be shown, or of a time zone that is none.
 
     Example:
         >>> import tempfile
@@ -174,8 +174,7 @@ def split_target(
 def _read_parquet(path: Path, handle: BinaryIO) -> pd.DataFrame:
     """The table in a Parquet file, by its own types: what pandas noted beside them may be wrong."""
     with open_parquet(path, handle) as file:
-        table: pd.DataFrame = read_whole(path, file).to_pandas(integer_object_nulls=True)
-    return table
+        return as_table(read_whole(path, file))
 
 
 def _read_csv(path: Path, handle: BinaryIO) -> pd.DataFrame:
@@ -209,6 +208,10 @@ def _read_csv(path: Path, handle: BinaryIO) -> pd.DataFrame:
         raise DataError(f"{path} is no CSV table: {error}") from error
     if len(table) != count:
         raise DataError(f"{path} has {count} records, of which pandas reads {len(table)}")
+    for name in table.select_dtypes(["object", "string"]):
+        numbers = plain_numbers(table[name])
+        if numbers is not None:
+            table[name] = numbers
     return table
 
 

@@ -6,7 +6,8 @@ braces with bars between them::
     Fit again with {more restarts (`num_restarts=64`)|`plan=('default', 'balanced')`}.
 
 :func:`resolved` drops the alternatives that the fit has followed already, and a sentence of which
-none is left.  :func:`bayes_hybrid.words.on_command_line` turns settings into options.
+none is left, and says where an object such as ``Refinement(...)`` goes.
+:func:`bayes_hybrid.words.on_command_line` turns settings into options.
 """
 
 import ast
@@ -20,7 +21,7 @@ from typing import Any, Final
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.plans import plans_of
-from bayes_hybrid.words import SETTING, SPAN
+from bayes_hybrid.words import SETTING, SPAN, placed
 
 __all__ = ["Settings", "resolved", "resolved_findings"]
 
@@ -63,12 +64,15 @@ def resolved(text: str, settings: Settings) -> str:
             words = ", ".join(left[:-1]) + " or " * (len(left) > 1) + left[-1]
             sentence = sentence[: found.start()] + words + sentence[found.end() :]
             kept.append(sentence[0].upper() + sentence[1:])
-    return " ".join(kept) or (_FOLLOWED if text else "")
+    return placed(" ".join(kept)) or (_FOLLOWED if text else "")
 
 
 def resolved_findings(findings: list[Finding], settings: Settings) -> list[Finding]:
     """The findings, each with its advice :func:`resolved`."""
-    return [replace(each, advice=resolved(each.advice, settings)) for each in findings]
+    return [
+        replace(each, meaning=placed(each.meaning), advice=resolved(each.advice, settings))
+        for each in findings
+    ]
 
 
 def _followed(alternative: str, settings: Settings) -> bool:

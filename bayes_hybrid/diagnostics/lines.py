@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from bayes_hybrid import checks
+from bayes_hybrid.data.arrays import unmasked
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.errors import OptionError
 
@@ -72,7 +73,7 @@ def _held(fit: FitLike, at: At) -> FloatArray:
             wanted = int(name) if isinstance(name, int | np.integer) else str(name)
             held[position("at", wanted, names)] = _number(name, value)
     elif at is not None:
-        row = np.asarray(at, dtype=object)
+        row = np.asarray(unmasked(at), dtype=object)
         if row.shape != (len(names),):
             raise OptionError(
                 f"at must be {len(names)} numbers, one for each of {list(names)}, or a mapping of "

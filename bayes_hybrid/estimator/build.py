@@ -156,6 +156,11 @@ def _refine_mode(refine: str | bool) -> str:
         return "always" if refine else "never"
     if isinstance(refine, str) and refine in REFINE_CHOICES:
         return refine
+    if isinstance(refine, Refinement):
+        raise OptionError(
+            f"refine must be 'auto', True or False; a Refinement goes into "
+            f"fit_options=FitOptions(refinement={refine!r})"
+        )
     raise OptionError(
         "refine must be 'auto', True ('always') or False ('never'); "
         f"got {refine!r}{checks.suggestion(refine, REFINE_CHOICES)}"
@@ -176,7 +181,7 @@ def _refuse_set(settings: "HybridRegressor", names: Sequence[str], reason: str) 
         if not _is_default(value, defaults[name]):
             raise OptionError(
                 f"{name}={value!r} would be ignored, because {reason}; "
-                f"leave {name} at {defaults[name]!r}"
+                f"leave it at {defaults[name]!r}"
             )
 
 

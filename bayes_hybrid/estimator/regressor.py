@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 __all__ = ["HybridRegressor"]
 
+# What vanishes is zero, whatever the caller lets NumPy raise.
+_vanishing = np.errstate(under="ignore")
+
 RandomState = int | np.random.Generator | np.random.RandomState | None
 
 
@@ -197,6 +200,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         tags.target_tags.multi_output = True
         return tags
 
+    @_vanishing
     def fit(
         self,
         X: ArrayLike | pd.DataFrame,
@@ -260,6 +264,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self.regime_labels_ = names
         return self
 
+    @_vanishing
     def predict(self, X: ArrayLike | pd.DataFrame) -> FloatArray:
         """Posterior predictive mean, ``E[y | x]``.
 
@@ -277,39 +282,41 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """
         return self._posterior().mean(feature_rows(self, X))
 
+    @_vanishing
     def predict_quantile(self, X: ArrayLike | pd.DataFrame, probs: ArrayLike) -> FloatArray:
         """Quantiles of the posterior predictive, by inverting its mixture's cdf.
 
         Args:
             X: features ``[N, D]``.
-            probs: L probabilities, each strictly between 0 and 1.
+            probs: L probabilities, each from 1e-12 to 1 - 1e-12.
 
         Returns:
             ``[N, L]``, or ``[N, Q, L]``, in y's units.
 
         Raises:
-            OptionError: a probability is not strictly between 0 and 1.
+            OptionError: a probability is not between 1e-12 and 1 - 1e-12.
         """
         posterior = self._posterior()
         levels = checks.probabilities(probs)
         return posterior.quantile(feature_rows(self, X), levels)
 
+    @_vanishing
     def predict_interval(self, X: ArrayLike | pd.DataFrame, prob: float = 0.9) -> FloatArray:
         """Central predictive interval: the quantiles at ``(1 - prob) / 2`` and ``(1 + prob) / 2``.
 
         Args:
             X: features ``[N, D]``.
-            prob: probability inside, strictly between 0 and 1.
+            prob: probability inside, above 0 and 1 - 2e-12 at most.
 
         Returns:
             Lower and upper end ``[N, 2]``, or ``[N, Q, 2]``, in y's units.
 
         Raises:
-            OptionError: ``prob`` is not strictly between 0 and 1.
+            OptionError: ``prob`` is not above 0 and 1 - 2e-12 at most.
         """
-        tail = (1.0 - checks.fraction("prob", prob)) / 2.0
-        return self.predict_quantile(X, [tail, 1.0 - tail])
+        return self.predict_quantile(X, checks.central("prob", prob))
 
+    @_vanishing
     def score(
         self,
         X: ArrayLike | pd.DataFrame,
@@ -345,6 +352,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             parts.append(r2_score(target[there, q], predicted[there, q], sample_weight=part))
         return float(np.mean(parts))
 
+    @_vanishing
     def log_density(self, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series) -> FloatArray:
         """Log posterior predictive density, ``log mean_s p(y_n | x_n, theta_s)``.
 
@@ -359,6 +367,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         posterior = self._posterior()
         return posterior.log_density(*target_rows(self, X, y))
 
+    @_vanishing
     def predict_regime(
         self, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series | None = None
     ) -> FloatArray:
@@ -382,6 +391,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             return posterior.regime_probability(feature_rows(self, X))
         return posterior.regime_probability(*target_rows(self, X, y))
 
+    @_vanishing
     def training_regimes(self) -> FloatArray:
         """Regime probabilities of the rows that were fitted, ``p(z_n = k | x_n, y_n, data)``.
 
@@ -407,6 +417,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         ]
         return np.concatenate(parts)
 
+    @_vanishing
     def readings(self) -> "pd.DataFrame":
         """How the rows can be grouped into regimes, and the weight of each way.
 
@@ -422,6 +433,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self._posterior()
         return readings_frame(self.fit_)
 
+    @_vanishing
     def regime_posterior(
         self,
         X: ArrayLike | pd.DataFrame | None = None,
@@ -456,6 +468,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         rows, target = (feature_rows(self, X), None) if y is None else target_rows(self, X, y)
         return regime_posterior(self.fit_, rows, target, prob=prob, reading=reading)
 
+    @_vanishing
     def boundaries(
         self,
         feature: int | str = 0,
@@ -487,6 +500,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self._posterior()
         return boundaries(self.fit_, feature, of=of, at=at, prob=prob)
 
+    @_vanishing
     def score_regimes(
         self,
         X: ArrayLike | pd.DataFrame,
@@ -521,6 +535,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             raise DataError(f"labels: expected those of the fit, {[*known]}, got {[*names]}")
         return regime_scores(probs, numbers, self.regimes_)
 
+    @_vanishing
     def score_predictions(
         self,
         X: ArrayLike | pd.DataFrame,
@@ -549,6 +564,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         seed = spawn_seeds(self.fit_.seed, 6)[-1]
         return predictive_scores(self.fit_, x, target, by_regime=by_regime, seed=seed)
 
+    @_vanishing
     def sample_predictive(
         self, X: ArrayLike | pd.DataFrame, num_draws: int = 1, random_state: RandomState = None
     ) -> FloatArray:
@@ -570,6 +586,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         draws = checks.positive_int("num_draws", num_draws)
         return posterior.sample(feature_rows(self, X), draws, resolve_seed(random_state))
 
+    @_vanishing
     def thresholds(self, prob: float = 0.9) -> pd.DataFrame:
         """Where the regimes change, see :func:`bayes_hybrid.diagnostics.threshold_table`.
 
@@ -589,6 +606,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self._posterior()
         return threshold_table(self.fit_, prob=prob)
 
+    @_vanishing
     def effect(
         self,
         feature: int | str = 0,
@@ -635,6 +653,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             beyond=beyond,
         )
 
+    @_vanishing
     def partial_dependence(
         self,
         feature: int | str = 0,
@@ -677,6 +696,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             beyond=beyond,
         )
 
+    @_vanishing
     def to_datatree(
         self,
         X_test: ArrayLike | pd.DataFrame | None = None,
@@ -717,6 +737,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             output=output,
         )
 
+    @_vanishing
     def diagnose(
         self,
         X_test: ArrayLike | pd.DataFrame | None = None,
@@ -740,6 +761,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         x, y = held_out_or_saved(self, X_test, y_test)
         return diagnose(self.fit_, x_test=x, y_test=y, settings=settings_of(self))
 
+    @_vanishing
     def save(
         self,
         path: str | os.PathLike[str],

@@ -43,6 +43,7 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+@np.errstate(under="ignore")  # what vanishes is zero, whatever the caller lets NumPy raise
 def fit(
     model: HybridModel,
     x: FloatArray,

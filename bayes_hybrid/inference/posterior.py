@@ -326,7 +326,7 @@ class Posterior:
         With several outputs it is ``[N, Q, L]``.
 
         Raises:
-            OptionError: a probability is not strictly between 0 and 1.
+            OptionError: a probability is not between 1e-12 and 1 - 1e-12.
         """
         levels = checks.probabilities(probs)
         return self._each(x, lambda regimes, _: self._quantile(regimes, levels))
@@ -335,7 +335,7 @@ class Posterior:
         """:meth:`mean` and :meth:`quantile` in one pass, each as by itself.
 
         Raises:
-            OptionError: a probability is not strictly between 0 and 1.
+            OptionError: a probability is not between 1e-12 and 1 - 1e-12.
         """
         levels = checks.probabilities(probs)
 
@@ -419,7 +419,8 @@ class Posterior:
 
     def _over_draws(self, value: Tensor) -> Tensor:
         """The mean of ``[R S, ...]``."""
-        return torch.tensordot(self._draw_weights, value, 1)
+        total: Tensor = torch.tensordot(self._draw_weights, value, 1)
+        return total
 
     def _mean_of(self, regimes: Regimes) -> Tensor:
         return self._predictive(regimes).mean

@@ -67,9 +67,10 @@ def plot_fit(
         The figure, which belongs to no window and can be saved with ``savefig``.
 
     Raises:
-        OptionError: no such feature or output, ``prob`` not between 0 and 1, or ``grid`` below 2.
+        OptionError: no such feature or output, ``prob`` not above 0 and 1 - 2e-12 at most, or
+            ``grid`` below 2.
     """
-    checks.fraction("prob", prob)
+    checks.central("prob", prob)
     fit = as_fit(source)
     line, drawn = slice_along(fit, feature, grid), one_output(fit, output)
     figure, axes = new_axes(ax, (7.2, 4.0))

@@ -14,7 +14,7 @@ from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.pit import loo_pit
 from bayes_hybrid.estimator import HybridRegressor, settings_of
 from bayes_hybrid.inference import Fit, Posterior
-from bayes_hybrid.words import on_command_line
+from bayes_hybrid.words import on_command_line, placed
 
 __all__ = ["MAX_DRAWS", "MAX_FEATURES", "MAX_ROWS", "Evidence", "gather"]
 
@@ -55,7 +55,7 @@ class Evidence:
     @property
     def status(self) -> str:
         """How the fit ended, in the words of who made the report."""
-        return on_command_line(self.fit.status) if self.command else self.fit.status
+        return (on_command_line if self.command else placed)(self.fit.status)
 
     @property
     def posterior(self) -> Posterior:

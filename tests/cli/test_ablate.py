@@ -67,6 +67,8 @@ def test_the_same_command_reads_what_is_there(folder, monkeypatch):
     ("more", "message"),
     [
         (["--only", "rellu"], "did you mean 'relu'"),
+        (["--only", "rellu"], "error: --only must be one of 'base', "),
+        (["--device", "abacus"], "error: --device: expected"),
         (["--folds", 1], "--folds must be an integer >= 2"),
         (["--repeats", 0], "--repeats must be"),
         (["--jobs", 0], "--jobs must be"),

@@ -135,7 +135,7 @@ def test_the_ends_of_an_interval_have_names_of_their_own(saved, tmp_path, prob, 
     assert {f"p_relu_{end}" for end in ends} < set(columns)
 
 
-@pytest.mark.parametrize("prob", ["1e-17", "0.9999999999999999", "0", "90"])
+@pytest.mark.parametrize("prob", ["1e-17", "0.9999999999999999", "0.999999999999", "0", "90"])
 def test_an_interval_without_room_is_refused(saved, data, tmp_path, prob):
     line = refused("predict", saved, data, "--out", tmp_path / "out.csv", "--prob", prob)
     assert line.startswith("error: --prob must ")
@@ -230,17 +230,34 @@ def test_misspelt_names_get_a_suggestion(data, saved, tmp_path):
         ),
         (["--refine", "maybe"], "--refine must be one of 'auto', 'always', 'never'; got 'maybe'"),
         (["--features", "dose,,other"], "--features must be column names separated by commas"),
-        (["--test-fraction", "20"], "--test-fraction must lie between 0 and 1"),
+        (
+            ["--test-fraction", "20"],
+            "must lie strictly between 0 and 1; got 20.0; for a percentage",
+        ),
+        (["--test-fraction", "1"], "--test-fraction, unless it is 0 for none, must lie strictly"),
         (["--test-fraction", "0.001"], "holds out 0"),
         (["--test-fraction", "0.5", "--test", "data.csv"], "not both"),
         (["--model", "gaussian", "--gate", "linear"], "would be ignored"),
-        (["--gate", "threshold"], "--gate threshold --gate-feature NAME"),
-        (["--gate", "monotone", "--gate-feature", "othr"], "did you mean 'other'?"),
+        (["--model", "gaussian", "--gate", "linear"], "leave it at 'relu'"),
+        (["--model", "mixtur"], "--model must be one of 'mixture', "),
+        (["--model", "linear"], "--model='linear' is no kind of pathway"),
+        (["--gate", "rellu"], "--gate must be one of 'constant', "),
+        (["--likelihood", "norml"], "--likelihood must be one of 'normal', "),
+        (["--noise", "loud"], "--noise must be one of 'constant', 'input'; got 'loud'"),
+        (
+            ["--gate", "monotone"],
+            "--gate monotone reads one column, and there are 2, 'dose', 'other'; say which with "
+            "--gate-feature",
+        ),
+        (
+            ["--gate", "monotone", "--gate-feature", "othr"],
+            "--gate-feature must be one of 'dose', 'other'; got 'othr'; did you mean 'other'?",
+        ),
         (["--gate-feature", "dose"], "--gate-feature goes with --gate threshold or monotone"),
         (["--seed", "-3"], "--seed must be an integer >= 0; got -3"),
         (["--seed", "-3", "--test-fraction", "0.5"], "--seed must be an integer >= 0; got -3"),
         (["--seed", 2**32], "--seed must be below 2**32"),
-        (["--device", "abacus"], "device"),
+        (["--device", "abacus"], "error: --device: expected 'auto', 'cpu' or"),
     ],
 )
 def test_options_that_cannot_be(data, tmp_path, more, message):
@@ -320,7 +337,25 @@ def test_nothing_is_overwritten_without_force(data, saved, tmp_path):
     assert "exists already" in refused(*fit_arguments(data, saved))
     # Even --force replaces nothing but a fit.
     assert "other than a saved fit" in refused(*fit_arguments(data, tmp_path, "--force"))
-    assert "is a folder" in refused("predict", saved, data, "--out", tmp_path, "--force")
+    for force in ([], ["--force"]):
+        line = refused("predict", saved, data, "--out", tmp_path, *force)
+        assert "is a folder; expected the name of a file" in line
+        assert "--force" not in line
+
+
+def test_a_fit_keeps_its_folder_for_itself(data, saved, tmp_path):
+    (tmp_path / "link").symlink_to(saved)
+    before = sorted(os.listdir(saved))
+    for out in (saved / "out.csv", tmp_path / "link" / "out.csv"):
+        line = refused("predict", saved, data, "--out", out)
+        assert line == (
+            f"error: --out {out} lies in {saved}, which holds the fit and should hold nothing "
+            "else; choose another folder\n"
+        )
+    assert sorted(os.listdir(saved)) == before
+    # Where no fit is, that is what is wrong.
+    line = refused("predict", tmp_path, data, "--out", tmp_path / "out.csv")
+    assert "no manifest.json" in line
 
 
 def test_force_never_costs_other_files(data, saved, tmp_path, monkeypatch):
@@ -328,7 +363,7 @@ def test_force_never_costs_other_files(data, saved, tmp_path, monkeypatch):
     shutil.copytree(saved, fit)
     monkeypatch.setattr(HybridRegressor, "fit", lambda *_: load(saved))
     assert bayes_hybrid(*fit_arguments(data, fit, "--force")).exit_code == 0
-    assert bayes_hybrid("predict", fit, data, "--out", fit / "predictions.csv").exit_code == 0
+    (fit / "predictions.csv").write_text("mine")
     monkeypatch.setattr(HybridRegressor, "fit", lambda *_: pytest.fail("fitted"))
     line = refused(*fit_arguments(data, fit, "--force"))
     assert "also holds 'predictions.csv', which would be lost; choose another folder" in line

@@ -147,6 +147,25 @@ def test_an_error_in_a_late_batch_leaves_nothing(saved, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["new.csv"]
 
 
+@pytest.mark.parametrize("mark", ["  ", "-"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_target_that_is_not_known_may_be_left_empty(saved, tmp_path, mark, suffix):
+    for name, words in (
+        ("response", "expected numbers: leave such cells empty, drop such rows or fill them in"),
+        ("other", "expected numbers: drop such rows or fill them in, or drop the column"),
+    ):
+        table = make_table(3).astype({name: object})
+        table[name] = table[name].astype(str)
+        table.loc[1, name] = mark
+        write_table(table, tmp_path / f"new{suffix}", force=True)
+        arguments = ["predict", saved, tmp_path / f"new{suffix}", "--out", tmp_path / "out.csv"]
+        assert words in refused(*arguments)
+    table = make_table(3)
+    table.loc[1, "response"] = np.nan
+    write_table(table, tmp_path / f"new{suffix}", force=True)
+    assert bayes_hybrid(*arguments).exit_code == 0
+
+
 def test_a_table_without_rows_is_refused(saved, tmp_path):
     (tmp_path / "new.csv").write_text("dose,other\n")
     line = refused("predict", saved, tmp_path / "new.csv", "--out", tmp_path / "out.csv")
@@ -155,6 +174,45 @@ def test_a_table_without_rows_is_refused(saved, tmp_path):
     pq.write_table(table, tmp_path / "new.parquet")
     line = refused("predict", saved, tmp_path / "new.parquet", "--out", tmp_path / "out.csv")
     assert "new.parquet has column names but no rows" in line
+
+
+@pytest.mark.parametrize("regime", ["gaussian", "relu"])
+def test_a_target_with_the_name_of_a_regime_is_not_overwritten(tmp_path, regime):
+    target = f"p_{regime}"
+    data, fit, out = tmp_path / "data.csv", tmp_path / "fit", tmp_path / "out.csv"
+    write_table(make_table().drop(columns="name").rename(columns={"response": target}), data)
+    assert bayes_hybrid("fit", data, "--target", target, "--out", fit, "--quick").exit_code == 0
+    line = refused("predict", fit, data, "--out", out, "--regimes")
+    assert f"two columns of predictions would be called '{target}_q5'" in line
+    assert "leave out --regimes, or rename the target and fit it again" in line
+    assert not out.exists()
+    assert bayes_hybrid("predict", fit, data, "--out", out).exit_code == 0
+    assert {f"{target}_q5", f"{target}_q95"} < set(read_table(out).columns)
+
+
+def test_a_time_zone_that_is_none_ends_in_a_sentence(saved, tmp_path):
+    table = pa.Table.from_pandas(make_table().drop(columns="name"))
+    when = pa.array([1] * len(table), pa.timestamp("ns", "Mars/X"))
+    data, out = tmp_path / "data.parquet", tmp_path / "out.parquet"
+    pq.write_table(table.append_column("when", when), data)
+    assert "column 'when' holds timestamp[ns, tz=Mars/X]" in refused(
+        "fit", data, "--target", "response", "--out", tmp_path / "fit"
+    )
+    assert bayes_hybrid("predict", saved, data, "--out", out).exit_code == 0
+    assert pq.read_table(out)["when"].type == when.type
+    assert "CSV has no form" in refused("predict", saved, data, "--out", tmp_path / "out.csv")
+    assert "column 'when' holds timestamp[ns, tz=Mars/X]" in refused(
+        "predict", saved, data, "--target", "when", "--out", out, "--force"
+    )
+
+
+def test_a_target_of_missing_times_is_missing(saved, tmp_path):
+    table = pa.Table.from_pandas(make_table().drop(columns=["name", "response"]))
+    times = pa.nulls(len(table), pa.timestamp("us"))
+    pq.write_table(table.append_column("response", times), tmp_path / "new.parquet")
+    arguments = ["--out", tmp_path / "out.parquet"]
+    assert bayes_hybrid("predict", saved, tmp_path / "new.parquet", *arguments).exit_code == 0
+    assert pq.read_table(tmp_path / "out.parquet")["response_log_density"].null_count == len(table)
 
 
 @pytest.fixture(scope="module")

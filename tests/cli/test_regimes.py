@@ -67,3 +67,17 @@ def test_thresholds_stand_in_the_place_of_switches():
     many = describe(fakes.with_thresholds(fakes.healthy(num_features=3)))
     assert len(many) == 3
     assert many[2].startswith("The regime changes from 'gaussian' to 'relu' at dose = 0.")
+
+
+def test_neighbouring_regions_share_their_end():
+    """The narrower region has more digits, to which the wider one's end would be rounded away."""
+    rng = np.random.default_rng(0)
+    x = np.sort(rng.uniform(-10.0, 14.2, (200, 1)), axis=0)
+    fit = fakes.healthy(jitter=0.0)
+    sites = {**fit.posterior.sites, "switch": fit.posterior.sites["switch"] * 0.0 + 5.7}
+    fit = dataclasses.replace(fit, x=x, posterior=fakes.FakePosterior(sites=sites))
+    first, second = (re.match(r"dose (\S+) to (\S+):", line) for line in describe(fit)[:2])
+    assert first is not None
+    assert second is not None
+    assert first[2] == second[1]
+    assert float(first[2]) == pytest.approx(5.7, abs=0.1)

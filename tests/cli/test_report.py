@@ -41,8 +41,25 @@ def test_nothing_is_overwritten(saved, tmp_path):
     assert out.read_text() == "mine"
     assert bayes_hybrid("report", saved, "--out", out, "--force").exit_code == 0
     assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    folder = bayes_hybrid("report", saved, "--out", tmp_path, "--force")
-    assert (folder.exit_code, "is a folder" in folder.stderr) == (2, True)
+    for force in ([], ["--force"]):
+        folder = bayes_hybrid("report", saved, "--out", tmp_path, *force)
+        assert (folder.exit_code, "is a folder" in folder.stderr) == (2, True)
+        assert "--force" not in folder.stderr
+
+
+@pytest.mark.parametrize("name", ["report", "report.pdf", "report.html.gz", ".html"])
+def test_a_report_is_an_html_file(saved, tmp_path, name):
+    result = bayes_hybrid("report", saved, "--out", tmp_path / name)
+    assert result.exit_code == 2
+    assert "--out must be a file that ends in .html; got " in result.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_report_does_not_lie_in_the_folder_of_its_fit(saved):
+    result = bayes_hybrid("report", saved, "--out", saved / "report.html")
+    assert result.exit_code == 2
+    assert f"lies in {saved}, which holds the fit" in result.stderr
+    assert not (saved / "report.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,8 @@ def test_the_same_command_goes_on(folder, monkeypatch):
         (["--seed", 1], "another seed"),
         (["--jobs", 0], "--jobs must be"),
         (["--gate", "treshold"], "did you mean 'threshold'"),
+        (["--gate", "treshold"], "error: --gate must be one of 'constant', "),
+        (["--device", "abacus"], "error: --device: expected"),
         (["--refine", "maybe"], "--refine"),
     ],
 )

@@ -69,9 +69,21 @@ def test_a_refusal_is_one_whatever_can_be_printed(saved, tmp_path):
     assert process(command, stderr="/dev/full")[0] == 2
 
 
+def test_a_reader_of_help_may_have_seen_enough():
+    for command in (["--help"], ["fit", "--help"], ["--version"]):
+        assert with_closed_pipe(command) == (0, b"")
+
+
 @pytest.mark.slow
 def test_a_closed_pipe_is_no_failure(saved, data, tmp_path):
     command = ["predict", saved, data, "--out", tmp_path / "out.csv"]
+    assert with_closed_pipe(command) == (0, b"")
+    assert (tmp_path / "out.csv").exists()
+    assert with_closed_pipe(["check", saved]) == (1, b"")
+
+
+def with_closed_pipe(command):
+    """A command whose standard output nobody reads: exit code and complaints."""
     read, write = os.pipe()
     os.close(read)
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
@@ -83,8 +95,7 @@ def test_a_closed_pipe_is_no_failure(saved, data, tmp_path):
         timeout=SECONDS,
     )
     os.close(write)
-    assert (run.returncode, run.stderr) == (0, b"")
-    assert (tmp_path / "out.csv").exists()
+    return run.returncode, run.stderr
 
 
 @pytest.mark.slow
@@ -131,6 +142,14 @@ def test_a_path_that_is_not_utf8_works_from_end_to_end(data, tmp_path):
 
 
 # In this process
+
+
+def test_a_width_that_is_not_known_hides_no_table(saved, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    expected = bayes_hybrid("check", saved).stdout
+    monkeypatch.setenv("COLUMNS", "0")
+    assert bayes_hybrid("check", saved).stdout == expected
+    assert "converged" in expected.rpartition("90% interval")[2]
 
 
 def test_names_cannot_steer_a_terminal(capsys, monkeypatch):

@@ -125,16 +125,22 @@ def test_missing_values_of_series_and_pandas_arrays():
         (torch.zeros(2, requires_grad=True), DataTypeError, "cannot be read as an array"),
         (pd.DataFrame(NUMBERS, columns=["a", 1]), DataTypeError, "names columns by int and str"),
         (pd.DataFrame(NUMBERS, columns=["a", "a"]), DataError, "names columns .* twice"),
-        (pd.Series([10**400, 1]), DataError, "column 'X': int too large"),
-        (pd.Series([Decimal("sNaN"), 1]), DataError, "column 'X': .*InvalidOperation"),
+        (pd.Series([10**400, 1]), DataError, "column 'X', row 1: int too large"),
+        (pd.Series([1, Decimal("sNaN")]), DataError, "column 'X', row 2: cannot convert signaling"),
+        (pd.MultiIndex.from_arrays([[1.0], [2.0]]), DataTypeError, "X is a MultiIndex; .*to_frame"),
         (pd.Series(np.array(["1e4000"], np.longdouble)), DataError, "has 1 infinite value"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_everything_else_is_refused_in_one_sentence(values, error, message):
     with pytest.raises(error, match=message) as caught:
         numeric_array("X", values)
     assert "\n" not in str(caught.value)
+
+
+def test_names_of_two_kinds_are_said_to_be_those_of_y():
+    with pytest.raises(DataTypeError, match=r"set y\.columns = y\.columns\.astype"):
+        numeric_array("y", pd.DataFrame(NUMBERS, columns=["a", 1]))
 
 
 def test_unmasked_leaves_everything_else_as_it_is():

@@ -120,6 +120,15 @@ def test_parquet_as_csv(tmp_path: Path):
     assert not (tmp_path / "odd.csv").exists()
 
 
+def test_an_unknown_time_zone_passes_into_parquet_and_has_no_form_in_csv(tmp_path: Path):
+    given = pa.table({"when": pa.array([1, None], pa.timestamp("ns", "Mars/X"))})
+    pq.write_table(given, tmp_path / "rows.parquet")
+    copy(tmp_path / "rows.parquet", tmp_path / "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet").equals(given)
+    with pytest.raises(DataError, match=r"column 'when' holds .*Mars/X.*CSV has no form"):
+        copy(tmp_path / "rows.parquet", tmp_path / "out.csv")
+
+
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
 def test_every_number_survives(tmp_path_factory: pytest.TempPathFactory, values):
     path = tmp_path_factory.mktemp("numbers") / "out.csv"

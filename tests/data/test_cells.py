@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayes_hybrid.data import numeric_column
-from bayes_hybrid.data.cells import MISSING, TRUTH, cell_kind, spelt_numbers
+from bayes_hybrid.data import numeric_column, read_table
+from bayes_hybrid.data.cells import MISSING, TRUTH, cell_kind, plain_numbers, spelt_numbers
 from bayes_hybrid.data.columns import numeric_cells
 from bayes_hybrid.errors import DataTypeError
 
@@ -95,6 +95,14 @@ _CELLS = st.one_of(
 )
 
 
+def test_a_whole_number_of_more_than_64_bits_leaves_a_column_of_numbers(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n18446744073709551616,18446744073709551616\n0.5,2\n")
+    table = read_table(path)
+    assert numeric_column(table["a"]).tolist() == [2.0**64, 0.5]
+    assert numeric_column(table["b"]).tolist() == [2.0**64, 2.0]
+
+
 @given(st.lists(_CELLS, min_size=1, max_size=4))
 def test_a_fit_and_a_prediction_read_the_same_numbers(texts):
     """read_table leaves numbers to pandas, predict to spelt_numbers."""
@@ -107,6 +115,8 @@ def test_a_fit_and_a_prediction_read_the_same_numbers(texts):
         na_values=list(MISSING),
     )["a"]
     values, wrong = spelt_numbers(pa.array(texts))
+    numbers = None if pd.api.types.is_numeric_dtype(read) else plain_numbers(read)
+    read = read if numbers is None else pd.Series(numbers)
     if pd.api.types.is_bool_dtype(read) or not pd.api.types.is_numeric_dtype(read):
         integers = all(text.strip().lstrip("+-").isdigit() or text in MISSING for text in texts)
         assert wrong is not None or integers  # of more than 64 bits, which pandas keeps as objects

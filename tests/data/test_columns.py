@@ -116,6 +116,31 @@ def test_an_empty_column_is_missing_values_not_text():
         numeric_column(pd.Series([None, None], name="a", dtype=object))
 
 
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "datetime64[ns]",
+        "datetime64[ns, UTC]",
+        "timedelta64[ns]",
+        "period[D]",
+        "timestamp[us][pyarrow]",
+        "duration[s][pyarrow]",
+        "category",
+    ],
+)
+def test_dates_that_are_all_missing_are_missing(dtype):
+    column = pd.Series([None, None], name="day", dtype=dtype)
+    with pytest.raises(DataError, match="column 'day' has 2 missing values"):
+        numeric_column(column)
+    np.testing.assert_array_equal(numeric_column(column, missing=True), [np.nan, np.nan])
+
+
+def test_a_date_without_words_is_refused():
+    far = pd.Series(np.array([2**60], "datetime64[us]"), name="day").dt.tz_localize("UTC")
+    with pytest.raises(DataTypeError, match="holds dates or times, first in row 1: a Timestamp;"):
+        numeric_column(far)
+
+
 def test_the_column_is_not_shared():
     column = pd.Series([1.0, 2.0], name="a")
     numeric_column(column)[0] = 5.0

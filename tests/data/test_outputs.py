@@ -114,6 +114,8 @@ def test_other_objects_are_refused(label):
     [
         (np.array([["a", "b"]] * 3), r"each of 6 rows, got shape \(3, 2\)"),
         ([1.0, math.inf, 1.0, 2.0, 2.0, 1.0], "row 2: inf is no label"),
+        (["a", "b\ud800", "a", "a", "a", "a"], "row 2: .* cannot be written as UTF-8; rename it"),
+        (["a", "b\0", "a", "a", "a", "a"], "row 2: the label .* holds a NUL; rename it"),
     ],
 )
 def test_labels_that_are_no_column_or_no_number(labels, message):

@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from bayes_hybrid.data import read_table
+from bayes_hybrid.data.batches import open_table
 from bayes_hybrid.data.parquet import without_broken_notes
+from bayes_hybrid.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,22 @@ def test_whole_numbers_stay_whole_beside_missing_ones(tmp_path):
     table = pa.table({"id": pa.array([10**17 + 1, None])})
     pq.write_table(table, tmp_path / "rows.parquet")
     assert read_table(tmp_path / "rows.parquet")["id"].tolist() == [10**17 + 1, None]
+
+
+STRANGE = [
+    pa.array([1, 2], pa.timestamp("ns", "Mars/X")),
+    pa.array([1, 2], pa.timestamp("ns", "+99:99")),
+    pa.array([2**31 - 1, 0], pa.int32()).cast(pa.date32()),
+]
+
+
+@pytest.mark.parametrize("values", STRANGE, ids=["zone", "offset", "year"])
+def test_a_column_that_pandas_cannot_hold_is_named(tmp_path, values):
+    pq.write_table(pa.table({"x": [1.0, 2.0], "when": values}), tmp_path / "rows.parquet")
+    with pytest.raises(DataError, match=r"column 'when' holds .*; mend the column, or leave"):
+        read_table(tmp_path / "rows.parquet")
+    with open_table(tmp_path / "rows.parquet") as table:
+        (batch,) = table.batches()
+        assert batch.numbers("x").tolist() == [1.0, 2.0]
+        with pytest.raises(DataError, match="column 'when' holds"):
+            batch.numbers("when")

@@ -123,7 +123,9 @@ def test_parquet_index(tmp_path: Path):
         (b"x;y\n1,5;2\n", "seems to separate its columns by ';'"),
         (b"x\ty\n1\t2\n", r"seems to separate its columns by '\\t'"),
         (b"x,y\n1,caf\xe9\n", "is not UTF-8 text: byte 9 is 0xe9; save it as UTF-8"),
-        ("x,y\n1,2\n".encode("utf-16"), "is not UTF-8 text: byte 0 is 0xff"),
+        ("x,y\n1,2\n".encode("utf-16"), "it seems to be UTF-16 or UTF-32; save it as UTF-8"),
+        ("x,y\n1,2\n".encode("utf-16-le"), "it seems to be UTF-16 or UTF-32; save it as UTF-8"),
+        ("x,y\n1,2\n".encode("utf-32-be"), "it seems to be UTF-16 or UTF-32; save it as UTF-8"),
     ],
     ids=lambda value: None if isinstance(value, bytes) else value[:25],
 )

@@ -89,6 +89,7 @@ def test_advice_reads_as_sentences_whatever_is_followed(text):
         assert "|" not in words.replace("p(z | x", "").replace("p(z|x", "")
         assert all(part[0].isupper() or part[0] == "`" for part in re.split(r"(?<=\.) ", words))
         assert "`" not in on_command_line(words)
+        assert not re.search(r"`(Refinement|Variational|WarmStart|Priors)", words)
 
 
 def wanted(text):

@@ -50,6 +50,7 @@ def test_what_is_not_named_rests_at_its_median(fit):
         ({"dosis": 1.0}, "did you mean 'dose'"),
         ({"dose": np.nan}, "expected a finite number for 'dose'; got nan"),
         ([1.0, "high", 2.0], "expected a finite number for 'other 1'; got 'high'"),
+        (np.ma.array([1.0, 2.0, 3.0], mask=[False, False, True]), "number for 'other 2'; got None"),
         ([1.0, np.inf, 2.0], "expected a finite number for 'other 1'; got inf"),
     ],
 )

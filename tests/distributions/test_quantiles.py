@@ -1,7 +1,9 @@
 """Quantiles of the predictive over draws, and the Normal density's tail."""
 
 import math
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -73,6 +75,31 @@ def test_several_outputs_are_each_by_itself():
     assert found.shape == (len(_LEVELS), _ROWS, 2)
     below = torch.stack([of(*_ALL).cdf(value).mean(0) for value in found])
     torch.testing.assert_close(below, _LEVELS[:, None, None].expand_as(below), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("family", [Normal, Laplace, StudentT])
+def test_the_farthest_levels_are_right(family):
+    """Against scipy's tails, which are right to the last digits on both sides."""
+    generator = torch.Generator().manual_seed(0)
+    draw = partial(torch.randn, _DRAWS, 3, 2, generator=generator, dtype=torch.float64)
+    logits, location, scale = torch.log_softmax(draw(), dim=-1), draw(), draw().exp()
+    degrees = torch.tensor(4.0).double()
+    given = (degrees,) if family is StudentT else ()
+
+    def of(draws, rows):
+        parts = [family(*given, location[draws, rows, k], scale[draws, rows, k]) for k in (0, 1)]
+        return RegimeMixture(logits[draws, rows], parts)
+
+    same = {Normal: stats.norm, Laplace: stats.laplace, StudentT: stats.t}[family]
+    shape = {"df": 4.0} if family is StudentT else {}
+    lower, upper = pooled_quantiles(
+        of, torch.tensor([1e-12, 1.0 - 1e-12], dtype=torch.float64)
+    ).numpy()
+    for tail, value in ((same.cdf, lower), (same.sf, upper)):
+        z = (value[:, None] - location.numpy()) / scale.numpy()
+        outside = (logits.exp().numpy() * tail(z, **shape)).sum(-1).mean(0)
+        # A cdf near 1 is known to 4 eps: a thousandth of what is left.
+        np.testing.assert_allclose(outside, 1e-12, rtol=1e-2)
 
 
 def test_tails_without_a_variance():

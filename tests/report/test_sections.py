@@ -3,7 +3,8 @@
 import csv
 import io
 from base64 import b64decode
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -12,7 +13,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bayes_hybrid import HybridRegressor, LogNormalPrior, Pathway, Priors
+from bayes_hybrid import (
+    FitOptions,
+    HybridRegressor,
+    LabelHead,
+    LogNormalPrior,
+    Pathway,
+    Priors,
+    Refinement,
+    StudentT,
+    load,
+)
+from bayes_hybrid.data import HeldOut, read_table, write_table
 from bayes_hybrid.diagnostics import boundaries, threshold_sentences, threshold_table
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k, pareto_k
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws
@@ -20,6 +32,7 @@ from bayes_hybrid.diagnostics.finding import judge
 from bayes_hybrid.diagnostics.pit import loo_pit
 from bayes_hybrid.digits import figures
 from bayes_hybrid.gates import GATES
+from bayes_hybrid.inference import PLANS
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models import HybridMixture, PathwayModel
 from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS
@@ -37,7 +50,7 @@ from bayes_hybrid.report.sections.approximation import facts
 from bayes_hybrid.report.sections.calibration import coverage_table
 from bayes_hybrid.report.sections.data import column_table
 from bayes_hybrid.report.sections.model import prior_frame
-from bayes_hybrid.report.sections.reproduce import estimator_code
+from bayes_hybrid.report.sections.reproduce import estimator_code, fit_code, imports_of
 from bayes_hybrid.report.sections.thresholds import place_sentences
 from bayes_hybrid.report.sections.training import sparkline
 from bayes_hybrid.report.sections.verdict import answers
@@ -321,7 +334,9 @@ def test_each_question_has_its_findings():
     assert len(answers([found[0], found[3]], 1)) == 2
 
 
-@pytest.mark.parametrize("name", ["constant_target", "constant_feature[a]", "prior_dominated"])
+@pytest.mark.parametrize(
+    "name", ["constant_target", "constant_feature[a]", "prior_dominated", "trained_on"]
+)
 def test_findings_about_the_data_are_about_predictions_and_leave_regimes_open(name):
     (answer,) = answers([finding("nonfinite_density", "ok"), finding(name, "warning")], 2)
     assert answer.question == "Can the predictions be used?"
@@ -383,13 +398,76 @@ def test_no_sparkline_of_nothing(trace):
     assert sparkline(trace) is None
 
 
-def test_the_code_makes_the_same_estimator(thresholds):
-    import bayes_hybrid
+@dataclass(frozen=True)
+class Foreign(StudentT):
+    """A likelihood of somebody's own."""
 
-    names = {name: getattr(bayes_hybrid, name) for name in bayes_hybrid.__all__}
-    again = eval(estimator_code(thresholds.estimator), names)
-    assert isinstance(again, HybridRegressor)
-    assert again.get_params(deep=False) == thresholds.estimator.get_params(deep=False)
+
+def executed(code):
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        *({"gate": kind()} for kind in GATES.values()),
+        *({"likelihood": kind()} for kind in LIKELIHOODS.values()),
+        {"likelihood": StudentT(df=LogNormalPrior(median=4.0, spread=0.5)), "priors": Priors()},
+        {"likelihood": Foreign()},
+        {"experts": (Pathway(kind="relu"), Pathway(kind="gaussian", likelihood=StudentT()))},
+        {"fit_options": FitOptions(refinement=Refinement(mode="never"), plan=("direct", "plain"))},
+        {"plan": PLANS["direct"], "label_head": LabelHead(noise="none")},
+        {"num_units": np.int64(4), "refine": np.bool_(True)},
+    ],
+    ids=str,
+)
+def test_the_code_imports_what_it_uses_and_makes_the_same_estimator(settings):
+    reg = HybridRegressor(random_state=3, **settings)
+    reg.fit_ = SimpleNamespace(seed=3)  # type: ignore[assignment]
+    code = estimator_code(reg)
+    lines = imports_of(code, *settings.values())
+    again = executed("\n".join([*lines, f"again = {code}"]))["again"]
+    assert again.get_params(deep=False) == reg.get_params(deep=False)
+
+
+def test_what_has_no_code_is_to_be_replaced():
+    reg = HybridRegressor(gate=object())  # type: ignore[arg-type]
+    reg.fit_ = SimpleNamespace(seed=3)  # type: ignore[assignment]
+    code = estimator_code(reg)
+    assert "gate=...,  # to be replaced: <object object at" in code
+    executed("\n".join([*imports_of(code), code]))
+    assert imports_of("far(HybridRegressor)")[0] == "# to be replaced: where is far?"
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_the_code_fits_the_same_again(tmp_path, monkeypatch, held_out):
+    """Labels and held-out rows included, whose columns and folder are the reader's to name."""
+    monkeypatch.chdir(tmp_path)
+    x, y = make_rows()
+    X = pd.DataFrame(x, columns=["a", "b"])
+    zone = pd.Series(["gaussian" if value > 0.0 else "" for value in x[:, 1]])
+    write_table(X.assign(y=y, zone=zone), tmp_path / "data.csv")
+    rows = np.array([3, 17, 40]) if held_out else np.array([], dtype=int)
+    kept = np.delete(np.arange(len(x)), rows)
+    table = read_table(tmp_path / "data.csv").loc[kept]
+    reg = fitted(table[["a", "b"]], table["y"], table["zone"])
+    reg.save("fit", held_out=HeldOut(rows=rows, x=x[rows], y=y[rows]) if held_out else None)
+    evidence = gather(load("fit"))
+    code = fit_code(evidence)
+    assert ("load" in code) == ("held_out_.rows" in code) == held_out
+    assert 'labels = "regime_label"  # to be replaced' in code
+    again = executed(code.replace('"regime_label"', '"zone"'))["reg"]
+    np.testing.assert_array_equal(again.fit_.x, reg.fit_.x)
+    np.testing.assert_array_equal(again.fit_.labels, reg.fit_.labels)
+    assert (again.fit_.posterior.theta == reg.fit_.posterior.theta).all()
+    page, other = (render(evidence), (tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert (
+        "3 rows were held out and saved with the fit; 57 others were fitted" in page
+    ) == held_out
+    assert ("measured on 3 held-out rows" in other) == held_out
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -439,3 +517,11 @@ def test_rounding_keeps_five_digits_of_the_range():
     np.testing.assert_array_equal(rounded(np.zeros(2)), np.zeros(2))
     assert limits([np.array([1.0, np.inf]), np.array([3.0])], margin=0.5) == (0.0, 4.0)
     assert limits([np.array([2.0])], margin=0.5) == (1.0, 3.0)
+
+
+def test_settings_that_the_status_names_say_where_they_go(single):
+    status = "More steps (`WarmStart(max_steps=...)`) may help."
+    reg = HybridRegressor(**single.estimator.get_params(deep=False))
+    reg.fit_ = replace(single.fit, status=status)
+    told = replace(single, estimator=reg).status
+    assert "`fit_options=FitOptions(warm_start=WarmStart(max_steps=...))`" in told

@@ -31,7 +31,7 @@ class Question:
 QUESTIONS: Final = (
     Question(
         text="Can the predictions be used?",
-        names=("nonfinite_density", "coverage", "pit", "constant", "prior"),
+        names=("nonfinite_density", "trained_on", "coverage", "pit", "constant", "prior"),
         replies=(
             "Yes, as far as was checked.",
             "With care: see below.",
