@@ -127,7 +127,7 @@ def seed_finding(evaluation: Evaluation) -> list[Finding]:
             meaning=f"Of usage, entropy, log likelihood and predicted means, {count} differ "
             "between restarts by enough to matter; their largest r-hat, restarts as chains, is "
             f"{value:.2f}.",
-            advice="Another seed may give another answer. {More restarts (`num_restarts=64`)} find "
-            "more of the modes; {`refine='always'`} weighs them by what their draws predict.",
+            advice="Another seed may give another answer. Fit with {more restarts "
+            "(`num_restarts=64`)|`refine='always'`, which weighs them by what draws predict}.",
         )
     ]

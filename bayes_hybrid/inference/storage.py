@@ -12,11 +12,12 @@ file                      contents
 JSON numbers are the shortest decimals that read back to the same bits of a float64.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import safetensors.torch
@@ -95,7 +96,7 @@ class _Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     config: dict[str, Any]
     sites: tuple[tuple[str, tuple[_Positive, ...]], ...]
     plain: _Plain
-    temperature: Number
+    temperature: _Amount | Literal["inf"]
     kl_scores: tuple[tuple[_Amount, Number], ...]
     stages: tuple[_Stage, ...]
 
@@ -285,7 +286,7 @@ def _record(fit: Fit, config: Mapping[str, Any]) -> bytes:
         config=dict(config),
         sites=_sites(fit.posterior),
         plain=_Plain(**{name: getattr(fit, name) for name in _Plain.__struct_fields__}),
-        temperature=to_numbers([fit.temperature])[0],
+        temperature="inf" if math.isinf(fit.temperature) else fit.temperature,
         kl_scores=tuple(
             zip(map(float, fit.kl_scores), to_numbers(fit.kl_scores.values()), strict=True)
         ),

@@ -63,16 +63,14 @@ def test_every_variant_can_be_built_and_is_another_model(base):
 
 
 def test_what_would_change_nothing_is_left_out():
-    base = HybridRegressor(
-        model="relu", noise="constant", refine=False, num_restarts=1, num_candidates=1
-    )
+    base = HybridRegressor(model="relu", noise="constant", refine=False, num_restarts=1)
     idle = {step.name for step in MITIGATIONS if step.name.startswith("minus")}
     assert not {"relu", "gate_linear", "plan_direct", *idle} & set(names(base))
-    assert {"minus_weights", "plan_direct"} <= set(names(HybridRegressor()))
+    assert {"minus_restarts", "plan_direct"} <= set(names(HybridRegressor()))
     # Its gate cannot be made even, so it goes by that plan already.
     ordered = names(HybridRegressor(gate="threshold"))
     assert "plan_direct" not in ordered
-    assert "minus_weights" in ordered
+    assert "minus_restarts" in ordered
     assert "mixture" in names(base)
     assert "gate_linear" not in names(HybridRegressor(gate=LinearGate()))
     never = FitOptions(refinement=Refinement(mode="never"))
@@ -83,7 +81,7 @@ def test_mitigations_reach_fit_options_and_experts():
     base = HybridRegressor(fit_options=FitOptions(batch_size=64), experts=OWN)
     found = {variant.name: applied(base, variant) for variant in variants(base)}
     options = build_options(found["minus_restarts"])
-    assert (options.num_restarts, options.num_candidates, options.batch_size) == (1, 1, 64)
+    assert (options.num_restarts, options.batch_size) == (1, 64)
     assert build_options(found["minus_refinement"]).refinement.mode == "never"
     model = build_model(found["minus_input_noise"], 2)
     assert isinstance(model, HybridMixture)

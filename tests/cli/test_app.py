@@ -13,7 +13,7 @@ from bayes_hybrid.errors import DataError
 from bayes_hybrid.estimator import MODELS, HybridRegressor, build_options
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.inference import PLANS
-from bayes_hybrid.inference.options import REFINE_CHOICES, WEIGHTINGS
+from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models.pathway import NOISE_KINDS
 from tests.cli.conftest import bayes_hybrid
@@ -61,7 +61,7 @@ def test_every_command_has_help(command):
 
 def test_help_names_every_choice():
     text = words(bayes_hybrid("fit", "--help").stdout)
-    for choices in (MODELS, GATES, LIKELIHOODS, NOISE_KINDS, PLANS, REFINE_CHOICES, WEIGHTINGS):
+    for choices in (MODELS, GATES, LIKELIHOODS, NOISE_KINDS, PLANS, REFINE_CHOICES):
         for choice in choices:
             assert choice in text
 
@@ -69,7 +69,7 @@ def test_help_names_every_choice():
 def test_the_defaults_are_those_of_the_estimator():
     estimator, settings = HybridRegressor().get_params(), Settings()
     shared = ("model", "gate", "likelihood", "noise", "num_units", "plan", "refine", "device")
-    for name in (*shared, "num_restarts", "num_candidates", "weighting"):
+    for name in (*shared, "num_restarts"):
         assert getattr(settings, name) == estimator[name]
 
 
@@ -78,7 +78,6 @@ def test_what_was_typed_reaches_the_options(quick):
     typed = Settings(plan="direct, balanced", quick=quick)
     options = build_options(regressor(typed, quiet=True))
     assert options.plan == ("direct", "balanced")
-    assert options.weighting == "elbo"
 
 
 def test_version():

@@ -23,7 +23,7 @@ from bayes_hybrid.estimator import build_options, settings_of
 from bayes_hybrid.words import OPTIONS, SPAN, on_command_line
 from tests.diagnostics.fakes import collapsed, healthy, refined
 
-SETTINGS = {"num_candidates": 32, "plan": "default", "refine": "never", "noise": "constant"}
+SETTINGS = {"num_restarts": 32, "plan": "default", "refine": "never", "noise": "constant"}
 _SOURCES = [
     path
     for path in Path(bayes_hybrid.__file__).parent.rglob("*.py")
@@ -106,40 +106,39 @@ def wanted(text):
 def test_what_is_set_is_not_advised(text):
     for name, value in wanted(text):
         settings = {name: ast.literal_eval(value)}
-        if name in ("num_candidates", "num_restarts"):
-            continue  # of which several are advised together, see below
+        if name == "num_restarts":
+            continue  # more are as good, see below
         assert f"{name.rpartition('.')[2]}={value}" not in resolved(text, settings)
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "Do {a (`num_candidates=64`)|b (`plan=('default', 'balanced')`)|c}."),
+        ({}, "Do {a (`num_restarts=64`)|b (`plan=('default', 'balanced')`)|c}."),
         (
-            {"num_candidates": 63},
-            "Do a (`num_candidates=64`), b (`plan=('default', 'balanced')`) or c.",
+            {"num_restarts": 63},
+            "Do a (`num_restarts=64`), b (`plan=('default', 'balanced')`) or c.",
         ),
-        ({"num_candidates": 64}, "Do b (`plan=('default', 'balanced')`) or c."),
+        ({"num_restarts": 64}, "Do b (`plan=('default', 'balanced')`) or c."),
         ({"plan": "balanced"}, None),
-        ({"plan": ("balanced", "direct", "even_gate")}, "Do a (`num_candidates=64`) or c."),
-        ({"num_candidates": 99, "plan": ("default", "balanced")}, "Do c."),
+        ({"plan": ("balanced", "direct", "even_gate")}, "Do a (`num_restarts=64`) or c."),
+        ({"num_restarts": 99, "plan": ("default", "balanced")}, "Do c."),
     ],
 )
 def test_alternatives(settings, words):
-    text = "Do {a (`num_candidates=64`)|b (`plan=('default', 'balanced')`)|c}."
-    everything = "Do a (`num_candidates=64`), b (`plan=('default', 'balanced')`) or c."
+    text = "Do {a (`num_restarts=64`)|b (`plan=('default', 'balanced')`)|c}."
+    everything = "Do a (`num_restarts=64`), b (`plan=('default', 'balanced')`) or c."
     expected = everything if words is None or not settings else words
     assert resolved(text, settings) == expected
 
 
 def test_settings_that_go_together_are_followed_together():
-    text = "So. {Few of many (`num_restarts=4`, `num_candidates=32`)} may do."
-    both = {"num_restarts": 4, "num_candidates": 32}
+    text = "So. {More with noise (`num_restarts=32`, `noise='constant'`)} may do."
+    both = {"num_restarts": 32, "noise": "constant"}
     assert resolved(text, both) == "So."
-    assert resolved(text, both | {"num_restarts": 2, "num_candidates": 40}) == "So."
-    for name in both:
-        less = both | {name: 16}
-        assert ("may do" in resolved(text, less)) == (less != both)
+    assert resolved(text, both | {"num_restarts": 40}) == "So."
+    for less in (both | {"num_restarts": 16}, both | {"noise": "input"}):
+        assert "may do" in resolved(text, less)
     assert resolved("{`refine='always'`} helps.", {"refine": "always"}).startswith("What is usual")
     assert resolved("", {}) == ""
 
@@ -147,10 +146,10 @@ def test_settings_that_go_together_are_followed_together():
 def test_findings_know_the_settings():
     fit = collapsed(switch=3.0)
     (plain,) = (f for f in diagnose(fit) if f.name == "dominant_regime")
-    assert "`num_candidates=64`" in plain.advice
-    settings = {"num_candidates": 64}
+    assert "`num_restarts=64`" in plain.advice
+    settings = {"num_restarts": 64}
     (told,) = (f for f in diagnose(fit, settings=settings) if f.name == "dominant_regime")
-    assert "num_candidates" not in told.advice
+    assert "num_restarts" not in told.advice
     assert "balanced" in told.advice
     for made in (healthy(shift=0.5), refined(shift=0.4, diverging=0.2, rate=0.1)):
         assert all("{" not in f.advice for f in diagnose(made))
@@ -171,7 +170,7 @@ def test_the_estimator_says_what_it_was_fitted_with():
     y = [value[0] % 3.0 for value in x]
     reg = HybridRegressor(num_units=3, fit_options=TINY, noise="constant", random_state=0).fit(x, y)
     settings = settings_of(reg)
-    assert settings["num_candidates"] == build_options(reg).num_candidates == 3
+    assert settings["num_restarts"] == build_options(reg).num_restarts == 2
     assert settings["plan"] == ("default", "balanced")
     assert (settings["gate"], settings["noise"]) == ("relu", "constant")
     assert (settings["model"], settings["refine"]) == ("mixture", "never")

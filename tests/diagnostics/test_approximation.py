@@ -31,7 +31,6 @@ def test_a_healthy_fit_has_no_warning():
     assert set(findings) == {
         "converged",
         "restarts_dropped",
-        "restarts_missing",
         "guide_k",
         "mean_disagreement",
         "pareto_k",
@@ -53,14 +52,6 @@ def test_dropped_restarts(dropped, severity):
     assert finding.value == pytest.approx(dropped / (4 + dropped))
 
 
-@pytest.mark.parametrize(("missing", "severity"), [(4, "ok"), (5, "warning")])
-def test_missing_restarts(missing, severity):
-    fit = dataclasses.replace(healthy(restarts=4), num_restarts_missing=missing)
-    finding = findings_of(fit)["restarts_missing"]
-    assert finding.severity == severity
-    assert f"4 of the {4 + missing} restarts" in finding.meaning
-
-
 @pytest.mark.parametrize(("scale", "severity"), [(0.5, "ok"), (20.0, "warning")])
 def test_a_guide_far_from_the_posterior_is_flagged(scale, severity):
     fit = dataclasses.replace(healthy(), log_ratios=spread_ratios(scale))
@@ -76,12 +67,9 @@ def test_a_guide_without_ratios_is_flagged():
 
 def test_no_restart_left_is_an_error():
     empty = FakePosterior(sites={"scale": np.empty((0, 0, 2))})
-    fit = dataclasses.replace(
-        healthy(), posterior=empty, num_restarts_dropped=8, num_restarts_missing=8
-    )
+    fit = dataclasses.replace(healthy(), posterior=empty, num_restarts_dropped=8)
     assert flagged({f.name: f for f in optimiser_findings(fit)}) == {
         "restarts_dropped": "error",
-        "restarts_missing": "warning",
     }
 
 

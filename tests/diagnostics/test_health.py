@@ -232,7 +232,7 @@ class Mixing(FakePosterior):
 
     def unit_mean_draws(self, x):
         one = np.tile(x[None, None, :, 0], (1, 3, 1))
-        return {("linear_mix", "gaussian"): one, ("linear_mix", "relu"): 2.0 * np.sin(one)}
+        return {("linear_mix", "gaussian"): 2.0 * np.sin(one), ("linear_mix", "relu"): one}
 
 
 def test_units_of_a_layer_share_the_variance_that_they_make():
@@ -260,7 +260,7 @@ def test_an_output_without_a_slope_leaves_the_shares_to_the_others():
         def unit_mean_draws(self, x):
             parts = super().unit_mean_draws(x)
             return {
-                name: np.stack([one, np.ones_like(one)], axis=-1) for name, one in parts.items()
+                name: np.stack([one, np.zeros_like(one)], axis=-1) for name, one in parts.items()
             }
 
     sites = make_posterior(restarts=1, draws=3).sites

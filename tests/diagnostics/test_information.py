@@ -67,7 +67,6 @@ def test_few_rows_are_one_finding_and_how_training_ended(num_rows, num_features)
         "prior_dominated",
         "converged",
         "restarts_dropped",
-        "restarts_missing",
     ]
     assert [f.name for f in findings if f.severity != "ok"] == ["prior_dominated"]
 

@@ -8,7 +8,6 @@ import pytest
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.diagnostics.evaluation import evaluate
 from bayes_hybrid.diagnostics.mixing import (
-    distinct_finding,
     label_free,
     material,
     seed_dependence,
@@ -73,8 +72,6 @@ def test_copies_of_one_candidate_are_one_restart():
     names = {f.name: f for f in diagnose(fit)}
     assert "regime_disagreement" not in names
     assert "mean_disagreement" not in names
-    assert names["distinct_restarts"].value == 1
-    assert names["distinct_restarts"].severity == "warning"
 
 
 def test_between_restart_findings_read_each_candidate_once():
@@ -86,11 +83,9 @@ def test_between_restart_findings_read_each_candidate_once():
     assert every == pytest.approx(pair * 4 / 6, rel=0.01)
     assert pair > 0.9
     assert evaluated(swapped((8, 8, 3, 3))).distinct.tolist() == [0, 2]
-    assert names[3, 3, 8, 8]["distinct_restarts"].severity == "ok"
 
 
 def test_one_restart_was_not_to_be_compared():
     fit = healthy(restarts=1)
-    assert distinct_finding(fit) == []
     assert seed_finding(evaluated(fit)) == []
     assert seed_finding(evaluated(healthy(draws=3))) == []

@@ -64,9 +64,8 @@ def test_restarts_by_hand():
     fit = trained(healthy(), posterior=posterior, elbo=np.array([1.0, 2.0, 3.0, 4.0]))
     table = restart_report(fit)
     assert table["elbo"].tolist() == [1.0, 2.0, 3.0, 4.0]
-    assert table["read"].tolist() == [0.25] * 4
-    read = dataclasses.replace(fit, reading=np.array([3, 3, 0, 3]))
-    assert restart_report(read)["read"].tolist() == [0.25, 0.0, 0.0, 0.75]
+    assert table["weight"].tolist() == [0.25] * 4
+    assert table["reading"].tolist() == [0] * 4
     logs = posterior.log_likelihood(fit.x, fit.y)
     np.testing.assert_allclose(table["log_likelihood"], logs.mean(axis=(1, 2)))
     means = (posterior.regime_probability_draws(fit.x) * posterior.expert_mean_draws(fit.x)).sum(-1)

@@ -44,11 +44,17 @@ def _mixture(spread, *, family=Normal, outputs=(), seed=0):
     return of
 
 
+def _quantiles(of, levels):
+    """Of draws that count alike."""
+    count = len(of(*_ALL).log_weights)
+    return pooled_quantiles(of, levels, torch.full((count,), 1.0 / count, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("spread", [0.0, 3.0, 1e3, 1e6])
 @pytest.mark.parametrize("family", [Normal, Laplace])
 def test_quantiles_invert_the_cdf(spread, family):
     of = _mixture(spread, family=family)
-    found, mixture = pooled_quantiles(of, _LEVELS), of(*_ALL)
+    found, mixture = _quantiles(of, _LEVELS), of(*_ALL)
     for level, value in zip(_LEVELS, found, strict=True):
         below, density = (
             part.mean(0) for part in (mixture.cdf(value), mixture.log_prob(value).exp())
@@ -62,7 +68,7 @@ def test_quantiles_are_those_of_the_bracketing_solver():
     of = _mixture(3.0)
     mixture = of(*_ALL)
     levels = _LEVELS[1:-1]
-    for level, value in zip(levels, pooled_quantiles(of, levels), strict=True):
+    for level, value in zip(levels, _quantiles(of, levels), strict=True):
         target = torch.full((_ROWS,), float(level), dtype=torch.float64)
         low, high = torch.full_like(target, -50.0), torch.full_like(target, 50.0)
         slow = mixture_quantile(lambda y: mixture.cdf(y).mean(0), target, low, high)
@@ -71,7 +77,7 @@ def test_quantiles_are_those_of_the_bracketing_solver():
 
 def test_several_outputs_are_each_by_itself():
     of = _mixture(3.0, outputs=(2,))
-    found = pooled_quantiles(of, _LEVELS)
+    found = _quantiles(of, _LEVELS)
     assert found.shape == (len(_LEVELS), _ROWS, 2)
     below = torch.stack([of(*_ALL).cdf(value).mean(0) for value in found])
     torch.testing.assert_close(below, _LEVELS[:, None, None].expand_as(below), rtol=0, atol=1e-9)
@@ -92,9 +98,7 @@ def test_the_farthest_levels_are_right(family):
 
     same = {Normal: stats.norm, Laplace: stats.laplace, StudentT: stats.t}[family]
     shape = {"df": 4.0} if family is StudentT else {}
-    lower, upper = pooled_quantiles(
-        of, torch.tensor([1e-12, 1.0 - 1e-12], dtype=torch.float64)
-    ).numpy()
+    lower, upper = _quantiles(of, torch.tensor([1e-12, 1.0 - 1e-12], dtype=torch.float64)).numpy()
     for tail, value in ((same.cdf, lower), (same.sf, upper)):
         z = (value[:, None] - location.numpy()) / scale.numpy()
         outside = (logits.exp().numpy() * tail(z, **shape)).sum(-1).mean(0)
@@ -108,7 +112,7 @@ def test_tails_without_a_variance():
         part = StudentT(torch.tensor(1.5).double(), location, torch.tensor(0.1).double())
         return RegimeMixture(torch.zeros(*location.shape, 1), [part])
 
-    found = pooled_quantiles(of, _LEVELS)
+    found = _quantiles(of, _LEVELS)
     below = torch.stack([of(*_ALL).cdf(value).mean(0) for value in found])
     torch.testing.assert_close(below, _LEVELS[:, None].expand_as(below), rtol=0, atol=1e-9)
 
@@ -116,12 +120,12 @@ def test_tails_without_a_variance():
 def test_rows_that_are_done_stay_as_they_are():
     """Hard rows beside easy ones: the same bits as each row by itself."""
     of = _mixture(1e3)
-    together = pooled_quantiles(of, _LEVELS)
+    together = _quantiles(of, _LEVELS)
 
     def only(row):
         return lambda draws, rows: of(draws, slice(row, row + 1) if rows == slice(None) else rows)
 
-    alone = torch.cat([pooled_quantiles(only(row), _LEVELS) for row in range(_ROWS)], dim=1)
+    alone = torch.cat([_quantiles(only(row), _LEVELS) for row in range(_ROWS)], dim=1)
     torch.testing.assert_close(together, alone, rtol=1e-12, atol=1e-12)
 
 

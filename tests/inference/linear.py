@@ -108,5 +108,11 @@ def run_sampler(
     """Chains of a sampler from ``guide``, with a generator of its own."""
     generator = torch.Generator().manual_seed(seed)
     return sampler(
-        rows, guide, options, num_draws=num_draws, generator=generator, progress=progress
+        rows,
+        guide,
+        options,
+        num_draws=num_draws,
+        row_weights=rows.all_rows(guide.num_restarts),
+        generator=generator,
+        progress=progress,
     )

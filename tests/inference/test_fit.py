@@ -38,7 +38,6 @@ _RESTARTS = 2
 def _options(**settings):
     defaults: dict[str, Any] = {
         "num_restarts": _RESTARTS,
-        "num_candidates": 3,
         "warm_start": WarmStart(max_steps=40, check_every=20),
         "variational": Variational(
             num_steps=30,
@@ -345,17 +344,6 @@ def test_a_stuck_chain_is_dropped(monkeypatch):
         _fit(options=options)
 
 
-def test_restarts_that_label_otherwise_are_missed_aloud(monkeypatch):
-    monkeypatch.setattr(
-        "bayes_hybrid.inference.choice.same_labelling",
-        lambda _, theta, best: torch.arange(len(theta)) < 2,
-    )
-    done = _fit(options=_options(num_restarts=3))
-    assert (done.posterior.num_restarts, done.num_restarts_missing) == (2, 1)
-    assert done.num_restarts_dropped == 0
-    assert "1 of the restarts asked for could not be filled" in done.status
-
-
 def test_divergences_are_counted(monkeypatch):
     def change(chains):
         diverging = torch.zeros_like(chains.diverging)
@@ -408,7 +396,6 @@ def test_auto_refines_within_its_budget():
     ("kind", "name", "bad"),
     [
         (FitOptions, "num_restarts", 0),
-        (FitOptions, "num_candidates", 3),  # fewer than restarts
         (FitOptions, "batch_size", 0),
         (FitOptions, "compile", "maybe"),
         (WarmStart, "learning_rate", 0.0),
@@ -422,9 +409,8 @@ def test_auto_refines_within_its_budget():
     ],
 )
 def test_bad_settings_are_named(kind, name, bad):
-    others = {"num_restarts": 4} if name == "num_candidates" else {}
     with pytest.raises(OptionError, match=name):
-        kind(**{name: bad}, **others)
+        kind(**{name: bad})
 
 
 @pytest.mark.slow
@@ -547,30 +533,11 @@ def test_hmc_after_minibatches_is_compiled_for_all_rows(built):
     assert len(built) == 3
 
 
-@pytest.mark.parametrize("weighting", ["elbo", "tempered"])
-def test_where_a_point_has_no_density_the_run_says_which_restart_is_better(weighting):
-    point = Variational(guide="point", num_steps=20, num_draws=3)
-    done = _fit(_MIXTURE, options=_options(weighting=weighting, variational=point))
-    assert np.isfinite(done.elbo).all()
-    assert f"{len(set(done.sources.tolist()))} different restarts" in done.stages[-1].reason
-
-
-def test_restarts_by_their_evidence_have_draws_of_their_own():
-    done = _fit(options=_options(weighting="elbo"))
-    theta = done.posterior.theta
-    assert len(theta) == _options().num_restarts
-    assert "in proportion to exp(ELBO)" in done.stages[-1].reason
-    assert len(theta.reshape(-1, theta.shape[-1]).unique(dim=0)) == theta.shape[0] * theta.shape[1]
-    different = len(set(done.sources.tolist()))
-    assert f"took {different} different restarts" in done.stages[-1].reason
-    assert done.sources.shape == (len(theta),)
-
-
 def test_stages_say_what_was_done_under_thresholds():
     model = dataclasses.replace(_MIXTURE, gate=ThresholdGate(feature=0))
     done = _fit(model, options=_options(num_restarts=2, refinement=_HMC))
     stages = {stage.name: stage.reason for stage in done.stages}
-    assert re.search(r"to exp\(ELBO\), of the 3 candidates$", stages["SVI"])
+    assert re.search(r"^2 restarts, .* in effect$", stages["weighing"])
     assert re.search(r", of single-site steps 0\.\d\d$", stages["refinement (HMC)"])
 
 

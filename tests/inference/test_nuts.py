@@ -17,7 +17,13 @@ def _run(rows, options, num_draws, seed=0, progress=silent):
     guide = BlockGaussian.start(whiten_at(rows, theta, block, torch.Generator()), 0.0)
     generator = torch.Generator().manual_seed(seed)
     return refine_by_nuts(
-        rows, guide, options, num_draws=num_draws, generator=generator, progress=progress
+        rows,
+        guide,
+        options,
+        num_draws=num_draws,
+        row_weights=rows.all_rows(2),
+        generator=generator,
+        progress=progress,
     )
 
 

@@ -3,10 +3,8 @@
 import pytest
 
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.gates import ThresholdGate
 from bayes_hybrid.inference import FitOptions, Refinement, Variational
 from bayes_hybrid.inference.options import COMPILE_REPAYS_AFTER
-from bayes_hybrid.models import HybridMixture, PathwayModel
 
 
 @pytest.mark.parametrize(
@@ -43,44 +41,10 @@ def test_svi_takes_fewer_steps_where_a_sampler_goes_on():
     assert own.steps(refined=False) == own.steps(refined=True) == 7
 
 
-def test_half_as_many_candidates_again_or_as_many_for_each_plan():
-    counts = (1, 2, 16)
-    one = [
-        FitOptions(num_restarts=n, plan="direct").candidates_for(HybridMixture()) for n in counts
-    ]
-    assert one == [1, 3, 24]
-    two = [FitOptions(num_restarts=n).candidates_for(HybridMixture()) for n in counts]
-    assert two == [2, 4, 32]
-    # Its gate cannot be made even, so it has the direct plan alone.
-    assert FitOptions().candidates_for(HybridMixture(gate=ThresholdGate())) == 24
-    assert FitOptions(num_restarts=4).candidates_for(HybridMixture()) == 5
-
-
-@pytest.mark.parametrize(
-    ("model", "auto"),
-    [
-        (HybridMixture(), "tempered"),
-        (HybridMixture(gate=ThresholdGate()), "elbo"),
-        (PathwayModel(), "uniform"),
-    ],
-)
-def test_how_restarts_are_weighted_goes_by_the_gate(model, auto):
-    assert FitOptions().weighting_for(model) == auto
-    for said in ("uniform", "tempered", "elbo"):
-        assert FitOptions(weighting=said).weighting_for(model) == said
-
-
 @pytest.mark.parametrize(("num_rows", "rows"), [(3, 3), (4_096, 4_096), (4_097, 512)])
 def test_minibatches_begin_where_full_batches_are_dear(num_rows, rows):
     assert FitOptions().rows_per_step(num_rows) == rows
     assert FitOptions(batch_size=7).rows_per_step(num_rows) == min(7, num_rows)
-
-
-def test_candidates_cannot_be_fewer_than_restarts():
-    with pytest.raises(OptionError, match="num_candidates"):
-        FitOptions(num_restarts=4)
-    with pytest.raises(OptionError, match="kl_weights"):
-        Variational(kl_weights=())
 
 
 @pytest.mark.parametrize(

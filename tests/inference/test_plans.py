@@ -77,7 +77,6 @@ def _start(plan: Plan, rows: Rows, **settings: Any) -> tuple[Started, StageLog]:
 def _options(**settings: Any) -> FitOptions:
     defaults: dict[str, Any] = {
         "num_restarts": 2,
-        "num_candidates": 2,
         "warm_start": WarmStart(max_steps=20, check_every=5),
         "variational": Variational(num_steps=10, kl_weights=(0.1,), num_draws=3),
         "refinement": Refinement(mode="never"),
@@ -507,8 +506,8 @@ def test_every_built_in_plan_fits_and_is_recorded(tmp_path, plan):
         for stage in part.stages
     ]
     names = [stage.name for stage in done.stages]
-    assert names[1:-3] == [prefix + stage.name for prefix, stage in planned]
-    trained = [*done.stages[1:-3], *done.stages[-2:]]
+    assert names[1:-4] == [prefix + stage.name for prefix, stage in planned]
+    trained = [*done.stages[1:-4], *done.stages[-3:-1]]
     for stage in trained:
         assert stage.reason
         for shares in (stage.usage_before, stage.usage_after):
