@@ -13,7 +13,6 @@ from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.diagnostics import (
     boundaries,
     contributions,
-    diagnose,
     effect_curve,
     expected_durations,
     partial_dependence,
@@ -23,17 +22,18 @@ from bayes_hybrid.diagnostics import (
     restart_report,
     threshold_table,
 )
+from bayes_hybrid.errors import OptionError
 from bayes_hybrid.plots import plot_fit, plot_regime
 
-# One place more than there are restarts: of few, a small share would be rounded to none.
-READING = np.array([1, 2, 2, 2])
+WEIGHTS = np.array([0.25, 0.75])
+LEADING = np.array([1])
 
 
 def _fitted(**settings):
     quick = FitOptions(
-        num_restarts=3,
+        num_restarts=8,
         warm_start=WarmStart(max_steps=60),
-        variational=Variational(num_steps=100, selection_steps=20),
+        variational=Variational(num_steps=100, selection_steps=20, num_draws=30),
         refinement=Refinement(mode="never"),
         compile="never",
     )
@@ -45,14 +45,32 @@ def _fitted(**settings):
     return reg.fit(x[:, None], y)
 
 
+def _with_readings(fit, *members):
+    """The fit with these restarts in each reading, the heaviest first."""
+    found = [
+        dataclasses.replace(
+            fit.readings[0],
+            weight=float(fit.posterior.restart_weights[index].sum()),
+            members=np.array(index),
+            order=np.tile(np.arange(2), (len(index), 1)),
+        )
+        for index in members
+    ]
+    vars(fit)["readings"] = tuple(found)
+    return fit
+
+
 def _fits(reg):
-    """The same with regimes read from some restarts, and a fit of these restarts alone."""
-    fit = reg.fit_
-    read = dataclasses.replace(fit, reading=READING)
-    alone = dataclasses.replace(
-        fit, posterior=fit.posterior.select(READING), sources=fit.sources[READING], reading=None
+    """Two restarts as one reading; as two, of which the second restart leads; and that one alone."""
+    some = reg.fit_._of(np.arange(2))
+    posterior = dataclasses.replace(some.posterior, weights=WEIGHTS)
+    every, read = (dataclasses.replace(some, posterior=posterior) for _ in range(2))
+    alone = every._of(LEADING)
+    return (
+        _with_readings(every, [1, 0]),
+        _with_readings(read, [1], [0]),
+        _with_readings(alone, [0]),
     )
-    return fit, read, alone
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +85,6 @@ def fits(mixture):
 
 def _lines(figure):
     return np.array([line.get_ydata() for line in figure.axes[0].lines])
-
-
-def _findings(fit):
-    return {found.name: found.value for found in diagnose(fit)}
 
 
 def _experts(fit):
@@ -104,7 +118,6 @@ PREDICTIONS = {
     "dependence": lambda fit: partial_dependence(fit).to_frame(),
     "contributions": lambda fit: contributions(fit).to_frame(),
     "scores": lambda fit: predictive_scores(fit, fit.x, fit.y, seed=0),
-    "findings": _findings,
 }
 
 
@@ -164,23 +177,33 @@ def test_thresholds_are_read_from_these_restarts():
 
 def test_a_fit_for_regimes_is_one_of_its_own(fits):
     fit, read, _ = fits
-    assert fit.for_regimes is fit
     found = read.for_regimes
-    assert found.for_regimes is found
-    assert found.sources.tolist() == fit.sources[READING].tolist()
-    assert found.elbo.tolist() == fit.elbo[READING].tolist()
-    assert np.array_equal(found.log_ratios, fit.log_ratios[READING])
-    assert found.posterior.num_restarts == len(READING)
+    assert found.sources.tolist() == fit.sources[LEADING].tolist()
+    assert found.elbo.tolist() == fit.elbo[LEADING].tolist()
+    assert np.array_equal(found.log_ratios, fit.log_ratios[LEADING])
+    assert found.posterior.num_restarts == len(LEADING)
+    with pytest.raises(OptionError, match="reading: expected a number below 2, got 2"):
+        read.reading(2)
 
 
 def test_statistics_of_a_sampler_follow_their_restarts(fits):
-    rates = np.arange(6.0).reshape(3, 2)
+    rates = np.arange(4.0).reshape(2, 2)
     read = dataclasses.replace(fits[1], sampler={"acceptance_rate": rates})
-    assert np.array_equal(read.for_regimes.sampler["acceptance_rate"], rates[READING])
+    read = _with_readings(read, [1], [0])
+    assert np.array_equal(read.for_regimes.sampler["acceptance_rate"], rates[LEADING])
 
 
 def test_restarts_are_listed_with_what_is_read_from_them(fits):
     fit, read = (restart_report(each) for each in fits[:2])
-    assert read["read"].tolist() == [0.0, 0.25, 0.75]
-    assert fit["read"].tolist() == [1 / 3] * 3
-    assert read.drop(columns="read").equals(fit.drop(columns="read"))
+    assert read["reading"].tolist() == [1, 0]
+    assert fit["reading"].tolist() == [0, 0]
+    assert read["weight"].tolist() == WEIGHTS.tolist()
+    assert read.drop(columns="reading").equals(fit.drop(columns="reading"))
+
+
+def test_draws_that_count_alike_come_as_often_as_they_weigh(fits):
+    equal = fits[0].equal
+    assert equal.posterior.weights is None
+    assert np.unique(equal.sources, return_counts=True)[1].tolist() == [8, 24]
+    x = fits[0].x
+    np.testing.assert_allclose(equal.posterior.mean(x), fits[0].posterior.mean(x), rtol=1e-9)

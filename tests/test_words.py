@@ -25,8 +25,8 @@ def test_every_setting_with_an_option_has_that_option():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("`num_candidates=64`", "--num-candidates 64"),
-        ("`num_candidates`", "--num-candidates"),
+        ("`num_restarts=64`", "--num-restarts 64"),
+        ("`num_restarts`", "--num-restarts"),
         ("`plan=('default', 'balanced')`", "--plan default,balanced"),
         ("`plan='balanced'`", "--plan balanced"),
         ("`label_weight=0.5`", "--label-weight 0.5"),

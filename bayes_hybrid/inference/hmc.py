@@ -188,7 +188,7 @@ def refine(
             shares, flags = (torch.stack(column) for column in zip(*since, strict=True))
             kept.append((run.theta, shares.mean(0), flags.any(0), energy))
             since.clear()
-        if iteration % 10 == 9:
+        if iteration % 10 == 9 or iteration == total - 1:
             progress("refinement (HMC)", iteration + 1, total)
     draws, acceptance, diverging, energy = (
         torch.stack(column, dim=1) for column in zip(*kept, strict=True)

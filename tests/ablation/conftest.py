@@ -11,7 +11,7 @@ from bayes_hybrid.ablation import Variant
 from tests.test_estimator import tiny
 
 # The least that leave-one-out takes is 25 draws.
-OPTIONS = replace(tiny(), variational=replace(tiny().variational, num_draws=15))
+OPTIONS = replace(tiny(), variational=replace(tiny().variational, num_draws=30))
 # A single pathway and constant noise, because recording the graph of a fit costs most.
 BASE = HybridRegressor(
     model="gaussian", noise="constant", num_units=3, fit_options=OPTIONS, random_state=0

@@ -317,7 +317,7 @@ def test_progress_counts_to_the_end():
     options = Refinement(num_warmup=10, num_iterations=10, num_leapfrog=1)
     calls = []
     _refine(rows, _wrong_guide(0.1, 1), options, 5, progress=lambda *call: calls.append(call))
-    assert [call[1:] for call in calls] == [(10, 20), (20, 20)]
+    assert [call[1:] for call in calls] == [(10, 22), (20, 22), (22, 22)]
 
 
 @given(num_iterations=st.integers(1, 500), num_draws=st.integers(1, 500))
