@@ -61,7 +61,7 @@ def _with_readings(fit, *members):
 
 
 def _fits(reg):
-    """Two restarts as one reading; as two, of which the second restart leads; and that one alone."""
+    """Two restarts as one reading; as two, led by the second restart; and that one alone."""
     some = reg.fit_._of(np.arange(2))
     posterior = dataclasses.replace(some.posterior, weights=WEIGHTS)
     every, read = (dataclasses.replace(some, posterior=posterior) for _ in range(2))
