@@ -19,7 +19,7 @@ __all__ = ["Reading", "grouped"]
 FloatArray = NDArray[np.float64]
 
 # Restarts are one reading where no more of the rows than this change their group.
-_APART: Final = 0.05
+_APART: Final = 0.1
 # A regime that fewer of the rows belong to has no place along a feature.
 _UNUSED: Final = 0.01
 # Where a regime starts: this share of it lies below.

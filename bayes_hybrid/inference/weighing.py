@@ -24,7 +24,7 @@ TEMPERATURES: Final = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0, 12
 # Right to a hundredth of a nat wherever rows are many for each parameter; a few held-out rows
 # choose another only where that is better beyond chance, or each seed would have one of its own.
 _USUAL: Final = 6.0
-_BEYOND_CHANCE: Final = 2.0
+_BEYOND_CHANCE: Final = 3.0
 
 
 def truncated_loo(log_likelihood: FloatArray) -> FloatArray:
@@ -54,7 +54,7 @@ def truncated_loo(log_likelihood: FloatArray) -> FloatArray:
 def choose_temperature(density: FloatArray, elpd: FloatArray, left_out: NDArray[np.bool_]) -> float:
     """The temperature at which restarts weighed by their training rows predict the others best.
 
-    Six nats, unless another is better by two standard errors of the difference.
+    Six nats, unless another is better by three standard errors of the difference.
 
     With the restarts c of a fold f, ``w_c ~ exp(elpd_c / T)`` among them::
 
