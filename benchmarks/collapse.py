@@ -203,9 +203,7 @@ CASES: Final = {
 _MEAN_FIELD: Final = Variational(guide="mean_field")
 _ONE: Final[dict[str, Any]] = {
     "num_restarts": 1,
-    "num_candidates": 1,
     "plan": "plain",
-    "weighting": "uniform",
     "variational": _MEAN_FIELD,
     "refinement": Refinement(mode="never"),
 }
@@ -232,7 +230,7 @@ WAYS: Final[dict[str, dict[str, Any]]] = {
     "stages": {"plan": "direct"},
     "even_gate": {"plan": "even_gate"},
     "block_guide": {"variational": Variational()},
-    "restarts": {"num_restarts": 4, "num_candidates": 24},
+    "restarts": {"num_restarts": 24},
 }
 
 # What these change is the gate, or needs one; or ReLU units.

@@ -105,7 +105,7 @@ def test_predictions_are_scored_overall_and_by_regime(fitted, table):
 
 def test_shapes_and_ranges(fitted, table):
     X, y = table
-    assert fitted.regimes_ == ("gaussian", "relu")
+    assert fitted.regimes_ == ("A", "B")
     assert fitted.predict(X).shape == (30,)
     interval = fitted.predict_interval(X, prob=0.5)
     assert interval.shape == (30, 2)

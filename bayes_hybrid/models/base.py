@@ -225,9 +225,9 @@ class HybridModel(abc.ABC):
     def comparable(self, first: int, second: int) -> bool:
         """Whether two experts of different restarts may serve the same regime.
 
-        Not where the gate or labels name the regimes, nor across families of noise.
+        Not where thresholds or labels name the regimes, nor across families of noise.
         """
-        named = self.names_regimes or self.label_head is not None
+        named = self.names_regimes or self.has_thresholds or self.label_head is not None
         return not named and self.likelihoods[first] == self.likelihoods[second]
 
     def exchangeable(self, first: int, second: int) -> bool:

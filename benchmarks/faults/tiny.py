@@ -15,7 +15,6 @@ TARGET: Final = "response"
 
 _RECIPE: Final[dict[str, Any]] = {
     "num_restarts": 2,
-    "num_candidates": 2,
     "warm_start": WarmStart(max_steps=20, check_every=10),
     "variational": Variational(num_steps=10, selection_steps=5, kl_weights=(0.0,), num_draws=8),
     "compile": "never",

@@ -47,7 +47,7 @@ def test_fit_prints_findings_and_says_what_is_next(data, tmp_path):
     assert result.exit_code == 0, result.output
     assert "response from dose, other: 30 rows, 10 held out" in result.stdout
     assert "coverage_90" in result.stdout
-    assert "usage[relu]" in result.stdout  # square brackets are not markup
+    assert "usage[B]" in result.stdout  # square brackets are not markup
     assert "Next: bayes-hybrid predict" in result.stdout
     assert result.stderr == ""
     assert len(load(tmp_path / "fit").fit_.x) == 30
@@ -80,15 +80,15 @@ def test_predictions_are_those_of_the_estimator(saved, tmp_path):
         "response_mean": reg.predict(X),
         "response_q5": reg.predict_interval(X)[:, 0],
         "response_q95": reg.predict_interval(X)[:, 1],
-        "p_relu": reg.predict_regime(X)[:, 1],
-        "p_relu_given_response": reg.predict_regime(X, y)[:, 1],
+        "p_B": reg.predict_regime(X)[:, 1],
+        "p_B_given_response": reg.predict_regime(X, y)[:, 1],
         "response_log_density": reg.log_density(X, y),
     }
     for name, values in expected.items():
         # float32 sums in another order
         np.testing.assert_allclose(predicted[name], values, rtol=1e-5, atol=1e-6)
-    assert (predicted["p_relu_q5"] <= predicted["p_relu_q95"]).all()
-    total = predicted["p_gaussian"] + predicted["p_relu"]
+    assert (predicted["p_B_q5"] <= predicted["p_B_q95"]).all()
+    total = predicted["p_A"] + predicted["p_B"]
     np.testing.assert_allclose(total, 1.0, rtol=1e-5)
 
 
@@ -132,7 +132,7 @@ def test_the_ends_of_an_interval_have_names_of_their_own(saved, tmp_path, prob, 
     assert result.exit_code == 0, result.output
     columns = list(read_table(tmp_path / "out.csv").columns)
     assert columns[4:7] == ["response_mean", *(f"response_{end}" for end in ends)]
-    assert {f"p_relu_{end}" for end in ends} < set(columns)
+    assert {f"p_B_{end}" for end in ends} < set(columns)
 
 
 @pytest.mark.parametrize("prob", ["1e-17", "0.9999999999999999", "0.999999999999", "0", "90"])
@@ -221,7 +221,6 @@ def test_misspelt_names_get_a_suggestion(data, saved, tmp_path):
     [
         (["--num-units", "many"], "--num-units must be auto or a whole number >= 1; got 'many'"),
         (["--num-restarts", "0"], "--num-restarts must be an integer >= 1; got 0"),
-        (["--num-candidates", "3"], "--num-candidates must be an integer >= 16; got 3"),
         (
             ["--plan", "blanced"],
             "--plan must be one of 'default', 'direct', 'even_gate', 'gaussian_first', 'balanced', "
@@ -538,7 +537,7 @@ def test_demo_fills_its_folder(demo):
     assert (folder / "out" / "plot_fit.png").read_bytes().startswith(b"\x89PNG")
     predicted = read_table(folder / "out" / "predictions.csv")
     assert predicted.columns[:4].tolist() == ["times", "accel_mean", "accel_q5", "accel_q95"]
-    assert {"p_relu", "p_relu_q5", "p_relu_q95"} < set(predicted.columns)
+    assert {"p_B", "p_B_q5", "p_B_q95"} < set(predicted.columns)
     page = (folder / "out" / "findings.md").read_text(encoding="utf-8")
     assert page.startswith("# The fit ")
     assert all(f"`{name}`" in page for name in FILES)

@@ -93,7 +93,7 @@ def estimator():
     options = FitOptions(
         num_restarts=2,
         warm_start=WarmStart(max_steps=10, check_every=5),
-        variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=15),
+        variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=30),
         refinement=Refinement(mode="never"),
         compile="never",
     )
