@@ -231,7 +231,7 @@ class Posterior:
         """Posterior predictive mean, ``[N]``."""
         evaluate = self._evaluation()
         parts = (
-            (rows, evaluate.mean_over_draws(inputs, lambda each: self._predictive(each).mean))
+            (rows, _numpy(evaluate.mean_over_draws(inputs, self._mean_of)))
             for rows, inputs in self._inputs(x, _CHUNK_ROWS)
         )
         return self._y_units(_filled(len(np.asarray(x)), parts))
@@ -302,13 +302,14 @@ class Posterior:
         if y is None:
             evaluate = self._evaluation()
             parts = (
-                (rows, evaluate.regime_probabilities(inputs))
+                (rows, _numpy(evaluate.regime_probabilities(inputs)))
                 for rows, inputs in self._inputs(x, _CHUNK_ROWS)
             )
         else:
             terms = self._regime_terms(x, np.asarray(y, dtype=np.float64))
             parts = (
-                (rows, torch.softmax(torch.logsumexp(part, dim=0), dim=-1)) for rows, part in terms
+                (rows, _numpy(torch.softmax(torch.logsumexp(part, dim=0), dim=-1)))
+                for rows, part in terms
             )
         return _filled(len(np.asarray(x)), parts)
 
@@ -345,6 +346,12 @@ class Posterior:
     def _predictive(self, regimes: Regimes) -> RegimeMixture:
         return self.model.predictive(regimes)
 
+    def _predictive_of(self, regimes: Regimes, draws: slice, rows: slice | Tensor) -> RegimeMixture:
+        return self._predictive(_some(regimes, draws, rows))
+
+    def _mean_of(self, regimes: Regimes) -> Tensor:
+        return self._predictive(regimes).mean
+
     def _mean(self, predictive: RegimeMixture) -> FloatArray:
         return self._y_units(_numpy(predictive.mean.mean(0)))
 
@@ -356,22 +363,12 @@ class Posterior:
         size = max(1, _QUANTILE_ENTRIES // entries)
         tiles = []
         for start in range(0, num_rows, size):
-            tile = Regimes(
-                *(
-                    getattr(regimes, field.name)[:, start : start + size]
-                    for field in fields(regimes)
-                )
-            )
-            tiles.append(pooled_quantiles(partial(self._part, tile), probs))
+            tile = _some(regimes, slice(None), slice(start, start + size))
+            tiles.append(pooled_quantiles(partial(self._predictive_of, tile), probs))
         standard = np.moveaxis(_numpy(torch.cat(tiles, dim=1)), 0, -1)
         return standard * self._per_expert(self.y_scaling.scale) + self._per_expert(
             self.y_scaling.mean
         )
-
-    def _part(self, regimes: Regimes, draws: slice, rows: slice | Tensor) -> RegimeMixture:
-        """The predictive of some draws and rows."""
-        parts = (getattr(regimes, field.name)[draws, rows] for field in fields(regimes))
-        return self._predictive(Regimes(*parts))
 
     def _label_terms(self, labels: FloatArray) -> Tensor:
         """What each row's label adds to the log probability of the regimes, ``[R S, N, K]``."""
@@ -454,13 +451,15 @@ class Posterior:
         return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))
 
 
-def _filled(
-    num_rows: int, parts: Iterable[tuple[slice, FloatArray]] | Iterable[tuple[slice, Tensor]]
-) -> FloatArray:
+def _some(regimes: Regimes, draws: slice, rows: slice | Tensor) -> Regimes:
+    """Gate and experts of some draws and rows."""
+    return Regimes(*(getattr(regimes, field.name)[draws, rows] for field in fields(regimes)))
+
+
+def _filled(num_rows: int, parts: Iterable[tuple[slice, FloatArray]]) -> FloatArray:
     """One array of the results of all rows; joining them at the end would take them twice."""
     result = None
-    for rows, part in parts:
-        values = _numpy(part) if isinstance(part, Tensor) else part
+    for rows, values in parts:
         if result is None:
             result = np.empty((num_rows, *values.shape[1:]))
         result[rows] = values
