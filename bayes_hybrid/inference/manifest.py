@@ -93,12 +93,12 @@ def read_files(folder: Path, wanted: Collection[str]) -> tuple[Manifest, dict[st
             damaged.
     """
     for _ in range(_MOST_SAVES):
-        before = _stated(folder)
+        stated = _stated(folder)
         try:
-            return _read_once(folder, wanted)
+            return _read_once(folder, stated, wanted)
         except (FileFormatError, FileNotFoundError):
             # Another process may have saved meanwhile, and files of both have been read.
-            if _stated(folder) == before:
+            if _stated(folder) == stated:
                 raise
     raise damaged(folder, "it is saved anew all the time")
 
@@ -112,8 +112,10 @@ def _stated(folder: Path) -> bytes | None:
         return handle.read(_MOST_BYTES + 1)
 
 
-def _read_once(folder: Path, wanted: Collection[str]) -> tuple[Manifest, dict[str, bytes]]:
-    manifest = _manifest(folder)
+def _read_once(
+    folder: Path, stated: bytes | None, wanted: Collection[str]
+) -> tuple[Manifest, dict[str, bytes]]:
+    manifest = _manifest(folder, stated)
     contents = {}
     for name, entry in manifest.files.items():
         path = folder / name
@@ -133,9 +135,8 @@ def _read_once(folder: Path, wanted: Collection[str]) -> tuple[Manifest, dict[st
     return manifest, contents
 
 
-def _manifest(folder: Path) -> Manifest:
+def _manifest(folder: Path, content: bytes | None) -> Manifest:
     path = folder / MANIFEST
-    content = _stated(folder)
     if content is None:
         what = f"has no {MANIFEST}" if folder.is_dir() else "is no folder"
         raise FileFormatError(f"{folder} {what}; expected a folder written by save")

@@ -284,7 +284,7 @@ class Posterior:
         """Posterior predictive mean, ``[N]``."""
         evaluate, weights = self._evaluation(), self._draw_weights
         parts = (
-            (rows, evaluate.mean_over_draws(inputs, weights, self._mean_of))
+            (rows, _numpy(evaluate.mean_over_draws(inputs, weights, self._mean_of)))
             for rows, inputs in self._inputs(x, _CHUNK_ROWS)
         )
         return self._y_units(_filled(len(np.asarray(x)), parts))
@@ -356,14 +356,14 @@ class Posterior:
         if y is None:
             evaluate = self._evaluation()
             parts = (
-                (rows, evaluate.regime_probabilities(inputs, self._draw_weights))
+                (rows, _numpy(evaluate.regime_probabilities(inputs, self._draw_weights)))
                 for rows, inputs in self._inputs(x, _CHUNK_ROWS)
             )
         else:
             terms = self._regime_terms(x, np.asarray(y, dtype=np.float64))
             log_weights = self._draw_weights.log().reshape(-1, 1, 1)
             parts = (
-                (rows, torch.softmax(torch.logsumexp(part + log_weights, dim=0), dim=-1))
+                (rows, _numpy(torch.softmax(torch.logsumexp(part + log_weights, dim=0), dim=-1)))
                 for rows, part in terms
             )
         return _filled(len(np.asarray(x)), parts)
@@ -422,6 +422,9 @@ class Posterior:
         total: Tensor = torch.tensordot(self._draw_weights, value, 1)
         return total
 
+    def _predictive_of(self, regimes: Regimes, draws: slice, rows: slice | Tensor) -> RegimeMixture:
+        return self._predictive(_some(regimes, draws, rows))
+
     def _mean_of(self, regimes: Regimes) -> Tensor:
         return self._predictive(regimes).mean
 
@@ -436,22 +439,13 @@ class Posterior:
         size = max(1, _QUANTILE_ENTRIES // entries)
         tiles = []
         for start in range(0, num_rows, size):
-            tile = Regimes(
-                *(
-                    getattr(regimes, field.name)[:, start : start + size]
-                    for field in fields(regimes)
-                )
-            )
-            tiles.append(pooled_quantiles(partial(self._part, tile), probs, self._draw_weights))
+            tile = _some(regimes, slice(None), slice(start, start + size))
+            pooled = pooled_quantiles(partial(self._predictive_of, tile), probs, self._draw_weights)
+            tiles.append(pooled)
         standard = np.moveaxis(_numpy(torch.cat(tiles, dim=1)), 0, -1)
         return standard * self._per_expert(self.y_scaling.scale) + self._per_expert(
             self.y_scaling.mean
         )
-
-    def _part(self, regimes: Regimes, draws: slice, rows: slice | Tensor) -> RegimeMixture:
-        """The predictive of some draws and rows."""
-        parts = (getattr(regimes, field.name)[draws, rows] for field in fields(regimes))
-        return self._predictive(Regimes(*parts))
 
     def _label_terms(self, labels: FloatArray) -> Tensor:
         """What each row's label adds to the log probability of the regimes, ``[R S, N, K]``."""
@@ -546,13 +540,15 @@ class Posterior:
         return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))
 
 
-def _filled(
-    num_rows: int, parts: Iterable[tuple[slice, FloatArray]] | Iterable[tuple[slice, Tensor]]
-) -> FloatArray:
+def _some(regimes: Regimes, draws: slice, rows: slice | Tensor) -> Regimes:
+    """Gate and experts of some draws and rows."""
+    return Regimes(*(getattr(regimes, field.name)[draws, rows] for field in fields(regimes)))
+
+
+def _filled(num_rows: int, parts: Iterable[tuple[slice, FloatArray]]) -> FloatArray:
     """One array of the results of all rows; joining them at the end would take them twice."""
     result = None
-    for rows, part in parts:
-        values = _numpy(part) if isinstance(part, Tensor) else part
+    for rows, values in parts:
         if result is None:
             result = np.empty((num_rows, *values.shape[1:]))
         result[rows] = values

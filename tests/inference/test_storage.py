@@ -219,8 +219,8 @@ def test_a_fit_is_replaced_only_when_forced(saved):
 def test_a_save_while_it_is_read_is_no_damage(saved, monkeypatch):
     read, saves = manifest._manifest, [{"new": 1}, {"new": 2}]
 
-    def slowly(folder):
-        found = read(folder)
+    def slowly(*asked):
+        found = read(*asked)
         if saves:  # after the manifest of one fit, the files of the next
             save_fit(make_fit(seed=10 + len(saves)), saved, config=saves.pop(0), force=True)
         return found
