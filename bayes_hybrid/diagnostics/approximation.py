@@ -1,4 +1,4 @@
-"""How well the draws stand for the posterior: how the fit ended, restarts, k-hat, scale floor."""
+"""How well the draws stand for the posterior: how the fit ended, restarts, scale floor."""
 
 import math
 from typing import Final
@@ -22,10 +22,6 @@ __all__ = [
 
 MIN_PARETO_DRAWS: Final = 25
 """A tail is a fifth of the draws, and a generalised Pareto distribution needs five points of it."""
-
-_BAD_K_SHARE: Final = 0.05
-"""LOO then rests on at most one row in twenty whose contribution is unreliable: those few can be
-refitted without one by one, more of them mean that the posterior leans on single rows."""
 
 SPREAD: Final = 1.0 / 3.0
 """Restarts that differ by a third of the predictive standard deviation add (1/3)**2 = 11% to its
@@ -119,22 +115,20 @@ def ending_findings(fit: FitLike) -> list[Finding]:
     Args:
         fit: the finished fit.
     """
-    return [_converged(fit), _dropped(fit)]
+    # Whether chains have arrived is r_hat's to say, wherever they started.
+    return [_dropped(fit)] if fit.sampler else [_converged(fit), _dropped(fit)]
 
 
-def approximation_findings(
-    evaluation: Evaluation, shapes: FloatArray | None = None
-) -> list[Finding]:
+def approximation_findings(evaluation: Evaluation) -> list[Finding]:
     """All findings about how well the draws stand for the posterior.
 
     Args:
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
-        shapes: :func:`pareto_k` of its rows, where that is known.
     """
-    findings = [_khat(evaluation.log_likelihood, shapes)]
+    findings = []
     if evaluation.distinct.size > 1:
         mean = evaluation.mean[evaluation.distinct]
-        findings.insert(0, _spread(mean_disagreement(mean, evaluation.variance)))
+        findings.append(_spread(mean_disagreement(mean, evaluation.variance)))
     if evaluation.at_floor is not None:
         findings.append(_floor(evaluation.at_floor))
     return findings
@@ -193,25 +187,6 @@ def _spread(value: float) -> Finding:
         advice="The posterior has several modes and the restarts sit in different ones. Their "
         "mixture is reported; add restarts (`num_restarts`) until predictions no "
         "longer move.",
-    )
-
-
-def _khat(log_likelihood: FloatArray, shapes: FloatArray | None) -> Finding:
-    num_draws = log_likelihood.shape[0] * log_likelihood.shape[1]
-    value, what = math.nan, f"needs at least {MIN_PARETO_DRAWS} draws; there are {num_draws}"
-    if num_draws >= MIN_PARETO_DRAWS:
-        k = pareto_k(log_likelihood) if shapes is None else shapes
-        # Written so that a k that is NaN counts as bad.
-        value = float((~(k <= good_k(num_draws))).mean())
-        what = f"has k-hat above {good_k(num_draws):.2f} for {value:.1%} of the rows"
-    return judge(
-        "pareto_k",
-        value,
-        "<=",
-        _BAD_K_SHARE,
-        meaning=f"Leave-one-out by importance sampling {what}.",
-        advice="Do not compare models by this LOO; use cross-validation. Rows with a large k are "
-        "outliers or the only rows of their kind: look at them.",
     )
 
 

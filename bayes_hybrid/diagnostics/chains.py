@@ -1,13 +1,17 @@
 """ArviZ's statistics of plain arrays of draws, with types."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from arviz_stats import base
 
 from bayes_hybrid.diagnostics.interface import FloatArray
 
-__all__ = ["ess_bulk", "psis_k", "psis_weights", "r_hat"]
+__all__ = ["BAD_K", "ess_bulk", "psis_k", "psis_weights", "r_hat"]
+
+BAD_K: Final = 0.7
+"""Vehtari, Simpson, Gelman, Yao and Gabry (2024), section 3: above it the estimate of a row's
+density cannot be trusted, however many draws there are."""
 
 # ArviZ annotates nothing here.
 _STATS = cast(Any, base).array_stats

@@ -13,6 +13,7 @@ from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.digits import percentages
+from bayes_hybrid.inference.readings import unused_threshold
 
 __all__ = [
     "DISTANT",
@@ -20,7 +21,6 @@ __all__ = [
     "gate_entropy",
     "gate_findings",
     "regime_distance",
-    "unused_threshold",
 ]
 
 _AMBIGUOUS = 0.9
@@ -30,20 +30,6 @@ typical row.  With less than that, a row's regime cannot be acted on."""
 DISTANT = 0.1
 """A total variation distance of 0.1: restarts give one row in ten to another regime.  Monte Carlo
 noise is well below it: 0.5 / sqrt(S) at most, 0.05 for 100 draws, less on average over rows."""
-
-
-def unused_threshold(num_rows: int, num_regimes: int) -> float:
-    """``min(max(0.01, 2 / N), 1 / 2K)``: a regime with less usage than this is used by nobody.
-
-    Two rows are the least that place an expert and give it a scale; one percent is what a soft
-    gate leaks to a regime to which no row belongs.  Half of an even share is a bound that all
-    regimes can keep at a time, however few rows are read.
-
-    Example:
-        >>> unused_threshold(50, 2), unused_threshold(10_000, 2), unused_threshold(3, 2)
-        (0.04, 0.01, 0.25)
-    """
-    return min(max(0.01, 2.0 / num_rows), 0.5 / num_regimes)
 
 
 def gate_entropy(responsibilities: FloatArray) -> float:

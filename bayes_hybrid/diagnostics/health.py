@@ -5,7 +5,7 @@ from typing import Final
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.experts import expert_findings
 from bayes_hybrid.diagnostics.finding import Finding
-from bayes_hybrid.diagnostics.gate import gate_findings, unused_threshold
+from bayes_hybrid.diagnostics.gate import gate_findings
 from bayes_hybrid.diagnostics.gate_use import gate_use_findings
 from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.diagnostics.mixing import seed_finding
@@ -14,6 +14,7 @@ from bayes_hybrid.diagnostics.pathways import (
     settled_findings,
     width_findings,
 )
+from bayes_hybrid.inference.readings import unused_threshold
 
 __all__ = ["GATE_HEALTH", "health_findings", "is_gate_health"]
 

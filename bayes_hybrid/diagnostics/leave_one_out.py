@@ -12,10 +12,10 @@ import xarray as xr
 from arviz_stats.loo import compare, loo
 
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
+from bayes_hybrid.diagnostics.chains import BAD_K
 from bayes_hybrid.diagnostics.interface import FloatArray
 
 __all__ = [
-    "BAD_K",
     "BAD_SHARE",
     "LeaveOneOut",
     "Pointwise",
@@ -24,12 +24,8 @@ __all__ = [
     "leave_one_out",
 ]
 
-BAD_K: Final = 0.7
-"""Vehtari, Simpson, Gelman, Yao and Gabry (2024), section 3: above it the estimate of a row's
-density cannot be trusted, however many draws there are."""
-
 BAD_SHARE: Final = 0.05
-"""As in the finding ``pareto_k``: more such rows than one in twenty, and the sum leans on them."""
+"""More such rows than one in twenty, and the sum leans on them."""
 
 # ArviZ 1 rounds its table for print unless it is told not to; ArviZ 0 never does, nor has a word
 # for it.

@@ -1,6 +1,7 @@
 """Do chains, or restarts, say the same?  Judged by quantities that depend on no numbering."""
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,11 +14,12 @@ from bayes_hybrid.diagnostics.interface import FloatArray
 
 __all__ = [
     "MAX_R_HAT",
+    "Mixing",
     "label_free",
     "material",
+    "mixing",
     "seed_dependence",
     "seed_finding",
-    "worst_mixing",
 ]
 
 MAX_R_HAT: Final = 1.1
@@ -57,36 +59,66 @@ def material(evaluation: Evaluation) -> FloatArray:
     return np.concatenate(parts)
 
 
-def worst_mixing(draws: FloatArray) -> tuple[float, float]:
-    """Largest r-hat and smallest bulk ESS of ``[R, S, L]``, chains by themselves.
+@dataclass(frozen=True, eq=False)
+class Mixing:
+    """How far R chains that do not change places are to be trusted, of each of L quantities.
 
-    Restarts are modes, which no chain of theirs leaves, and what they count is found out otherwise.
-    So each chain is asked by itself whether its halves agree: with B the mean over chains of the
-    variance of their two halves' means, and W that of the variances within halves of n draws::
+    Restarts are modes, which no chain of theirs leaves, and what each counts is found out
+    otherwise.  So it is asked whether what they say together still moves, and how well it is known.
+    With the chains' weights w_c, and m_c, v_c and ess_c of each chain's mean, variance and ESS::
 
-        r_hat = sqrt((n - 1) / n + B / W)
+        r_hat^2 = 1 + (m_first - m_last)^2 / (2 W)
+        mcse^2  = sum_c w_c^2 v_c / ess_c
+        ess     = V / mcse^2
 
-    The ESS of a reading is the sum of those of its chains.  Constant quantities are left out.
+    m_first is the weighted mean over the first halves of all chains, m_last over their last ones, W
+    the mean of the two variances about them, and V that of all draws.  NaN for constant quantities.
 
-    Source: Vehtari, Gelman, Simpson, Carpenter and Buerkner (2021), Bayesian Analysis 16, 667-718,
-    whose split is taken here, and not their ranks; Margossian et al. (2024), Bayesian Analysis,
-    for chains that are asked in groups.
+    Source: Margossian, Hoffman, Sountsov, Riou-Durand, Vehtari and Gelman (2024), Nested R-hat,
+    Bayesian Analysis, equation 8, whose two super-chains are here the halves of all chains.
 
-    Returns:
-        ``(nan, nan)`` for fewer than four draws, or where nothing moves.
+    Args:
+        r_hat: ``[L]``.
+        ess: bulk effective sample size ``[L]``.
+        mcse: Monte Carlo standard error of the mean ``[L]``.
+    """
+
+    r_hat: FloatArray
+    ess: FloatArray
+    mcse: FloatArray
+
+    @property
+    def worst(self) -> tuple[float, float]:
+        """Largest r-hat and smallest ESS; NaN where nothing moves."""
+        known = ~np.isnan(self.r_hat)
+        if not known.any():
+            return math.nan, math.nan
+        return float(self.r_hat[known].max()), float(self.ess[known].min())
+
+
+def mixing(draws: FloatArray, weights: FloatArray) -> Mixing:
+    """:class:`Mixing` of ``draws [R, S, L]`` of chains with ``weights [R]``, which add up to one.
+
+    All NaN for fewer than four draws.
     """
     half = draws.shape[1] // 2
-    with np.errstate(invalid="ignore"):  # what is infinite in every draw has no spread
-        moves = np.isfinite(draws).all(axis=(0, 1)) & (np.ptp(draws, axis=1) > 0.0).any(axis=0)
-    if half < 2 or not moves.any():
-        return math.nan, math.nan
-    draws = draws[..., moves]
-    halves = np.stack([draws[:, :half], draws[:, -half:]], axis=1)  # [R, 2, n, L]
-    between = halves.mean(axis=2).var(axis=1, ddof=1).mean(axis=0)
-    within = halves.var(axis=2, ddof=1).mean(axis=(0, 1))
-    worst = float((between / within).max())
-    sizes = [np.nan_to_num(ess_bulk(chain[None])) for chain in draws]
-    return math.sqrt((half - 1.0) / half + worst), float(np.sum(sizes, axis=0).min())
+    nothing = np.full(draws.shape[-1], math.nan)
+    if half < 2:
+        return Mixing(nothing, nothing, nothing)
+
+    def moments(part: FloatArray) -> tuple[FloatArray, FloatArray]:
+        mean = np.tensordot(weights, part.mean(axis=1), 1)
+        return mean, np.tensordot(weights, np.square(part - mean).mean(axis=1), 1)
+
+    with np.errstate(invalid="ignore", divide="ignore"):  # what does not move, or is infinite
+        (first, before), (last, after) = moments(draws[:, :half]), moments(draws[:, -half:])
+        sizes = np.stack([np.nan_to_num(ess_bulk(chain[None]), nan=1.0) for chain in draws])
+        error = np.tensordot(np.square(weights), draws.var(axis=1) / sizes, 1)
+        r_hat = np.sqrt(1.0 + np.square(first - last) / (before + after))
+        moves = error > 0.0
+        ess = moments(draws)[1] / error
+    each = (np.where(moves, value, math.nan) for value in (r_hat, ess, np.sqrt(error)))
+    return Mixing(*each)
 
 
 def seed_dependence(evaluation: Evaluation) -> tuple[float, int]:

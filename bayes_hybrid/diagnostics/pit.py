@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.chains import psis_weights
+from bayes_hybrid.diagnostics.chains import BAD_K, psis_weights
 from bayes_hybrid.diagnostics.evaluation import row_chunks
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike
@@ -185,14 +185,15 @@ def loo_pit(
     return np.clip(pit, 0.0, 1.0), k
 
 
-def pit_finding(pit: FloatArray, name: str = "pit_uniformity") -> Finding:
+def pit_finding(pit: FloatArray, k: FloatArray, name: str = "pit_uniformity") -> Finding:
     """How far the ecdf of LOO-PIT values is outside its 95% simultaneous band.
 
     ``max_u`` of the distance beyond the band at ``u``, 0 inside.  The band is widened to at least
     two points on each side.  A calibrated model leaves it less than once in twenty.
 
     Args:
-        pit: see :func:`loo_pit`; one output, two or more values that are there.
+        pit: see :func:`loo_pit`; one output, two or more values that are there, ``[N]``.
+        k: their Pareto k-hat ``[N]``.
         name: of the finding.
     """
     what, value = "cannot be computed", float("nan")
@@ -211,12 +212,15 @@ def pit_finding(pit: FloatArray, name: str = "pit_uniformity") -> Finding:
                 f"leaves its 95% simultaneous band: {share:.0%} of the rows lie below the "
                 f"{at:.0%} quantile that the other rows predict"
             )
+    # Written so that a k that is NaN counts as bad.
+    bad = float((~(k <= BAD_K)).mean())
+    said = f" ({bad:.0%} of them lean on few draws: k-hat above {BAD_K})" if bad else ""
     return judge(
         name,
         value,
         "<=",
         0.0,
-        meaning=f"The distribution of leave-one-out PIT values of {pit.size} rows {what}.",
+        meaning=f"The distribution of leave-one-out PIT values of {pit.size} rows{said} {what}.",
         advice="The predictive distribution has a wrong shape, width or place: `plot_pit` shows "
         "where. Look at coverage on held-out rows. Try {noise that depends on the features "
         "(`noise='input'`)|another likelihood (`likelihood`)|refinement by HMC "

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free, worst_mixing
+from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free, material, mixing
 
 __all__ = ["sampler_findings"]
 
@@ -23,18 +24,20 @@ _ACCEPTANCE: Final = 0.4
 _HEAT: Final = 0.2
 """Of P directions this far from one in the mean, posterior sds are about a tenth off."""
 
-_ESS: Final = 100.0
-"""A posterior mean then has a Monte Carlo error of a tenth of the posterior sd."""
+_ERROR: Final = 1.0 / 3.0
+"""Another run of the same chains then seldom differs by what would matter
+(:func:`~bayes_hybrid.diagnostics.mixing.material`): three standard errors are as large."""
 
 
 def sampler_findings(
-    sampler: Mapping[str, NDArray[np.generic]], evaluation: Evaluation
+    sampler: Mapping[str, NDArray[np.generic]], evaluation: Evaluation, weights: FloatArray
 ) -> list[Finding]:
     """Findings about a Hamiltonian Monte Carlo run; for those statistics that it recorded.
 
     Args:
         sampler: ``acceptance_rate`` and ``diverging``, or ``temperature``, each ``[R, S]``.
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
+        weights: of the restarts ``[R]``.
     """
     findings = []
     if "diverging" in sampler:
@@ -46,7 +49,7 @@ def sampler_findings(
         heat = sampler["temperature"].astype(np.float64).mean(axis=1)
         worst = int(np.abs(heat - 1.0).argmax())
         findings.append(_temperature(float(heat[worst]), worst))
-    return findings + _mixing(*worst_mixing(label_free(evaluation)))
+    return findings + _mixing(evaluation, weights)
 
 
 def _divergences(value: float) -> Finding:
@@ -89,21 +92,27 @@ def _temperature(value: float, restart: int) -> Finding:
     )
 
 
-def _mixing(worst_r_hat: float, worst_ess: float) -> list[Finding]:
+def _mixing(evaluation: Evaluation, weights: FloatArray) -> list[Finding]:
+    found = mixing(label_free(evaluation), weights)
+    errors = found.mcse / material(evaluation)
+    r_hat, ess = found.worst
+    error = math.nan if math.isnan(r_hat) else float(np.nanmax(errors))
     advice = (
-        "Run the sampler longer: `fit_options=FitOptions(refinement=Refinement(num_warmup=150, "
-        "num_iterations=200))`."
+        "Run the sampler longer: `fit_options=FitOptions(refinement=Refinement(num_warmup=300, "
+        "num_iterations=400))`."
     )
-    if math.isnan(worst_r_hat):
+    of = "usage, entropy, log likelihood and predictive means"
+    if math.isnan(r_hat):
         said = "cannot be computed: it takes four draws that move"
-        meanings = f"r-hat {said}.", f"The effective sample size {said}."
+        meanings = f"r-hat {said}.", f"The Monte Carlo error {said}."
     else:
-        of = "over usage, entropy, log likelihood and predictive means"
         meanings = (
-            f"The largest r-hat {of}, of chains by themselves, is {worst_r_hat:.2f}.",
-            f"The smallest ESS {of}, summed over chains, is {worst_ess:.0f}.",
+            f"The largest r-hat over {of}, of the chains' first halves and their last, is "
+            f"{r_hat:.2f}.",
+            f"The largest Monte Carlo error of {of} is {error:.0%} of what would matter; the "
+            f"smallest effective sample size is {ess:.0f}.",
         )
     return [
-        judge("r_hat", worst_r_hat, "<=", MAX_R_HAT, meaning=meanings[0], advice=advice),
-        judge("ess_bulk", worst_ess, ">=", _ESS, meaning=meanings[1], advice=advice),
+        judge("r_hat", r_hat, "<=", MAX_R_HAT, meaning=meanings[0], advice=advice),
+        judge("mcse", error, "<=", _ERROR, meaning=meanings[1], advice=advice),
     ]

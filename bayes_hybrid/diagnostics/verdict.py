@@ -69,12 +69,12 @@ def diagnose(
     ``converged``, ``restarts_dropped``,        did the optimiser end well?
     ``guide_k``
     ``mean_disagreement``                       do restarts say the same of the mean?
-    ``pareto_k``, ``scale_floor``               can LOO and log densities be trusted?
+    ``scale_floor``                             can log densities be trusted?
     ``pit_uniformity``                          is every part of the predictive distribution right
                                                 for rows left out?  (25 draws or more; of several
                                                 outputs one each, ``pit_uniformity[output]``)
     ``divergences``, ``acceptance_rate``,       after refinement by Hamiltonian Monte Carlo: did
-    ``temperature``, ``r_hat``, ``ess_bulk``    it work?
+    ``temperature``, ``r_hat``, ``mcse``        it work?
     ==========================================  =================================================
 
     After a constant target nothing else is asked, and after no more values than the simplest model
@@ -128,9 +128,9 @@ def _findings(
     # Predictions are those of all restarts; regimes and chains those of the leading reading.
     leading = fit if posterior.num_regimes == 1 else fit.reading(0)
     evaluation = evaluate(leading, max_rows=max_rows)
+    weights = leading.posterior.restart_weights
     equal = fit.equal
     whole = evaluate(equal, max_rows=max_rows)
-    uniformity, shapes = _pit(equal, whole)
     return [
         *first,
         *reading_findings(fit),
@@ -138,27 +138,27 @@ def _findings(
             leading, evaluation, one=posterior.num_regimes > 1 and explained_by_one(fit)
         ),
         *optimiser_findings(fit),
-        *approximation_findings(whole, shapes),
-        *uniformity,
-        *(sampler_findings(leading.sampler, evaluation) if fit.sampler else ()),
+        *approximation_findings(whole),
+        *_pit(equal, whole),
+        *(sampler_findings(leading.sampler, evaluation, weights) if fit.sampler else ()),
     ]
 
 
-def _pit(fit: FitLike, evaluation: Evaluation) -> tuple[list[Finding], FloatArray | None]:
-    """Uniformity of the leave-one-out PIT values of each output, and the Pareto k of each row."""
-    num_draws = fit.posterior.num_restarts * fit.posterior.num_draws
-    if num_draws < MIN_PARETO_DRAWS:
-        return [], None  # which pareto_k says
+def _pit(fit: FitLike, evaluation: Evaluation) -> list[Finding]:
+    """Uniformity of the leave-one-out PIT values of each output."""
+    if fit.posterior.num_restarts * fit.posterior.num_draws < MIN_PARETO_DRAWS:
+        return []
     y = fit.y[evaluation.rows]
     pit, shapes = loo_pit(fit.posterior, fit.x[evaluation.rows], y, evaluation.log_likelihood)
     findings = []
     for q in np.flatnonzero(~constant_columns(fit.y)):
         name = fit.output_names[q]
-        values = pit if y.ndim == 1 else pit[~np.isnan(y[:, q]), q]
+        there = np.ones(len(y), dtype=bool) if y.ndim == 1 else ~np.isnan(y[:, q])
+        values = (pit if y.ndim == 1 else pit[:, q])[there]
         if len(values) > 1:
             called = "pit_uniformity" if y.ndim == 1 else f"pit_uniformity[{name}]"
-            findings.append(pit_finding(values, called))
-    return findings, shapes
+            findings.append(pit_finding(values, shapes[there], called))
+    return findings
 
 
 def exit_code(findings: Sequence[Finding]) -> Literal[0, 1, 2]:

@@ -61,9 +61,10 @@ def fit(
 
     1. A warm start of all restarts in the stages of their :class:`Plan`, stopped by held-out
        density.
-    2. The features' KL weight is chosen by held-out density (:class:`Variational`).
+    2. The features' KL weight is chosen by held-out density (:class:`Variational`); where a sampler
+       follows, they start as points.
     3. SVI with it on all rows.
-    4. Where the budget allows, a short HMC from SVI's solution, one chain per restart.
+    4. Where the budget allows, HMC from SVI's solution, one chain per restart.
     5. Each restart's weight, by leave-one-out density (:mod:`~bayes_hybrid.inference.weighing`).
 
     A target that is constant up to rounding is not trained on: its likelihood has no maximum.  All
@@ -132,7 +133,7 @@ def fit(
         target_name=outputs[0] if y.ndim == 1 else "y",
         output_names=outputs,
         status=CONSTANT_STATUS if nothing else status,
-        converged=done.warm_start_settled and done.svi_settled,
+        converged=done.warm_start_settled and (done.svi_settled or done.chains is not None),
         method="none" if nothing else f"svi+{sampler}" if done.chains else "svi",
         seed=seed,
         kl_weight=done.kl_weight,
@@ -189,7 +190,7 @@ def _status(done: Outcome, sampler: str) -> str:
             "Budget used up: the warm start was still improving; the fit can be used, and "
             "more steps (`WarmStart(max_steps=...)`) may make it better."
         )
-    elif not done.svi_settled:
+    elif not done.svi_settled and chains is None:
         text = (
             "Budget used up: the ELBO was still improving when SVI ended; "
             "more steps (`Variational(num_steps=...)`) may make the fit better."

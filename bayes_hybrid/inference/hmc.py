@@ -19,6 +19,8 @@ from bayes_hybrid.models.base import SiteGroup
 _STUCK = 0.05
 # A trajectory whose energy error exceeds this has left the level set (Stan's threshold).
 _DIVERGENCE = 1_000.0
+# Steps, as shares of the adapted one.
+_SHORTEST, _LONGEST = 0.3, 1.2
 # Sizes of single-site steps, in prior sds: from the distance between neighbours among a thousand
 # rows to all of the prior.
 _SINGLE_STEPS = (0.003, 3.0)
@@ -37,7 +39,8 @@ class Chains:
     Args:
         draws: ``[C, S, P]``.
         acceptance: mean acceptance probability of the iterations since the draw before, ``[C, S]``.
-        diverging: whether the energy error exceeded 1,000 in one of them, ``[C, S]``.
+        diverging: whether the energy error exceeded 1,000 in one of them, in spite of a step of
+            the lower half (HMC), ``[C, S]``.
         energy: negative log joint plus kinetic energy, ``[C, S]``.
         step_size: final step size of each chain, ``[C]``.
         single_acceptance: share of the single-site steps after the warm-up that were accepted,
@@ -146,8 +149,11 @@ def refine(
     function of a sharp threshold, whose gradient says nothing about what lies beyond the next row,
     and an expert that has lost its rows has a scale as wide as its prior.
 
-    Step sizes adapt per chain; each iteration jitters the step by a fifth and draws its number of
-    leapfrog steps, so that no period of the target is resonant.
+    Step sizes adapt per chain.  Each iteration takes a share of it between :data:`_SHORTEST` and
+    :data:`_LONGEST`, uniform over the logs, and draws its number of leapfrog steps: no period of
+    the target is resonant, and a chain that comes to a place narrower than those its step was
+    adapted to can move there.  Where only longer steps diverge, the shorter ones reach what is
+    there; an iteration counts as divergent where one of the lower half does.
     """
     small = guide.whitening.center.shape[-1] <= options.max_dense
     dense = False
@@ -299,14 +305,17 @@ class _Run:
             dtype=self._state.q.dtype,
         )
         start = 0.5 * momentum.square().sum(-1) - self._state.value
-        proposal, momentum = self._trajectory(momentum, step)
+        share = self._uniform(len(step)).to(step)
+        size = step * _SHORTEST * (_LONGEST / _SHORTEST) ** share
+        proposal, momentum = self._trajectory(momentum, size.unsqueeze(-1))
         energy = 0.5 * momentum.square().sum(-1) - proposal.value
         error = torch.nan_to_num(energy - start, nan=math.inf, neginf=math.inf)
         acceptance = torch.exp(-error.clamp_min(0.0))
         accepted = self._accept(proposal, acceptance)
         if adapting:
             self.step_size.update(acceptance)
-        return acceptance, error > _DIVERGENCE, torch.where(accepted, energy, start)
+        diverging = (error > _DIVERGENCE) & (share < 0.5)
+        return acceptance, diverging, torch.where(accepted, energy, start)
 
     def sweep(self, singles: Sequence[_Single]) -> Tensor:
         """A Metropolis step of each site in turn: the share that was accepted, ``[C]``.
@@ -343,10 +352,9 @@ class _Run:
         )
         return accepted
 
-    def _trajectory(self, momentum: Tensor, step: Tensor) -> tuple[_State, Tensor]:
-        """Leapfrog (Neal 2011, equations 5.18 to 5.20) with a jittered size and length."""
-        jitter, length = self._uniform(2).tolist()
-        size = (step * (0.8 + 0.4 * jitter)).unsqueeze(-1)
+    def _trajectory(self, momentum: Tensor, size: Tensor) -> tuple[_State, Tensor]:
+        """Leapfrog (Neal 2011, equations 5.18 to 5.20) with steps ``[C, 1]``, some of them."""
+        length = float(self._uniform(1))
         num_steps = max(1, round(self._options.num_leapfrog * (0.5 + length)))
         proposal = self._state
         momentum = torch.addcmul(momentum, size, proposal.gradient, value=0.5)

@@ -54,7 +54,7 @@ COMPILED_STEPS_REPAY_AFTER: Final = 30_000
 
 _STEPS: Final = 1_500
 # A sampler needs a start and coordinates, which are there before the ELBO has settled.
-_STEPS_TO_START: Final = 1_000
+_STEPS_TO_START: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +114,13 @@ class Variational:
 
     Args:
         guide: the variational family; the others are for comparison.
-        num_steps: Adam steps of the final run.  ``None`` takes 1,500, and 1,000 where a sampler
-            goes on from there.
+        num_steps: Adam steps of the final run.  ``None`` takes 1,500, and 200 where a sampler goes
+            on from there.
         learning_rate: largest step, in whitened coordinates (posterior sds), decayed to a fiftieth.
         kl_weights: candidates for the weight of the features' KL term; 0 leaves the features at
             the maximum of the ELBO, without a spread.  The one with the best held-out density wins;
             from the third smallest on they are tried only while the largest before is the best.
+            Where a sampler goes on from there, the smallest is taken.
         selection_steps: steps of each candidate's trial run, on the folds' training rows.
         num_draws: posterior draws per restart.
     """
@@ -182,8 +183,8 @@ class Refinement:
 
     mode: str = "auto"
     sampler: str = "hmc"
-    num_warmup: int = 75
-    num_iterations: int = 50
+    num_warmup: int = 150
+    num_iterations: int = 100
     num_leapfrog: int = 40
     target_acceptance: float = 0.8
     max_tree_depth: int = 8

@@ -14,16 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-__all__ = ["Reading", "grouped"]
+__all__ = ["Reading", "grouped", "unused_threshold"]
 
 FloatArray = NDArray[np.float64]
 
 # Restarts are one reading where no more of the rows than this change their group.
 _APART: Final = 0.1
-# A regime that fewer of the rows belong to has no place along a feature.
-_UNUSED: Final = 0.01
 # Where a regime starts: this share of it lies below.
 _START: Final = 0.1
+
+
+def unused_threshold(num_rows: int, num_regimes: int) -> float:
+    """``min(max(0.01, 2 / N), 1 / 2K)``: a regime with less usage than this is used by nobody.
+
+    Two rows are the least that place an expert and give it a scale; one percent is what a soft
+    gate leaks to a regime to which no row belongs.  Half of an even share is a bound that all
+    regimes can keep at a time, however few rows are read.
+
+    Example:
+        >>> unused_threshold(50, 2), unused_threshold(10_000, 2), unused_threshold(3, 2)
+        (0.04, 0.01, 0.25)
+    """
+    return min(max(0.01, 2.0 / num_rows), 0.5 / num_regimes)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,7 +64,7 @@ class Reading:
     @property
     def num_used(self) -> int:
         """Regimes that some rows belong to."""
-        return int((self.usage >= _UNUSED).sum())
+        return int((self.usage >= unused_threshold(*self.responsibilities.shape)).sum())
 
 
 def grouped(
@@ -140,4 +152,4 @@ def _by_place(mean: FloatArray, x: FloatArray) -> NDArray[np.int64]:
     along = np.argsort(x[:, 0], kind="stable")
     shares = np.cumsum(mean[along], axis=0) / np.maximum(mean.sum(axis=0), 1e-300)
     starts = x[along, 0][(shares < _START).sum(axis=0).clip(max=len(x) - 1)]
-    return np.lexsort((-usage, starts, usage < _UNUSED))
+    return np.lexsort((-usage, starts, usage < unused_threshold(*mean.shape)))

@@ -181,7 +181,7 @@ def _run(
         started,
         options,
         _course(plans[0], rows),
-        num_steps=options.variational.steps(refined=refined),
+        refined=refined,
         compiled=compiled,
         generator=generator,
         progress=progress,
@@ -283,7 +283,7 @@ def _expected_calls(options: FitOptions, candidates: int, batch: int, *, refined
     every = options.warm_start.max_steps // 4 + variational.steps(refined=refined)
     calls = every * math.ceil(candidates / batch)
     free = GUIDES[variational.guide].kl_weight is None and len(variational.kl_weights) > 1
-    if free:
+    if free and not refined:
         trials = 2 * min(candidates, _TRIALS)  # more only where a larger weight is better
         calls += variational.selection_steps * math.ceil(trials / batch)
     if refined:
@@ -318,7 +318,7 @@ def _variational(
     options: FitOptions,
     course: Course,
     *,
-    num_steps: int,
+    refined: bool,
     compiled: bool,
     generator: torch.Generator,
     progress: Progress,
@@ -335,6 +335,9 @@ def _variational(
     family = GUIDES[variational.guide]
     if family.kl_weight is not None:
         variational = replace(variational, kl_weights=(family.kl_weight,))
+    elif refined:
+        # The sampler finds the features' spread by itself.
+        variational = replace(variational, kl_weights=(min(variational.kl_weights),))
     heads = ~rows.joint.table.feature_mask.to(theta.device)
     blocks = {"heads": heads, "all": torch.ones_like(heads), "none": torch.zeros_like(heads)}
     whitening = whiten_at(rows, theta, blocks[family.block], generator)
@@ -349,9 +352,11 @@ def _variational(
         course=course,
     )
     trials = variational.selection_steps * max(0, len(kl_scores) - 1)
-    log.add("choice of the KL weight", f"{kl_weight:g} has the best held-out density", trials)
+    if trials:
+        log.add("choice of the KL weight", f"{kl_weight:g} has the best held-out density", trials)
 
     pieces = math.ceil(len(index) / rows.joint.batch)
+    num_steps = variational.steps(refined=refined)
     # Where the gradient would not compile, nor will the step.
     compiled = compiled and options.compiles_steps(num_steps * pieces)
     trained = train(

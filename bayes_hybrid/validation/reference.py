@@ -13,11 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.advice import resolved_findings
 from bayes_hybrid.diagnostics.approximation import SPREAD
+from bayes_hybrid.diagnostics.chains import ess_bulk, r_hat
 from bayes_hybrid.diagnostics.evaluation import evaluate, spread_rows
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate import DISTANT
 from bayes_hybrid.diagnostics.interface import FloatArray
-from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free, worst_mixing
+from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free
 from bayes_hybrid.estimator import HybridRegressor, build_options, reporting, settings_of
 from bayes_hybrid.inference import Fit, FitOptions, Posterior, Progress, Refinement, fit
 from bayes_hybrid.models import HybridModel
@@ -323,12 +324,12 @@ def _mixing(reference: Fit) -> Finding:
     thresholds = reference.posterior.thresholds
     if thresholds is not None and reference.posterior.model.names_regimes:
         draws = np.concatenate([draws, thresholds.location], axis=-1)
-    r_hat, ess = worst_mixing(draws)
+    worst, ess = float(r_hat(draws).max()), float(ess_bulk(draws).min())
     return judge(
         "nuts_r_hat",
-        r_hat,
+        worst,
         "<=",
         MAX_R_HAT,
-        meaning=f"NUTS's chains have r-hat {r_hat:.2f} and ESS {ess:.0f} at worst.",
+        meaning=f"NUTS's chains have r-hat {worst:.2f} and ESS {ess:.0f} at worst.",
         advice="Give NUTS more warm-up and draws, or read its chains as separate modes.",
     )

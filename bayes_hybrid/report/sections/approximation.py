@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid.diagnostics import guide_report, restart_report
-from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k
-from bayes_hybrid.diagnostics.mixing import label_free, worst_mixing
+from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k, pareto_k
+from bayes_hybrid.diagnostics.mixing import label_free, mixing
 from bayes_hybrid.report.evidence import MAX_ROWS, Evidence
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.tables import Table, formatted
@@ -84,13 +84,13 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
         ("weight of the features' KL term", fit.kl_weight, "chosen by held-out density, see below"),
     ]
     if fit.posterior.num_draws > 3:
-        r_hat, ess = worst_mixing(label_free(evaluation))
+        r_hat, ess = mixing(label_free(evaluation), fit.posterior.restart_weights).worst
         found += [
             (
                 "largest r-hat",
                 r_hat,
-                "over regime usage, log likelihood and predictive means, each chain by itself: "
-                "near 1 its halves agree",
+                "over regime usage, log likelihood and predictive means: near 1 the chains' first "
+                "halves and their last say the same",
             ),
             (
                 "smallest ESS",
@@ -98,13 +98,12 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
                 "draws that are worth as much as independent ones, of the same quantities",
             ),
         ]
-    # Of the same rows; to smooth the weights of a thousand again takes a second.
-    shares = [each.value for each in evidence.findings if each.name == "pareto_k"]
-    if total >= MIN_PARETO_DRAWS and shares:
+    if total >= MIN_PARETO_DRAWS:
+        bad = ~(pareto_k(evaluation.log_likelihood) <= good_k(total))
         found.append(
             (
                 f"share of rows with k-hat above {good_k(total):.2f}",
-                shares[0],
+                float(bad.mean()),
                 "rows that the posterior leans on; leave-one-out by importance sampling cannot be "
                 "trusted for them",
             )
