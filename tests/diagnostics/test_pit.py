@@ -166,17 +166,24 @@ def test_a_noise_scale_that_is_off_is_found(factor):
 
 def test_its_value_is_the_distance_beyond_the_band():
     pit = np.concatenate([np.linspace(0.0, 0.25, 200), np.linspace(0.25, 1.0, 200)])
-    ecdf = pit_ecdf(pit)
-    assert pit_finding(pit).value == pytest.approx((ecdf.difference - ecdf.upper).max())
-    assert "50% of the rows lie below the 25% quantile" in pit_finding(pit).meaning
+    ecdf, found = pit_ecdf(pit), pit_finding(pit, np.zeros(400))
+    assert found.value == pytest.approx((ecdf.difference - ecdf.upper).max())
+    assert "400 rows leaves" in found.meaning
+    assert "50% of the rows lie below the 25% quantile" in found.meaning
+
+
+def test_rows_that_lean_on_few_draws_are_told_of():
+    k = np.where(np.arange(50) < 5, 0.9, 0.1)
+    k[-1] = np.nan
+    assert "50 rows (12% of them lean on few draws" in pit_finding((k > 0) * 0.5, k).meaning
 
 
 def test_misses_of_less_than_two_points_do_not_matter():
-    rows = (np.arange(200_000) + 0.5) / 200_000
+    rows, k = (np.arange(200_000) + 0.5) / 200_000, np.zeros(200_000)
     near = rows + 0.015 * np.sin(np.pi * rows)
     assert not pit_ecdf(near).inside
-    assert pit_finding(near).severity == "ok"
-    assert pit_finding(rows + 0.03 * np.sin(np.pi * rows)).severity == "warning"
+    assert pit_finding(near, k).severity == "ok"
+    assert pit_finding(rows + 0.03 * np.sin(np.pi * rows), k).severity == "warning"
 
 
 def test_few_draws_give_no_finding_and_nan_gives_a_warning():
