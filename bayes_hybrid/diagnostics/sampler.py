@@ -18,8 +18,9 @@ _DIVERGENT: Final = 0.01
 """A judgement: a long run should have none (Betancourt 2017, arXiv:1701.02434), a short
 one whose step size is still settling has a few; one in a hundred is no longer a few."""
 
-_ACCEPTANCE: Final = 0.4
-"""The best rate is 0.65 (Beskos et al. 2013, Bernoulli 19); below 0.4 chains mostly stand still."""
+_ACCEPTANCE: Final = 0.2
+"""The best rate is 0.65 (Beskos et al. 2013, Bernoulli 19).  Steps are spread over a factor of four,
+so that at a rate of 0.2 the shortest of them still move the chain, and little else does."""
 
 _HEAT: Final = 0.2
 """Of P directions this far from one in the mean, posterior sds are about a tenth off."""

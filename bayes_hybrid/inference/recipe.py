@@ -37,7 +37,12 @@ from bayes_hybrid.inference.svi import (
 )
 from bayes_hybrid.inference.threads import suited_threads
 from bayes_hybrid.inference.warm_start import Started, penalty_weights, warm_start
-from bayes_hybrid.inference.weighing import choose_temperature, restart_weights, truncated_loo
+from bayes_hybrid.inference.weighing import (
+    choose_temperature,
+    restart_weights,
+    scores,
+    truncated_loo,
+)
 from bayes_hybrid.inference.whitening import whiten_at
 from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.random import spawn_seeds, torch_generator
@@ -204,13 +209,14 @@ def _run(
             rows, guide, folds, options, torch_generator(hmc_seed, device), progress, log
         )
         theta, moving = chains.draws, chains.moving
-    elpd = _leave_one_out(rows, theta)
+    densities = _row_densities(rows, theta)
+    elpd = np.asarray(truncated_loo(densities).sum(axis=1))
     # Rows that a start or a warm-up has not seen; SVI has seen all of them.
     states = started.theta[index].unsqueeze(1)
     if chains is not None and chains.before is not None:
         states = chains.before
     temperature = _temperature(rows, states, folds)
-    score = np.where(moving.cpu().numpy(), elpd, np.nan)
+    score = np.where(moving.cpu().numpy(), scores(densities).sum(axis=1), np.nan)
     if chains is None:
         exact = exact_elbo(rows, guide, torch_generator(ratio_seed, device), progress)
         score = exact.cpu().double().numpy()
@@ -240,11 +246,6 @@ def _run(
     )
 
 
-def _leave_one_out(rows: Rows, theta: Tensor) -> NDArray[np.float64]:
-    """Sum over the rows of :func:`truncated_loo`, of each restart's draws ``[R, S, P]``."""
-    return np.asarray(truncated_loo(_row_densities(rows, theta)).sum(axis=1))
-
-
 def _row_densities(rows: Rows, theta: Tensor) -> NDArray[np.float64]:
     """``log p(y_n | x_n, theta)``, ``[R, S, N]``."""
     each = [rows.log_likelihood(states) for states in theta.unbind(1)]
@@ -255,11 +256,10 @@ def _row_densities(rows: Rows, theta: Tensor) -> NDArray[np.float64]:
 def _temperature(rows: Rows, states: Tensor, folds: Tensor) -> float:
     """That of the weights, by ``states [R, W, P]`` that have seen the rows of ``folds [R, N]``."""
     densities, left_out = _row_densities(rows, states), folds.cpu().numpy() == 0.0
-    each = truncated_loo(densities) if states.shape[1] > 1 else densities[:, 0]
     seen = (~left_out).sum(axis=1)
-    elpd = np.where(left_out, 0.0, each).sum(axis=1) * (left_out.shape[1] / seen)
+    score = np.where(left_out, 0.0, scores(densities)).sum(axis=1) * (left_out.shape[1] / seen)
     pooled = logsumexp(densities, axis=1) - math.log(states.shape[1])
-    return choose_temperature(pooled, elpd, left_out)
+    return choose_temperature(pooled, score, left_out)
 
 
 def _that_count(weights: NDArray[np.float64], moving: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -273,7 +273,11 @@ def _that_count(weights: NDArray[np.float64], moving: NDArray[np.bool_]) -> NDAr
 def _weighed(weights: NDArray[np.float64], temperature: float) -> str:
     """What came of it, for the record."""
     effective = weights.sum() ** 2 / np.square(weights).sum()
-    rule = "equal" if math.isinf(temperature) else f"in proportion to exp(elpd / {temperature:g})"
+    rule = (
+        "equal"
+        if math.isinf(temperature)
+        else f"in proportion to exp((elpd - p) / {temperature:g})"
+    )
     return f"{len(weights)} restarts, {rule}: {effective:.1f} in effect"
 
 

@@ -100,8 +100,8 @@ class Fit:
         sources: number of the start that each restart came from, ``[R]``; copies share one.
         elpd: leave-one-out log density of each restart in nats, ``[R]``
             (:func:`~bayes_hybrid.inference.weighing.truncated_loo`).
-        temperature: T of the restarts' weights, in proportion to ``exp(elpd / T)``; infinite where
-            they are equal.
+        temperature: T of the restarts' weights, in proportion to ``exp((elpd - p) / T)``
+            (:func:`~bayes_hybrid.inference.weighing.scores`); infinite where they are equal.
         log_ratios: log importance ratios ``log p(y, theta | x) - log q(theta)`` at fresh draws of
             each restart's guide, ``[R, M]``; from which its Pareto k is computed.
         variational_log_ratios: the same at the draws of ``variational``, ``[R, S]``, by which

@@ -39,7 +39,7 @@ def test_chains_that_agree_have_no_warning():
     ("options", "expected"),
     [
         ({"diverging": 0.1}, {"divergences"}),
-        ({"rate": 0.2}, {"acceptance_rate"}),
+        ({"rate": 0.15}, {"acceptance_rate"}),
         ({"shift": 0.3}, set()),  # restarts are modes, which no chain leaves
     ],
 )
