@@ -19,8 +19,8 @@ _DIVERGENT: Final = 0.01
 one whose step size is still settling has a few; one in a hundred is no longer a few."""
 
 _ACCEPTANCE: Final = 0.2
-"""The best rate is 0.65 (Beskos et al. 2013, Bernoulli 19).  Steps are spread over a factor of four,
-so that at a rate of 0.2 the shortest of them still move the chain, and little else does."""
+"""The best rate is 0.65 (Beskos et al. 2013, Bernoulli 19).  Steps are spread over a factor of
+four: at a rate of 0.2 the shortest of them still move the chain, and little else does."""
 
 _HEAT: Final = 0.2
 """Of P directions this far from one in the mean, posterior sds are about a tenth off."""

@@ -164,27 +164,27 @@ def refine(
     if single:
         num_sweeps = min(_MAX_SWEEPS, max(1, options.num_leapfrog // (2 * len(single))))
     single_rates: list[Tensor] = []
-    keep = kept_iterations(options.num_iterations, num_draws)
-    settled = options.num_warmup + options.num_warmup // 5
-    total = settled + options.num_iterations
+    keep = kept_iterations(options.iterations, num_draws)
+    settled = options.warmup + options.warmup // 5
+    total = settled + options.iterations
     earlier = guide.center
     before: list[Tensor] = []
     kept: list[tuple[Tensor, ...]] = []
     since: list[tuple[Tensor, Tensor]] = []
     for iteration in range(total):
-        if iteration == options.num_warmup // 4:
+        if iteration == options.warmup // 4:
             dense = small and float(run.step_size.final.median()) < _SMALL_STEP
             earlier = run.theta
             if dense:
                 run.restart(_dense(rows, [earlier]))
-        if dense and iteration == options.num_warmup // 2:
+        if dense and iteration == options.warmup // 2:
             run.restart(_dense(rows, [run.theta, earlier]))
-        if iteration == options.num_warmup:
+        if iteration == options.warmup:
             run.give_back(whole)
         adapting = iteration < settled
         rates = [run.sweep(single) for _ in range(num_sweeps)]
         acceptance, diverging, energy = run.iterate(adapting=adapting)
-        if options.num_warmup - _TOLD <= iteration < options.num_warmup:
+        if options.warmup - _TOLD <= iteration < options.warmup:
             before.append(run.theta)
         if not adapting:
             since.append((acceptance, diverging))

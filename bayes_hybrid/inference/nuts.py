@@ -47,8 +47,8 @@ def refine_by_nuts(
     seeds = torch.randint(
         2**31, (len(like),), generator=generator, device=generator.device
     ).tolist()
-    total = options.num_warmup + options.num_iterations
-    keep = sorted(kept_iterations(options.num_iterations, num_draws))
+    total = options.warmup + options.iterations
+    keep = sorted(kept_iterations(options.iterations, num_draws))
     whitenings = guide.as_whitening(1.0)
     chains = []
     for number, seed in enumerate(seeds):
@@ -91,15 +91,15 @@ def _chain(
 
     sampler = MCMC(
         kernel,
-        num_samples=options.num_iterations,
-        warmup_steps=options.num_warmup,
+        num_samples=options.iterations,
+        warmup_steps=options.warmup,
         initial_params={"q": torch.zeros_like(like)},
         disable_progbar=True,
         hook_fn=hook,
     )
     sampler.run()
     found = sampler.diagnostics()
-    diverging = torch.zeros(options.num_iterations, dtype=torch.bool, device=like.device)
+    diverging = torch.zeros(options.iterations, dtype=torch.bool, device=like.device)
     diverging[list(found["divergences"]["chain 0"])] = True
     acceptance = like.new_tensor(found["acceptance rate"]["chain 0"])
     return sampler.get_samples()["q"], acceptance, diverging

@@ -55,6 +55,10 @@ COMPILED_STEPS_REPAY_AFTER: Final = 30_000
 _STEPS: Final = 1_500
 # A sampler needs a start and coordinates, which are there before the ELBO has settled.
 _STEPS_TO_START: Final = 200
+# Warm-up and kept iterations of a sampler, the longer ones up to this cost.
+_LONG: Final = (150, 100)
+_SHORT: Final = (75, 50)
+_LONG_UP_TO: Final = 5e10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,8 +173,12 @@ class Refinement:
             a step, for tables that HMC takes too long for, and not exact
             (:func:`~bayes_hybrid.inference.sghmc.refine_by_sghmc`); or ``"nuts"``, Pyro's, one
             restart after another: many times slower, and a second opinion.
-        num_warmup: iterations that adapt the step size and are thrown away.
+        num_warmup: iterations that adapt the step size and are thrown away.  ``None`` takes 150,
+            and 75 for tables on which these and the iterations to come cost more than 5e10, counted
+            as for ``budget``: where rows are few, restarts have to be far along before what each
+            counts no longer depends on the seed.
         num_iterations: iterations that are kept (thinned to the number of posterior draws).
+            ``None`` takes 100, and 50 where the warm-up is short.
         num_leapfrog: mean number of leapfrog steps of an iteration; each iteration's number is
             drawn between half and one and a half of it.  SG-HMC takes so many of its steps, and
             NUTS chooses by itself.
@@ -183,8 +191,8 @@ class Refinement:
 
     mode: str = "auto"
     sampler: str = "hmc"
-    num_warmup: int = 150
-    num_iterations: int = 100
+    num_warmup: int | None = None
+    num_iterations: int | None = None
     num_leapfrog: int = 40
     target_acceptance: float = 0.8
     max_tree_depth: int = 8
@@ -196,18 +204,44 @@ class Refinement:
         """Check the settings."""
         checks.choice("mode", self.mode, REFINE_CHOICES)
         checks.choice("sampler", self.sampler, SAMPLERS)
-        counts = ("num_warmup", "num_iterations", "num_leapfrog", "max_tree_depth", "max_dense")
-        for name in (*counts, "batch_size"):
+        for name in ("num_leapfrog", "max_tree_depth", "max_dense", "batch_size"):
             checks.positive_int(name, getattr(self, name))
+        for name in ("num_warmup", "num_iterations"):
+            if getattr(self, name) is not None:
+                checks.positive_int(name, getattr(self, name))
         checks.fraction("target_acceptance", self.target_acceptance)
         checks.positive_float("budget", self.budget)
 
+    @property
+    def warmup(self) -> int:
+        """Iterations that are thrown away, at least."""
+        return _SHORT[0] if self.num_warmup is None else self.num_warmup
+
+    @property
+    def iterations(self) -> int:
+        """Iterations that are kept, at least."""
+        return _SHORT[1] if self.num_iterations is None else self.num_iterations
+
+    def sized(self, num_rows: int, num_parameters: int, num_restarts: int) -> "Refinement":
+        """With the numbers of iterations that suit a fit of this size."""
+        full = replace(
+            self,
+            num_warmup=self.num_warmup or _LONG[0],
+            num_iterations=self.num_iterations or _LONG[1],
+        )
+        if full._cost(num_rows, num_parameters, num_restarts) <= _LONG_UP_TO:
+            return full
+        return replace(self, num_warmup=self.warmup, num_iterations=self.iterations)
+
     def wanted(self, num_rows: int, num_parameters: int, num_restarts: int) -> bool:
         """Whether to refine a fit of this size."""
-        evaluations = (self.num_warmup + self.num_iterations) * self.num_leapfrog
-        taken = min(num_rows, self.batch_size) if self.sampler == "sghmc" else num_rows
-        cost = float(taken) * num_parameters * num_restarts * evaluations
+        cost = self._cost(num_rows, num_parameters, num_restarts)
         return self.mode == "always" or (self.mode == "auto" and cost <= self.budget)
+
+    def _cost(self, num_rows: int, num_parameters: int, num_restarts: int) -> float:
+        taken = min(num_rows, self.batch_size) if self.sampler == "sghmc" else num_rows
+        evaluations = (self.warmup + self.iterations) * self.num_leapfrog
+        return float(taken) * num_parameters * num_restarts * evaluations
 
 
 class HasRegimes(Protocol):
@@ -264,7 +298,7 @@ class FitOptions:
             ("refinement", Refinement),
         ):
             checks.instance(name, getattr(self, name), kind)
-        draws, iterations = self.variational.num_draws, self.refinement.num_iterations
+        draws, iterations = self.variational.num_draws, self.refinement.iterations
         if self.refinement.mode != "never" and draws > iterations:
             raise OptionError(
                 f"num_draws: expected at most num_iterations={iterations} of Refinement, of which "

@@ -158,7 +158,9 @@ def _run(
     start_seed, fold_seed, svi_seed, hmc_seed, ratio_seed = spawn_seeds(seed, 5)
     device, plans, log = x.device, options.plans_for(model), StageLog()
     candidates = options.num_restarts
-    refined = options.refinement.wanted(len(x), size, options.num_restarts)
+    shape = len(x), size, options.num_restarts
+    options = replace(options, refinement=options.refinement.sized(*shape))
+    refined = options.refinement.wanted(*shape)
     calls = _expected_calls(options, candidates, batch, refined=refined)
     joint = log_joint(model, batch, x.dtype, device, compiled=options.compiles(calls))
     batch_size = options.rows_per_step(len(x))
@@ -291,7 +293,7 @@ def _expected_calls(options: FitOptions, candidates: int, batch: int, *, refined
         trials = 2 * min(candidates, _TRIALS)  # more only where a larger weight is better
         calls += variational.selection_steps * math.ceil(trials / batch)
     if refined:
-        iterations = refinement.num_warmup + refinement.num_iterations
+        iterations = refinement.warmup + refinement.iterations
         calls += iterations * refinement.num_leapfrog * math.ceil(candidates / batch)
     return calls
 
@@ -418,7 +420,7 @@ def _refine(
     )
     _require(chains.moving, name)
     kept = chains.select(chains.moving.nonzero()[:, 0])
-    iterations = options.refinement.num_warmup + options.refinement.num_iterations
+    iterations = options.refinement.warmup + options.refinement.iterations
     log.add(
         f"refinement ({name})",
         kept.words,

@@ -59,10 +59,10 @@ def refine_by_sghmc(
     share = _SHARE * rows.num_rows / (rows.num_rows + rows.batch_size)
     if rows.batch_size >= rows.num_rows:
         share = 0.0
-    warmup = options.num_warmup * options.num_leapfrog
+    warmup = options.warmup * options.num_leapfrog
     still = min(_STILL, warmup // 2)
-    keep, lost = kept_iterations(options.num_iterations, num_draws), ones < 0
-    total = options.num_warmup + options.num_iterations
+    keep, lost = kept_iterations(options.iterations, num_draws), ones < 0
+    total = options.warmup + options.iterations
     kept: list[tuple[Tensor, Tensor]] = []
     heat: list[Tensor] = []
     for iteration in range(total):
@@ -86,7 +86,7 @@ def refine_by_sghmc(
             if step >= warmup:
                 heat.append(-(q * gradient).mean(-1))
             q = q + velocity
-        if iteration - options.num_warmup in keep:
+        if iteration - options.warmup in keep:
             kept.append((whitening.color(q), torch.stack(heat).mean(0)))
             heat.clear()
         if iteration % 10 == 9:
