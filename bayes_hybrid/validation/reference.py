@@ -324,7 +324,10 @@ def _mixing(reference: Fit) -> Finding:
     thresholds = reference.posterior.thresholds
     if thresholds is not None and reference.posterior.model.names_regimes:
         draws = np.concatenate([draws, thresholds.location], axis=-1)
-    worst, ess = float(r_hat(draws).max()), float(ess_bulk(draws).min())
+    draws = draws[..., np.ptp(draws, axis=(0, 1)) > 0.0]
+    worst, ess = math.nan, math.nan
+    if draws.size and draws.shape[1] > 3:
+        worst, ess = float(r_hat(draws).max()), float(ess_bulk(draws).min())
     return judge(
         "nuts_r_hat",
         worst,

@@ -83,7 +83,9 @@ def test_the_slowest_chain_is_named():
 
 def test_statistics_that_were_not_recorded_are_not_judged():
     fit = refined()
-    found = sampler_findings({"energy": fit.sampler["energy"]}, evaluate(fit, max_rows=9), weights_of(fit))
+    found = sampler_findings(
+        {"energy": fit.sampler["energy"]}, evaluate(fit, max_rows=9), weights_of(fit)
+    )
     assert {finding.name for finding in found} == {"r_hat", "mcse"}
 
 
@@ -100,7 +102,9 @@ def test_the_chain_farthest_from_its_temperature_is_named(heat, severity, said):
     fit = refined()
     temperature = np.ones((3, 20))
     temperature[1] = heat
-    found = sampler_findings({"temperature": temperature}, evaluate(fit, max_rows=9), weights_of(fit))
+    found = sampler_findings(
+        {"temperature": temperature}, evaluate(fit, max_rows=9), weights_of(fit)
+    )
     assert (found[0].name, found[0].severity) == ("temperature", severity)
     assert found[0].value == pytest.approx(abs(heat - 1.0))
     assert "restart 1" in found[0].meaning

@@ -27,6 +27,7 @@ from bayes_hybrid.inference.options import GUIDES
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import train as svi_train
+from bayes_hybrid.models.base import SiteGroup
 from tests.inference.linear import LinearRegression, closed_form
 from tests.models import zoo
 
@@ -90,7 +91,7 @@ def test_contract(model, refinement):
     assert done.target_name == "yield"
     assert done.num_restarts_dropped == 0
     assert done.compiled is False
-    assert set(done.kl_scores) == {0.0, 1.0}
+    assert set(done.kl_scores) == (set() if refined else {0.0, 1.0})
     assert done.kl_weight == max(done.kl_scores, key=done.kl_scores.__getitem__)
     fields = {"acceptance_rate", "diverging", "energy", "step_size"} if refined else set()
     assert set(done.sampler) == fields
@@ -101,6 +102,24 @@ def test_contract(model, refinement):
     assert np.isfinite(done.variational_log_ratios).all()
     # SVI's own draws stay at hand beside HMC's.
     assert torch.equal(done.variational.theta, done.posterior.theta) is not refined
+
+
+@pytest.mark.parametrize("mode", ["always", "never"])
+def test_where_a_sampler_weighs_them_half_of_the_restarts_keep_their_noise_constant(mode):
+    model = zoo.MODELS["mixture of 2, relu, input"]
+    refinement = dataclasses.replace(_HMC, mode=mode)
+    options = _options(num_restarts=8, refinement=refinement)
+    done = _fit(model, _table(num_features=2), options=options)
+    slopes = SiteTable.of(model, torch.zeros(1, 2)).mask(SiteGroup.SCALE_SLOPES)
+    largest = done.posterior.theta[..., slopes].abs().amax((1, 2))
+    # The first two restarts are one of each plan.
+    constant = done.sources // 2 % 2 == 1
+    assert not constant.all()
+    assert constant.any()
+    if mode == "never":
+        assert bool((largest > 1e-2).all())
+    else:
+        assert torch.equal(largest < 1e-4, torch.as_tensor(constant))
 
 
 @pytest.mark.parametrize("refinement", [Refinement(mode="never"), _HMC], ids=["svi", "hmc"])

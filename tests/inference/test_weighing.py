@@ -10,6 +10,7 @@ from bayes_hybrid.inference.weighing import (
     TEMPERATURES,
     choose_temperature,
     restart_weights,
+    scores,
     truncated_loo,
 )
 
@@ -28,6 +29,19 @@ def test_leave_one_out_of_a_normal_mean_is_its_exact_predictive():
 
 def test_a_draw_without_density_is_seen():
     assert np.isnan(truncated_loo(np.array([[[0.0], [-np.inf]]]))).all()
+
+
+def test_a_score_takes_the_effective_number_of_parameters_off_twice():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=40)
+    draws = rng.normal(y.mean(), 1.0 / math.sqrt(len(y)), size=(1, 40_000))
+    log_likelihood = stats.norm.logpdf(y, draws[..., None])
+    exact = stats.norm.logpdf(y, y.mean(), math.sqrt(1.0 + 1.0 / len(y))).sum()
+    # Of one mean, the square of a residual of 1 times 1 / N, summed: about one parameter.
+    taken = exact - scores(log_likelihood).sum()
+    elpd = truncated_loo(log_likelihood).sum()
+    assert taken == pytest.approx(2.0 * (exact - elpd), abs=0.02)
+    assert 1.0 < taken < 3.0
 
 
 def test_weights_are_pseudo_bma_at_a_temperature():

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from bayes_hybrid import FitOptions, HybridRegressor, Pathway
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics.finding import judge
-from bayes_hybrid.diagnostics.mixing import worst_mixing
+from bayes_hybrid.diagnostics.chains import r_hat
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import LinearGate, ObliqueGate, ThresholdGate
 from bayes_hybrid.inference import Posterior
@@ -236,7 +236,7 @@ def test_a_run_on_some_of_the_rows(monkeypatch):
     assert check.findings[-1].name == "nuts_r_hat"
     # Chains that agree in all but their thresholds do not agree.
     monkeypatch.setattr(reference_module, "label_free", lambda _: np.zeros((2, 6, 1)))
-    of_thresholds = worst_mixing(check.reference.posterior.thresholds.location)[0]
+    of_thresholds = r_hat(check.reference.posterior.thresholds.location).max()
     assert reference_module._mixing(check.reference).value == of_thresholds
     monkeypatch.undo()
     assert "refinement (NUTS)" in told
