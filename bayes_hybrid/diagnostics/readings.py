@@ -4,8 +4,10 @@ from typing import Final
 
 import pandas as pd
 
+from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FitLike, ReadingLike
+from bayes_hybrid.inference.readings import unused_threshold
 
 __all__ = ["explained_by_one", "reading_findings", "readings_frame"]
 
@@ -13,13 +15,20 @@ __all__ = ["explained_by_one", "reading_findings", "readings_frame"]
 _TOLD: Final = 0.05
 
 
-def explained_by_one(fit: FitLike) -> bool:
+def explained_by_one(fit: FitLike, evaluation: Evaluation) -> bool:
     """Whether one regime is the leading reading, although others were found that have more.
 
     Then the data say so, and the gate has not collapsed: it was weighed against those that did not.
+
+    Args:
+        fit: the finished fit.
+        evaluation: of the leading reading.
     """
-    readings = fit.readings
-    return readings[0].num_used == 1 and any(reading.num_used > 1 for reading in readings[1:])
+    if fit.posterior.num_regimes == 1:
+        return False
+    usage = evaluation.usage.mean(axis=(0, 1))
+    used = (usage >= unused_threshold(evaluation.rows.size, usage.size)).sum()
+    return used == 1 and any(reading.num_used > 1 for reading in fit.readings[1:])
 
 
 def reading_findings(fit: FitLike) -> list[Finding]:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free, material, mixing
 
 __all__ = ["sampler_findings"]
@@ -31,14 +30,13 @@ _ERROR: Final = 1.0 / 3.0
 
 
 def sampler_findings(
-    sampler: Mapping[str, NDArray[np.generic]], evaluation: Evaluation, weights: FloatArray
+    sampler: Mapping[str, NDArray[np.generic]], evaluation: Evaluation
 ) -> list[Finding]:
     """Findings about a Hamiltonian Monte Carlo run; for those statistics that it recorded.
 
     Args:
         sampler: ``acceptance_rate`` and ``diverging``, or ``temperature``, each ``[R, S]``.
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
-        weights: of the restarts ``[R]``.
     """
     findings = []
     if "diverging" in sampler:
@@ -50,7 +48,7 @@ def sampler_findings(
         heat = sampler["temperature"].astype(np.float64).mean(axis=1)
         worst = int(np.abs(heat - 1.0).argmax())
         findings.append(_temperature(float(heat[worst]), worst))
-    return findings + _mixing(evaluation, weights)
+    return findings + _mixing(evaluation)
 
 
 def _divergences(value: float) -> Finding:
@@ -93,8 +91,9 @@ def _temperature(value: float, restart: int) -> Finding:
     )
 
 
-def _mixing(evaluation: Evaluation, weights: FloatArray) -> list[Finding]:
-    found = mixing(label_free(evaluation), weights)
+def _mixing(evaluation: Evaluation) -> list[Finding]:
+    _, first, copies = np.unique(evaluation.sources, return_index=True, return_counts=True)
+    found = mixing(label_free(evaluation)[first], copies / copies.sum())
     errors = found.mcse / material(evaluation)
     r_hat, ess = found.worst
     error = math.nan if math.isnan(r_hat) else float(np.nanmax(errors))

@@ -126,21 +126,17 @@ def _findings(
     if first[-1].severity != "ok":
         return first + ending_findings(fit)
     # Predictions are those of all restarts; regimes and chains those of the leading reading.
-    leading = fit if posterior.num_regimes == 1 else fit.reading(0)
+    leading, equal = fit.for_regimes.equal, fit.equal
     evaluation = evaluate(leading, max_rows=max_rows)
-    weights = leading.posterior.restart_weights
-    equal = fit.equal
     whole = evaluate(equal, max_rows=max_rows)
     return [
         *first,
         *reading_findings(fit),
-        *health_findings(
-            leading, evaluation, one=posterior.num_regimes > 1 and explained_by_one(fit)
-        ),
+        *health_findings(leading, evaluation, one=explained_by_one(fit, evaluation)),
         *optimiser_findings(fit),
         *approximation_findings(whole),
         *_pit(equal, whole),
-        *(sampler_findings(leading.sampler, evaluation, weights) if fit.sampler else ()),
+        *(sampler_findings(leading.sampler, evaluation) if fit.sampler else ()),
     ]
 
 

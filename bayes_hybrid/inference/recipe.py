@@ -44,7 +44,7 @@ from bayes_hybrid.inference.weighing import (
     truncated_loo,
 )
 from bayes_hybrid.inference.whitening import whiten_at
-from bayes_hybrid.models.base import HybridModel, SiteGroup
+from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.random import spawn_seeds, torch_generator
 
 _KINDS: Final[Mapping[str, type[Guide]]] = {
@@ -172,8 +172,6 @@ def _run(
     if compiled and penalised and options.compiles(penalised):
         joint.prepare(x[:batch_size], y[:batch_size], penalised=True)
     log.add("recording", "compiled" if compiled else "recorded", 0)
-    if refined and GUIDES[options.variational.guide].block != "none":
-        rows = replace(rows, pinned=_constant_noise(joint.table, candidates, len(plans), device))
 
     started = warm_start(
         rows,
@@ -196,7 +194,7 @@ def _run(
         progress=progress,
         log=log,
     )
-    chains, guide, folds, rows = None, trained.guide, started.row_weights[index], rows.of(index)
+    chains, guide, folds = None, trained.guide, started.row_weights[index]
     variational, own_ratios = weighted_sample(rows, guide, options.variational.num_draws, generator)
     ratios = log_ratios(rows, guide, torch_generator(ratio_seed, device), progress)
     theta, moving = variational, torch.ones_like(trained.elbo, dtype=torch.bool)
@@ -248,21 +246,6 @@ def _run(
         compiled=compiled,
         stages=tuple(log.stages),
     )
-
-
-def _constant_noise(
-    table: SiteTable, restarts: int, num_plans: int, device: torch.device
-) -> Tensor | None:
-    """Noise slopes of every other restart of each plan, ``[C, P]``; ``None`` where there are none.
-
-    Neither noise that depends on the features nor noise that does not is best for all data; so both
-    are tried, and weighed by what they predict.
-    """
-    slopes = table.mask(SiteGroup.SCALE_SLOPES).to(device)
-    if not bool(slopes.any()):
-        return None
-    constant = torch.arange(restarts, device=device) // num_plans % 2 == 1
-    return constant.unsqueeze(-1) & slopes
 
 
 def _row_densities(rows: Rows, theta: Tensor) -> NDArray[np.float64]:
@@ -352,7 +335,7 @@ def _variational(
     usable = torch.isfinite(started.theta).all(dim=-1)
     _require(usable, "the warm start")
     index = usable.nonzero()[:, 0]
-    theta, rows = started.theta[index], rows.of(index)
+    theta = started.theta[index]
     score = held_out_score(rows.log_likelihood(theta), started.row_weights[index])
     theta = relabel(rows, theta, int(score.argmax()))
     family = GUIDES[variational.guide]

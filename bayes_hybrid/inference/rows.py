@@ -40,7 +40,6 @@ class Rows:
         stands_for: for how many rows each one counts in :meth:`full_gradient`, and there only.
         row_weights: how much each row counts for each of C restarts ``[C, N]``, there only as well;
             ``None`` for one.
-        pinned: which numbers of each restart stay at zero ``[C, P]``, ``None`` for none.
     """
 
     joint: LogJoint
@@ -50,11 +49,6 @@ class Rows:
     generator: torch.Generator
     stands_for: float = 1.0
     row_weights: Tensor | None = None
-    pinned: Tensor | None = None
-
-    def of(self, restarts: Tensor | slice) -> "Rows":
-        """The same for some of the restarts."""
-        return self if self.pinned is None else replace(self, pinned=self.pinned[restarts])
 
     @property
     def num_rows(self) -> int:
@@ -106,8 +100,7 @@ class Rows:
         if penalties is not None:
             penalties = penalties * (self.num_rows / len(batch[0]))
         value, gradient = self.joint.value_and_grad(theta, *batch, feature_weight, penalties)
-        gradient = zero_where_broken(gradient)
-        return value, gradient if self.pinned is None else gradient.masked_fill(self.pinned, 0.0)
+        return value, zero_where_broken(gradient)
 
     def batch(self, row_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rows of one stochastic step: features ``[B, D]``, targets ``[B]``, weights ``[C, B]``."""

@@ -75,8 +75,6 @@ def warm_start(
     that is free from the start explains the hard rows away.
     """
     theta = prior_draws(rows.joint, rows.x, num_restarts, seed)
-    if rows.pinned is not None:
-        theta.masked_fill_(rows.pinned, 0.0)
     weights = rows.folds(num_restarts, options.num_folds)
     table, climbs = rows.joint.table, list[tuple[slice, _Climb]]()
     for number, plan in enumerate(plans[:num_restarts]):
@@ -88,7 +86,7 @@ def warm_start(
         if plan.even_gate:
             start[:, table.mask(SiteGroup.GATE_HEAD).to(theta.device)] *= _ALMOST_NOTHING
         name = f"warm start, {plan.name or number + 1}" if len(plans) > 1 else "warm start"
-        climbs.append((share, _Climb(rows.of(share), start, folds, plan, options, log, name)))
+        climbs.append((share, _Climb(rows, start, folds, plan, options, log, name)))
     total, done, settled = sum(climb.most_steps for _, climb in climbs), 0, True
     for share, climb in climbs:
         settled &= climb.run(progress, done, total)

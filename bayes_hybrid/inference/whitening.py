@@ -26,8 +26,6 @@ _PROBES = 8
 _ROWS = 2_048
 # Curvature of the standard normal priors: no direction is less certain than that a priori.
 _CURVATURE_FLOOR = 1.0
-# Of what stays where it is: it moves by a millionth of its prior sd.
-_PINNED_CURVATURE = 1e12
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +122,7 @@ def curvature(rows: Rows, theta: Tensor, block: Tensor) -> Tensor:
 
     The Hessian comes from central differences of the recorded gradient, two calls per entry for
     all restarts at once.  Its eigenvalues enter with their absolute value (the log joint of a
-    mixture is not concave; Betancourt 2013), at least the priors' own curvature.  What is pinned is
-    known.
+    mixture is not concave; Betancourt 2013), at least the priors' own curvature.
     """
     hessian = theta.new_empty(theta.shape[0], len(block), len(block))
     # Balances rounding (about 1e-7 / step relative to the gradient) against the third derivative.
@@ -140,10 +137,6 @@ def curvature(rows: Rows, theta: Tensor, block: Tensor) -> Tensor:
     eigenvalues, vectors = torch.linalg.eigh(0.5 * (exact + exact.mT))
     precision = eigenvalues.abs().clamp_min(_CURVATURE_FLOOR)
     result: Tensor = (vectors * precision[:, None, :]) @ vectors.mT
-    if rows.pinned is not None:
-        pinned = rows.pinned[:, block]
-        result = result.masked_fill(pinned.unsqueeze(-1) | pinned.unsqueeze(-2), 0.0)
-        result = result + torch.diag_embed(pinned * _PINNED_CURVATURE)
     return result
 
 

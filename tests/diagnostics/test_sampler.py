@@ -14,12 +14,8 @@ from tests.diagnostics.fakes import healthy, refined
 NAMES = {"divergences", "acceptance_rate", "r_hat", "mcse"}
 
 
-def weights_of(fit):
-    return np.full(fit.posterior.num_restarts, 1.0 / fit.posterior.num_restarts)
-
-
 def findings_of(fit):
-    found = sampler_findings(fit.sampler, evaluate(fit, max_rows=None), weights_of(fit))
+    found = sampler_findings(fit.sampler, evaluate(fit, max_rows=None))
     return {finding.name: finding for finding in found}
 
 
@@ -76,16 +72,14 @@ def test_the_slowest_chain_is_named():
     fit = refined()
     rates = fit.sampler["acceptance_rate"].copy()
     rates[2] = 0.1
-    found = sampler_findings({"acceptance_rate": rates}, evaluate(fit, max_rows=9), weights_of(fit))
+    found = sampler_findings({"acceptance_rate": rates}, evaluate(fit, max_rows=9))
     assert found[0].value == pytest.approx(0.1)
     assert "restart 2" in found[0].meaning
 
 
 def test_statistics_that_were_not_recorded_are_not_judged():
     fit = refined()
-    found = sampler_findings(
-        {"energy": fit.sampler["energy"]}, evaluate(fit, max_rows=9), weights_of(fit)
-    )
+    found = sampler_findings({"energy": fit.sampler["energy"]}, evaluate(fit, max_rows=9))
     assert {finding.name for finding in found} == {"r_hat", "mcse"}
 
 
@@ -102,9 +96,7 @@ def test_the_chain_farthest_from_its_temperature_is_named(heat, severity, said):
     fit = refined()
     temperature = np.ones((3, 20))
     temperature[1] = heat
-    found = sampler_findings(
-        {"temperature": temperature}, evaluate(fit, max_rows=9), weights_of(fit)
-    )
+    found = sampler_findings({"temperature": temperature}, evaluate(fit, max_rows=9))
     assert (found[0].name, found[0].severity) == ("temperature", severity)
     assert found[0].value == pytest.approx(abs(heat - 1.0))
     assert "restart 1" in found[0].meaning

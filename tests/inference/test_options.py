@@ -36,9 +36,19 @@ def test_refinement_goes_by_its_budget(settings, small, large, huge):
 
 def test_svi_takes_fewer_steps_where_a_sampler_goes_on():
     assert Variational().steps(refined=False) == 1_500
-    assert Variational().steps(refined=True) == 1_000
+    assert Variational().steps(refined=True) == 200
     own = Variational(num_steps=7)
     assert own.steps(refined=False) == own.steps(refined=True) == 7
+
+
+def test_chains_are_long_where_that_is_cheap():
+    small, large = (Refinement().sized(rows, 400, 32) for rows in (100, 1_000))
+    assert (small.num_warmup, small.num_iterations) == (150, 100)
+    assert (large.num_warmup, large.num_iterations) == (75, 50)
+    own = Refinement(num_warmup=7, num_iterations=9)
+    assert own.sized(100, 400, 32) == own.sized(1_000_000, 400, 32) == own
+    # Whether a table is refined at all goes by what it would cost at least.
+    assert Refinement(budget=100 * 400 * 32 * 125 * 40).wanted(100, 400, 32)
 
 
 @pytest.mark.parametrize(("num_rows", "rows"), [(3, 3), (4_096, 4_096), (4_097, 512)])

@@ -10,7 +10,6 @@ import torch
 from bayes_hybrid.inference import rows as rows_module
 from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.inference.rows import Rows, held_out_score, pooled_score
-from bayes_hybrid.inference.whitening import curvature, whiten
 from tests.inference.linear import problem
 
 # Two orders of summation in float64.
@@ -50,27 +49,6 @@ def test_minibatch_gradient_is_unbiased():
     for sampled, expected in ((values, value), (gradients, gradient)):
         error = sampled.std(0) / len(drawn) ** 0.5
         assert bool(((sampled.mean(0) - expected).abs() < 5 * error).all())
-
-
-def test_what_is_pinned_has_no_gradient_and_is_known():
-    _, rows = problem(6, batch=2, dtype=torch.float64)
-    theta = torch.randn(2, 4, dtype=torch.float64)
-    pinned = torch.zeros(2, 4, dtype=torch.bool)
-    pinned[1, 2] = True
-    held = dataclasses.replace(rows, pinned=pinned)
-    ones = rows.all_rows(2)
-    gradient = held.gradient(theta, ones, theta.new_ones(2))[1]
-    free = rows.gradient(theta, ones, theta.new_ones(2))[1]
-    assert torch.equal(gradient, free.masked_fill(pinned, 0.0))
-    block = torch.arange(4)
-    precision, whole = curvature(held, theta, block), curvature(rows, theta, block)
-    assert torch.equal(precision[0], whole[0])
-    others = torch.tensor([0, 1, 3])
-    assert torch.equal(precision[1][others][:, others], whole[1][others][:, others])
-    moved = whiten(theta, precision, block, theta.new_ones(2)).color(torch.randn(2, 4).double())
-    assert float((moved - theta)[1, 2].abs()) < 1e-5
-    assert torch.equal(held.of(torch.tensor([1])).pinned, pinned[1:])
-    assert rows.of(torch.tensor([1])) is rows
 
 
 @pytest.mark.parametrize("size", [4, 9, 12])
