@@ -28,7 +28,7 @@ def explained_by_one(fit: FitLike, evaluation: Evaluation) -> bool:
         return False
     usage = evaluation.usage.mean(axis=(0, 1))
     used = (usage >= unused_threshold(evaluation.rows.size, usage.size)).sum()
-    return used == 1 and any(reading.num_used > 1 for reading in fit.readings[1:])
+    return bool(used == 1) and any(reading.num_used > 1 for reading in fit.readings[1:])
 
 
 def reading_findings(fit: FitLike) -> list[Finding]:
