@@ -36,11 +36,14 @@ def test_chains_that_agree_have_no_warning():
     [
         ({"diverging": 0.1}, {"divergences"}),
         ({"rate": 0.15}, {"acceptance_rate"}),
-        ({"shift": 0.1}, set()),  # restarts are modes, which no chain leaves
     ],
 )
 def test_each_fault_is_seen_by_its_own_finding(options, expected):
     assert flagged(refined(**options)) == expected
+
+
+def test_restarts_are_modes_which_no_chain_leaves():
+    assert "r_hat" not in flagged(refined(shift=0.3))
 
 
 def test_chains_that_drift_are_seen_and_chains_apart_are_not():
