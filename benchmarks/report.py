@@ -42,7 +42,7 @@ _VIEW: Final[ViewportSize] = {"width": 1100, "height": 760}
 def motorcycle() -> HybridRegressor:
     """The fit of the demo."""
     table = load_motorcycle()
-    reg = HybridRegressor(noise="constant", num_restarts=4, random_state=0)
+    reg = HybridRegressor(noise="constant", random_state=0)
     return reg.fit(table[["times"]], table["accel"])
 
 
@@ -99,7 +99,7 @@ def picture(browser: Browser, page: Path, path: Path) -> None:
     tab.goto(page.as_uri())
     tab.wait_for_selector("html[data-drawn]")
     tab.add_style_tag(content=hiding())
-    tab.screenshot(path=path, clip={"x": 0, "y": 0, "width": 1100, "height": 1150}, full_page=True)
+    tab.screenshot(path=path, clip={"x": 0, "y": 0, "width": 1100, "height": 1020}, full_page=True)
     context.close()
 
 

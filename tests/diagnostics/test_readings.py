@@ -219,3 +219,15 @@ def test_noise_of_heavy_tails():
     shares = fit.readings[0].responsibilities
     found = regime_descriptions(_with_readings(fit, (1.0, shares)))
     assert found["gaussian"].endswith(", quiet")
+
+
+def test_a_change_that_few_draws_have_is_no_place():
+    """Though the rows would say so."""
+    fit = healthy(jitter=0.0)
+    sites = {**fit.posterior.sites, "switch": fit.posterior.sites["switch"].copy()}
+    sites["switch"][:, 30:] = 50.0  # of 100 draws
+    rare = dataclasses.replace(fit, posterior=FakePosterior(sites=sites))
+    assert boundaries(rare).boundaries[0].probability_exists == pytest.approx(0.3)
+    shares = fit.readings[0].responsibilities
+    assert "dose < 0.3" in regime_descriptions(_with_readings(fit, (1.0, shares)))["gaussian"]
+    assert "mixed" in regime_descriptions(_with_readings(rare, (1.0, shares)))["gaussian"]

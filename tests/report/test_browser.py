@@ -114,7 +114,7 @@ def test_the_picture_of_the_readme(tmp_path, monkeypatch):
     figures_of_report.main()
     header = (tmp_path / "report.png").read_bytes()[:24]
     assert header.startswith(b"\x89PNG")
-    assert struct.unpack(">II", header[16:]) == (1100, 1150)
+    assert struct.unpack(">II", header[16:]) == (1100, 1020)
 
 
 def test_the_picture_has_the_banner_and_the_plot(tab):

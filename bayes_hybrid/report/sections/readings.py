@@ -89,7 +89,7 @@ def _content(evidence: Evidence) -> Mapping[str, object] | None:
     )
     # A single one is in the picture above.
     pictures = [_picture(evidence, number) for number in evidence.told] if evidence.told[1:] else []
-    return {"table": table, "pictures": pictures}
+    return {"table": table, "pictures": pictures, "num_readings": len(evidence.fit.readings)}
 
 
 SECTION: Final = Section(key="readings", title="Readings", content=_content)
