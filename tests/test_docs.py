@@ -113,8 +113,8 @@ def test_the_order_of_the_report_is_what_the_documentation_says():
     assert all(title.startswith(bold) for title, bold in zip(titles, told, strict=True))
     help_text = inspect.getdoc(report) or ""
     words = [
-        *("verdict", "data", "model", "regimes", "thresholds", "checks", "calibration"),
-        *("approximation", "trained", "every finding", "reproduce"),
+        *("verdict", "data", "readings", "thresholds", "checks", "calibration"),
+        *("approximation", "trained", "every finding", "columns", "model", "reproduce"),
     ]
     places = [help_text.casefold().index(word, help_text.index("Verdict")) for word in words]
     assert places == sorted(places)
@@ -122,11 +122,6 @@ def test_the_order_of_the_report_is_what_the_documentation_says():
 
 
 def test_the_picture_of_the_report_is_made_by_the_command_beside_it():
-    pytest.importorskip("playwright", reason="playwright is not installed")
-    from benchmarks.report import SHOWN
-
-    keys = [section.key for section in SECTIONS]
-    assert [key for key in keys if key in SHOWN] == list(SHOWN)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = r"!\[[^]]*\]\((docs/images/report\.png)\)\n\n\*(.*?)\*\n"
     picture = re.search(shown, readme, re.DOTALL)

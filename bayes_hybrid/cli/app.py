@@ -320,8 +320,9 @@ def report(
 ) -> None:
     """Write a saved fit as one HTML file that explains itself and needs no network.
 
-    Verdict first, then data, model with its equations, regimes to explore, thresholds, checks,
-    calibration, approximation, how it was trained, every finding, and how to reproduce it.
+    Verdict first, then the data with fit and regimes to explore, readings, thresholds, checks,
+    calibration, approximation, how it was trained, every finding, columns, model with its
+    equations, and how to reproduce it.
     """
     with clean_exit():
         from bayes_hybrid.cli.reporting import run

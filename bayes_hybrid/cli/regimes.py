@@ -63,7 +63,8 @@ def _rows_in_words(fit: FitLike) -> list[str]:
     given_y = fitted_regime_draws(fit.for_regimes, rows).mean(axis=(0, 1))
     likeliest = given_y.argmax(axis=1)
     words = []
-    for regime, name in enumerate(fit.posterior.regime_names):
+    for regime in np.flatnonzero(fit.readings[0].used):
+        name = fit.posterior.regime_names[regime]
         mine = given_y[likeliest == regime, regime]
         sure = float((mine > _SURE).mean()) if mine.size else 0.0
         words.append(

@@ -13,7 +13,7 @@ from bayes_hybrid.diagnostics.interface import FitLike, PosteriorLike
 from bayes_hybrid.diagnostics.partial_dependence import PartialDependence, partial_dependence
 from bayes_hybrid.diagnostics.pit import PitEcdf, pit_ecdf
 from bayes_hybrid.diagnostics.predictive_checks import PredictiveChecks, predictive_checks
-from bayes_hybrid.diagnostics.readings import readings_frame
+from bayes_hybrid.diagnostics.readings import readings_frame, regime_descriptions
 from bayes_hybrid.diagnostics.regime_posterior import RegimePosterior, regime_posterior
 from bayes_hybrid.diagnostics.regime_scores import regime_scores
 from bayes_hybrid.diagnostics.regions import regions
@@ -55,6 +55,7 @@ __all__ = [
     "predictive_checks",
     "predictive_scores",
     "readings_frame",
+    "regime_descriptions",
     "regime_posterior",
     "regime_scores",
     "regions",

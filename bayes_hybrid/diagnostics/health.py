@@ -1,5 +1,6 @@
 """Is the gate healthy, and do all parts of the model take part?"""
 
+from collections.abc import Sequence
 from typing import Final
 
 from bayes_hybrid.diagnostics.evaluation import Evaluation
@@ -46,7 +47,9 @@ def is_gate_health(name: str) -> bool:
     return name.partition("[")[0] in GATE_HEALTH
 
 
-def health_findings(fit: FitLike, evaluation: Evaluation, *, one: bool = False) -> list[Finding]:
+def health_findings(
+    fit: FitLike, evaluation: Evaluation, regimes: Sequence[int] | None = None
+) -> list[Finding]:
     """All findings of :data:`GATE_HEALTH` that apply to the model.
 
     After Hamiltonian Monte Carlo ``r_hat`` stands in for ``seed_dependence``.
@@ -54,11 +57,13 @@ def health_findings(fit: FitLike, evaluation: Evaluation, *, one: bool = False) 
     Args:
         fit: the finished fit.
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
-        one: whether the data are explained by one regime; then nothing is asked about the others.
+        regimes: numbers of those that are asked about, all by default; with none, nothing is asked
+            about the gate.
     """
     names, distinct = fit.posterior.regime_names, evaluation.distinct
-    findings = [] if one else gate_findings(evaluation, names)
-    if evaluation.gate is not None and not one:
+    asked = range(len(names)) if regimes is None else regimes
+    findings = gate_findings(evaluation, names) if asked else []
+    if evaluation.gate is not None and asked:
         num_rows = fit.x.shape[0]
         findings += expert_findings(evaluation.gate, num_rows, names, distinct)
         findings += gate_use_findings(
@@ -68,8 +73,10 @@ def health_findings(fit: FitLike, evaluation: Evaluation, *, one: bool = False) 
             unused_threshold(evaluation.rows.size, len(names)),
             distinct,
         )
-    gate = None if one else evaluation.gate
+    gate = evaluation.gate if asked else None
     findings += pathway_findings(gate, names, evaluation.layers, distinct)
+    others = tuple(f"[{name}]" for k, name in enumerate(names) if k not in asked)
+    findings = [finding for finding in findings if not finding.name.endswith(others)]
     findings += settled_findings(evaluation.mean, evaluation.variance)
     findings += width_findings(fit.posterior.widths_over_floor)
     return findings if fit.sampler else [*findings, *seed_finding(evaluation)]

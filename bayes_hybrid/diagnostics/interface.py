@@ -69,6 +69,10 @@ class ReadingLike(Protocol):
         """Share of the rows in each regime, ``[K]``."""
 
     @property
+    def used(self) -> NDArray[np.bool_]:
+        """Whether some rows belong to the regime, ``[K]``."""
+
+    @property
     def num_used(self) -> int:
         """Regimes that some rows belong to."""
 

@@ -26,7 +26,7 @@ from bayes_hybrid.diagnostics.information import (
 )
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.pit import loo_pit, pit_finding
-from bayes_hybrid.diagnostics.readings import explained_by_one, reading_findings
+from bayes_hybrid.diagnostics.readings import reading_findings, regimes_in_question
 from bayes_hybrid.diagnostics.sampler import sampler_findings
 from bayes_hybrid.diagnostics.trained_on import trained_on_finding
 
@@ -132,7 +132,7 @@ def _findings(
     return [
         *first,
         *reading_findings(fit),
-        *health_findings(leading, evaluation, one=explained_by_one(fit, evaluation)),
+        *health_findings(leading, evaluation, regimes_in_question(fit)),
         *optimiser_findings(fit),
         *approximation_findings(whole),
         *_pit(equal, whole),

@@ -425,8 +425,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         the first line; predictions are those of all.
 
         Returns:
-            A row for each reading: ``reading``, ``weight``, ``elpd``, ``restarts``, ``usage[k]``
-            and ``expert[k]``.
+            A row for each reading: ``reading``, ``weight``, ``elpd``, ``restarts``, and of each
+            regime ``usage[k]``, ``where[k]``, such as "times < 14.0, quiet", and ``expert[k]``.
         """
         from bayes_hybrid.diagnostics import readings_frame
 

@@ -62,9 +62,14 @@ class Reading:
         return np.asarray(self.responsibilities.mean(axis=0))
 
     @property
+    def used(self) -> NDArray[np.bool_]:
+        """Whether some rows belong to the regime, ``[K]``; so are regimes of draws that are NaN."""
+        return ~(self.usage < unused_threshold(*self.responsibilities.shape))
+
+    @property
     def num_used(self) -> int:
         """Regimes that some rows belong to."""
-        return int((self.usage >= unused_threshold(*self.responsibilities.shape)).sum())
+        return int(self.used.sum())
 
 
 def grouped(

@@ -15,9 +15,9 @@ from bayes_hybrid.plots.style import (
     label_along,
     legend_above,
     new_axes,
-    regime_styles,
     shade_out_of_data,
     tidy,
+    used_styles,
 )
 
 __all__ = ["draw_curves", "plot_effect"]
@@ -71,7 +71,7 @@ def plot_effect(
         beyond=beyond,
     )
     figure, axes = new_axes(ax, (7.2, 3.2))
-    draw_curves(axes, curve, regime_styles(fit.posterior.regime_names))
+    draw_curves(axes, curve, used_styles(fit))
     label = f"{'expert mean' if of == 'expert' else of} of {curve.output}"
     axes.set_ylabel(f"slope: {label}, per {curve.feature}" if derivative else label, color=INK)
     if derivative or of == "contribution":
@@ -85,6 +85,8 @@ def draw_curves(axes: Axes, curve: EffectCurve, styles: Mapping[str, RegimeStyle
     mean, lower, upper = curve.mean, curve.lower, curve.upper
     for number, name in enumerate(curve.names):
         style = styles.get(name)
+        if style is None and len(curve.names) > 1:
+            continue  # a regime that nobody uses
         color, line = (INK, "-") if style is None else (style.color, style.linestyle)
         ends = lower[:, number], upper[:, number]
         if style is None:

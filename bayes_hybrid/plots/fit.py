@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, spread_rows
@@ -21,8 +22,8 @@ from bayes_hybrid.plots.style import (
     blend,
     label_along,
     new_axes,
-    regime_styles,
     tidy,
+    used_styles,
 )
 
 __all__ = ["plot_fit"]
@@ -52,7 +53,8 @@ def plot_fit(
     their colour mixes those of the regimes in the proportions ``p(z=k|x)``, their hatch is that of
     the likeliest.  Each row has the marker of its most probable regime, and a colour mixed by
     ``p(z=k|x, y)``.  A coloured line is the mean of one expert; it fades out with ``p(z=k|x)``.
-    Regimes and experts are those of ``fit.for_regimes``, the prediction is that of all restarts.
+    Regimes and experts are those that the leading reading uses (``fit.for_regimes``), the
+    prediction is that of all restarts.
 
     Args:
         source: the finished fit, or the fitted estimator.
@@ -74,13 +76,13 @@ def plot_fit(
     fit = as_fit(source)
     line, drawn = slice_along(fit, feature, grid), one_output(fit, output)
     figure, axes = new_axes(ax, (7.2, 4.0))
-    styles = regime_styles(fit.posterior.regime_names)
-    regimes = fit.for_regimes.posterior
-    gate = regimes.regime_probability_draws(line.points).mean(axis=(0, 1))
+    styles, regimes = used_styles(fit), fit.for_regimes.posterior
+    used = fit.readings[0].used
+    gate = _shares(regimes.regime_probability_draws(line.points).mean(axis=(0, 1)), used)
     quantiles = drawn.of(fit.posterior.quantile(line.points, _levels(prob)))
     _bands(axes, line, quantiles, blend(gate, styles))
     _hatches(axes, line, quantiles[:, [0, 3]], gate, styles)
-    means = drawn.of(regimes.expert_mean_draws(line.points).mean(axis=(0, 1)))
+    means = drawn.of(regimes.expert_mean_draws(line.points).mean(axis=(0, 1)))[:, used]
     _experts(axes, line, means, gate, styles)
     mean = drawn.of(fit.posterior.mean(line.points))
     axes.plot(line.along, mean, color=INK, linewidth=1.6, zorder=4)
@@ -93,6 +95,12 @@ def plot_fit(
     axes.set_ylabel(drawn.name, color=INK)
     _legend(axes, prob, styles)
     return figure
+
+
+def _shares(probability: FloatArray, used: NDArray[np.bool_]) -> FloatArray:
+    """Of regimes that are used ``[N, K']``, whose sum is one again, from ``[N, K]``."""
+    some = probability[:, used] + np.finfo(np.float64).tiny
+    return np.asarray(some / some.sum(axis=1, keepdims=True))
 
 
 def _levels(prob: float) -> FloatArray:
@@ -165,7 +173,8 @@ def _points(
 ) -> None:
     rows = spread_rows(fit.x.shape[0], _MAX_POINTS)
     x = fit.x[rows]
-    given_y = fitted_regime_draws(fit.for_regimes, rows).mean(axis=(0, 1))
+    draws = fitted_regime_draws(fit.for_regimes, rows)
+    given_y = _shares(draws.mean(axis=(0, 1)), fit.readings[0].used)
     y = drawn.of(fit.y[rows])  # where it is missing, nothing is drawn
     colors, likeliest = blend(given_y, styles), given_y.argmax(axis=1)
     for regime, style in enumerate(styles.values()):

@@ -14,8 +14,8 @@ from bayes_hybrid.plots.style import (
     label_along,
     legend_above,
     new_axes,
-    regime_styles,
     tidy,
+    used_styles,
 )
 
 __all__ = ["plot_regime"]
@@ -31,6 +31,7 @@ def plot_regime(
 ) -> Figure:
     """``p(z=k|x)`` along one feature: mean over the draws, and their central ``prob`` band.
 
+    The draws are those of the leading reading.
     The band says how sure the fit is of the probability itself: a wide band around 50% is a switch
     whose place is not known, a narrow one is a row that is truly undecided.
 
@@ -49,13 +50,15 @@ def plot_regime(
         OptionError: no such feature, ``prob`` not between 0 and 1, or ``grid`` below 2.
     """
     checks.fraction("prob", prob)
-    fit = as_fit(source).for_regimes
+    fit = as_fit(source)
+    styles, fit = used_styles(fit), fit.for_regimes
     line = slice_along(fit, feature, grid)
     figure, axes = new_axes(ax, (7.2, 2.4))
     draws = fit.posterior.regime_probability_draws(line.points)
     low, high = np.quantile(draws, [0.5 - prob / 2.0, 0.5 + prob / 2.0], axis=(0, 1))
     mean = draws.mean(axis=(0, 1))
-    for regime, (name, style) in enumerate(regime_styles(fit.posterior.regime_names).items()):
+    for name, style in styles.items():
+        regime = fit.posterior.regime_names.index(name)
         fill_regime(axes, line.along, low[:, regime], high[:, regime], style)
         axes.plot(
             line.along,

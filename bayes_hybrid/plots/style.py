@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 
 __all__ = [
     "INK",
@@ -30,6 +30,7 @@ __all__ = [
     "regime_styles",
     "shade_out_of_data",
     "tidy",
+    "used_styles",
 ]
 
 INK: Final = "#222222"
@@ -75,6 +76,12 @@ def regime_styles(regime_names: tuple[str, ...]) -> dict[str, RegimeStyle]:
     others = [name for name in regime_names if name not in _HOME]
     index = dict(_HOME) | {name: free[n % len(free)] for n, name in enumerate(others)}
     return {name: PALETTE[index[name]] for name in regime_names}
+
+
+def used_styles(fit: FitLike) -> dict[str, RegimeStyle]:
+    """A style for each regime that the leading reading uses; the others are not drawn."""
+    styles, used = regime_styles(fit.posterior.regime_names), fit.readings[0].used
+    return {name: style for (name, style), each in zip(styles.items(), used, strict=True) if each}
 
 
 def fill_regime(

@@ -27,12 +27,12 @@ _MANY: Final = 6
 
 
 def plot_training(source: Source) -> Figure:
-    """Above, the trace of each stage that has one; below, the usage of each regime by stage.
+    """Above, the trace of each stage that has one; below, the usage of each expert by stage.
 
     Traces are of what is maximised: held-out log density in the warm start, the ELBO in SVI.  Usage
     is the mean responsibility over rows and restarts, after each stage, and before it where other
-    restarts begin: each plan of the warm start has restarts of its own, and some of all go on.  A
-    regime that vanishes in a stage was lost there.
+    restarts begin: each plan of the warm start has restarts of its own, and some of all go on.  An
+    expert that vanishes in a stage was lost there.
 
     Args:
         source: the finished fit, or the fitted estimator.
@@ -58,7 +58,7 @@ def plot_training(source: Source) -> Figure:
     for number, stage in enumerate(traced):
         _trace(figure.add_subplot(grid[number // columns, number % columns]), stage)
     if with_usage:
-        _usage(figure.add_subplot(grid[lines, :]), used, fit.posterior.regime_names)
+        _usage(figure.add_subplot(grid[lines, :]), used, fit.posterior.expert_names)
     return figure
 
 
@@ -86,7 +86,7 @@ def _short(name: str) -> str:
 
 
 def _usage(axes: Axes, stages: Sequence[StageLike], names: tuple[str, ...]) -> None:
-    """Stacked bars of the usage after each stage, and before it where restarts are others."""
+    """Stacked bars of usage by expert after each stage, and before it where restarts are others."""
     shares, labels, last = list[tuple[float, ...]](), list[str](), None
     for stage in stages:
         if len(stage.usage_before) and stage.usage_before != last:

@@ -38,8 +38,8 @@ class Curves:
     ``line``                         the points
     ``mean``      ``[G, Q]``         posterior predictive mean
     ``bands``     ``[2, L, G, Q]``   lower and upper ends of the predictive intervals
-    ``experts``   ``[G, Q, K]``      mean of each expert
-    ``gate``      ``[G, K]``         ``p(z = k | x)``, mean over the draws
+    ``experts``   ``[G, Q, K]``      mean of each regime that the leading reading uses
+    ``gate``      ``[G, K]``         ``p(z = k | x)``, mean over the draws of that reading
     ``gates``     ``[2, L, G, K]``   lower and upper ends of its bands over the draws
     ``outside``   ``[G]``            whether the point lies where the fit has seen no data
     ============  =================  =============================================================
@@ -77,20 +77,20 @@ def _curves(
     evidence: Evidence, line: Slice, outside: NDArray[np.bool_], levels: Sequence[float]
 ) -> Curves:
     posterior = evidence.light.posterior
-    size, outputs, regimes = len(line.points), len(evidence.outputs), posterior.num_regimes
+    size, outputs = len(line.points), len(evidence.outputs)
     ends = np.array(
         [[0.5 - level / 2.0 for level in levels], [0.5 + level / 2.0 for level in levels]]
     )
     quantiles = posterior.quantile(line.points, ends.ravel()).reshape(size, outputs, 2, len(levels))
     reading = evidence.light.for_regimes.posterior
-    draws = reading.regime_probability_draws(line.points)
-    gates = np.quantile(draws, ends.ravel(), axis=(0, 1)).reshape(2, len(levels), size, regimes)
-    experts = reading.expert_mean_draws(line.points).mean(axis=(0, 1))
+    draws = reading.regime_probability_draws(line.points)[..., evidence.used]
+    gates = np.quantile(draws, ends.ravel(), axis=(0, 1)).reshape(2, len(levels), size, -1)
+    experts = reading.expert_mean_draws(line.points).mean(axis=(0, 1))[..., evidence.used]
     return Curves(
         line=line,
         mean=posterior.mean(line.points).reshape(size, outputs),
         bands=quantiles.transpose(2, 3, 0, 1),
-        experts=experts.reshape(size, outputs, regimes),
+        experts=experts.reshape(size, outputs, -1),
         gate=draws.mean(axis=(0, 1)),
         gates=gates,
         outside=outside,

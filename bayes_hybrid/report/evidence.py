@@ -1,5 +1,6 @@
 """What the sections of a report read: the fit, its findings, and rows to look at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -7,11 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_hybrid.cached import cached_property
-from bayes_hybrid.diagnostics import BoundaryPosterior, Finding, boundaries, diagnose
+from bayes_hybrid.diagnostics import (
+    Boundary,
+    BoundaryPosterior,
+    Finding,
+    boundaries,
+    diagnose,
+    regime_descriptions,
+)
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
 from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.pit import loo_pit
+from bayes_hybrid.diagnostics.readings import regime_feature, told_readings
 from bayes_hybrid.estimator import HybridRegressor, settings_of
 from bayes_hybrid.inference import Fit, Posterior
 from bayes_hybrid.words import on_command_line, placed
@@ -111,26 +120,62 @@ class Evidence:
         return np.where(np.isnan(y.reshape(len(x), -1)), np.nan, levels)
 
     @cached_property
+    def regimes(self) -> Mapping[str, str]:
+        """Where and how each regime is that the leading reading uses, by its name."""
+        if self.posterior.num_regimes == 1:
+            return dict.fromkeys(self.posterior.regime_names, "all rows")
+        return regime_descriptions(self.fit)
+
+    @property
+    def used(self) -> list[int]:
+        """Their numbers."""
+        return [self.posterior.regime_names.index(name) for name in self.regimes]
+
+    @cached_property
+    def told(self) -> list[int]:
+        """Numbers of the readings that are drawn; none of a model with one regime."""
+        return [] if self.posterior.num_regimes == 1 else told_readings(self.fit)
+
+    @cached_property
+    def lead(self) -> int | None:
+        """The feature that tells regimes apart best, in the first reading that has one."""
+        found = (regime_feature(self.fit, number) for number in self.told)
+        return next((feature for feature in found if feature is not None), None)
+
+    def features(self, most: int) -> list[int]:
+        """Positions of the first features, :attr:`lead` before the others."""
+        every = range(self.fit.x.shape[1])
+        return sorted(every, key=lambda feature: feature != self.lead)[:most]
+
+    @cached_property
     def boundaries(self) -> list[BoundaryPosterior]:
         """Where the most probable regime changes along each feature; of several regimes only."""
-        fit = self.light
-        if fit.posterior.num_regimes == 1:
+        if len(self.regimes) == 1:
             return []
+        varying = np.ptp(self.fit.x, axis=0) > 0.0
+        every = [
+            boundaries(self.fit, each) for each in self.features(MAX_FEATURES) if varying[each]
+        ]
         found = [
-            boundaries(fit, feature)
-            for feature in range(min(fit.x.shape[1], MAX_FEATURES))
-            if np.ptp(fit.x[:, feature]) > 0.0
+            replace(each, boundaries=tuple(one for one in each.boundaries if self._names(one)))
+            for each in every
         ]
         return [each for each in found if each.boundaries]
+
+    def _names(self, boundary: Boundary) -> bool:
+        """Whether both regimes are in use."""
+        return {boundary.below, boundary.above} <= set(self.regimes)
 
     @cached_property
     def light(self) -> Fit:
         """The fit with few draws, for curves along many features."""
         posterior, most = self.posterior, MAX_DRAWS
         stride = -(-posterior.num_restarts * posterior.num_draws // most)
-        return replace(
+        light = replace(
             self.fit, posterior=replace(posterior, theta=posterior.theta[:, ::stride].clone())
         )
+        vars(light)["readings"] = self.fit.readings  # fewer draws may group the rows otherwise
+        return light
 
     def target(self, output: int) -> FloatArray:
         """Training targets of one output, ``[N]``."""

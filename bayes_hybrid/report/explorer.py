@@ -39,7 +39,7 @@ def explorer(names: Sequence[str], styles: Mapping[str, RegimeStyle]) -> LayoutD
     ``height``, the ranges; ``cursor``, the vertical line of each figure.
 
     Args:
-        names: of the K regimes.
+        names: of the regimes that are drawn.
         styles: theirs.
     """
     columns = ["x", "mean", "lower", "upper"]

@@ -37,7 +37,7 @@ def write_report(
     y_test: "ArrayLike | pd.Series | pd.DataFrame | None" = None,
     force: bool = False,
 ) -> None:
-    """Write a fit as one HTML file: verdict, data, model, regimes, checks, how it was trained.
+    """Write a fit as one HTML file: verdict, data with fit and regimes, readings, checks, model.
 
     The file holds all that it shows and opens without a network.  Rows are aggregated or thinned,
     so that its size does not grow with their number.

@@ -25,6 +25,12 @@ def test_a_constant_feature_has_no_place_of_change():
     assert [sentence.split(":")[0] for sentence in sentences] == ["gaussian", "relu"]
 
 
+def test_a_regime_that_nobody_uses_has_no_words():
+    fit = fakes.collapsed()
+    sentences = describe(dataclasses.replace(fit, x=np.ones_like(fit.x)))
+    assert [sentence.split(":")[0] for sentence in sentences] == ["gaussian"]
+
+
 def test_words():
     sentences = describe(fakes.healthy())
     assert len(sentences) == 3

@@ -1,5 +1,7 @@
 """Restarts that group the rows alike."""
 
+import dataclasses
+
 import numpy as np
 
 from bayes_hybrid.inference.readings import grouped
@@ -17,8 +19,14 @@ def _split(at, *, first=0, soft=0.02):
 
 def _grouped(*restarts, weights=None, tradable=EVERY, x=X):
     count = len(restarts)
-    weights = np.full(count, 1.0 / count) if weights is None else np.asarray(weights)
-    return grouped(np.stack(restarts), weights, np.arange(count) * 1.0, x, tradable)
+    given = [1.0 / count] * count if weights is None else weights
+    return grouped(
+        np.stack(restarts),
+        np.asarray(given, dtype=np.float64),
+        np.arange(count, dtype=np.float64),
+        x,
+        tradable,
+    )
 
 
 def test_a_regime_is_its_rows_whichever_expert_serves_it():
@@ -52,11 +60,19 @@ def test_the_regime_at_the_lower_end_comes_first():
 
 
 def test_one_regime_is_a_reading_whichever_expert_has_the_rows():
-    (reading,) = _grouped(_split(2.0), _split(2.0, first=1), weights=[0.6, 0.4])
-    assert reading.num_used == 2  # by what a soft gate leaks
+    soft = _split(2.0, soft=0.05), _split(2.0, first=1, soft=0.05)
+    (reading,) = _grouped(*soft, weights=[0.6, 0.4])
+    assert reading.num_used == 2  # by more than a soft gate leaks
     (reading,) = _grouped(_split(2.0, soft=0.0), _split(2.0, first=1, soft=0.0))
     assert reading.num_used == 1
     assert reading.usage.tolist() == [1.0, 0.0]
+
+
+def test_a_regime_is_used_unless_its_usage_is_known_to_be_small():
+    (reading,) = _grouped(_split(2.0, soft=0.0))
+    assert reading.used.tolist() == [True, False]
+    broken = dataclasses.replace(reading, responsibilities=np.full((50, 2), np.nan))
+    assert broken.used.tolist() == [True, True]
 
 
 def test_of_several_features_the_larger_comes_first():

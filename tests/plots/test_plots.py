@@ -14,6 +14,7 @@ from bayes_hybrid.diagnostics import boundaries, regime_posterior
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.plots import (
     plot_boundary,
+    plot_effect,
     plot_fit,
     plot_overview,
     plot_regime,
@@ -244,3 +245,21 @@ def test_the_only_output_may_be_named():
     assert plot_fit(fit, output="response", grid=5).axes[0].get_ylabel() == "response"
     with pytest.raises(OptionError, match=r"output must be a name or lie in 0\.\.0"):
         plot_fit(fit, output=1)
+
+
+# A regime that nobody uses
+
+
+def test_a_regime_that_nobody_uses_is_not_drawn():
+    fit = collapsed(restarts=2, draws=20)
+    assert fit.readings[0].used.tolist() == [True, False]
+    (line,) = plot_regime(fit, grid=5).axes[0].lines
+    assert line.get_label() == "gaussian"
+    axes = plot_fit(fit, grid=5).axes[0]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()][:2] == ["gaussian", "predictive mean"]
+    # Every row has a marker.
+    assert len(np.asarray(axes.collections[-1].get_offsets())) == len(fit.x)
+    (expert,) = plot_effect(fit, of="expert", grid=5).axes[0].lines
+    assert expert.get_label() == "gaussian"

@@ -25,11 +25,17 @@ from bayes_hybrid import (
     load,
 )
 from bayes_hybrid.data import HeldOut, read_table, write_table
-from bayes_hybrid.diagnostics import boundaries, threshold_sentences, threshold_table
+from bayes_hybrid.diagnostics import (
+    boundaries,
+    regime_descriptions,
+    threshold_sentences,
+    threshold_table,
+)
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k, pareto_k
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws
 from bayes_hybrid.diagnostics.finding import judge
 from bayes_hybrid.diagnostics.pit import loo_pit
+from bayes_hybrid.diagnostics.readings import regime_feature
 from bayes_hybrid.digits import figures
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.inference import PLANS
@@ -223,8 +229,10 @@ def test_curves_are_the_posterior_s(several):
 
 
 def test_points_have_the_regimes_of_their_estimator(several):
-    """In a fit whose restarts are not all read."""
-    points = regimes.SECTION.content(several)["state"]["points"]
+    """Those of the leading reading, in a fit that has another one."""
+    assert len(several.fit.readings) > 1
+    content: Any = regimes.SECTION.content(several)
+    points = content["state"]["points"]
     probability = several.estimator.training_regimes()
     every = fitted_regime_draws(several.fit, slice(None)).mean(axis=(0, 1))
     shown = np.asarray(points["probability"])
@@ -232,6 +240,115 @@ def test_points_have_the_regimes_of_their_estimator(several):
     np.testing.assert_allclose(shown, probability.max(axis=1), atol=5.1e-4)
     assert points["regime"] == probability.argmax(axis=1).tolist()
     assert np.abs(shown - every.max(axis=1)).max() > 0.01
+
+
+def test_the_report_opens_with_verdict_picture_and_readings():
+    keys = [each.key for each in sections.SECTIONS]
+    assert keys[:3] == ["verdict", "regimes", "readings"]
+    assert keys[-3:] == ["data", "model", "reproduce"]
+
+
+def drawn(evidence):
+    """Names of the regimes in the interactive plot."""
+    state: Any = regimes.SECTION.content(evidence)
+    return [regime["name"] for regime in state["state"]["regimes"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("thresholds", ["gaussian_1", "gaussian_2"]),
+        ("one", ["A"]),
+        ("several", ["gaussian", "relu"]),
+        ("single", ["linear_mix"]),
+    ],
+)
+def test_a_regime_that_nobody_uses_is_neither_drawn_nor_named(request, kind, names):
+    evidence = request.getfixturevalue(kind)
+    assert drawn(evidence) == list(evidence.regimes) == names
+    (curves,) = curves_along(evidence, [0])
+    assert curves.gate.shape[-1] == curves.experts.shape[-1] == len(names)
+    content: Any = regimes.SECTION.content(evidence)
+    labels = [label.partition(":")[0] for label, _, _ in content["styles"]]
+    assert labels == names
+    points = content["state"]["points"]["regime"]
+    assert set(points) <= set(range(len(names)))
+    columns = {name for name in content["table"].frame if name.startswith("p(")}
+    assert columns == ({f"p({name})" for name in names} if len(names) > 1 else set())
+    others = set(evidence.posterior.regime_names) - set(names)
+    flagged = [each.name for each in evidence.findings if each.severity != "ok"]
+    assert not [each for each in flagged if each.endswith(tuple(f"[{name}]" for name in others))]
+    assert not others & {one.below for each in evidence.boundaries for one in each.boundaries}
+
+
+def test_readings_are_listed_and_drawn_the_leading_one_first(several, one, single):
+    for evidence in (several, one):
+        content: Any = section("readings").content(evidence)
+        frame, fit = content["table"].frame, evidence.fit
+        assert frame["reading"].tolist() == sorted(frame["reading"])
+        leading = frame[frame["reading"] == 0].set_index("regime")["where and how"]
+        assert leading.to_dict() == evidence.regimes == regime_descriptions(fit)
+        pictures = content["pictures"]
+        assert len(pictures) == len(evidence.told) == 2
+        for number, (chart, caption) in enumerate(pictures):
+            assert caption.startswith(f"Reading {number}, {fit.readings[number].weight:.0%} of")
+            assert all(
+                f"{k}: {how}" in caption for k, how in regime_descriptions(fit, number).items()
+            )
+            reading = fit.readings[number]
+            counts = np.bincount(reading.responsibilities.argmax(axis=1), minlength=2)
+            dots = [len(each.data_source.data["x"]) for each in chart.model.renderers]
+            assert dots == counts[reading.used].tolist()
+    assert section("readings").content(single) is None
+
+
+def test_a_reading_by_itself_is_in_the_picture_above_only(thresholds):
+    content: Any = section("readings").content(thresholds)
+    assert len(thresholds.told) == 1
+    assert content["pictures"] == []
+
+
+def test_the_text_says_whose_regimes_it_gives(pages, several):
+    for text in (pages["several"], pages["hostile"]):
+        assert "p(z | x) are those within the leading reading" in text
+        assert "predictions are averaged over all readings" in text
+    (finding,) = (each for each in several.findings if each.name == "leading_reading")
+    content: Any = sections.verdict.SECTION.content(several)
+    assert finding.meaning in content["sentences"]
+    assert "leading reading" not in pages["single"]
+
+
+def test_the_first_view_is_along_the_feature_of_the_regimes_or_of_the_mean(one, single):
+    assert one.lead == regime_feature(one.fit, 1)
+    for evidence in (one, single):
+        content: Any = regimes.SECTION.content(evidence)
+        names = content["features"]
+        assert sorted(names) == sorted(evidence.fit.feature_names)
+        moves = {
+            evidence.fit.feature_names[each.line.column]: np.ptp(each.mean)
+            for each in curves_along(evidence, range(len(names)))
+        }
+        free = names if evidence.lead is None else names[1:]
+        assert [moves[name] for name in free] == sorted((moves[n] for n in free), reverse=True)
+        if evidence.lead is not None:
+            assert names[0] == evidence.fit.feature_names[evidence.lead]
+        # Points are along the feature that is chosen.
+        x = content["state"]["points"]["x"]
+        for name, values in zip(names, x, strict=True):
+            column = evidence.fit.feature_names.index(name)
+            np.testing.assert_allclose(values, evidence.fit.x[:, column], atol=1e-3)
+    assert single.lead is None
+
+
+def test_the_leading_feature_comes_first_however_many_there_are(several):
+    far = replace(several)
+    vars(far)["lead"] = 1
+    assert far.features(1) == [1]
+    assert far.features(2) == [1, 0]
+
+
+def test_few_draws_are_grouped_as_all_are(several):
+    assert several.light.readings is several.fit.readings
 
 
 def test_curves_take_few_draws_of_every_restart(hostile):
@@ -299,7 +416,7 @@ def test_other_gates_have_boundaries(several, single):
     assert content is not None
     assert content["parameters"] is None
     found: Any = content["boundaries"]
-    expected = [boundaries(several.fit, feature) for feature in range(2)]
+    expected = [boundaries(several.fit, feature) for feature in several.features(2)]
     frame = pd.concat([each.to_frame() for each in expected if each.boundaries], ignore_index=True)
     assert len(frame) > 0
     pd.testing.assert_frame_equal(found["table"].frame, frame)

@@ -8,6 +8,7 @@ from bayes_hybrid.report.sections import (
     data,
     findings,
     model,
+    readings,
     regimes,
     reproduce,
     thresholds,
@@ -17,15 +18,16 @@ from bayes_hybrid.report.sections import (
 
 SECTIONS: tuple[Section, ...] = (
     verdict.SECTION,
-    data.SECTION,
-    model.SECTION,
     regimes.SECTION,
+    readings.SECTION,
     thresholds.SECTION,
     checks.SECTION,
     calibration.SECTION,
     approximation.SECTION,
     training.SECTION,
     findings.SECTION,
+    data.SECTION,
+    model.SECTION,
     reproduce.SECTION,
 )
 

@@ -142,4 +142,4 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
     }
 
 
-SECTION: Final = Section(key="data", title="Data", content=_content)
+SECTION: Final = Section(key="data", title="Columns of the data", content=_content)

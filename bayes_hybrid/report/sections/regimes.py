@@ -5,12 +5,10 @@ from typing import Final
 
 import numpy as np
 
-from bayes_hybrid.diagnostics import readings_frame
-from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, spread_rows
+from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, output_scales, spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.digits import figures
-from bayes_hybrid.inference import Fit
-from bayes_hybrid.plots.style import regime_styles
+from bayes_hybrid.plots.style import used_styles
 from bayes_hybrid.report.charts import Chart, limits, rounded
 from bayes_hybrid.report.curves import LEVELS, MAX_FEATURES, Curves, curve_frame, curves_along
 from bayes_hybrid.report.evidence import Evidence
@@ -18,7 +16,7 @@ from bayes_hybrid.report.explorer import FIT_HEIGHT, GATE_HEIGHT, explorer, tone
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.tables import Table
 
-__all__ = ["MAX_POINTS", "SECTION"]
+__all__ = ["MARKERS", "MAX_POINTS", "SECTION"]
 
 MAX_POINTS: Final = 2_000
 """More points than that only hide the bands."""
@@ -26,7 +24,7 @@ MAX_POINTS: Final = 2_000
 _SHOWN: Final = 0.05
 """Below this probability of its regime an expert is not held to the data, and not drawn."""
 
-_MARKERS: Final = {
+MARKERS: Final = {
     "o": "circle",
     "^": "triangle",
     "s": "square",
@@ -87,14 +85,14 @@ def _feature(curves: Curves, outputs: Sequence[FloatArray]) -> dict[str, object]
     }
 
 
-def _points(evidence: Evidence, num_features: int) -> dict[str, object]:
+def _points(evidence: Evidence, features: Sequence[int]) -> dict[str, object]:
     """At most ``MAX_POINTS`` training rows with their most probable regimes."""
     fit = evidence.fit
     rows = spread_rows(len(fit.x), MAX_POINTS)
     # The draws have seen these rows: their plain mean.
-    given_y = fitted_regime_draws(fit.for_regimes, rows).mean(axis=(0, 1))
+    given_y = fitted_regime_draws(fit.for_regimes, rows).mean(axis=(0, 1))[:, evidence.used]
     return {
-        "x": _numbers(fit.x[rows, :num_features].T),
+        "x": _numbers(fit.x[rows][:, features].T),
         "y": [_numbers(evidence.target(q)[rows]) for q in range(len(evidence.outputs))],
         "regime": given_y.argmax(axis=1).tolist(),
         "probability": _numbers(np.round(given_y.max(axis=1), 3)),
@@ -112,11 +110,11 @@ def _label(evidence: Evidence, curves: Curves) -> str:
         f"Predictive mean of {target} along {curves.line.name}: lowest {lowest} at {bottom}, "
         f"highest {highest} at {top}."
     )
-    if evidence.posterior.num_regimes > 1:
+    if len(evidence.regimes) > 1:
         shares = (curves.gate.argmax(axis=1)[:, None] == np.arange(curves.gate.shape[1])).mean(0)
         parts = [
-            f"{name} on {share:.0%} of the range"
-            for name, share in zip(evidence.posterior.regime_names, shares, strict=True)
+            f"{name} ({how}) on {share:.0%} of the range"
+            for (name, how), share in zip(evidence.regimes.items(), shares, strict=True)
         ]
         words += f" Most probable regime: {', '.join(parts)}."
     return words
@@ -133,7 +131,8 @@ def _meanings(outputs: Sequence[str], regimes: Sequence[str]) -> dict[str, str]:
         found[f"lower, {name}"] = "lower end of the central 90% predictive interval of a new row"
         found[f"upper, {name}"] = "upper end of that interval"
     for name in regimes:
-        found[f"p({name})"] = "probability of the regime before the target is seen"
+        found[f"p({name})"] = "probability of the regime before the target is seen, within the "
+        found[f"p({name})"] += "leading reading"
         found[f"lower, p({name})"] = "lower end of its central 90% over the posterior draws"
         found[f"upper, p({name})"] = "upper end of it; a wide band is a switch whose place is not "
         found[f"upper, p({name})"] += "known"
@@ -148,21 +147,31 @@ def _intervals(outputs: Sequence[str], regimes: Sequence[str]) -> list[tuple[str
     return [(mean, f"lower, {name}", f"upper, {name}") for name, mean in means]
 
 
+def _sorted_curves(evidence: Evidence) -> list[Curves]:
+    """Curves along each feature: where regimes differ most, then where the mean moves most."""
+    scales = output_scales(evidence.fit.y)
+
+    def place(curves: Curves) -> tuple[bool, float]:
+        moves = float((np.ptp(curves.mean, axis=0) / scales).max())
+        return curves.line.column != evidence.lead, -moves
+
+    return sorted(curves_along(evidence, evidence.features(MAX_FEATURES)), key=place)
+
+
 def _content(evidence: Evidence) -> Mapping[str, object]:
-    num_features = min(evidence.fit.x.shape[1], MAX_FEATURES)
-    curves = curves_along(evidence, range(num_features))
-    names, outputs = evidence.posterior.regime_names, evidence.outputs
-    styles = regime_styles(names)
+    curves = _sorted_curves(evidence)
+    names, outputs = list(evidence.regimes), evidence.outputs
+    styles = used_styles(evidence.fit)
     targets = [evidence.target(q) for q in range(len(outputs))]
     state = {
         "levels": list(LEVELS),
         "features": [_feature(curve, targets) for curve in curves],
         "outputs": list(outputs),
         "regimes": [
-            {"name": name, "tone": tone_of(style), "marker": _MARKERS[style.marker]}
+            {"name": name, "tone": tone_of(style), "marker": MARKERS[style.marker]}
             for name, style in styles.items()
         ],
-        "points": _points(evidence, num_features),
+        "points": _points(evidence, [curve.line.column for curve in curves]),
     }
     has_gate = len(names) > 1
     return {
@@ -175,10 +184,15 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
             model=explorer(names, styles),
             height=FIT_HEIGHT + (GATE_HEIGHT if has_gate else 0),
         ),
-        "features": evidence.fit.feature_names[:num_features],
-        "num_hidden": evidence.fit.x.shape[1] - num_features,
+        "features": [curve.line.name for curve in curves],
+        "has_lead": evidence.lead is not None,
+        "num_hidden": evidence.fit.x.shape[1] - len(curves),
         "outputs": outputs,
-        "styles": [(name, tone_of(style), style) for name, style in styles.items()],
+        "weight": evidence.fit.readings[0].weight,
+        "styles": [
+            (f"{name}: {evidence.regimes[name]}", tone_of(style), style)
+            for name, style in styles.items()
+        ],
         "shapes": _SHAPES,
         "num_rows": len(evidence.fit.x),
         "num_points": min(len(evidence.fit.x), MAX_POINTS),
@@ -190,29 +204,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
             intervals=_intervals(outputs, names),
             num_shown=_SHOWN_ROWS,
         ),
-        "readings": _readings(evidence.fit) if has_gate else None,
     }
 
 
-def _readings(fit: Fit) -> Table:
-    frame = readings_frame(fit)
-    meanings = {name: text for name, text in _READINGS.items() if name in frame}
-    for name in fit.posterior.regime_names:
-        meanings[f"usage[{name}]"] = f"share of the training rows in regime {name}"
-        meanings[f"expert[{name}]"] = "what serves it, with its share where restarts differ"
-    return Table(
-        key="readings",
-        caption="Readings: ways to group the rows",
-        frame=frame,
-        meanings=meanings,
-    )
-
-
-_READINGS: Final = {
-    "reading": "0 is the leading one, which regimes are read from",
-    "weight": "its share of the posterior",
-    "elpd": "leave-one-out log density of its restarts in nats, standardised",
-    "restarts": "how many group the rows so",
-}
-
-SECTION: Final = Section(key="regimes", title="Regimes over x", content=_content)
+SECTION: Final = Section(key="regimes", title="Data, fit and regimes", content=_content)

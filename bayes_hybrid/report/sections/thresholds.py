@@ -60,11 +60,11 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
     fit = evidence.fit
     parameters = None if fit.posterior.thresholds is None else _parameters(evidence)
     # A threshold says it better, and one regime has no boundary.
-    found = parameters is None and fit.posterior.num_regimes > 1
+    found = parameters is None and len(evidence.regimes) > 1
     return {
         "parameters": parameters,
         "boundaries": _boundaries(evidence) if found else None,
-        "num_regimes": fit.posterior.num_regimes,
+        "num_regimes": len(evidence.regimes),
         "num_features": min(fit.x.shape[1], MAX_FEATURES),
         "num_others": max(0, fit.x.shape[1] - MAX_FEATURES),
         "gates": THRESHOLD_GATES,

@@ -99,7 +99,7 @@ def _words(stage: Stage, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _content(evidence: Evidence) -> Mapping[str, object]:
-    fit, names = evidence.fit, evidence.posterior.regime_names
+    fit, names = evidence.fit, evidence.posterior.expert_names
     table = Table(
         key="stages",
         caption="Stages of training",

@@ -40,9 +40,9 @@ QUESTIONS: Final = (
     ),
     Question(
         text="Can the regimes be read?",
-        names=("usage", "dominant", "effective", "gate", "regime"),
+        names=("usage", "dominant", "effective", "gate", "regime", "twin"),
         replies=(
-            "Yes: they are used, told apart, and the same in all restarts.",
+            "Yes: they are used, told apart, and the same in all restarts of the leading reading.",
             "With care, or not at all: see below. Predictions may stand all the same.",
             "No: see below.",
         ),
@@ -103,8 +103,8 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         "headline": verdict(evidence.findings).partition("\n")[0],
         "answers": answers(evidence.findings, evidence.posterior.num_regimes),
         "status": evidence.status,
-        "usage": [f.meaning for f in evidence.findings if f.name.startswith("usage[")],
-        "thresholds": place_sentences(evidence),
+        "sentences": [f.meaning for f in evidence.findings if f.name == "leading_reading"]
+        + place_sentences(evidence),
         "is_held_out": evidence.is_held_out,
     }
 
