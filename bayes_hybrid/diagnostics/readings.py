@@ -106,6 +106,19 @@ def regime_descriptions(fit: FitLike, number: int = 0) -> dict[str, str]:
     Args:
         fit: the finished fit.
         number: of the reading, 0 for the leading one.
+
+    Example:
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Refinement, WarmStart
+        >>> quick = FitOptions(
+        ...     num_restarts=2,
+        ...     warm_start=WarmStart(max_steps=20),
+        ...     refinement=Refinement(mode="never"),
+        ...     compile="never",
+        ... )
+        >>> reg = HybridRegressor(model="relu", num_units=4, fit_options=quick, random_state=0)
+        >>> X, y = [[value] for value in range(9)], [0, 1, 0, 1, 2, 3, 4, 5, 6]
+        >>> regime_descriptions(reg.fit(X, y).fit_)  # one pathway
+        {'relu': 'all rows'}
     """
     reading, names = fit.readings[number], fit.posterior.regime_names
     used = np.flatnonzero(reading.used)

@@ -122,8 +122,6 @@ class Evidence:
     @cached_property
     def regimes(self) -> Mapping[str, str]:
         """Where and how each regime is that the leading reading uses, by its name."""
-        if self.posterior.num_regimes == 1:
-            return dict.fromkeys(self.posterior.regime_names, "all rows")
         return regime_descriptions(self.fit)
 
     @property
