@@ -10,6 +10,7 @@ from bayes_hybrid.data import constant_columns
 from bayes_hybrid.data.support import spread_rows
 from bayes_hybrid.diagnostics.gate_rows import GateRows, gate_rows, join
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
+from bayes_hybrid.diagnostics.more_regimes import Realised, join_rows, realised
 from bayes_hybrid.diagnostics.pathways import NEAR_FLOOR, layer_shares
 from bayes_hybrid.errors import DataError
 
@@ -49,6 +50,7 @@ class Evaluation:
     ``at_floor``              scalar or ``None``  share of rows whose expert sits at its floor
     ``sources``               ``[R]``             the candidate that each restart came from
     ``gate``                  or ``None``         of K >= 2 regimes, what gate and experts say
+    ``realised``              or ``None``         of K >= 2, regimes and residuals that are drawn
     ``layers``                name: ``[R, S]``    see :func:`.pathways.layer_shares`
     ========================  ==================  ================================================
 
@@ -66,6 +68,7 @@ class Evaluation:
     at_floor: float | None
     sources: NDArray[np.int64]
     gate: GateRows | None = None
+    realised: Realised | None = None
     layers: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
@@ -191,7 +194,7 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
     log_likelihood = np.empty((*shape[:2], rows.size))
     floor_hits = 0.0
     center, spread = np.asarray(np.nanmean(fit.y, axis=0)), output_scales(fit.y)
-    parts = []
+    parts, drawn, rng = [], [], np.random.default_rng(fit.seed)
     for part in row_chunks(rows.size, int(np.prod(shape))):
         given_y = fitted_regime_draws(fit, rows[part])
         usage += given_y.sum(axis=2)
@@ -202,6 +205,8 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
         if posterior.num_regimes > 1:
             gate, means = posterior.gate_and_mean_draws(x[part])
             parts.append(gate_rows(gate, given_y, means, scale, center, spread))
+            weights = posterior.restart_weights
+            drawn.append(realised(given_y, means, scale, y[part], weights, rng))
     mean_x = x[spread_rows(rows.size, _NUM_MEAN_ROWS)]
     mean, variance = _means(posterior, mean_x, fit.y)
     return Evaluation(
@@ -214,6 +219,7 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
         at_floor=None if posterior.scale_floor is None else floor_hits / rows.size,
         sources=fit.sources,
         gate=join(parts) if parts else None,
+        realised=join_rows(drawn) if drawn else None,
         layers=layer_shares(posterior, mean_x),
     )
 

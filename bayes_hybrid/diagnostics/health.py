@@ -8,13 +8,16 @@ from bayes_hybrid.diagnostics.experts import expert_findings
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.gate import gate_findings
 from bayes_hybrid.diagnostics.gate_use import gate_use_findings
+from bayes_hybrid.diagnostics.inside_expert import inside_expert_findings
 from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.diagnostics.mixing import seed_finding
+from bayes_hybrid.diagnostics.more_regimes import more_regimes_finding
 from bayes_hybrid.diagnostics.pathways import (
     pathway_findings,
     settled_findings,
     width_findings,
 )
+from bayes_hybrid.diagnostics.thresholds import threshold_findings
 from bayes_hybrid.inference.readings import unused_threshold
 
 __all__ = ["GATE_HEALTH", "health_findings", "is_gate_health"]
@@ -29,6 +32,9 @@ GATE_HEALTH: Final = (
     "twin_experts",
     "gate_saturation",
     "gate_misfit",
+    "threshold_unidentified",
+    "change_inside_expert",
+    "more_regimes",
     "pathway_share",
     "unsettled_mean",
     "width_floor",
@@ -73,6 +79,11 @@ def health_findings(
             unused_threshold(evaluation.rows.size, len(names)),
             distinct,
         )
+        findings += threshold_findings(fit)
+    if evaluation.realised is not None:
+        x = fit.x[evaluation.rows]
+        findings += inside_expert_findings(fit, x)
+        findings.append(more_regimes_finding(fit, evaluation.realised, x))
     gate = evaluation.gate if asked else None
     findings += pathway_findings(gate, names, evaluation.layers, distinct)
     others = tuple(f"[{name}]" for k, name in enumerate(names) if k not in asked)

@@ -9,17 +9,28 @@ from numpy.typing import NDArray
 
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.evaluation import flat_draws, row_chunks
+from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, ThresholdsLike
 from bayes_hybrid.digits import figures
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import THRESHOLD_GATES
 
-__all__ = ["boundary_names", "threshold_draws", "threshold_sentences", "threshold_table"]
+__all__ = [
+    "boundary_names",
+    "threshold_draws",
+    "threshold_findings",
+    "threshold_sentences",
+    "threshold_table",
+]
 
 _PROB: Final = 0.9
+_TAIL: Final = 0.5 * (1.0 - _PROB)
 
 _RARE: Final = 0.05
 """A change that at least 19 draws in 20 put between rows is told as a fact."""
+
+_MOST: Final = 0.5
+"""An interval with more of the rows leaves the typical row on either side of the threshold."""
 
 _NONE: Final = 0.005
 """A smaller share of the draws is printed as 0%."""
@@ -116,6 +127,73 @@ def threshold_sentences(fit: FitLike) -> list[str]:
             f"{_doubt(row['probability_outside'], row['probability_no_row'])}."
         )
     return words
+
+
+def threshold_findings(fit: FitLike) -> list[Finding]:
+    """``threshold_unidentified[...]`` of each boundary; none where the gate has no thresholds.
+
+    With ``b_s`` the share of the rows that draw s puts below the threshold::
+
+        value = q95(b) - q05(b);   1 where q05(b) = 0 or q95(b) = 1
+
+    It is the share of the rows inside the 90% interval of the threshold, and 1 where an end of that
+    interval is beyond the data.  Rows are counted, not units of the feature, so the value stays the
+    same under any increasing function of it, and a linear combination needs no scale.
+
+    Args:
+        fit: the finished fit; its restarts count by their weights.
+
+    Example:
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Refinement, WarmStart
+        >>> X = [[value] for value in range(20)]
+        >>> y = [0.1 * (value % 3) + (value > 12) * (20 - value) for value in range(20)]
+        >>> quick = FitOptions(
+        ...     num_restarts=2,
+        ...     warm_start=WarmStart(max_steps=100),
+        ...     refinement=Refinement(mode="never"),
+        ...     compile="never",
+        ... )
+        >>> reg = HybridRegressor(gate="threshold", num_units=4, fit_options=quick, random_state=0)
+        >>> (found,) = threshold_findings(reg.fit(X, y).fit_)
+        >>> found.name, found.severity
+        ('threshold_unidentified[gaussian to relu]', 'ok')
+    """
+    found = fit.equal.posterior.thresholds
+    if found is None:
+        return []
+    low, high = np.quantile(flat_draws(found.location), [_TAIL, 1.0 - _TAIL], axis=0)
+    below = 1.0 - _rows_above(found, fit.x) / len(fit.x)
+    first, last = np.quantile(below, [_TAIL, 1.0 - _TAIL], axis=0)
+    beyond, names = (first == 0.0) | (last == 1.0), fit.posterior.regime_names
+    feature = _score(found, fit.feature_names)
+    return [
+        _identified(
+            (names[k], names[k + 1]),
+            feature,
+            (float(low[k]), float(high[k])),
+            float(last[k] - first[k]),
+            beyond=bool(beyond[k]),
+        )
+        for k in range(len(beyond))
+    ]
+
+
+def _identified(
+    pair: tuple[str, str], feature: str, ends: tuple[float, float], share: float, *, beyond: bool
+) -> Finding:
+    low, high = figures(ends[1] - ends[0], *ends)
+    rows = "reaches beyond the data" if beyond else f"holds {share:.0%} of the rows"
+    return judge(
+        f"threshold_unidentified[{pair[0]} to {pair[1]}]",
+        1.0 if beyond else share,
+        "<=",
+        _MOST,
+        meaning=f"The 90% interval of the change from {pair[0]!r} to {pair[1]!r}, {feature} = "
+        f"{low} to {high}, {rows}.",
+        advice="The rows do not say where the regime changes, so do not read this threshold. "
+        "{A gate that may change along any feature, and back (`gate='relu'`)} may find another "
+        "place. Else fit with one regime less and compare held-out log densities (`ablate`).",
+    )
 
 
 def _doubt(outside: float, no_row: float) -> str:

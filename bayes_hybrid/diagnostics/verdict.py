@@ -63,6 +63,9 @@ def diagnose(
     ``regime_worth[k]``                         what does a regime add to the density of the rows?
     ``twin_experts``                            do two experts predict the same?
     ``gate_saturation``, ``gate_misfit``        is the gate shut, does it follow its features?
+    ``threshold_unidentified[j to k]``          do the rows say where the gate's thresholds are?
+    ``change_inside_expert``                    is an abrupt change in an expert, not at the gate?
+    ``more_regimes``                            do the rows of a regime fall into two groups?
     ``pathway_share[...]``                      does one pathway dominate?
     ``unsettled_mean``, ``width_floor``         have the pathways' weights and widths settled?
     ``seed_dependence``                         would another seed give another answer?

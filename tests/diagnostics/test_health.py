@@ -46,7 +46,7 @@ def test_a_healthy_fit_has_every_finding_and_no_warning():
     fit = healthy()
     assert flagged(fit) == set()
     assert {name.partition("[")[0] for name in findings_of(fit)} == set(GATE_HEALTH) - {
-        "width_floor"  # the fakes have no Gaussian units
+        *("width_floor", "threshold_unidentified")  # no Gaussian units, no thresholds
     }
     assert all(is_gate_health(name) for name in findings_of(fit))
 

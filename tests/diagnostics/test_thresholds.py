@@ -3,7 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bayes_hybrid.diagnostics import threshold_sentences, threshold_table, to_datatree
+from bayes_hybrid.diagnostics import (
+    diagnose,
+    threshold_sentences,
+    threshold_table,
+    to_datatree,
+)
+from bayes_hybrid.diagnostics.thresholds import threshold_findings
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import THRESHOLD_GATES
 from tests.diagnostics import fakes
@@ -147,3 +153,81 @@ def test_datatree_has_the_thresholds():
 def test_a_target_named_like_the_boundaries_gets_another_name():
     fit = dataclasses.replace(fakes.with_thresholds(fakes.healthy()), target_name="boundary")
     assert "boundary_" in to_datatree(fit, seed=0)["observed_data"]
+
+
+# -- the finding
+
+
+def test_a_threshold_that_the_rows_place_is_identified():
+    draws = 6.2 + np.linspace(-0.95, 0.95, 400).reshape(4, 100)
+    (found,) = threshold_findings(placed(draws, np.linspace(0.0, 10.0, 101)))
+    assert found.name == "threshold_unidentified[gaussian to relu]"
+    # The 90% interval is 5.345 to 7.055: rows at 5.4 to 7.0.
+    assert found.value == pytest.approx(17 / 101, abs=1.0 / 101)
+    assert found.severity == "ok"
+    assert "dose = 5.3 to 7.1, holds 17% of the rows." in found.meaning
+
+
+@pytest.mark.parametrize(("low", "high", "severity"), [(3.0, 7.0, "ok"), (1.0, 9.0, "warning")])
+def test_an_interval_with_most_of_the_rows_is_none(low, high, severity):
+    draws = np.linspace(low, high, 400).reshape(4, 100)
+    (found,) = threshold_findings(placed(draws, np.linspace(0.0, 10.0, 101)))
+    assert found.value == pytest.approx(0.09 * (high - low), abs=0.02)
+    assert found.severity == severity
+
+
+@pytest.mark.parametrize("share", [0.04, 0.06])
+@pytest.mark.parametrize("beyond", [-5.0, 20.0])
+def test_an_interval_that_leaves_the_data_is_none(share, beyond):
+    draws = np.where(np.arange(400) < 400 * share, beyond, 5.0).reshape(4, 100)
+    (found,) = threshold_findings(placed(draws, np.linspace(0.0, 10.0, 11)))
+    assert (found.value, found.severity) == ((0.0, "ok") if share < 0.05 else (1.0, "warning"))
+    assert ("reaches beyond the data" in found.meaning) == (share > 0.05)
+
+
+def test_the_finding_does_not_depend_on_the_features_scale():
+    rng = np.random.default_rng(0)
+    draws, x = rng.normal(1.0, 0.5, (4, 100)), rng.normal(size=200)
+    (plain,) = threshold_findings(placed(draws, x))
+    (bent,) = threshold_findings(placed(np.exp(draws), np.exp(x)))
+    assert bent.value == plain.value
+
+
+def test_each_boundary_has_a_finding():
+    fit = placed(0.0, np.linspace(0.0, 10.0, 101))
+    location = np.full((4, 100, 2), (2.0, 5.0))
+    location[..., 1] = np.linspace(2.1, 9.9, 400).reshape(4, 100)
+    found = dataclasses.replace(
+        fit.posterior.thresholds, location=location, width=0.1 + 0 * location
+    )
+    posterior = dataclasses.replace(
+        fit.posterior, thresholds=found, regime_names=("low", "middle", "high")
+    )
+    findings = threshold_findings(dataclasses.replace(fit, posterior=posterior))
+    assert [f.name for f in findings] == [
+        "threshold_unidentified[low to middle]",
+        "threshold_unidentified[middle to high]",
+    ]
+    assert [f.severity for f in findings] == ["ok", "warning"]
+    assert [f.value for f in findings] == pytest.approx([0.0, 0.9 * 0.78], abs=0.02)
+
+
+def test_a_combination_is_judged_by_the_rows_of_each_draw():
+    """Direction and threshold move together, and the rows stay where they are."""
+    fit = fakes.healthy(num_features=2)
+    size = np.linspace(1.0, 3.0, 400).reshape(4, 100)
+    coefficients = np.stack([size, 0.0 * size], axis=-1)
+    fit = fakes.with_thresholds(
+        fit, feature=None, coefficients=coefficients, origin=np.array([0.0, 0.0])
+    )
+    moved = dataclasses.replace(fit.posterior.thresholds, location=(0.3 * size)[..., None])
+    fit = dataclasses.replace(fit, posterior=dataclasses.replace(fit.posterior, thresholds=moved))
+    (found,) = threshold_findings(fit)
+    assert found.value == pytest.approx(0.0, abs=1e-9)
+    assert found.severity == "ok"
+
+
+def test_only_gates_with_thresholds_have_the_finding():
+    assert threshold_findings(fakes.healthy()) == []
+    names = {f.name for f in diagnose(fakes.with_thresholds(fakes.healthy()))}
+    assert "threshold_unidentified[gaussian to relu]" in names

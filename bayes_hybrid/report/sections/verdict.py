@@ -40,7 +40,10 @@ QUESTIONS: Final = (
     ),
     Question(
         text="Can the regimes be read?",
-        names=("usage", "dominant", "effective", "gate", "regime", "twin"),
+        names=(
+            *("usage", "dominant", "effective", "gate", "regime", "twin"),
+            *("threshold", "change", "more_regimes"),
+        ),
         replies=(
             "Yes: they are used, told apart, and the same in all restarts of the leading reading.",
             "With care, or not at all: see below. Predictions may stand all the same.",
