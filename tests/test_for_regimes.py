@@ -97,6 +97,13 @@ def _experts(fit):
     return np.concatenate([*lines, *colors, *points])
 
 
+def _without_feature(fit):
+    """The fit with a feature that is constant, read as before."""
+    other = dataclasses.replace(fit, x=np.zeros_like(fit.x))
+    vars(other)["readings"] = fit.readings
+    return other
+
+
 REGIMES = {
     "rows of the fit": lambda fit: regime_posterior(fit).to_frame(),
     "new rows": lambda fit: regime_posterior(fit, [[0.1]], [0.3]).to_frame(),
@@ -109,7 +116,7 @@ REGIMES = {
     "dependence of experts": lambda fit: partial_dependence(fit, of="expert").to_frame(),
     "words": describe,
     # Of a feature that is constant, and of several, these are about the rows.
-    "words of rows": lambda fit: describe(dataclasses.replace(fit, x=np.full_like(fit.x, -1.0))),
+    "words of rows": lambda fit: describe(_without_feature(fit)),
     "experts in a figure": _experts,
     "figure of the gate": lambda fit: _lines(plot_regime(fit)),
 }

@@ -63,7 +63,7 @@ def to_datatree(
     ``posterior_predictive``       a draw of the target for each posterior draw, ``[obs]``
     ``log_likelihood``             of the target, marginal over the regimes, ``[obs]``
     ``sample_stats``               statistics of the sampler where one was run, and each chain's
-                                   ``regime_disagreement`` with the others
+                                   ``weight`` and ``regime_disagreement`` with the others
     ``observed_data``              the target, ``[obs]``
     ``constant_data``              ``x [obs, feature]``
     ``predictions``                draws of the target at the held-out rows
@@ -213,13 +213,16 @@ def _log_likelihood(
 
 
 def _sample_stats(fit: FitLike, evaluation: Evaluation, coords: Mapping[str, Any]) -> xr.Dataset:
-    """The sampler's statistics, and how far each chain's responsibilities are from the others'."""
+    """The sampler's statistics, each chain's weight, and how far its regimes are from others'."""
     stats = {name: np.asarray(values) for name, values in fit.sampler.items()}
     if "diverging" in stats:
         stats["diverging"] = stats["diverging"].astype(bool)
     distance = regime_distance(evaluation.responsibilities)
     others = max(1, distance.shape[0] - 1)
-    by_chain = {"regime_disagreement": distance.sum(axis=1) / others}
+    by_chain = {
+        "regime_disagreement": distance.sum(axis=1) / others,
+        "weight": fit.posterior.restart_weights,
+    }
     return _dataset(stats, {}, coords).merge(_dataset(by_chain, {}, coords, sample_dims=["chain"]))
 
 

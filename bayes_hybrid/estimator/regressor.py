@@ -138,7 +138,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         ... )
         >>> reg = HybridRegressor(num_units=8, fit_options=tiny, random_state=0).fit(X, y)
         >>> reg.regimes_
-        ('gaussian', 'relu')
+        ('A', 'B')
         >>> reg.predict(X).shape, reg.predict_interval(X, prob=0.9).shape
         ((60,), (60, 2))
         >>> reg.training_regimes().shape

@@ -134,6 +134,7 @@ def test_sampler_statistics_are_exported():
     assert tree["sample_stats"]["diverging"].dtype == bool
     assert tree["sample_stats"]["energy"].dims == ("chain", "draw")
     assert tree["sample_stats"]["regime_disagreement"].dims == ("chain",)
+    assert float(tree["sample_stats"]["weight"].sum()) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
