@@ -58,7 +58,7 @@ _STEPS_TO_START: Final = 200
 # Warm-up and kept iterations of a sampler, the longer ones up to this cost.
 _LONG: Final = (150, 100)
 _SHORT: Final = (75, 50)
-_LONG_UP_TO: Final = 5e10
+_LONG_UP_TO: Final = 2e10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +174,7 @@ class Refinement:
             (:func:`~bayes_hybrid.inference.sghmc.refine_by_sghmc`); or ``"nuts"``, Pyro's, one
             restart after another: many times slower, and a second opinion.
         num_warmup: iterations that adapt the step size and are thrown away.  ``None`` takes 150,
-            and 75 for tables on which these and the iterations to come cost more than 5e10, counted
+            and 75 for tables on which these and the iterations to come cost more than 2e10, counted
             as for ``budget``: where rows are few, restarts have to be far along before what each
             counts no longer depends on the seed.
         num_iterations: iterations that are kept (thinned to the number of posterior draws).
