@@ -133,7 +133,7 @@ def fit(
         target_name=outputs[0] if y.ndim == 1 else "y",
         output_names=outputs,
         status=CONSTANT_STATUS if nothing else status,
-        converged=done.warm_start_settled and (done.svi_settled or done.chains is not None),
+        converged=done.warm_start_settled and done.svi_settled,
         method="none" if nothing else f"svi+{sampler}" if done.chains else "svi",
         seed=seed,
         kl_weight=done.kl_weight,
@@ -190,7 +190,7 @@ def _status(done: Outcome, sampler: str) -> str:
             "Budget used up: the warm start was still improving; the fit can be used, and "
             "more steps (`WarmStart(max_steps=...)`) may make it better."
         )
-    elif not done.svi_settled and chains is None:
+    elif not done.svi_settled:
         text = (
             "Budget used up: the ELBO was still improving when SVI ended; "
             "more steps (`Variational(num_steps=...)`) may make the fit better."

@@ -85,7 +85,7 @@ class Outcome:
         num_dropped: restarts that became non-finite and chains that did not move.
         num_negligible: restarts left out because next to nothing of the weight is theirs.
         warm_start_settled: whether the warm start ended by its own rule.
-        svi_settled: whether the ELBO had settled.
+        svi_settled: whether the ELBO had settled, or a sampler went on from there.
         chains: what the sampler did, if one ran.
         compiled: whether the gradient was compiled.
         stages: the record of all stages.
@@ -212,13 +212,14 @@ def _run(
         )
         theta, moving = chains.draws, chains.moving
     densities = _row_densities(rows, theta)
-    elpd = np.asarray(truncated_loo(densities).sum(axis=1))
+    loo = truncated_loo(densities)
+    elpd = np.asarray(loo.sum(axis=1))
     # Rows that a start or a warm-up has not seen; SVI has seen all of them.
     states = started.theta[index].unsqueeze(1)
     if chains is not None and chains.before is not None:
         states = chains.before
     temperature = _temperature(rows, states, folds)
-    score = np.where(moving.cpu().numpy(), scores(densities).sum(axis=1), np.nan)
+    score = np.where(moving.cpu().numpy(), scores(densities, loo).sum(axis=1), np.nan)
     if chains is None:
         exact = exact_elbo(rows, guide, torch_generator(ratio_seed, device), progress)
         score = exact.cpu().double().numpy()
@@ -241,7 +242,7 @@ def _run(
         num_dropped=candidates - len(index) + int((~moving).sum()),
         num_negligible=int(moving.sum()) - len(kept),
         warm_start_settled=started.settled,
-        svi_settled=trained.settled,
+        svi_settled=trained.settled or refined,
         chains=None if chains is None else chains.select(which),
         compiled=compiled,
         stages=tuple(log.stages),
@@ -259,7 +260,8 @@ def _temperature(rows: Rows, states: Tensor, folds: Tensor) -> float:
     """That of the weights, by ``states [R, W, P]`` that have seen the rows of ``folds [R, N]``."""
     densities, left_out = _row_densities(rows, states), folds.cpu().numpy() == 0.0
     seen = (~left_out).sum(axis=1)
-    score = np.where(left_out, 0.0, scores(densities)).sum(axis=1) * (left_out.shape[1] / seen)
+    each = np.where(left_out, 0.0, scores(densities, truncated_loo(densities)))
+    score = each.sum(axis=1) * (left_out.shape[1] / seen)
     pooled = logsumexp(densities, axis=1) - math.log(states.shape[1])
     return choose_temperature(pooled, score, left_out)
 
