@@ -19,11 +19,13 @@ if TYPE_CHECKING:
         ThresholdGate,
     )
     from bayes_hybrid.inference import (
+        HMC,
+        NUTS,
+        SGHMC,
         FitOptions,
         Plan,
         PlanStage,
         Rates,
-        Refinement,
         Variational,
         WarmStart,
     )
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "HMC",
+    "NUTS",
+    "SGHMC",
     "BayesHybridError",
     "ConstantGate",
     "ContaminatedNormal",
@@ -61,7 +66,6 @@ __all__ = [
     "PseudoHuber",
     "Rates",
     "ReLUGate",
-    "Refinement",
     "StudentT",
     "ThresholdGate",
     "Variational",
@@ -75,6 +79,7 @@ _HOMES = {
     "ConstantGate": "gates",
     "ContaminatedNormal": "likelihoods",
     "FitOptions": "inference",
+    "HMC": "inference",
     "Huber": "likelihoods",
     "HybridRegressor": "estimator",
     "LabelHead": "models",
@@ -82,8 +87,9 @@ _HOMES = {
     "LinearGate": "gates",
     "LogNormalPrior": "priors",
     "MonotoneGate": "gates",
-    "ObliqueGate": "gates",
+    "NUTS": "inference",
     "Normal": "likelihoods",
+    "ObliqueGate": "gates",
     "Pathway": "models",
     "Plan": "inference",
     "PlanStage": "inference",
@@ -91,7 +97,7 @@ _HOMES = {
     "PseudoHuber": "likelihoods",
     "Rates": "inference",
     "ReLUGate": "gates",
-    "Refinement": "inference",
+    "SGHMC": "inference",
     "ThresholdGate": "gates",
     "StudentT": "likelihoods",
     "Variational": "inference",

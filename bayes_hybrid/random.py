@@ -18,10 +18,12 @@ from bayes_hybrid.errors import OptionError
 
 __all__ = [
     "SEED_LIMIT",
+    "STREAMS",
     "process_state",
     "resolve_seed",
     "seeded",
     "spawn_seeds",
+    "stream_seed",
     "torch_generator",
 ]
 
@@ -29,6 +31,22 @@ SEED_LIMIT: Final = 2**32
 """Seeds lie in ``[0, SEED_LIMIT)``: what NumPy's ``RandomState`` takes is the narrowest, and such
 an integer is also exact in JSON."""
 
+
+STREAMS: Final = (
+    "start",
+    "folds",
+    "svi",
+    "sampler",
+    "ratios",
+    "scores",
+    "replicates",
+    "held_out",
+    "datatree",
+    "reference_rows",
+    "reference_recipe",
+    "reference_nuts",
+)
+"""What a fit's seed is used for, each with numbers of its own; a new one comes last."""
 
 _state_lock = threading.RLock()
 
@@ -85,6 +103,24 @@ def spawn_seeds(seed: int, count: int) -> tuple[int, ...]:
     checks.positive_int("count", count)
     sequence = np.random.SeedSequence(checks.positive_int("seed", seed, minimum=0))
     return tuple(sequence.generate_state(count, dtype=np.uint32).tolist())
+
+
+def stream_seed(seed: int, name: str) -> int:
+    """The seed of one of the :data:`STREAMS` of a fit.
+
+    Args:
+        seed: the fit's.
+        name: of the stream.
+
+    Raises:
+        OptionError: there is no such stream, or what :func:`spawn_seeds` refuses.
+
+    Example:
+        >>> stream_seed(0, "folds")
+        3677149159
+    """
+    number = STREAMS.index(checks.choice("name", name, STREAMS))
+    return spawn_seeds(seed, number + 1)[-1]
 
 
 def torch_generator(seed: int, device: torch.device | str) -> torch.Generator:

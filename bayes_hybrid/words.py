@@ -35,7 +35,8 @@ _PLACES: Final = MappingProxyType(
     {
         "WarmStart": "fit_options=FitOptions(warm_start={})",
         "Variational": "fit_options=FitOptions(variational={})",
-        "Refinement": "fit_options=FitOptions(refinement={})",
+        "HMC": "fit_options=FitOptions(sampler={})",
+        "SGHMC": "fit_options=FitOptions(sampler={})",
         "Priors": "priors={}",
     }
 )

@@ -39,7 +39,6 @@ from bayes_hybrid import (
     Plan,
     PlanStage,
     Rates,
-    Refinement,
     Variational,
 )
 from bayes_hybrid.diagnostics import diagnose
@@ -205,7 +204,7 @@ _ONE: Final[dict[str, Any]] = {
     "num_restarts": 1,
     "plan": "plain",
     "variational": _MEAN_FIELD,
-    "refinement": Refinement(mode="never"),
+    "sampler": None,
 }
 
 
@@ -257,7 +256,7 @@ def collapse_cell(case: str, way: str, seed: int) -> Cell:
         "agreement": float(adjusted_rand_score(rows.regime, regimes.argmax(axis=1))),
         "usage": regimes.mean(axis=0).tolist(),
         "flagged": [f.name for f in diagnose(reg.fit_) if f.severity != "ok"],
-        "seconds": reg.fit_.seconds,
+        "seconds": reg.fit_.training.seconds,
     }
 
 

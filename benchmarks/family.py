@@ -24,11 +24,12 @@ from scipy.special import expit
 from sklearn.metrics import log_loss
 
 from bayes_hybrid import (
+    HMC,
+    NUTS,
     FitOptions,
     HybridRegressor,
     LogNormalPrior,
     Pathway,
-    Refinement,
     ThresholdGate,
     Variational,
 )
@@ -87,7 +88,7 @@ def outlier_cell(model: str, dirty: bool, seed: int) -> Cell:
             np.sqrt(np.mean((reg.predict_quantile(test.x, [0.5])[:, 0] - test.mean) ** 2))
         ),
         "log_density": float(reg.log_density(test.x, y_test).mean()),
-        "seconds": reg.fit_.seconds,
+        "seconds": reg.fit_.training.seconds,
     }
 
 
@@ -125,19 +126,17 @@ def label_cell(share: float, seed: int) -> Cell:
     return {
         "log_loss": float(losses[0] if share else min(losses)),
         "log_density": float(reg.log_density(x_test, y_test).mean()),
-        "seconds": reg.fit_.seconds,
+        "seconds": reg.fit_.training.seconds,
     }
 
 
 # -- thresholds: two lines, one threshold, and the same model by NUTS
 
 LINE = Pathway(kind="gaussian", smoothing="identity", num_units=1, noise="constant")
-NUTS = FitOptions(
+BY_NUTS = FitOptions(
     num_restarts=2,
     variational=Variational(num_draws=150),
-    refinement=Refinement(
-        mode="always", sampler="nuts", num_warmup=150, num_iterations=150, max_tree_depth=6
-    ),
+    sampler=NUTS(num_warmup=150, num_iterations=150, max_tree_depth=6, budget=None),
 )
 
 
@@ -153,7 +152,7 @@ def two_lines(num_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
 def threshold_cell(how: str, seed: int) -> Cell:
     """N=100: the threshold's 90% interval, by the recipe (6 restarts of 12) or by NUTS."""
     x, y, truth = two_lines(100, seed)
-    options = NUTS if how == "nuts" else FitOptions(num_restarts=6)
+    options = BY_NUTS if how == "nuts" else FitOptions(num_restarts=6)
     reg = HybridRegressor(
         gate="threshold",
         experts=(LINE, LINE),
@@ -165,7 +164,7 @@ def threshold_cell(how: str, seed: int) -> Cell:
     return {
         "covers": bool(row["lower"] <= truth <= row["upper"]),
         "width": float(row["upper"] - row["lower"]),
-        "seconds": reg.fit_.seconds,
+        "seconds": reg.fit_.training.seconds,
     }
 
 
@@ -185,7 +184,7 @@ def mcp_cell(data: Path, seed: int) -> Cell:
         experts=(Pathway(kind="relu", num_units=1, noise="constant"), LINE),
         fit_options=FitOptions(
             variational=Variational(num_draws=200),
-            refinement=Refinement(mode="always", num_warmup=150, num_iterations=200),
+            sampler=HMC(num_warmup=150, num_iterations=200, budget=None),
         ),
         random_state=seed,
         progress=False,
@@ -199,7 +198,7 @@ def mcp_cell(data: Path, seed: int) -> Cell:
     return {
         "cp_1": {"mean": float(kink.mean()), "sd": float(kink.std())},
         "cp_2": {"mean": float(row["mean"]), "sd": float(row["sd"])},
-        "seconds": reg.fit_.seconds,
+        "seconds": reg.fit_.training.seconds,
     }
 
 

@@ -171,7 +171,7 @@ def collapsed_cell(case: str, seed: int) -> Cell:
         "agreement": agreement(reg, rows.regime),
         "usage": reg.training_regimes().mean(axis=0).tolist(),
         "findings": _findings(reg),
-        "seconds": reg.fit_.seconds,
+        "seconds": reg.fit_.training.seconds,
     }
 
 
@@ -186,7 +186,7 @@ def healthy_cell(name: str, seed: int) -> Cell:
         "agreement": agrees,
         "usage": reg.training_regimes().mean(axis=0).tolist(),
         "findings": _findings(reg),
-        "seconds": reg.fit_.seconds,
+        "seconds": reg.fit_.training.seconds,
     }
 
 

@@ -27,7 +27,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
+from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
 from bayes_hybrid.cli.predicting import Wanted, predictions
 from bayes_hybrid.data import load_motorcycle
 from bayes_hybrid.inference import Posterior
@@ -153,7 +153,7 @@ def add_memory(figures: Figures) -> None:
         num_restarts=1,
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=2),
-        refinement=Refinement(mode="never"),
+        sampler=None,
         compile="never",
     )
     x = np.linspace(0.0, 10.0, 40)

@@ -25,7 +25,7 @@ from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational
+from bayes_hybrid import HMC, SGHMC, FitOptions, HybridRegressor, Variational
 from bayes_hybrid.data import FAMILIES, load_motorcycle, simulate
 from bayes_hybrid.inference import Posterior
 from bayes_hybrid.random import spawn_seeds
@@ -55,10 +55,10 @@ SECTIONS = (
 # Five times the gradients of the default (4.8), from other starting points.
 REFERENCE = FitOptions(
     variational=Variational(num_draws=100),
-    refinement=Refinement(mode="always", num_warmup=300, num_iterations=500, num_leapfrog=30),
+    sampler=HMC(num_warmup=300, num_iterations=500, num_leapfrog=30, budget=None),
 )
 # SVI alone, with three times the default's restarts.
-ENSEMBLE = FitOptions(num_restarts=48, refinement=Refinement(mode="never"))
+ENSEMBLE = FitOptions(num_restarts=48, sampler=None)
 # The default before regimes and weights of restarts were settled by their predictions; its four KL
 # weights were tried in one run.
 EARLIER = FitOptions(
@@ -66,7 +66,7 @@ EARLIER = FitOptions(
     variational=Variational(num_steps=1_500, selection_steps=400),
 )
 # SG-HMC where HMC could have been.
-MINIBATCH = FitOptions(refinement=Refinement(mode="always", sampler="sghmc", batch_size=128))
+MINIBATCH = FitOptions(sampler=SGHMC(batch_size=128, budget=None))
 OTHERS = {"ensemble": ENSEMBLE, "earlier": EARLIER, "minibatch": MINIBATCH}
 # RMSE and log density of the best that is published for the standard splits.
 TABLES = {
@@ -104,9 +104,9 @@ def fit_scores(
     fit = reg.fit_
     cell = {
         "seconds": time.perf_counter() - start,
-        "method": fit.method,
-        "kl_weight": fit.kl_weight,
-        "status": fit.status,
+        "method": fit.training.method,
+        "kl_weight": fit.training.kl_weight,
+        "status": fit.training.status,
         "default": scores(fit.posterior, *test),
         "svi": scores(fit.variational, *test),
     }

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement
+from bayes_hybrid import FitOptions, HybridRegressor
 from bayes_hybrid.data import simulate
 from bayes_hybrid.data.simulators import SWITCH_POINT
 from bayes_hybrid.diagnostics import regime_scores
@@ -35,7 +35,7 @@ RESTARTS = {
     # The same, each in proportion to its evidence, as if the ELBO were that.
     "evidence": FitOptions(num_restarts=4),
     # Many rows are beyond HMC's budget.
-    "svi": FitOptions(refinement=Refinement(mode="never")),
+    "svi": FitOptions(sampler=None),
 }
 
 
@@ -53,7 +53,7 @@ def boundary_cell(restarts: str, seed: int) -> Cell:
     place = np.sort(rows.x[:, 0])
     after = int(np.searchsorted(place, SWITCH_POINT))
     gap = float(place[after] - place[after - 1])
-    cell: Cell = {"gap": gap, "seconds": reg.fit_.seconds}
+    cell: Cell = {"gap": gap, "seconds": reg.fit_.training.seconds}
     for of in ("gate", "rows"):
         found = reg.boundaries(of=of).boundaries
         if not found:
@@ -87,7 +87,7 @@ def ece_cell(restarts: str, seed: int) -> Cell:
         key=lambda score: float(score["log_loss"]),
     )
     values = {str(name): float(value) for name, value in scores.items()}
-    return {**values, "seconds": reg.fit_.seconds}
+    return {**values, "seconds": reg.fit_.training.seconds}
 
 
 def jobs(sections: list[str], restarts: list[str], sets: int, seeds: int) -> Iterator[Job]:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
+from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
 from bayes_hybrid.data import load_motorcycle
 from bayes_hybrid.report import write_report
 from benchmarks.cells import Figures
@@ -52,7 +52,7 @@ def many_rows() -> HybridRegressor:
         num_restarts=4,
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=100),
-        refinement=Refinement(mode="never"),
+        sampler=None,
         compile="never",
     )
     rng = np.random.default_rng(0)

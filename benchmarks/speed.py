@@ -434,7 +434,7 @@ def engine_chains(x: np.ndarray, y: np.ndarray, num_chains: int) -> Row:
     seconds = time.perf_counter() - started
     gate = fitted.posterior.regime_probability_draws(x)
     means = (gate * fitted.posterior.expert_mean_draws(x)).sum(-1)
-    hmc = sum(stage.seconds for stage in fitted.stages if "HMC" in stage.name)
+    hmc = sum(stage.seconds for stage in fitted.training.stages if "HMC" in stage.name)
     return sampling_row("engine: warm start, SVI and batched HMC", means, seconds, hmc)
 
 

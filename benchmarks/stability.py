@@ -7,6 +7,7 @@ section                 what is fitted, with each seed
 ``constant``            the same with one noise level per regime, as README and demo have it
 ``nudged``              the same as ``constant``, with x moved by a millionth
 ``families``            ``step``, ``two_branch`` and ``kink``, of 50 and 200 rows
+``collapse``            the four cases of :mod:`benchmarks.collapse`
 ======================  =========================================================================
 
 Every fifth row of the motorcycle data, from number 2 on, is left out.  Of each section: mean and
@@ -30,6 +31,7 @@ from sklearn.metrics import adjusted_rand_score
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.data import load_motorcycle, simulate
 from benchmarks.cells import Cell, Figures, Job, run_jobs
+from benchmarks.collapse import CASES, NUM_ROWS
 
 _RESULT: Final = Path("benchmarks/results/stability.json")
 _FAMILIES: Final = ("step", "two_branch", "kink")
@@ -45,8 +47,8 @@ def _cell(reg: HybridRegressor, x: np.ndarray, y: np.ndarray) -> Cell:
         "log_density": float(reg.log_density(x, y).mean()),
         "readings": [[reading.weight, *reading.usage] for reading in fit.readings],
         "regimes": reg.training_regimes()[:, 0].tolist(),
-        "temperature": fit.temperature,
-        "seconds": fit.seconds,
+        "temperature": fit.training.temperature,
+        "seconds": fit.training.seconds,
         "warnings": [found.name for found in reg.diagnose() if found.severity != "ok"],
     }
 
@@ -69,6 +71,14 @@ def family_cell(family: str, size: int, seed: int) -> Cell:
     return _cell(reg, new.x, new.y)
 
 
+def collapse_cell(case: str, seed: int) -> Cell:
+    """One data set, another seed of the fit."""
+    made = CASES[case]
+    rows, new = (made.rows(np.random.default_rng(data)) for data in (0, 1))
+    reg = HybridRegressor(**made.settings, random_state=seed, progress=False).fit(rows.x, rows.y)
+    return _cell(reg, new.x, new.y)
+
+
 def jobs(sections: list[str], seeds: range) -> Iterator[Job]:
     """Every cell of the sections."""
     noises = {
@@ -84,6 +94,9 @@ def jobs(sections: list[str], seeds: range) -> Iterator[Job]:
             for family in _FAMILIES:
                 for size in _SIZES:
                     yield f"{family}/{size}/{seed}", family_cell, (family, size, seed)
+        if "collapse" in sections:
+            for case in CASES:
+                yield f"{case}/{seed}", collapse_cell, (case, seed)
 
 
 def summarise(done: dict[str, Cell]) -> Figures:
@@ -95,6 +108,8 @@ def summarise(done: dict[str, Cell]) -> Figures:
     for family in _FAMILIES:
         for size in _SIZES:
             _section(out, f"{family}/{size}", -np.inf, _SPREADS[size])
+    for case in CASES:
+        _section(out, case, -np.inf, _SPREADS[NUM_ROWS])
     return out
 
 
@@ -125,7 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    sections = ["default", "constant", "nudged", "families"]
+    sections = ["default", "constant", "nudged", "families", "collapse"]
     parser.add_argument("--sections", nargs="+", choices=sections, default=sections)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())

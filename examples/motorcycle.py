@@ -2,7 +2,7 @@
 
 import os
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
+from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
 from bayes_hybrid.data import load_motorcycle
 from bayes_hybrid.plots import plot_overview
 
@@ -11,7 +11,7 @@ QUICK = FitOptions(
     num_restarts=1,
     warm_start=WarmStart(max_steps=50),
     variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=10),
-    refinement=Refinement(mode="never"),
+    sampler=None,
     compile="never",
 )
 FULL = FitOptions(num_restarts=12)

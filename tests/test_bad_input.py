@@ -16,7 +16,7 @@ import torch
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart, load
+from bayes_hybrid import HMC, FitOptions, HybridRegressor, Variational, WarmStart, load
 from bayes_hybrid.errors import DataError, DataTypeError, FileFormatError, OptionError
 from bayes_hybrid.likelihoods import Normal
 from bayes_hybrid.models import Pathway
@@ -25,7 +25,7 @@ TINY = FitOptions(
     num_restarts=3,
     warm_start=WarmStart(max_steps=40, check_every=20),
     variational=Variational(num_steps=50, selection_steps=5, kl_weights=(0.0,), num_draws=6),
-    refinement=Refinement(mode="never"),
+    sampler=None,
     compile="never",
 )
 RNG = np.random.default_rng(0)
@@ -226,8 +226,8 @@ def test_values_beyond_float32_are_refused():
         ),
         ({"fit_options": None, "refine": None}, "refine must be 'auto', True"),
         (
-            {"fit_options": None, "refine": Refinement(mode="never")},
-            r"a Refinement goes into fit_options=FitOptions\(refinement=Refinement\(mode='never'",
+            {"fit_options": None, "refine": HMC(num_leapfrog=9)},
+            r"a sampler goes into fit_options=FitOptions\(sampler=HMC\(.*num_leapfrog=9",
         ),
         ({"fit_options": None, "compile": "alwyas"}, "compile must be .* did you mean 'always'"),
         ({"fit_options": None, "batch_size": 0}, "batch_size must be an integer >= 1"),
@@ -356,8 +356,8 @@ def test_a_constant_target_is_predicted_at_once(value, model, tmp_path):
     assert (interval[:, 1] >= value).all()
     assert np.ptp(interval, axis=1).max() <= 1e-8 * max(1.0, abs(value))
     assert np.isfinite(reg.log_density(X, target)).all()
-    assert reg.fit_.seconds == 0.0
-    assert reg.fit_.converged
+    assert reg.fit_.training.seconds == 0.0
+    assert reg.fit_.training.converged
     assert [f.name for f in reg.diagnose() if f.severity != "ok"] == ["constant_target"]
     assert reg.training_regimes().shape == (20, len(reg.regimes_))
     assert np.ptp(reg.sample_predictive(X, 3, random_state=0)) <= 1e-8 * max(1.0, abs(value))

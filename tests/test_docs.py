@@ -11,7 +11,7 @@ import pytest
 
 import bayes_hybrid
 import bayes_hybrid.inference
-from bayes_hybrid import FitOptions, Refinement, Variational, WarmStart
+from bayes_hybrid import FitOptions, Variational, WarmStart
 from bayes_hybrid.cli.app import report
 from bayes_hybrid.models import HybridMixture
 from bayes_hybrid.report.sections import SECTIONS
@@ -24,7 +24,7 @@ QUICK: Final = FitOptions(
     num_restarts=2,
     warm_start=WarmStart(max_steps=50),
     variational=Variational(num_steps=10, selection_steps=5, kl_weights=(0.0,), num_draws=50),
-    refinement=Refinement(mode="never"),
+    sampler=None,
     compile="never",
 )
 

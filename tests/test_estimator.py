@@ -22,13 +22,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import bayes_hybrid
 from bayes_hybrid import (
+    HMC,
     FitOptions,
     HybridRegressor,
     LinearGate,
     MonotoneGate,
     Pathway,
     Priors,
-    Refinement,
     ThresholdGate,
     Variational,
     WarmStart,
@@ -59,7 +59,7 @@ def tiny(max_steps=10):
         num_restarts=2,
         warm_start=WarmStart(max_steps=max_steps, check_every=50, learning_rate=0.1),
         variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=6),
-        refinement=Refinement(mode="never"),
+        sampler=None,
         compile="never",
     )
 
@@ -576,11 +576,11 @@ def test_options_follow_the_settings():
     options = build_options(settings)
     assert options.plan == "balanced"
     assert options.num_restarts == 2
-    assert options.refinement.mode == "always"
+    assert options.sampler == HMC(budget=None)
     assert (options.batch_size, options.compile) == (64, "never")
-    assert build_options(HybridRegressor(refine=False)).refinement.mode == "never"
-    for mode in ("auto", "always", "never"):
-        assert build_options(HybridRegressor(refine=mode)).refinement.mode == mode
+    assert build_options(HybridRegressor(refine=False)).sampler is None
+    for mode, sampler in {"auto": HMC(), "always": HMC(budget=None), "never": None}.items():
+        assert build_options(HybridRegressor(refine=mode)).sampler == sampler
     assert build_options(HybridRegressor(fit_options=tiny())) == tiny()
 
 

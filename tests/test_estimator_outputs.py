@@ -10,7 +10,6 @@ from sklearn.metrics import r2_score
 from bayes_hybrid import (
     FitOptions,
     HybridRegressor,
-    Refinement,
     Variational,
     WarmStart,
     load,
@@ -29,7 +28,7 @@ def make(*, max_steps=10, num_steps=5, **settings):
         variational=Variational(
             num_steps=num_steps, selection_steps=5, kl_weights=(0.0,), num_draws=6
         ),
-        refinement=Refinement(mode="never"),
+        sampler=None,
         compile="never",
     )
     return HybridRegressor(num_units=3, fit_options=options, random_state=0, **settings)

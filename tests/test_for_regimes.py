@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
+from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
 from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.diagnostics import (
     boundaries,
@@ -34,7 +34,7 @@ def _fitted(**settings):
         num_restarts=8,
         warm_start=WarmStart(max_steps=60),
         variational=Variational(num_steps=100, selection_steps=20, num_draws=30),
-        refinement=Refinement(mode="never"),
+        sampler=None,
         compile="never",
     )
     x = np.linspace(-1.0, 1.0, 40)
@@ -185,9 +185,9 @@ def test_thresholds_are_read_from_these_restarts():
 def test_a_fit_for_regimes_is_one_of_its_own(fits):
     fit, read, _ = fits
     found = read.for_regimes
-    assert found.sources.tolist() == fit.sources[LEADING].tolist()
-    assert found.elbo.tolist() == fit.elbo[LEADING].tolist()
-    assert np.array_equal(found.log_ratios, fit.log_ratios[LEADING])
+    assert found.restarts.sources.tolist() == fit.restarts.sources[LEADING].tolist()
+    assert found.restarts.elbo.tolist() == fit.restarts.elbo[LEADING].tolist()
+    assert np.array_equal(found.restarts.log_ratios, fit.restarts.log_ratios[LEADING])
     assert found.posterior.num_restarts == len(LEADING)
     with pytest.raises(OptionError, match="reading: expected a number below 2, got 2"):
         read.reading(2)
@@ -195,9 +195,12 @@ def test_a_fit_for_regimes_is_one_of_its_own(fits):
 
 def test_statistics_of_a_sampler_follow_their_restarts(fits):
     rates = np.arange(4.0).reshape(2, 2)
-    read = dataclasses.replace(fits[1], sampler={"acceptance_rate": rates})
+    read = dataclasses.replace(
+        fits[1],
+        restarts=dataclasses.replace(fits[1].restarts, sampler={"acceptance_rate": rates}),
+    )
     read = _with_readings(read, [1], [0])
-    assert np.array_equal(read.for_regimes.sampler["acceptance_rate"], rates[LEADING])
+    assert np.array_equal(read.for_regimes.restarts.sampler["acceptance_rate"], rates[LEADING])
 
 
 def test_restarts_are_listed_with_what_is_read_from_them(fits):
@@ -211,6 +214,6 @@ def test_restarts_are_listed_with_what_is_read_from_them(fits):
 def test_draws_that_count_alike_come_as_often_as_they_weigh(fits):
     equal = fits[0].equal
     assert equal.posterior.weights is None
-    assert np.unique(equal.sources, return_counts=True)[1].tolist() == [8, 24]
+    assert np.unique(equal.restarts.sources, return_counts=True)[1].tolist() == [8, 24]
     x = fits[0].x
     np.testing.assert_allclose(equal.posterior.mean(x), fits[0].posterior.mean(x), rtol=1e-9)

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.random import SEED_LIMIT, resolve_seed, seeded, spawn_seeds, torch_generator
+from bayes_hybrid.random import (
+    SEED_LIMIT,
+    STREAMS,
+    resolve_seed,
+    seeded,
+    spawn_seeds,
+    stream_seed,
+    torch_generator,
+)
 
 
 def test_spawned_seeds_repeat_and_differ():
@@ -111,3 +119,12 @@ def test_seeded_touches_one_device_only(monkeypatch):
     assert torch.equal(before, torch.get_rng_state())
     with seeded(3, torch.device("cpu")):
         assert torch.equal(first, torch.rand(2))
+
+
+def test_streams_have_numbers_of_their_own():
+    seeds = {name: stream_seed(3, name) for name in STREAMS}
+    assert len(set(seeds.values())) == len(STREAMS)
+    # A new stream comes last: the others keep their numbers.
+    assert tuple(seeds.values()) == spawn_seeds(3, len(STREAMS) + 4)[: len(STREAMS)]
+    with pytest.raises(OptionError, match="name"):
+        stream_seed(3, "hmc")

@@ -14,14 +14,14 @@ from pyro.poutine.runtime import _PYRO_STACK
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart, load
+from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart, load
 
 _THREADS = 8
 _TINY = FitOptions(
     num_restarts=2,
     warm_start=WarmStart(max_steps=60),
     variational=Variational(num_steps=30, kl_weights=(0.0,), num_draws=10),
-    refinement=Refinement(mode="never"),
+    sampler=None,
     compile="never",
 )
 _RNG = np.random.default_rng(0)

@@ -32,8 +32,8 @@ def test_every_setting_with_an_option_has_that_option():
         ("`label_weight=0.5`", "--label-weight 0.5"),
         ("`refine='always'` (`num_restarts=4`)", "--refine always (--num-restarts 4)"),
         (
-            "`Refinement(num_warmup=...)`",
-            "fit_options=FitOptions(refinement=Refinement(num_warmup=...)) in Python",
+            "`HMC(num_warmup=...)`",
+            "fit_options=FitOptions(sampler=HMC(num_warmup=...)) in Python",
         ),
         (
             "`Variational(guide='block')`",
@@ -61,7 +61,7 @@ def test_no_option_is_left_that_does_not_exist():
 
 
 @pytest.mark.parametrize(
-    "code", ["Refinement(mode='never')", "Variational()", "WarmStart(max_steps=9)", "Priors()"]
+    "code", ["HMC(num_warmup=9)", "Variational()", "WarmStart(max_steps=9)", "Priors()"]
 )
 def test_an_object_is_placed_where_the_estimator_takes_it(code):
     written = placed(f"Take `{code}` or `refine='never'`.")

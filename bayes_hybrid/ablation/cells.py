@@ -144,7 +144,7 @@ def _measured(cell: Cell, x: FloatArray, y: FloatArray, started: float) -> Outco
     fit = estimator.fit_
     if not cell.test.size:
         return Outcome(
-            status=fit.status,
+            status=fit.training.status,
             num_flagged=_flagged(estimator.diagnose()),
             log_density=np.empty(0),
             draws=kept(estimator.to_datatree()),
@@ -157,7 +157,7 @@ def _measured(cell: Cell, x: FloatArray, y: FloatArray, started: float) -> Outco
     if not (np.isfinite(log_density).all() and np.isfinite(rmse)):
         raise FitError("the prediction of a held-out row is not finite")
     return Outcome(
-        status=fit.status,
+        status=fit.training.status,
         num_flagged=_flagged(findings),
         log_density=log_density,
         rmse=rmse,

@@ -49,7 +49,7 @@ def kfold(
     Source: Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, section 2.3.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, Refinement, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, Variational, WarmStart
         >>> rng = np.random.default_rng(0)
         >>> X = rng.uniform(-2, 2, size=(30, 1))
         >>> y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=30)
@@ -57,7 +57,7 @@ def kfold(
         ...     num_restarts=1,
         ...     warm_start=WarmStart(max_steps=20),
         ...     variational=Variational(num_steps=5, kl_weights=(0.0,), num_draws=5),
-        ...     refinement=Refinement(mode="never"),
+        ...     sampler=None,
         ...     compile="never",
         ... )
         >>> estimator = HybridRegressor(

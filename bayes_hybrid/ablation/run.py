@@ -79,7 +79,7 @@ def ablate(
         FitError: every cell failed.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, Refinement, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, Variational, WarmStart
         >>> rng = np.random.default_rng(0)
         >>> X = rng.uniform(-2, 2, size=(40, 1))
         >>> y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=40)
@@ -87,7 +87,7 @@ def ablate(
         ...     num_restarts=1,
         ...     warm_start=WarmStart(max_steps=20),
         ...     variational=Variational(num_steps=5, kl_weights=(0.0,), num_draws=30),
-        ...     refinement=Refinement(mode="never"),
+        ...     sampler=None,
         ...     compile="never",
         ... )
         >>> base = HybridRegressor(

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.estimator import HybridRegressor, build_options
+from bayes_hybrid.estimator import REFINE, HybridRegressor, build_options
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.inference import FitOptions
 from bayes_hybrid.likelihoods import LIKELIHOODS
@@ -163,7 +163,7 @@ def _placed(base: HybridRegressor, settings: Mapping[str, Any]) -> dict[str, Any
     if base.fit_options is not None and (inner := _taken(placed, _IN_OPTIONS)):
         options = checks.instance("fit_options", base.fit_options, FitOptions)
         if "refine" in inner:
-            inner["refinement"] = replace(options.refinement, mode=inner.pop("refine"))
+            inner["sampler"] = REFINE[inner.pop("refine")]
         placed["fit_options"] = replace(options, **inner)
     own = [isinstance(expert, Pathway) for expert in base.experts]
     if base.model == "mixture" and any(own) and (inner := _taken(placed, _IN_PATHWAYS)):

@@ -13,8 +13,8 @@ from bayes_hybrid.cli.console import counted, say, show
 from bayes_hybrid.cli.regressor import quick_options, refuse_unknown
 from bayes_hybrid.cli.settings import Settings, refuse_no_jobs
 from bayes_hybrid.data import atomic_file, write_table
-from bayes_hybrid.estimator import HybridRegressor
-from bayes_hybrid.inference import FitOptions, Refinement
+from bayes_hybrid.estimator import REFINE, HybridRegressor
+from bayes_hybrid.inference import FitOptions
 from bayes_hybrid.models import Pathway
 from bayes_hybrid.validation import SimulationCalibration, sbc
 
@@ -65,7 +65,7 @@ def run(settings: Settings, plan: Plan, out: Path, *, quiet: bool) -> None:
     refuse_unknown(settings)
     options = FitOptions(
         num_restarts=settings.num_restarts,
-        refinement=Refinement(mode=settings.refine),
+        sampler=REFINE[settings.refine],
         device=settings.device,
     )
     estimator = HybridRegressor(

@@ -20,7 +20,7 @@ from bayes_hybrid.diagnostics import (
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import HybridRegressor, load, settings_of
-from bayes_hybrid.random import spawn_seeds
+from bayes_hybrid.random import stream_seed
 
 __all__ = ["held_out_rows", "near_rows", "print_findings", "run"]
 
@@ -53,8 +53,7 @@ def run(saved: Path, data: Path | None, target: Sequence[str] | None, *, quiet: 
         if x_test is not None and y_test is not None:
             which = "that were held out" if data is None else f"of {data}"
             say(f"\nScores of {counted(len(x_test), 'row')} {which}:\n")
-            # The sixth of the fit's seeds, as the estimator's score_predictions.
-            seed = spawn_seeds(fit.seed, 6)[-1]
+            seed = stream_seed(fit.seed, "scores")
             show(scores_table(predictive_scores(fit, x_test, y_test, seed=seed)))
             say("\nLess is better, but for the coverage: that should be its percentage.")
     return exit_code(findings)

@@ -77,9 +77,10 @@ def compare(saved: Path, wanted: Against, *, quiet: bool) -> int:
     else:
         steps = counts["chains"] * (counts["warmup"] + counts["draws"]) * (2**_DEPTH - 1)
         say()
+        seconds = estimator.fit_.training.seconds
         say(
             f"Against NUTS on {num_rows} of {len(estimator.fit_.x)} rows: the recipe once more "
-            f"({estimator.fit_.seconds:.0f} seconds on all rows), and NUTS with at most {steps:,} "
+            f"({seconds:.0f} seconds on all rows), and NUTS with at most {steps:,} "
             "gradients of a few milliseconds."
         )
     result = check_against_nuts(
@@ -96,7 +97,9 @@ def compare(saved: Path, wanted: Against, *, quiet: bool) -> int:
         return exit_code(findings)
     say(result.sentence)
     rows = "rows that neither has seen" if result.held_out else "the same rows"
-    seconds = f"{result.recipe.seconds:.0f} and {result.reference.seconds:.0f} seconds"
+    seconds = (
+        f"{result.recipe.training.seconds:.0f} and {result.reference.training.seconds:.0f} seconds"
+    )
     say(f"Compared at {result.num_compared} {rows}; the two took {seconds}.")
     say()
     show(findings_table(findings))

@@ -95,7 +95,8 @@ def run(out: Path, settings: Settings, *, force: bool, quiet: bool) -> None:
     if quiet:
         warn(findings)
         return
-    say(f"{on_command_line(fit.status)} ({fit.seconds:.0f} seconds, {fit.method})")
+    training = fit.training
+    say(f"{on_command_line(training.status)} ({training.seconds:.0f} seconds, {training.method})")
     say()
     for sentence in describe(fit):
         say(sentence)
@@ -126,7 +127,7 @@ def _page(fit: Fit, findings: Sequence[Finding], source: str) -> str:
     headline, _, details = verdict(findings).partition("\n")
     lines = [f"# {headline}", "", *details.splitlines(), ""] if details else [f"# {headline}", ""]
     lines += [
-        on_command_line(fit.status),
+        on_command_line(fit.training.status),
         "",
         "![The fit above its regime probabilities](overview.png)",
         "",
@@ -154,7 +155,7 @@ def _page(fit: Fit, findings: Sequence[Finding], source: str) -> str:
         "|---|---|---|---|",
         *(
             f"| {stage.name} | {stage.reason} | {stage.steps} | {stage.seconds:.1f} |"
-            for stage in fit.stages
+            for stage in fit.training.stages
         ),
         "",
         "## Files",
@@ -166,15 +167,15 @@ def _page(fit: Fit, findings: Sequence[Finding], source: str) -> str:
 
 def _recipe(fit: Fit) -> str:
     """How the posterior was reached."""
-    posterior = fit.posterior
+    posterior, training = fit.posterior, fit.training
     each = " each" if posterior.num_restarts > 1 else ""
     words = (
         f"The posterior is {counted(posterior.num_restarts, 'restart')} with "
         f"{counted(posterior.num_draws, 'draw')}{each} "
-        f"({fit.method}, seed {fit.seed}); the weight of the features' KL term was chosen by "
-        f"held-out density: {fit.kl_weight:g}."
+        f"({training.method}, seed {fit.seed}); the weight of the features' KL term was chosen by "
+        f"held-out density: {training.kl_weight:g}."
     )
-    if dropped := fit.num_restarts_dropped:
+    if dropped := training.num_dropped:
         were = "was" if dropped == 1 else "were"
         words += f" {counted(dropped, 'restart')} {were} dropped."
     return words

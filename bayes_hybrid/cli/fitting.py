@@ -32,7 +32,7 @@ from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import SAVED_FILES, settings_of
 from bayes_hybrid.gates import FEATURE_GATES
 from bayes_hybrid.inference.storage import WHAT
-from bayes_hybrid.random import spawn_seeds
+from bayes_hybrid.random import stream_seed
 from bayes_hybrid.words import on_command_line
 
 __all__ = ["Rows", "run"]
@@ -99,9 +99,9 @@ def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) 
     held = 0 if held_out is None else len(held_out)
     say(
         f"{', '.join(fit.output_names)} from {', '.join(fit.feature_names)}: {len(fit.x)} rows, "
-        f"{held} held out, {fit.seconds:.0f} seconds, {fit.method}"
+        f"{held} held out, {fit.training.seconds:.0f} seconds, {fit.training.method}"
     )
-    say(on_command_line(fit.status))
+    say(on_command_line(fit.training.status))
     say()
     for sentence in [*describe(fit), *describe_labels(model)]:
         say(sentence)
@@ -178,7 +178,7 @@ def _chosen(num_rows: int, fraction: float, seed: int) -> NDArray[np.bool_]:
             f"leaves {num_rows - count} to fit; expected at least one row held out and "
             f"{_LEAST_ROWS} to fit"
         )
-    (split_seed,) = spawn_seeds(seed, 1)
+    split_seed = stream_seed(seed, "held_out")
     mask = np.zeros(num_rows, dtype=bool)
     mask[np.random.default_rng(split_seed).choice(num_rows, size=count, replace=False)] = True
     return mask

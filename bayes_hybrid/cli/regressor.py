@@ -3,11 +3,10 @@
 from bayes_hybrid import checks
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.estimator import MODELS, HybridRegressor
+from bayes_hybrid.estimator import MODELS, REFINE, HybridRegressor
 from bayes_hybrid.gates import FEATURE_GATES, GATES, Gate
-from bayes_hybrid.inference import PLANS, FitOptions, Refinement, Variational, WarmStart
+from bayes_hybrid.inference import HMC, PLANS, FitOptions, Variational, WarmStart
 from bayes_hybrid.inference.fit import resolve_device
-from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models.labels import LABEL_NOISES, LabelHead
 from bayes_hybrid.models.pathway import NOISE_KINDS
@@ -71,7 +70,7 @@ def refuse_unknown(settings: Settings) -> None:
     checks.choice("--noise", settings.noise, NOISE_KINDS)
     for name in _plans(settings):
         checks.choice("--plan", name, tuple(PLANS))
-    checks.choice("--refine", settings.refine, REFINE_CHOICES)
+    checks.choice("--refine", settings.refine, tuple(REFINE))
     try:
         resolve_device(settings.device)
     except OptionError as error:
@@ -104,18 +103,13 @@ def _num_units(text: str) -> int | str:
 
 def quick_options(settings: Settings) -> FitOptions:
     """Every stage of the recipe with next to no steps: a fit in seconds, and a bad one."""
+    hmc = HMC(num_warmup=5, num_iterations=10, num_leapfrog=2, max_dense=1, budget=None)
     return FitOptions(
         num_restarts=2,
         plan=_plans(settings),
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=10),
-        refinement=Refinement(
-            mode="always" if settings.refine == "always" else "never",
-            num_warmup=5,
-            num_iterations=10,
-            num_leapfrog=2,
-            max_dense=1,
-        ),
+        sampler=hmc if settings.refine == "always" else None,
         compile="never",
         device=settings.device,
     )

@@ -6,7 +6,7 @@ braces with bars between them::
     Fit again with {more restarts (`num_restarts=64`)|`plan=('default', 'balanced')`}.
 
 :func:`resolved` drops the alternatives that the fit has followed already, and a sentence of which
-none is left, and says where an object such as ``Refinement(...)`` goes.
+none is left, and says where an object such as ``HMC(...)`` goes.
 :func:`bayes_hybrid.words.on_command_line` turns settings into options.
 """
 

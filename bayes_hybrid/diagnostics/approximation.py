@@ -104,8 +104,8 @@ def optimiser_findings(fit: FitLike) -> list[Finding]:
         fit: the finished fit.
     """
     findings = ending_findings(fit)
-    if not fit.sampler and fit.log_ratios.size:
-        findings.append(_guide(fit.log_ratios))
+    if not fit.restarts.sampler and fit.restarts.log_ratios.size:
+        findings.append(_guide(fit.restarts.log_ratios))
     return findings
 
 
@@ -116,7 +116,7 @@ def ending_findings(fit: FitLike) -> list[Finding]:
         fit: the finished fit.
     """
     # Whether chains have arrived is r_hat's to say, wherever they started.
-    return [_dropped(fit)] if fit.sampler else [_converged(fit), _dropped(fit)]
+    return [_dropped(fit)] if fit.restarts.sampler else [_converged(fit), _dropped(fit)]
 
 
 def approximation_findings(evaluation: Evaluation) -> list[Finding]:
@@ -137,10 +137,10 @@ def approximation_findings(evaluation: Evaluation) -> list[Finding]:
 def _converged(fit: FitLike) -> Finding:
     return judge(
         "converged",
-        float(fit.converged),
+        float(fit.training.converged),
         ">=",
         1.0,
-        meaning=fit.status,
+        meaning=fit.training.status,
         advice="Raise the budget of steps (`WarmStart(max_steps=...)`, "
         "`Variational(num_steps=...)`) and fit again, or check that held-out log density no longer "
         "changes.",
@@ -148,7 +148,7 @@ def _converged(fit: FitLike) -> Finding:
 
 
 def _dropped(fit: FitLike) -> Finding:
-    kept, dropped = fit.posterior.num_restarts, fit.num_restarts_dropped
+    kept, dropped = fit.posterior.num_restarts, fit.training.num_dropped
     return judge(
         "restarts_dropped",
         dropped / (kept + dropped) if kept + dropped else 1.0,

@@ -214,7 +214,7 @@ def _log_likelihood(
 
 def _sample_stats(fit: FitLike, evaluation: Evaluation, coords: Mapping[str, Any]) -> xr.Dataset:
     """The sampler's statistics, each chain's weight, and how far its regimes are from others'."""
-    stats = {name: np.asarray(values) for name, values in fit.sampler.items()}
+    stats = {name: np.asarray(values) for name, values in fit.restarts.sampler.items()}
     if "diverging" in stats:
         stats["diverging"] = stats["diverging"].astype(bool)
     distance = regime_distance(evaluation.responsibilities)
@@ -278,11 +278,11 @@ def _attributes(fit: FitLike) -> dict[str, str | int]:
     """What a reader of the file wants to know; netCDF has no booleans."""
     return {
         **_library(),
-        "method": fit.method,
-        "status": fit.status,
-        "converged": int(fit.converged),
+        "method": fit.training.method,
+        "status": fit.training.status,
+        "converged": int(fit.training.converged),
         "seed": fit.seed,
-        "num_restarts_dropped": fit.num_restarts_dropped,
+        "num_restarts_dropped": fit.training.num_dropped,
         "num_rows": int(fit.x.shape[0]),
         "target_name": fit.target_name,
     }

@@ -49,11 +49,11 @@ def expected_durations(
     Stochastic Processes, section 3.6.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, Refinement, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, WarmStart
         >>> quick = FitOptions(
         ...     num_restarts=2,
         ...     warm_start=WarmStart(max_steps=20),
-        ...     refinement=Refinement(mode="never"),
+        ...     sampler=None,
         ...     compile="never",
         ... )
         >>> reg = HybridRegressor(model="relu", num_units=4, fit_options=quick, random_state=0)

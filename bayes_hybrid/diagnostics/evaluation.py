@@ -217,7 +217,7 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
         mean=mean,
         variance=variance,
         at_floor=None if posterior.scale_floor is None else floor_hits / rows.size,
-        sources=fit.sources,
+        sources=fit.restarts.sources,
         gate=join(parts) if parts else None,
         realised=join_rows(drawn) if drawn else None,
         layers=layer_shares(posterior, mean_x),

@@ -28,8 +28,8 @@ def guide_report(fit: TrainedLike) -> pd.DataFrame:
         iw_elbo = log mean_m exp(r_m),   between the ELBO and log p(y | x) in expectation
         ess     = (sum_m w_m)^2 / sum_m w_m^2,   w_m = exp(r_m)
 
-    Features count in full here, whatever their weight ``fit.kl_weight`` in training, so that
-    ``elbo`` is below ``fit.elbo`` where the weight is below 1.  Where it is 0 the features are a
+    Features count in full here, whatever their weight ``fit.training.kl_weight`` was, so that
+    ``elbo`` is below ``fit.restarts.elbo`` where it was below 1.  Where it is 0 the features are a
     point, both densities are those of the other parameters given them, and the report says nothing
     about the features.
 
@@ -45,7 +45,7 @@ def guide_report(fit: TrainedLike) -> pd.DataFrame:
     Source: Yao, Vehtari, Simpson and Gelman (2018), Yes, but did it work?; Burda, Grosse and
     Salakhutdinov (2016), Importance weighted autoencoders, equation 8.
     """
-    lines = [_judged(ratios) for ratios in fit.log_ratios]
+    lines = [_judged(ratios) for ratios in fit.restarts.log_ratios]
     return pd.DataFrame({"restart": np.arange(len(lines)), **pd.DataFrame(lines)})
 
 
@@ -123,10 +123,10 @@ def correction_report(
         "svi": (fit.variational, equal, 0),
         "svi, reweighted": (fit.variational, weights, count),
     }
-    if fit.sampler:
+    if fit.restarts.sampler:
         count = fit.posterior.num_draws
         shares = np.tile(fit.posterior.restart_weights[:, None] / count, (1, count))
-        answers[fit.method] = (fit.posterior, shares, 0)
+        answers[fit.training.method] = (fit.posterior, shares, 0)
     said = {name: _answer(who, shares, x, y) for name, (who, shares, _) in answers.items()}
     variance = fit.posterior.variance(x)
     # Beside an infinite variance every difference looks small.

@@ -90,4 +90,4 @@ def health_findings(
     findings = [finding for finding in findings if not finding.name.endswith(others)]
     findings += settled_findings(evaluation.mean, evaluation.variance)
     findings += width_findings(fit.posterior.widths_over_floor)
-    return findings if fit.sampler else [*findings, *seed_finding(evaluation)]
+    return findings if fit.restarts.sampler else [*findings, *seed_finding(evaluation)]

@@ -11,12 +11,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_hybrid.inference.result import Restarts, Training
+
 __all__ = [
     "FitLike",
     "FloatArray",
     "PosteriorLike",
     "ReadingLike",
-    "StageLike",
     "ThresholdsLike",
     "TrainedLike",
 ]
@@ -185,42 +186,6 @@ class PosteriorLike(Protocol):
         """Log of the mean over all draws of ``p(y_n | x_n, theta_rs)``, ``[N]``."""
 
 
-class StageLike(Protocol):
-    """One stage of a fit."""
-
-    @property
-    def name(self) -> str:
-        """What ran."""
-
-    @property
-    def reason(self) -> str:
-        """Why it ended."""
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps or iterations."""
-
-    @property
-    def seconds(self) -> float:
-        """Wall time."""
-
-    @property
-    def trace(self) -> tuple[float, ...]:
-        """Its objective over time, thinned; empty where it has none."""
-
-    @property
-    def weights(self) -> Mapping[str, tuple[float, float]]:
-        """First and last weight of each regulariser."""
-
-    @property
-    def usage_before(self) -> tuple[float, ...]:
-        """Mean responsibility of each regime at the start, or nothing."""
-
-    @property
-    def usage_after(self) -> tuple[float, ...]:
-        """The same at the end."""
-
-
 class FitLike(Protocol):
     """A finished fit: its posterior, the rows it learned from, and how it went."""
 
@@ -253,24 +218,16 @@ class FitLike(Protocol):
         """Names of the outputs: the target's alone, or Q."""
 
     @property
-    def status(self) -> str:
-        """A sentence that says how the optimiser ended."""
+    def restarts(self) -> Restarts:
+        """What is known of each restart."""
 
     @property
-    def converged(self) -> bool:
-        """Whether it ended by its own rule, rather than at its budget."""
+    def training(self) -> Training:
+        """How the fit came about."""
 
     @property
     def seed(self) -> int:
         """The seed that repeats the fit."""
-
-    @property
-    def method(self) -> str:
-        """How the posterior was reached, in a few words."""
-
-    @property
-    def sources(self) -> NDArray[np.int64]:
-        """Number of the start that each restart came from, ``[R]``; copies share one."""
 
     @property
     def for_regimes(self) -> "FitLike":
@@ -287,42 +244,14 @@ class FitLike(Protocol):
     def reading(self, number: int = 0) -> "FitLike":
         """The fit of one reading's restarts."""
 
-    @property
-    def log_ratios(self) -> FloatArray:
-        """Log importance ratios of the posterior over the guide, at its draws, ``[R, M]``."""
-
-    @property
-    def num_restarts_dropped(self) -> int:
-        """Restarts that were left out because they failed."""
-
-    @property
-    def stages(self) -> Sequence[StageLike]:
-        """The stages of training, in order."""
-
-    @property
-    def sampler(self) -> Mapping[str, NDArray[np.generic]]:
-        """Statistics of Hamiltonian Monte Carlo, each ``[R, S]``; empty where it was not run."""
-
 
 class TrainedLike(FitLike, Protocol):
     """A fit that also says how it was trained."""
 
     @property
-    def elpd(self) -> FloatArray:
-        """Leave-one-out log density of each restart in nats, ``[R]``."""
-
-    @property
     def variational(self) -> PosteriorLike:
-        """SVI's own posterior, before any refinement."""
+        """SVI's own posterior, before any sampler."""
 
     @property
     def variational_log_ratios(self) -> FloatArray:
         """Log importance ratios at the draws of :attr:`variational`, ``[R, S]``, or empty."""
-
-    @property
-    def elbo(self) -> FloatArray:
-        """ELBO of each restart in nats, ``[R]``."""
-
-    @property
-    def stages(self) -> Sequence[StageLike]:
-        """The stages in order."""

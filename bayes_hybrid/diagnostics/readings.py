@@ -108,11 +108,11 @@ def regime_descriptions(fit: FitLike, number: int = 0) -> dict[str, str]:
         number: of the reading, 0 for the leading one.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, Refinement, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, WarmStart
         >>> quick = FitOptions(
         ...     num_restarts=2,
         ...     warm_start=WarmStart(max_steps=20),
-        ...     refinement=Refinement(mode="never"),
+        ...     sampler=None,
         ...     compile="never",
         ... )
         >>> reg = HybridRegressor(model="relu", num_units=4, fit_options=quick, random_state=0)

@@ -59,7 +59,7 @@ def _divergences(value: float) -> Finding:
         _DIVERGENT,
         meaning=f"{value:.1%} of the sampler's transitions diverged.",
         advice="Parts of the posterior were not reached. Take smaller steps "
-        "(`Refinement(target_acceptance=0.9)`), or fit without refinement (`refine='never'`) and "
+        "(`HMC(target_acceptance=0.9)`), or fit without a sampler (`refine='never'`) and "
         "compare held-out log densities.",
     )
 
@@ -71,8 +71,8 @@ def _acceptance(value: float, restart: int) -> Finding:
         ">=",
         _ACCEPTANCE,
         meaning=f"The lowest acceptance rate of a chain is {value:.2f}, in restart {restart}.",
-        advice="Take smaller steps (`Refinement(target_acceptance=0.9)`) or adapt them for longer "
-        "(`Refinement(num_warmup=...)`).",
+        advice="Take smaller steps (`HMC(target_acceptance=0.9)`) or adapt them for longer "
+        "(`HMC(num_warmup=...)`).",
     )
 
 
@@ -85,9 +85,9 @@ def _temperature(value: float, restart: int) -> Finding:
         meaning=f"The temperature farthest from 1 of a chain on minibatches is {value:.2f}, in "
         f"restart {restart}: "
         + ("it is too wide." if value > 1.0 else "it has not spread as far as the posterior does."),
-        advice="Take more rows a step (`Refinement(batch_size=...)`) or more iterations "
-        "(`Refinement(num_warmup=..., num_iterations=...)`), refine by HMC on all rows "
-        "(`Refinement(sampler='hmc')`), or fit without refinement (`refine='never'`).",
+        advice="Take more rows a step (`SGHMC(batch_size=...)`) or more iterations "
+        "(`SGHMC(num_warmup=..., num_iterations=...)`), refine by HMC on all rows "
+        "(`refine='always'`), or fit without a sampler (`refine='never'`).",
     )
 
 
@@ -98,7 +98,7 @@ def _mixing(evaluation: Evaluation) -> list[Finding]:
     r_hat, ess = found.worst
     error = math.nan if math.isnan(r_hat) else float(np.nanmax(errors))
     advice = (
-        "Run the sampler longer: `fit_options=FitOptions(refinement=Refinement(num_warmup=300, "
+        "Run the sampler longer: `fit_options=FitOptions(sampler=HMC(num_warmup=300, "
         "num_iterations=400))`."
     )
     of = "usage, entropy, log likelihood and predictive means"

@@ -144,13 +144,13 @@ def threshold_findings(fit: FitLike) -> list[Finding]:
         fit: the finished fit; its restarts count by their weights.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, Refinement, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, WarmStart
         >>> X = [[value] for value in range(20)]
         >>> y = [0.1 * (value % 3) + (value > 12) * (20 - value) for value in range(20)]
         >>> quick = FitOptions(
         ...     num_restarts=2,
         ...     warm_start=WarmStart(max_steps=100),
-        ...     refinement=Refinement(mode="never"),
+        ...     sampler=None,
         ...     compile="never",
         ... )
         >>> reg = HybridRegressor(gate="threshold", num_units=4, fit_options=quick, random_state=0)

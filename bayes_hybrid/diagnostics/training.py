@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from bayes_hybrid.diagnostics.evaluation import evaluate, mean_draws, output_scales
 from bayes_hybrid.diagnostics.gate import regime_distance
-from bayes_hybrid.diagnostics.interface import FloatArray, StageLike, TrainedLike
+from bayes_hybrid.diagnostics.interface import FloatArray, TrainedLike
+from bayes_hybrid.inference import Stage
 
 __all__ = ["objective_of", "restart_report", "training_report"]
 
@@ -40,7 +41,7 @@ def training_report(fit: TrainedLike) -> pd.DataFrame:
     Source: the line is ordinary least squares; neighbouring points are taken as independent.
     """
     lines = []
-    for stage in fit.stages:
+    for stage in fit.training.stages:
         objective, values = objective_of(stage)
         lines.append(
             {
@@ -58,7 +59,7 @@ def training_report(fit: TrainedLike) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def objective_of(stage: StageLike) -> tuple[str, FloatArray]:
+def objective_of(stage: Stage) -> tuple[str, FloatArray]:
     """What the trace of a stage is of, and its values, larger being better; both may be empty."""
     values = np.array(stage.trace, dtype=np.float64)
     if not values.size:
@@ -95,8 +96,8 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
             "restart": np.arange(count),
             "weight": fit.posterior.restart_weights,
             "reading": _readings(fit),
-            "elpd": fit.elpd,
-            "elbo": fit.elbo,
+            "elpd": fit.restarts.elpd,
+            "elbo": fit.restarts.elbo,
             "log_likelihood": evaluation.log_likelihood.mean(axis=(1, 2)),
             "rmse": _errors(fit, evaluation.rows),
             **{f"usage[{name}]": usage[:, k] for k, name in enumerate(names)},
@@ -144,5 +145,5 @@ def _shares(usage: tuple[float, ...]) -> str:
     return ", ".join(f"{share:.0%}" for share in usage)
 
 
-def _weights(stage: StageLike) -> str:
+def _weights(stage: Stage) -> str:
     return ", ".join(f"{name} {a:g} to {b:g}" for name, (a, b) in stage.weights.items() if a or b)

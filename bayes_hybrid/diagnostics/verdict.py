@@ -139,7 +139,7 @@ def _findings(
         *optimiser_findings(fit),
         *approximation_findings(whole),
         *_pit(equal, whole),
-        *(sampler_findings(leading.sampler, evaluation) if fit.sampler else ()),
+        *(sampler_findings(leading.restarts.sampler, evaluation) if fit.restarts.sampler else ()),
     ]
 
 

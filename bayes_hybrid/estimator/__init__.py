@@ -1,6 +1,6 @@
 """The scikit-learn estimator."""
 
-from bayes_hybrid.estimator.build import MODELS, build_model, build_options, settings_of
+from bayes_hybrid.estimator.build import MODELS, REFINE, build_model, build_options, settings_of
 from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.estimator.regressor import HybridRegressor
 from bayes_hybrid.estimator.rows import training_rows
@@ -9,6 +9,7 @@ from bayes_hybrid.estimator.saved import POSTERIOR_FILE, SAVED_FILES, SETTING_CL
 __all__ = [
     "MODELS",
     "POSTERIOR_FILE",
+    "REFINE",
     "SAVED_FILES",
     "SETTING_CLASSES",
     "HybridRegressor",

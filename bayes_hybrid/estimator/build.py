@@ -1,6 +1,7 @@
 """From the estimator's settings to a model and to options of a fit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
@@ -9,8 +10,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator.rows import feature_names
 from bayes_hybrid.gates import GATES, Gate
-from bayes_hybrid.inference import FitOptions, Refinement
-from bayes_hybrid.inference.options import REFINE_CHOICES
+from bayes_hybrid.inference import HMC, FitOptions, Sampler
 from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
 from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
 from bayes_hybrid.nn import COMBINATIONS, pathway_kind
@@ -19,11 +19,15 @@ from bayes_hybrid.priors import Priors
 if TYPE_CHECKING:
     from bayes_hybrid.estimator.regressor import HybridRegressor
 
-__all__ = ["MODELS", "build_model", "build_options", "settings_of"]
+__all__ = ["MODELS", "REFINE", "build_model", "build_options", "settings_of"]
 
 Setting = TypeVar("Setting")
 
 MODELS: Final = ("mixture", *COMBINATIONS)
+REFINE: Final[Mapping[str, Sampler | None]] = MappingProxyType(
+    {"auto": HMC(), "always": HMC(budget=None), "never": None}
+)
+"""The sampler that each value of ``refine`` stands for."""
 # What a single pathway has no use for, what a Pathway says of itself, and what fit_options says.
 _OF_MIXTURES: Final = ("gate", "experts", "label_head")
 _OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
@@ -120,7 +124,7 @@ def build_options(settings: "HybridRegressor") -> FitOptions:
     return FitOptions(
         num_restarts=checks.positive_int("num_restarts", settings.num_restarts),
         plan=settings.plan,
-        refinement=Refinement(mode=_refine_mode(settings.refine)),
+        sampler=REFINE[_refine(settings.refine)],
         batch_size=settings.batch_size,
         device=settings.device,
         compile=settings.compile,
@@ -135,11 +139,11 @@ def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
         "num_restarts": options.num_restarts,
         "plan": options.plan,
         # Where "auto" refined, "always" would do no more.
-        "refine": "always" if fit.sampler else options.refinement.mode,
+        "refine": "always" if fit.restarts.sampler else "never",
         "Variational.guide": options.variational.guide,
-        "Refinement.sampler": options.refinement.sampler,
-        "Refinement.target_acceptance": options.refinement.target_acceptance,
     }
+    if isinstance(options.sampler, HMC):
+        settings["HMC.target_acceptance"] = options.sampler.target_acceptance
     experts: tuple[Pathway, ...] = (model.pathway,) if isinstance(model, PathwayModel) else ()
     if isinstance(model, HybridMixture):
         experts = model.experts
@@ -150,20 +154,20 @@ def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
     return settings | ({"noise": noises.pop()} if len(noises) == 1 else {})
 
 
-def _refine_mode(refine: str | bool) -> str:
-    """The setting as :class:`Refinement` says it."""
+def _refine(refine: str | bool) -> str:
+    """The setting as one of :data:`REFINE`."""
     if isinstance(refine, bool | np.bool_):
         return "always" if refine else "never"
-    if isinstance(refine, str) and refine in REFINE_CHOICES:
+    if isinstance(refine, str) and refine in REFINE:
         return refine
-    if isinstance(refine, Refinement):
+    if isinstance(refine, Sampler):
         raise OptionError(
-            f"refine must be 'auto', True or False; a Refinement goes into "
-            f"fit_options=FitOptions(refinement={refine!r})"
+            f"refine must be 'auto', True or False; a sampler goes into "
+            f"fit_options=FitOptions(sampler={refine!r})"
         )
     raise OptionError(
         "refine must be 'auto', True ('always') or False ('never'); "
-        f"got {refine!r}{checks.suggestion(refine, REFINE_CHOICES)}"
+        f"got {refine!r}{checks.suggestion(refine, tuple(REFINE))}"
     )
 
 

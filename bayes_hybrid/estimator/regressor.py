@@ -33,7 +33,7 @@ from bayes_hybrid.inference import FitOptions, Plan, Posterior, Progress, fit
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models import LabelHead, Pathway
 from bayes_hybrid.priors import Priors
-from bayes_hybrid.random import resolve_seed, spawn_seeds
+from bayes_hybrid.random import resolve_seed, stream_seed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -93,7 +93,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         depth: hidden layers.
         smoothing: base of the Gaussian units: ``"bump"``, ``"step"``, ``"relu"``, ``"identity"``.
         num_restarts: modes that are looked for, each from a start of its own; what each counts is
-            found out (:mod:`~bayes_hybrid.inference.weighing`).  The restarts that count are
+            found out (:mod:`~bayes_hybrid.inference.recipe.weighing`).  The restarts that count are
             ArviZ's chains.
         plan: how training goes: ``"default"``, ``"direct"``, ``"even_gate"``,
             ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
@@ -123,7 +123,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
     Example:
         >>> import numpy as np
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
         >>> rng = np.random.default_rng(0)
         >>> X = rng.uniform(-2, 2, size=(60, 1))
         >>> y = np.sin(2 * X[:, 0]) + 1.5 * (X[:, 0] > 0.3) + 0.1 * rng.normal(size=60)
@@ -133,7 +133,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         ...     variational=Variational(
         ...         num_steps=50, kl_weights=(0.0,), num_draws=20
         ...     ),
-        ...     refinement=Refinement(mode="never"),
+        ...     sampler=None,
         ...     compile="never",
         ... )
         >>> reg = HybridRegressor(num_units=8, fit_options=tiny, random_state=0).fit(X, y)
@@ -560,8 +560,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         self._posterior()
         x, target = target_rows(self, X, y)
-        # The fit itself uses the first four seeds that its own seed spawns, the export the fifth.
-        seed = spawn_seeds(self.fit_.seed, 6)[-1]
+        seed = stream_seed(self.fit_.seed, "scores")
         return predictive_scores(self.fit_, x, target, by_regime=by_regime, seed=seed)
 
     @_vanishing
@@ -724,14 +723,12 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         self._posterior()
         x, y = held_out_rows(self, X_test, y_test)
-        # The fit itself uses the first four seeds that its own seed spawns.
-        seed = spawn_seeds(self.fit_.seed, 5)[-1]
         head = self.fit_.posterior.model.label_head
         return to_datatree(
             self.fit_,
             x_test=x,
             y_test=y,
-            seed=seed,
+            seed=stream_seed(self.fit_.seed, "datatree"),
             label_names=[str(label) for label in self.regime_labels_],
             label_weight=None if head is None else head.weight,
             output=output,

@@ -12,11 +12,13 @@ from bayes_hybrid.data.records import shortened
 from bayes_hybrid.errors import DataError, FileFormatError
 from bayes_hybrid.gates import GATES, MonotoneGate, ReLUGate
 from bayes_hybrid.inference import (
+    HMC,
+    NUTS,
+    SGHMC,
     FitOptions,
     Plan,
     PlanStage,
     Rates,
-    Refinement,
     Variational,
     WarmStart,
 )
@@ -36,7 +38,8 @@ SAVED_FILES: Final = (*FIT_FILES, POSTERIOR_FILE)
 """What :meth:`HybridRegressor.save` may write; only a fit with held-out rows has a file of them."""
 
 _MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, LabelHead, Priors, LogNormalPrior)
-_FIT_CLASSES = (FitOptions, WarmStart, Variational, Refinement, Plan, PlanStage, Rates)
+_SAMPLERS = (HMC, NUTS, SGHMC)
+_FIT_CLASSES = (FitOptions, WarmStart, Variational, *_SAMPLERS, Plan, PlanStage, Rates)
 # Every class whose objects may stand in a saved fit; nothing else is ever built from a file.
 SETTING_CLASSES: Final = MappingProxyType(
     {

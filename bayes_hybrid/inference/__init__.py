@@ -1,15 +1,21 @@
-"""Inference: the recorded log joint, warm start, SVI, refinement, and the posterior."""
+"""Inference: the recorded log joint, warm start, SVI, samplers, and the posterior."""
 
 from bayes_hybrid.inference.fit import fit, resolve_device
-from bayes_hybrid.inference.options import FitOptions, Refinement, Variational, WarmStart
+from bayes_hybrid.inference.options import FitOptions
 from bayes_hybrid.inference.plans import PLANS, Plan, PlanStage, Rates
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.program import ProgramDensity
 from bayes_hybrid.inference.progress import Progress, silent
-from bayes_hybrid.inference.result import Fit, Stage
+from bayes_hybrid.inference.recipe.start import WarmStart
+from bayes_hybrid.inference.recipe.variational import Variational
+from bayes_hybrid.inference.result import Fit, Restarts, Stage, Training
+from bayes_hybrid.inference.samplers import HMC, NUTS, SGHMC, Sampler
 
 __all__ = [
+    "HMC",
+    "NUTS",
     "PLANS",
+    "SGHMC",
     "Fit",
     "FitOptions",
     "Plan",
@@ -18,8 +24,10 @@ __all__ = [
     "ProgramDensity",
     "Progress",
     "Rates",
-    "Refinement",
+    "Restarts",
+    "Sampler",
     "Stage",
+    "Training",
     "Variational",
     "WarmStart",
     "fit",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bayes_hybrid.inference.adam import Adam, Schedule, adam_step
 from bayes_hybrid.inference.graph import LogJoint
-from bayes_hybrid.inference.guides import BlockGaussian, Guide
+from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.recorder import Recorder
 from bayes_hybrid.inference.rows import Rows, zero_where_broken
 from bayes_hybrid.inference.whitening import Whitening
@@ -48,7 +48,7 @@ class Ascent:
     def __init__(
         self,
         rows: Rows,
-        guide: Guide,
+        guide: BlockGaussian,
         row_weights: Tensor,
         schedule: Schedule,
         course: Course = PLAIN,
@@ -72,7 +72,7 @@ class Ascent:
             penalties = None if penalties is None else penalties / factor
         theta = guide.draw(noise)
         value, gradient = self._rows.gradient(theta, weights, self._feature_weight, penalties)
-        loss = -(value + guide.whitened_entropy(noise))
+        loss = -(value + guide.whitened_entropy())
         gradients = guide.gradients(gradient, noise)
         if factor < 1.0:
             loss, gradients = factor * loss, tuple(factor * part for part in gradients)
@@ -149,7 +149,7 @@ def _program(joint: LogJoint, shares: tuple[float, ...], decay: float) -> Record
         guide = BlockGaussian(whitening, kl_weight, *parameters)
         theta = guide.draw(noise)
         value, gradient, _ = joint.evaluate(theta, x, y, weights, guide.feature_weight)
-        loss = -(value + guide.whitened_entropy(noise))
+        loss = -(value + guide.whitened_entropy())
         gradients = guide.gradients(zero_where_broken(gradient), noise)
         columns = zip(parameters, gradients, first, second, shares, strict=True)
         moved = [

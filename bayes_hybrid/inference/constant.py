@@ -1,6 +1,5 @@
 """Targets that are constant: nothing is trained for them, and every draw predicts the constant."""
 
-import math
 from dataclasses import replace
 from typing import Final
 
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayes_hybrid.inference.options import FitOptions
-from bayes_hybrid.inference.recipe import Outcome
-from bayes_hybrid.inference.result import Stage
+from bayes_hybrid.inference.result import Drawn, Restarts, Stage, Training
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel
 
@@ -31,7 +29,7 @@ _OF_OUTPUTS: Final = (
 """Endings of the sites that have a row for each output (:func:`.pathway.sample_expert`)."""
 
 
-def untrained(model: HybridModel, x: Tensor, options: FitOptions) -> Outcome:
+def untrained(model: HybridModel, x: Tensor, options: FitOptions) -> Drawn:
     """Draws that are all 0, where every expert's location is 0: the mean of the target.
 
     Args:
@@ -42,29 +40,28 @@ def untrained(model: HybridModel, x: Tensor, options: FitOptions) -> Outcome:
     restarts, draws = options.num_restarts, options.variational.num_draws
     theta = x.new_zeros(restarts, draws, SiteTable.of(model, x[:1]).num_parameters)
     reason = "the target is constant, so there is nothing to train"
-    return Outcome(
+    return Drawn(
         theta=theta,
-        variational=theta,
-        elbo=x.new_zeros(restarts),
         weights=np.full(restarts, 1.0 / restarts),
-        sources=np.arange(restarts),
-        elpd=np.zeros(restarts),
-        temperature=math.inf,
-        log_ratios=x.new_zeros(restarts, 0),
-        variational_log_ratios=x.new_zeros(restarts, draws),
-        kl_weight=0.0,
-        kl_scores={},
-        num_dropped=0,
-        num_negligible=0,
-        warm_start_settled=True,
-        svi_settled=True,
-        chains=None,
-        compiled=False,
-        stages=(Stage(name="none", reason=reason, steps=0, seconds=0.0),),
+        variational=theta,
+        variational_log_ratios=np.zeros((restarts, draws)),
+        restarts=Restarts(
+            sources=np.arange(restarts),
+            elbo=np.zeros(restarts),
+            elpd=np.zeros(restarts),
+            log_ratios=np.zeros((restarts, 0)),
+        ),
+        training=Training(
+            status=CONSTANT_STATUS,
+            converged=True,
+            method="none",
+            stages=(Stage(name="none", reason=reason, steps=0, seconds=0.0),),
+            device=str(x.device),
+        ),
     )
 
 
-def pinned(table: SiteTable, done: Outcome, outputs: NDArray[np.bool_]) -> Outcome:
+def pinned(table: SiteTable, done: Drawn, outputs: NDArray[np.bool_]) -> Drawn:
     """The same with draws under which experts differ in no constant output: location 0, one scale.
 
     These outputs were missing in training.  Their parameters are then those of the prior, and what

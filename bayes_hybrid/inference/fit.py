@@ -8,14 +8,11 @@ from numpy.typing import NDArray
 
 from bayes_hybrid.data import Standardizer, constant_columns
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.inference.constant import CONSTANT_STATUS, pinned, untrained
-from bayes_hybrid.inference.flow import autoregressive_class
-from bayes_hybrid.inference.hmc import Chains
-from bayes_hybrid.inference.options import GUIDES, FitOptions
-from bayes_hybrid.inference.plans import Plan
+from bayes_hybrid.inference.constant import pinned, untrained
+from bayes_hybrid.inference.options import FitOptions
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
-from bayes_hybrid.inference.recipe import Outcome, run_recipe
+from bayes_hybrid.inference.recipe.run import run_recipe
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel
@@ -64,8 +61,9 @@ def fit(
     2. The features' KL weight is chosen by held-out density (:class:`Variational`); where a sampler
        follows, they start as points.
     3. SVI with it on all rows.
-    4. Where the budget allows, HMC from SVI's solution, one chain per restart.
-    5. Each restart's weight, by leave-one-out density (:mod:`~bayes_hybrid.inference.weighing`).
+    4. Where its budget allows, a sampler from SVI's solution, one chain per restart.
+    5. Each restart's weight, by leave-one-out density
+       (:mod:`~bayes_hybrid.inference.recipe.weighing`).
 
     A target that is constant up to rounding is not trained on: its likelihood has no maximum.  All
     draws predict the constant (:mod:`~bayes_hybrid.inference.constant`).
@@ -93,8 +91,6 @@ def fit(
     """
     options = options or FitOptions()
     device = resolve_device(options.device)
-    if GUIDES[options.variational.guide].kind == "flow":
-        autoregressive_class()  # not after minutes of work
     x_scaling, y_scaling = scalings or (Standardizer.fit(x), Standardizer.of_targets(y))
     inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
     # With a standardisation of its own, its mean need not be the constant.
@@ -105,8 +101,7 @@ def fit(
     targets = torch.as_tensor(observed, dtype=torch.float32, device=device)
     outputs = _names("y", output_names, y)
     _require_targets(model, y, labels)
-    nothing = bool(constant.all())
-    if nothing:
+    if bool(constant.all()):
         done = untrained(model, inputs, options)
     else:
         # In float32, whatever precision the caller has set torch to choose.
@@ -114,7 +109,6 @@ def fit(
             done = run_recipe(model, inputs, targets, options, seed=seed, progress=progress)
         if constant.any():
             done = pinned(SiteTable.of(model, inputs[:1]), done, constant)
-    sampler = options.refinement.sampler
     variational = Posterior(
         model=model,
         theta=done.variational,
@@ -122,37 +116,20 @@ def fit(
         y_scaling=y_scaling,
         weights=done.weights,
     )
-    posterior = variational.with_draws(done.theta)
-    status = _status(done, sampler) + _regularised(options.plans_for(model)[0], model)
-    fitted = Fit(
-        posterior=posterior,
+    return Fit(
+        posterior=variational.with_draws(done.theta),
         variational=variational,
+        variational_log_ratios=done.variational_log_ratios,
+        restarts=done.restarts,
+        training=done.training,
         x=x,
         y=y,
+        labels=labels,
         feature_names=_names("x", feature_names, x),
         target_name=outputs[0] if y.ndim == 1 else "y",
         output_names=outputs,
-        status=CONSTANT_STATUS if nothing else status,
-        converged=done.warm_start_settled and done.svi_settled,
-        method="none" if nothing else f"svi+{sampler}" if done.chains else "svi",
         seed=seed,
-        kl_weight=done.kl_weight,
-        kl_scores=done.kl_scores,
-        elbo=done.elbo.detach().cpu().double().numpy(),
-        sources=done.sources,
-        elpd=done.elpd,
-        temperature=done.temperature,
-        log_ratios=done.log_ratios.cpu().double().numpy(),
-        variational_log_ratios=done.variational_log_ratios.cpu().double().numpy(),
-        num_restarts_dropped=done.num_dropped,
-        num_restarts_negligible=done.num_negligible,
-        sampler=_sampler(done.chains),
-        stages=done.stages,
-        labels=labels,
-        device=str(device),
-        compiled=done.compiled,
-    )
-    return fitted.in_order()
+    ).in_order()
 
 
 def _require_targets(model: HybridModel, y: FloatArray, labels: FloatArray | None) -> None:
@@ -181,60 +158,3 @@ def _names(letter: str, names: Sequence[str] | None, values: FloatArray) -> tupl
     if values.ndim == 1:
         return (letter,)
     return tuple(f"{letter}{column}" for column in range(values.shape[1]))
-
-
-def _status(done: Outcome, sampler: str) -> str:
-    chains = done.chains
-    if not done.warm_start_settled:
-        text = (
-            "Budget used up: the warm start was still improving; the fit can be used, and "
-            "more steps (`WarmStart(max_steps=...)`) may make it better."
-        )
-    elif not done.svi_settled:
-        text = (
-            "Budget used up: the ELBO was still improving when SVI ended; "
-            "more steps (`Variational(num_steps=...)`) may make the fit better."
-        )
-    else:
-        text = "Converged: every stage ended by its own rule."
-    if chains is not None:
-        text += f" Refined by {sampler.upper()} with {chains.words}"
-        if chains.diverging is not None:
-            text += f", and divergent iterations before {int(chains.diverging.sum())} of the "
-            text += f"{chains.diverging.numel()} draws"
-        text += "."
-    if done.num_dropped:
-        text += f" {done.num_dropped} restarts became non-finite or did not move and were dropped."
-    return text
-
-
-def _regularised(plan: Plan, model: HybridModel) -> str:
-    """What the status has to say where SVI kept a regulariser."""
-    weights = {name: plan.final_weights[name] for name in model.penalty_names}
-    kept = ", ".join(f"{name}={weight:g}" for name, weight in weights.items() if weight)
-    if not kept:
-        return ""
-    return (
-        f" SVI kept {kept} of the plan's last stage, so its posterior is not that of the stated "
-        "model; end the plan with weights of 0 for that."
-    )
-
-
-def _sampler(chains: Chains | None) -> dict[str, FloatArray]:
-    if chains is None:
-        return {}
-    step_size = chains.step_size
-    if step_size is not None:
-        step_size = step_size.unsqueeze(-1).expand(chains.draws.shape[:2])
-    fields = {
-        "acceptance_rate": chains.acceptance,
-        "diverging": chains.diverging,
-        "energy": chains.energy,
-        "step_size": step_size,
-        "temperature": chains.temperature,
-    }
-    return {
-        name: value.detach().cpu().double().numpy()
-        for name, value in fields.items()
-        if value is not None
-    }

@@ -11,8 +11,8 @@ from pyro.infer.mcmc.util import TraceTreeEvaluator
 from torch import Tensor
 
 from bayes_hybrid import checks
-from bayes_hybrid.inference.nuts import potential
 from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
+from bayes_hybrid.inference.samplers.nuts import potential
 from bayes_hybrid.inference.sites import SiteTable
 
 __all__ = ["ProgramDensity"]

@@ -1,12 +1,14 @@
 """What a fit returns: the posterior, and how it came about."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.data.support import spread_rows
@@ -78,70 +80,127 @@ class StageLog:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Restarts:
+    """What is known of each of R restarts.
+
+    Args:
+        sources: number of the start that each came from, ``[R]``; copies share one.
+        elbo: in nats, ``[R]``.
+        elpd: leave-one-out log density in nats, ``[R]``
+            (:func:`~bayes_hybrid.inference.recipe.weighing.truncated_loo`).
+        log_ratios: log importance ratios ``log p(y, theta | x) - log q(theta)`` at fresh draws of
+            the guide, ``[R, M]``; from which its Pareto k is computed.
+        sampler: per-draw statistics of the sampler, each ``[R, S]``; empty for pure SVI.
+    """
+
+    sources: NDArray[np.int64]
+    elbo: FloatArray
+    elpd: FloatArray
+    log_ratios: FloatArray
+    sampler: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    def select(self, index: NDArray[np.int64]) -> "Restarts":
+        """Those in ``index`` only."""
+        arrays = {each.name: getattr(self, each.name) for each in fields(self)}
+        sampler = arrays.pop("sampler")
+        return Restarts(
+            sampler={name: values[index] for name, values in sampler.items()},
+            **{name: values[index] for name, values in arrays.items()},
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Training:
+    """How a fit came about.
+
+    Args:
+        status: a sentence that says how it ended and what to do next.
+        converged: whether every stage ended by its own rule, not by its budget.
+        method: ``"svi"``, ``"svi+hmc"``, ``"svi+sghmc"`` or ``"svi+nuts"``; ``"none"`` for a
+            constant target, of which nothing is learned.
+        stages: the stages in order.
+        kl_weight: weight of the features' KL term that was chosen; 0 means point features.
+        kl_scores: held-out log density per row (standardised) of every weight tried.
+        temperature: T of the restarts' weights, in proportion to ``exp((elpd - p) / T)``
+            (:func:`~bayes_hybrid.inference.recipe.weighing.scores`); infinite where they are equal.
+        num_dropped: restarts that became non-finite or stuck, and were left out.
+        num_negligible: restarts whose weight is next to nothing, and were left out.
+        device: where it ran.
+        compiled: whether the recorded graph was compiled.
+    """
+
+    status: str
+    converged: bool
+    method: str
+    stages: tuple[Stage, ...] = ()
+    kl_weight: float = 0.0
+    kl_scores: Mapping[float, float] = field(default_factory=dict)
+    temperature: float = math.inf
+    num_dropped: int = 0
+    num_negligible: int = 0
+    device: str = "cpu"
+    compiled: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all stages."""
+        return sum(stage.seconds for stage in self.stages)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Drawn:
+    """What the recipe makes of standardised rows.
+
+    Args:
+        theta: draws of the posterior ``[R, S, P]``, of the restarts that count.
+        weights: of each restart ``[R]``.
+        variational: SVI's own draws ``[R, S, P]``.
+        variational_log_ratios: their log importance ratios ``[R, S]``.
+        restarts: what is known of each restart.
+        training: how they came about.
+    """
+
+    theta: Tensor
+    weights: FloatArray
+    variational: Tensor
+    variational_log_ratios: FloatArray
+    restarts: Restarts
+    training: Training
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Fit:
     """A fitted hybrid model.
 
     Args:
         posterior: draws of the restarts, and what each counts.
-        variational: SVI's own posterior, before any refinement, to compare with.
+        variational: SVI's own posterior, before any sampler, to compare with.
+        variational_log_ratios: log importance ratios at the draws of ``variational``, ``[R, S]``,
+            by which they can be reweighted; empty where there are none.
+        restarts: what is known of each restart.
+        training: how the fit came about.
         x: training features ``[N, D]``, as they came.
         y: training targets ``[N]``, as they came; ``[N, Q]`` of Q outputs, NaN where missing.
+        labels: number of each row's regime label, NaN where it has none, ``[N]``; ``None`` where
+            there are no labels.
         feature_names: names of the D columns.
         target_name: name of the target; of several outputs ``"y"``.
         output_names: names of the outputs: the target's alone, or Q.
-        status: a sentence that says how the fit ended and what to do next.
-        converged: whether every stage ended by its own rule, not by its budget.
-        method: ``"svi"``, ``"svi+hmc"``, ``"svi+sghmc"`` or ``"svi+nuts"``; ``"none"`` for a
-            constant target, of which nothing is learned.
         seed: the seed that everything random was derived from.
-        kl_weight: weight of the features' KL term that was chosen; 0 means point features.
-        kl_scores: held-out log density per row (standardised) of every weight tried.
-        elbo: ELBO of each kept restart in nats, ``[R]``.
-        sources: number of the start that each restart came from, ``[R]``; copies share one.
-        elpd: leave-one-out log density of each restart in nats, ``[R]``
-            (:func:`~bayes_hybrid.inference.weighing.truncated_loo`).
-        temperature: T of the restarts' weights, in proportion to ``exp((elpd - p) / T)``
-            (:func:`~bayes_hybrid.inference.weighing.scores`); infinite where they are equal.
-        log_ratios: log importance ratios ``log p(y, theta | x) - log q(theta)`` at fresh draws of
-            each restart's guide, ``[R, M]``; from which its Pareto k is computed.
-        variational_log_ratios: the same at the draws of ``variational``, ``[R, S]``, by which
-            they can be reweighted; empty where there are none.
-        num_restarts_dropped: restarts that became non-finite or stuck, and were left out.
-        num_restarts_negligible: restarts whose weight is next to nothing, and were left out.
-        sampler: per-draw statistics of the sampler, each ``[R, S]``; empty for pure SVI.
-        stages: the stages in order.
-        labels: number of each row's regime label, NaN where it has none, ``[N]``; ``None`` where
-            there are no labels.
-        device: where it ran.
-        compiled: whether the recorded graph was compiled.
     """
 
     posterior: Posterior
     variational: Posterior
+    variational_log_ratios: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    restarts: Restarts
+    training: Training
     x: FloatArray
     y: FloatArray
+    labels: FloatArray | None = None
     feature_names: tuple[str, ...]
     target_name: str
     output_names: tuple[str, ...] = ("y",)
-    status: str
-    converged: bool
-    method: str
     seed: int
-    kl_weight: float
-    kl_scores: Mapping[float, float]
-    elbo: FloatArray
-    sources: NDArray[np.int64]
-    elpd: FloatArray
-    temperature: float
-    log_ratios: FloatArray
-    num_restarts_dropped: int
-    num_restarts_negligible: int = 0
-    sampler: Mapping[str, FloatArray] = field(default_factory=dict)
-    stages: tuple[Stage, ...] = ()
-    labels: FloatArray | None = None
-    device: str = "cpu"
-    compiled: bool = False
-    variational_log_ratios: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
 
     @cached_property
     def readings(self) -> tuple[Reading, ...]:
@@ -153,7 +212,11 @@ class Fit:
         model = posterior.model
         tradable = np.array([[k == j or model.comparable(k, j) for j in size] for k in size])
         return grouped(
-            draws.mean(axis=1), posterior.restart_weights, self.elpd, self.x[rows], tradable
+            draws.mean(axis=1),
+            posterior.restart_weights,
+            self.restarts.elpd,
+            self.x[rows],
+            tradable,
         )
 
     def reading(self, number: int = 0) -> "Fit":
@@ -210,14 +273,5 @@ class Fit:
         return replace(
             self,
             posterior=self.posterior.select(restarts),
-            elbo=self.elbo[restarts],
-            sources=self.sources[restarts],
-            elpd=self.elpd[restarts],
-            log_ratios=self.log_ratios[restarts],
-            sampler={name: values[restarts] for name, values in self.sampler.items()},
+            restarts=self.restarts.select(restarts),
         )
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of all stages."""
-        return sum(stage.seconds for stage in self.stages)

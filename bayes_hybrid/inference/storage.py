@@ -38,7 +38,7 @@ from bayes_hybrid.data.records import (
 from bayes_hybrid.errors import BayesHybridError, FileFormatError, OptionError
 from bayes_hybrid.inference.manifest import MANIFEST, damaged, decoded, read_files, sealed
 from bayes_hybrid.inference.posterior import Posterior
-from bayes_hybrid.inference.result import Fit, Stage
+from bayes_hybrid.inference.result import Fit, Restarts, Stage, Training
 from bayes_hybrid.models.base import HybridModel
 
 __all__ = ["DRAWS", "FIT_FILES", "HELD_OUT", "RECORD", "SavedFit", "read_saved", "save_fit"]
@@ -73,21 +73,29 @@ class _Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 _SERIES: Final = ("trace", "usage_before", "usage_after")
 
 
+class _Training(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """:class:`~bayes_hybrid.inference.result.Training` in JSON."""
+
+    status: str
+    converged: bool
+    method: str
+    stages: tuple[_Stage, ...]
+    kl_weight: _Amount
+    kl_scores: tuple[tuple[_Amount, Number], ...]
+    temperature: _Amount | Literal["inf"]
+    num_dropped: _Count
+    num_negligible: _Count
+    device: str
+    compiled: bool
+
+
 class _Plain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The fields of a fit that are text, counts and single numbers."""
+    """Further fields of a fit that are text and counts."""
 
     feature_names: tuple[str, ...]
     target_name: str
     output_names: tuple[str, ...]
-    status: str
-    converged: bool
-    method: str
     seed: _Count
-    kl_weight: _Amount
-    num_restarts_dropped: _Count
-    num_restarts_negligible: _Count
-    device: str
-    compiled: bool
 
 
 class _Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,19 +104,18 @@ class _Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     config: dict[str, Any]
     sites: tuple[tuple[str, tuple[_Positive, ...]], ...]
     plain: _Plain
-    temperature: _Amount | Literal["inf"]
-    kl_scores: tuple[tuple[_Amount, Number], ...]
-    stages: tuple[_Stage, ...]
+    training: _Training
 
 
-# Tensors of a fit that are arrays of it, by the same name.
-_ARRAYS: Final = ("x", "y", "elbo", "elpd", "sources", "log_ratios", "variational_log_ratios")
+# Tensors that are arrays of a fit, and of its restarts, by the same name.
+_ARRAYS: Final = ("x", "y", "variational_log_ratios")
+_OF_RESTARTS: Final = ("elbo", "elpd", "sources", "log_ratios")
 _OPTIONAL: Final = ("labels",)
 _WEIGHTS: Final = "weights"
 # Of each restart the expert that serves each regime, where that differs.
 _ORDER: Final = "order"
 _SAMPLER: Final = "sampler."
-# SVI's own draws, where a refinement went on from them.
+# SVI's own draws, where a sampler went on from them.
 _VARIATIONAL: Final = "theta_variational"
 _SCALINGS: Final = ("x_scaling", "y_scaling")
 
@@ -217,14 +224,15 @@ class SavedFit:
             variational=replace(
                 posterior, theta=tensors.get(_VARIATIONAL, posterior.theta), order=None
             ),
-            sampler={
-                name.removeprefix(_SAMPLER): value.numpy()
-                for name, value in tensors.items()
-                if name.startswith(_SAMPLER)
-            },
-            temperature=float(record.temperature),
-            kl_scores={weight: float(score) for weight, score in record.kl_scores},
-            stages=tuple(_stage(stage) for stage in record.stages),
+            restarts=Restarts(
+                sampler={
+                    name.removeprefix(_SAMPLER): value.numpy()
+                    for name, value in tensors.items()
+                    if name.startswith(_SAMPLER)
+                },
+                **{name: tensors[name].numpy() for name in _OF_RESTARTS},
+            ),
+            training=_trained(record.training),
             **arrays,
             **structs.asdict(record.plain),
         )
@@ -286,14 +294,7 @@ def _record(fit: Fit, config: Mapping[str, Any]) -> bytes:
         config=dict(config),
         sites=_sites(fit.posterior),
         plain=_Plain(**{name: getattr(fit, name) for name in _Plain.__struct_fields__}),
-        temperature="inf" if math.isinf(fit.temperature) else fit.temperature,
-        kl_scores=tuple(
-            zip(map(float, fit.kl_scores), to_numbers(fit.kl_scores.values()), strict=True)
-        ),
-        stages=tuple(
-            _Stage(**asdict(stage) | {name: to_numbers(getattr(stage, name)) for name in _SERIES})
-            for stage in fit.stages
-        ),
+        training=_recorded(fit.training),
     )
     try:
         return encode_json(record)
@@ -304,9 +305,25 @@ def _record(fit: Fit, config: Mapping[str, Any]) -> bytes:
         ) from error
 
 
+def _recorded(training: Training) -> _Training:
+    temperature, scores = training.temperature, training.kl_scores
+    return _Training(
+        **asdict(training)
+        | {
+            "temperature": "inf" if math.isinf(temperature) else temperature,
+            "kl_scores": tuple(zip(map(float, scores), to_numbers(scores.values()), strict=True)),
+            "stages": tuple(
+                _Stage(**asdict(each) | {name: to_numbers(getattr(each, name)) for name in _SERIES})
+                for each in training.stages
+            ),
+        }
+    )
+
+
 def _tensors(fit: Fit) -> dict[str, Tensor]:
     arrays = {name: getattr(fit, name) for name in (*_ARRAYS, *_OPTIONAL)}
-    arrays |= {f"{_SAMPLER}{name}": values for name, values in fit.sampler.items()}
+    arrays |= {name: getattr(fit.restarts, name) for name in _OF_RESTARTS}
+    arrays |= {f"{_SAMPLER}{name}": values for name, values in fit.restarts.sampler.items()}
     for name in _SCALINGS:
         scaling = getattr(fit.posterior, name)
         arrays |= {f"{name}.mean": scaling.mean, f"{name}.scale": scaling.scale}
@@ -449,6 +466,17 @@ def _held_out(path: Path, content: bytes, fitted: Mapping[str, Tensor]) -> HeldO
         if getattr(held_out, name).shape[1:] != fitted[name].shape[1:]:
             raise damaged(path, f"{name} has other columns than the rows of the fit")
     return held_out
+
+
+def _trained(saved: _Training) -> Training:
+    return Training(
+        **structs.asdict(saved)
+        | {
+            "temperature": float(saved.temperature),
+            "kl_scores": {weight: float(score) for weight, score in saved.kl_scores},
+            "stages": tuple(map(_stage, saved.stages)),
+        }
+    )
 
 
 def _stage(saved: _Stage) -> Stage:

@@ -1,7 +1,6 @@
 """Stochastic variational inference of all restarts side by side."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,15 +8,12 @@ from torch import Tensor
 
 from bayes_hybrid.inference.adam import Schedule
 from bayes_hybrid.inference.ascent import PLAIN, Ascent, CompiledAscent, Course
-from bayes_hybrid.inference.guides import BlockGaussian, Guide
-from bayes_hybrid.inference.options import Variational
+from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.progress import Progress, silent
-from bayes_hybrid.inference.rows import CHUNK, Rows, pooled_score
-from bayes_hybrid.inference.whitening import Whitening
+from bayes_hybrid.inference.rows import CHUNK, Rows
 
 # The ELBO of a restart is its mean over this last part of the run, where the step is small.
 _TAIL = 0.1
-_SCORE_DRAWS = 16
 # A tail of a fifth of them is enough to tell a Pareto k below 0.7 from one above.
 _NUM_RATIOS = 200
 # Where a pass over all rows is dear, and ELBOs lie far apart.
@@ -36,7 +32,7 @@ class Trained:
         settled: whether the last tenth's mean improved by less than its own noise, or a thousandth.
     """
 
-    guide: Guide
+    guide: BlockGaussian
     neg_elbo: Tensor
     elbo: Tensor
     settled: bool
@@ -44,7 +40,7 @@ class Trained:
 
 def train(
     rows: Rows,
-    guide: Guide,
+    guide: BlockGaussian,
     row_weights: Tensor,
     *,
     num_steps: int,
@@ -68,7 +64,7 @@ def train(
     """
     schedule = Schedule(learning_rate, num_steps, final=0.02, decay=0.999)
     ascent: Ascent | CompiledAscent
-    if compiled and course.plain and isinstance(guide, BlockGaussian):
+    if compiled and course.plain:
         ascent = CompiledAscent(rows, guide, row_weights, schedule)
     else:
         ascent = Ascent(rows, guide, row_weights, schedule, course)
@@ -98,83 +94,9 @@ def _settled(losses: Tensor) -> bool:
     return bool(gain <= torch.maximum(2.0 * error, 1e-3 * after.mean().abs()))
 
 
-def choose_kl_weight(
-    rows: Rows,
-    whitening: Whitening,
-    row_weights: Tensor,
-    options: Variational,
-    *,
-    generator: torch.Generator,
-    progress: Progress,
-    course: Course = PLAIN,
-) -> tuple[float, dict[float, float]]:
-    """The features' KL weight with the best held-out log density, and the scores of those tried.
-
-    The two smallest are tried side by side, and a larger one only while the largest so far is the
-    best.  Trials are trained for ``selection_steps`` on the folds' training rows and with noise of
-    their own, and scored as they will be used, as one posterior: a row's density is the mean over
-    the draws of all the restarts that did not see it (:func:`pooled_score`).  Restarts judged one
-    by one, or a few of them, ask for more regularisation than their mixture needs.  The trials'
-    guide is :class:`BlockGaussian`, whatever family the fit goes on with.
-    """
-    weights, scores = sorted(options.kl_weights), dict[float, float]()
-    if len(weights) == 1:
-        return weights[0], scores
-    for some in (weights[:2], *([weight] for weight in weights[2:])):
-        before = len(scores) * options.selection_steps
-
-        def report(
-            stage: str, done: int, _total: int, before: int = before, count: int = len(some)
-        ) -> None:
-            progress(stage, before + count * done, len(weights) * options.selection_steps)
-
-        scores |= _trial_scores(
-            rows, whitening, row_weights, some, options, generator, report, course
-        )
-        finite = {weight: score for weight, score in scores.items() if math.isfinite(score)}
-        best = max(finite, key=finite.__getitem__) if finite else None
-        if best is not None and best != some[-1]:
-            break
-    return weights[0] if best is None else best, scores
-
-
-def _trial_scores(
-    rows: Rows,
-    whitening: Whitening,
-    row_weights: Tensor,
-    kl_weights: Sequence[float],
-    options: Variational,
-    generator: torch.Generator,
-    progress: Progress,
-    course: Course,
-) -> dict[float, float]:
-    """Held-out log density under each of the KL weights, trained side by side."""
-    candidates = whitening.center.new_tensor(kl_weights)
-    each, count = len(whitening.center), len(candidates)
-    restarts = torch.arange(each, device=candidates.device).repeat(count)
-    trained = train(
-        rows,
-        BlockGaussian.start(whitening.select(restarts), candidates.repeat_interleave(each)),
-        row_weights[restarts],
-        num_steps=options.selection_steps,
-        learning_rate=options.learning_rate,
-        generator=generator,
-        stage="choice of the KL weight",
-        progress=progress,
-        course=course,
-    )
-    draws = sample(trained.guide, _SCORE_DRAWS, generator)
-    total = rows.log_likelihood(draws[:, 0])
-    for number in range(1, _SCORE_DRAWS):
-        total = torch.logaddexp(total, rows.log_likelihood(draws[:, number]))
-    density = (total - math.log(_SCORE_DRAWS)).split(each)
-    return {
-        kl_weight: pooled_score(part, row_weights)
-        for kl_weight, part in zip(kl_weights, density, strict=True)
-    }
-
-
-def exact_elbo(rows: Rows, guide: Guide, generator: torch.Generator, progress: Progress) -> Tensor:
+def exact_elbo(
+    rows: Rows, guide: BlockGaussian, generator: torch.Generator, progress: Progress
+) -> Tensor:
     """What :func:`train` climbs, on all rows and over many draws of the guide, ``[C]``.
 
     The run's own losses are of single draws, in minibatches of some rows, and on the way.
@@ -184,13 +106,13 @@ def exact_elbo(rows: Rows, guide: Guide, generator: torch.Generator, progress: P
     for number in range(num_draws):
         noise = guide.noise(generator)
         value, _ = rows.full_gradient(guide.draw(noise), guide.feature_weight)
-        total += value + guide.whitened_entropy(noise)
+        total += value + guide.whitened_entropy()
         progress("choice of the restarts", number + 1, num_draws)
     return total / num_draws + guide.whitening.log_volume(guide.kl_weight)
 
 
 def log_ratios(
-    rows: Rows, guide: Guide, generator: torch.Generator, progress: Progress = silent
+    rows: Rows, guide: BlockGaussian, generator: torch.Generator, progress: Progress = silent
 ) -> Tensor:
     """Log importance ratios ``log p(y, theta | x) - log q(theta)``, ``[C, _NUM_RATIOS]``.
 
@@ -204,7 +126,7 @@ def log_ratios(
 
 def weighted_sample(
     rows: Rows,
-    guide: Guide,
+    guide: BlockGaussian,
     num_draws: int,
     generator: torch.Generator,
     progress: Progress = silent,
@@ -224,7 +146,7 @@ def weighted_sample(
     return torch.stack(draws, dim=1), torch.stack(ratios, dim=1)
 
 
-def sample(guide: Guide, num_draws: int, generator: torch.Generator) -> Tensor:
+def sample(guide: BlockGaussian, num_draws: int, generator: torch.Generator) -> Tensor:
     """Draws ``[C, S, P]`` of theta from the guide."""
     draws = [guide.draw(guide.noise(generator)) for _ in range(num_draws)]
     return torch.stack(draws, dim=1)

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from bayes_hybrid.diagnostics.interface import StageLike
 from bayes_hybrid.diagnostics.training import objective_of
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference import Stage
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, legend_above, regime_styles, tidy
 
@@ -45,8 +45,8 @@ def plot_training(source: Source) -> Figure:
             training.
     """
     fit = as_fit(source)
-    traced = [stage for stage in fit.stages if len(stage.trace)]
-    used = [stage for stage in fit.stages if len(stage.usage_after)]
+    traced = [stage for stage in fit.training.stages if len(stage.trace)]
+    used = [stage for stage in fit.training.stages if len(stage.usage_after)]
     if not traced:
         raise OptionError("this fit has no trace of its training; expected one made by fit()")
     columns = min(_PER_LINE, len(traced))
@@ -62,7 +62,7 @@ def plot_training(source: Source) -> Figure:
     return figure
 
 
-def _trace(axes: Axes, stage: StageLike) -> None:
+def _trace(axes: Axes, stage: Stage) -> None:
     """The objective over the steps; the trace is thinned, its points evenly spread."""
     kind, values = objective_of(stage)
     steps = np.linspace(0.0, stage.steps, len(values) + 1)[1:]
@@ -85,7 +85,7 @@ def _short(name: str) -> str:
     return _two_lines(name.removeprefix("warm start, ").removeprefix("warm start: "))
 
 
-def _usage(axes: Axes, stages: Sequence[StageLike], names: tuple[str, ...]) -> None:
+def _usage(axes: Axes, stages: Sequence[Stage], names: tuple[str, ...]) -> None:
     """Stacked bars of usage by expert after each stage, and before it where restarts are others."""
     shares, labels, last = list[tuple[float, ...]](), list[str](), None
     for stage in stages:

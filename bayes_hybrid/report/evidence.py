@@ -64,7 +64,7 @@ class Evidence:
     @property
     def status(self) -> str:
         """How the fit ended, in the words of who made the report."""
-        return (on_command_line if self.command else placed)(self.fit.status)
+        return (on_command_line if self.command else placed)(self.fit.training.status)
 
     @property
     def posterior(self) -> Posterior:

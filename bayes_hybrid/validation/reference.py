@@ -20,9 +20,9 @@ from bayes_hybrid.diagnostics.gate import DISTANT
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free
 from bayes_hybrid.estimator import HybridRegressor, build_options, reporting, settings_of
-from bayes_hybrid.inference import Fit, FitOptions, Posterior, Progress, Refinement, fit
+from bayes_hybrid.inference import NUTS, Fit, FitOptions, Posterior, Progress, fit
 from bayes_hybrid.models import HybridModel
-from bayes_hybrid.random import spawn_seeds
+from bayes_hybrid.random import stream_seed
 
 __all__ = ["ReferenceCheck", "check_against_nuts", "compared", "nuts_options"]
 
@@ -109,7 +109,7 @@ def check_against_nuts(
     ``threshold_sd``         its posterior sd, ratio
     ``nuts_r_hat``           largest r-hat of NUTS's chains over label-free quantities, and over
                              thresholds on a feature: NUTS may stick there, see
-                             :func:`~bayes_hybrid.inference.hmc.refine`
+                             :class:`~bayes_hybrid.inference.samplers.HMC`
     =======================  ====================================================================
 
     Args:
@@ -140,8 +140,9 @@ def check_against_nuts(
         max_tree_depth=max_tree_depth,
     )
     whole = estimator.fit_
-    # The fit itself uses the first five.
-    *_, row_seed, recipe_seed, reference_seed = spawn_seeds(whole.seed, 8)
+    row_seed, recipe_seed, reference_seed = (
+        stream_seed(whole.seed, f"reference_{name}") for name in ("rows", "recipe", "nuts")
+    )
     order = np.random.default_rng(row_seed).permutation(len(whole.x))
     rows, others = np.sort(order[:num_rows]), np.sort(order[num_rows:])
     at = others if others.size else rows
@@ -169,7 +170,7 @@ def nuts_options(
     num_draws: int,
     max_tree_depth: int,
 ) -> FitOptions:
-    """The same options with NUTS for a refinement, and as many restarts as chains.
+    """The same options with NUTS for a sampler, and as many restarts as chains.
 
     Raises:
         OptionError: a number cannot be what it is.
@@ -179,9 +180,8 @@ def nuts_options(
         options,
         num_restarts=num_chains,
         variational=replace(options.variational, num_draws=num_draws),
-        refinement=Refinement(
-            mode="always",
-            sampler="nuts",
+        sampler=NUTS(
+            budget=None,
             num_warmup=num_warmup,
             num_iterations=num_draws,
             max_tree_depth=max_tree_depth,

@@ -89,7 +89,7 @@ def replicate(
             truth=values,
             rank=ranks,
             num_draws=_num_draws(fitted),
-            status=fitted.status,
+            status=fitted.training.status,
             seconds=time.perf_counter() - started,
         )
 

@@ -77,12 +77,12 @@ def sbc(
     Saeilynoja, Buerkner and Vehtari (2022), Statistics and Computing 32 (32).
 
     Example:
-        >>> from bayes_hybrid import FitOptions, Refinement, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, Variational, WarmStart
         >>> tiny = FitOptions(  # seconds instead of good fits
         ...     num_restarts=1,
         ...     warm_start=WarmStart(max_steps=20),
         ...     variational=Variational(num_steps=5, kl_weights=(0.0,), num_draws=10),
-        ...     refinement=Refinement(mode="never"),
+        ...     sampler=None,
         ...     compile="never",
         ... )
         >>> line = HybridRegressor(

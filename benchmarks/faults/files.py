@@ -134,9 +134,9 @@ def _contents(folder: Path) -> dict[str, Any]:
     )
     fit = reg.fit_
     found |= {
-        "record": repr([fit.status, fit.seed, fit.stages, fit.kl_scores, fit.feature_names]),
+        "record": repr([fit.seed, fit.training, fit.feature_names]),
         "settings": repr(sorted(reg.get_params().items())),
-        "rows": repr([fit.x.tobytes(), fit.y.tobytes(), fit.elbo.tobytes()]),
+        "rows": repr([fit.x.tobytes(), fit.y.tobytes(), fit.restarts.elbo.tobytes()]),
     }
     for name in os.listdir("before"):
         # What is no file would be waited for, or has no end.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart
+from bayes_hybrid import HMC, FitOptions, HybridRegressor, Variational, WarmStart
 
 __all__ = ["FEATURES", "TARGET", "answers", "make", "tiny_table"]
 
@@ -19,12 +19,10 @@ _RECIPE: Final[dict[str, Any]] = {
     "variational": Variational(num_steps=10, selection_steps=5, kl_weights=(0.0,), num_draws=8),
     "compile": "never",
 }
-_WITHOUT_HMC: Final = FitOptions(**_RECIPE, refinement=Refinement(mode="never"))
+_WITHOUT_HMC: Final = FitOptions(**_RECIPE, sampler=None)
 _WITH_HMC: Final = FitOptions(
     **_RECIPE,
-    refinement=Refinement(
-        mode="always", num_warmup=3, num_iterations=8, num_leapfrog=2, max_dense=1
-    ),
+    sampler=HMC(num_warmup=3, num_iterations=8, num_leapfrog=2, max_dense=1, budget=None),
 )
 _SINGLE: Final[dict[str, Any]] = {"model": "relu", "noise": "constant"}
 """A pathway by itself is fitted in a quarter of a second: data are read alike for every model."""

@@ -41,7 +41,7 @@ def test_a_cell_is_a_fit_to_the_other_rows(shared):
         assert cell["rmse"] == np.sqrt(np.mean((reg.predict(X[test]) - y[test]) ** 2))
         findings = reg.diagnose(X[test], y[test])
         assert cell["num_flagged"] == sum(finding.severity != "ok" for finding in findings)
-        assert cell["status"] == reg.fit_.status
+        assert cell["status"] == reg.fit_.training.status
 
 
 def test_pairs_share_rows_and_seeds_and_every_row_is_held_out_once(shared, fits):

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Refinement
+from bayes_hybrid import FitOptions, HybridRegressor, Pathway
 from bayes_hybrid.ablation import Variant, variants
 from bayes_hybrid.ablation.variant import BASE, MITIGATIONS, applied
 from bayes_hybrid.errors import OptionError
@@ -73,7 +73,7 @@ def test_what_would_change_nothing_is_left_out():
     assert "minus_restarts" in ordered
     assert "mixture" in names(base)
     assert "gate_linear" not in names(HybridRegressor(gate=LinearGate()))
-    never = FitOptions(refinement=Refinement(mode="never"))
+    never = FitOptions(sampler=None)
     assert "minus_refinement" not in names(HybridRegressor(fit_options=never))
 
 
@@ -82,7 +82,7 @@ def test_mitigations_reach_fit_options_and_experts():
     found = {variant.name: applied(base, variant) for variant in variants(base)}
     options = build_options(found["minus_restarts"])
     assert (options.num_restarts, options.batch_size) == (1, 64)
-    assert build_options(found["minus_refinement"]).refinement.mode == "never"
+    assert build_options(found["minus_refinement"]).sampler is None
     model = build_model(found["minus_input_noise"], 2)
     assert isinstance(model, HybridMixture)
     assert [(e.kind, e.noise) for e in model.experts] == [

@@ -10,10 +10,9 @@ from bayes_hybrid.cli.exits import clean_exit, one_line
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import DataError
-from bayes_hybrid.estimator import MODELS, HybridRegressor, build_options
+from bayes_hybrid.estimator import MODELS, REFINE, HybridRegressor, build_options
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.inference import PLANS
-from bayes_hybrid.inference.options import REFINE_CHOICES
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models.pathway import NOISE_KINDS
 from tests.cli.conftest import bayes_hybrid
@@ -61,7 +60,7 @@ def test_every_command_has_help(command):
 
 def test_help_names_every_choice():
     text = words(bayes_hybrid("fit", "--help").stdout)
-    for choices in (MODELS, GATES, LIKELIHOODS, NOISE_KINDS, PLANS, REFINE_CHOICES):
+    for choices in (MODELS, GATES, LIKELIHOODS, NOISE_KINDS, PLANS, REFINE):
         for choice in choices:
             assert choice in text
 

@@ -494,13 +494,14 @@ def test_splits_that_cannot_be(data):
 def test_one_is_singular(saved, tmp_path):
     fit = load(saved).fit_
     one = replace(fit.posterior, theta=fit.posterior.theta[:1, :10])
-    words = _recipe(replace(fit, posterior=one, num_restarts_dropped=1))
+    words = _recipe(replace(fit, posterior=one, training=replace(fit.training, num_dropped=1)))
     assert "The posterior is 1 restart with 10 draws (svi," in words
     two = replace(one, theta=one.theta.repeat(2, 1, 1))
     words_of_two = _recipe(replace(fit, posterior=two))
     assert "The posterior is 2 restarts with 10 draws each (svi," in words_of_two
     assert words.endswith(" 1 restart was dropped.")
-    assert _recipe(replace(fit, num_restarts_dropped=2)).endswith(" 2 restarts were dropped.")
+    many = replace(fit, training=replace(fit.training, num_dropped=2))
+    assert _recipe(many).endswith(" 2 restarts were dropped.")
     write_table(make_table(1), tmp_path / "new.csv")
     result = bayes_hybrid("predict", saved, tmp_path / "new.csv", "--out", tmp_path / "out.csv")
     assert result.stdout.startswith("1 row with ")

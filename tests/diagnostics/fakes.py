@@ -8,11 +8,12 @@ Draws scatter around the truth by ``jitter``; restarts differ by ``shift``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy import optimize, special, stats
 
-from bayes_hybrid.diagnostics.interface import StageLike
+from bayes_hybrid.inference import Restarts, Training
 from bayes_hybrid.inference.readings import Reading
 
 
@@ -142,6 +143,13 @@ class FakePosterior:
         return special.logsumexp(logs, axis=(0, 1)) - np.log(logs.shape[0] * logs.shape[1])
 
 
+TRAINING = Training(
+    status="The search for a better fit ended by its own rule after 900 steps.",
+    converged=True,
+    method="svi",
+)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FakeFit:
     posterior: FakePosterior
@@ -151,16 +159,16 @@ class FakeFit:
     feature_names: tuple[str, ...] = ("dose",)
     target_name: str = "response"
     output_names: tuple[str, ...] = ("response",)
-    status: str = "The search for a better fit ended by its own rule after 900 steps."
-    converged: bool = True
     seed: int = 0
-    method: str = "svi"
-    num_restarts_dropped: int = 0
-    num_restarts_negligible: int = 0
-    sampler: Mapping[str, np.ndarray] = field(default_factory=dict)
-    stages: tuple[StageLike, ...] = ()
-    copies_of: tuple[int, ...] | None = None
-    log_ratios: np.ndarray = field(default_factory=lambda: spread_ratios(0.5))
+    training: Training = TRAINING
+    known: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def restarts(self):
+        """Every restart its own, unless something else is known of them."""
+        count = self.posterior.num_restarts
+        nothing = {"sources": np.arange(count), "elbo": np.zeros(count), "elpd": np.zeros(count)}
+        return Restarts(**(nothing | {"log_ratios": spread_ratios(0.5)} | dict(self.known)))
 
     @property
     def for_regimes(self):
@@ -180,17 +188,6 @@ class FakeFit:
         shares = self.posterior.regime_probability_draws(self.x, self.y).mean(axis=(0, 1))
         order = np.tile(np.arange(self.posterior.num_regimes), (len(every), 1))
         return (Reading(weight=1.0, members=every, order=order, responsibilities=shares, elpd=0.0),)
-
-    @property
-    def elpd(self):
-        return np.zeros(self.posterior.num_restarts)
-
-    @property
-    def sources(self):
-        """Every restart its own, unless it is said of which candidates they are copies."""
-        if self.copies_of is not None:
-            return np.array(self.copies_of)
-        return np.arange(self.posterior.num_restarts)
 
 
 def spread_ratios(scale):
@@ -265,4 +262,10 @@ def refined(*, rate=0.8, diverging=0.0, **options):
         "energy": rng.standard_normal(shape),
         "step_size": np.full(shape, 0.1),
     }
-    return FakeFit(posterior=fit.posterior, x=fit.x, y=fit.y, sampler=sampler, method="svi+hmc")
+    known, training = {"sampler": sampler}, replace(TRAINING, method="svi+hmc")
+    return FakeFit(posterior=fit.posterior, x=fit.x, y=fit.y, known=known, training=training)
+
+
+def told(fit, **changes):
+    """The same fit with another record of its training."""
+    return replace(fit, training=replace(fit.training, **changes))

@@ -9,11 +9,12 @@ import pytest
 
 import bayes_hybrid
 from bayes_hybrid import (
+    HMC,
+    SGHMC,
     FitOptions,
     HybridRegressor,
     Pathway,
     Priors,
-    Refinement,
     Variational,
     WarmStart,
 )
@@ -30,7 +31,8 @@ _SOURCES = [
     if path.parent.name in ("diagnostics", "validation")
 ]
 CLASSES: dict[str, Any] = {
-    "Refinement": Refinement,
+    "HMC": HMC,
+    "SGHMC": SGHMC,
     "Variational": Variational,
     "WarmStart": WarmStart,
 }
@@ -89,7 +91,7 @@ def test_advice_reads_as_sentences_whatever_is_followed(text):
         assert "|" not in words.replace("p(z | x", "").replace("p(z|x", "")
         assert all(part[0].isupper() or part[0] == "`" for part in re.split(r"(?<=\.) ", words))
         assert "`" not in on_command_line(words)
-        assert not re.search(r"`(Refinement|Variational|WarmStart|Priors)", words)
+        assert not re.search(r"`(HMC|SGHMC|Variational|WarmStart|Priors)", words)
 
 
 def wanted(text):
@@ -160,7 +162,7 @@ TINY = FitOptions(
     plan=("default", "balanced"),
     warm_start=WarmStart(max_steps=5, check_every=5),
     variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=30),
-    refinement=Refinement(mode="never"),
+    sampler=None,
     compile="never",
 )
 
@@ -176,7 +178,7 @@ def test_the_estimator_says_what_it_was_fitted_with():
     assert (settings["model"], settings["refine"]) == ("mixture", "never")
     assert settings["Variational.guide"] == "block"
     names = set(reg.get_params(deep=False)) | {"Variational.guide"}
-    names |= {f"Refinement.{name}" for name in Refinement.__dataclass_fields__}
+    names |= {f"HMC.{name}" for name in HMC.__dataclass_fields__}
     assert set(settings) <= names
     assert set(OPTIONS) <= set(reg.get_params(deep=False)) | {"gate_feature"} | {
         "label_noise",

@@ -13,7 +13,7 @@ from bayes_hybrid.diagnostics.approximation import (
     pareto_k,
 )
 from bayes_hybrid.diagnostics.evaluation import evaluate, row_chunks, spread_rows
-from tests.diagnostics.fakes import FakePosterior, healthy, refined, spread_ratios
+from tests.diagnostics.fakes import FakePosterior, healthy, refined, spread_ratios, told
 
 
 def findings_of(fit):
@@ -37,11 +37,11 @@ def test_a_healthy_fit_has_no_warning():
 
 
 def test_where_a_sampler_ran_its_chains_say_whether_they_have_arrived():
-    assert "converged" not in findings_of(dataclasses.replace(refined(), converged=False))
+    assert "converged" not in findings_of(told(refined(), converged=False))
 
 
 def test_a_fit_that_ran_out_of_budget_is_flagged_in_its_own_words():
-    fit = dataclasses.replace(healthy(), converged=False, status="Stopped at 3,000 steps.")
+    fit = told(healthy(), converged=False, status="Stopped at 3,000 steps.")
     findings = findings_of(fit)
     assert flagged(findings) == {"converged": "warning"}
     assert findings["converged"].meaning == "Stopped at 3,000 steps."
@@ -49,7 +49,7 @@ def test_a_fit_that_ran_out_of_budget_is_flagged_in_its_own_words():
 
 @pytest.mark.parametrize(("dropped", "severity"), [(1, "ok"), (2, "warning")])
 def test_dropped_restarts(dropped, severity):
-    fit = dataclasses.replace(healthy(restarts=4), num_restarts_dropped=dropped)
+    fit = told(healthy(restarts=4), num_dropped=dropped)
     finding = findings_of(fit)["restarts_dropped"]
     assert finding.severity == severity
     assert finding.value == pytest.approx(dropped / (4 + dropped))
@@ -57,12 +57,12 @@ def test_dropped_restarts(dropped, severity):
 
 @pytest.mark.parametrize(("scale", "severity"), [(0.5, "ok"), (20.0, "warning")])
 def test_a_guide_far_from_the_posterior_is_flagged(scale, severity):
-    fit = dataclasses.replace(healthy(), log_ratios=spread_ratios(scale))
+    fit = dataclasses.replace(healthy(), known={"log_ratios": spread_ratios(scale)})
     assert findings_of(fit)["guide_k"].severity == severity
 
 
 def test_a_guide_without_ratios_is_flagged():
-    fit = dataclasses.replace(healthy(), log_ratios=np.full((2, 200), np.nan))
+    fit = dataclasses.replace(healthy(), known={"log_ratios": np.full((2, 200), np.nan)})
     finding = findings_of(fit)["guide_k"]
     assert finding.severity == "warning"
     assert math.isnan(finding.value)
@@ -70,7 +70,7 @@ def test_a_guide_without_ratios_is_flagged():
 
 def test_no_restart_left_is_an_error():
     empty = FakePosterior(sites={"scale": np.empty((0, 0, 2))})
-    fit = dataclasses.replace(healthy(), posterior=empty, num_restarts_dropped=8)
+    fit = told(dataclasses.replace(healthy(), posterior=empty), num_dropped=8)
     assert flagged({f.name: f for f in optimiser_findings(fit)}) == {
         "restarts_dropped": "error",
     }

@@ -46,7 +46,7 @@ def test_groups_dimensions_and_coordinates():
     assert list(tree["posterior"].coords["regime"].values) == ["gaussian", "relu"]
     assert list(tree["constant_data"].coords["feature"].values) == ["dose", "other 1"]
     assert tree.attrs["seed"] == 0
-    assert tree.attrs["status"] == fit.status
+    assert tree.attrs["status"] == fit.training.status
 
 
 def test_values_are_those_of_the_posterior():

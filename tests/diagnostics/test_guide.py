@@ -11,8 +11,7 @@ from bayes_hybrid.diagnostics import correction_report, guide_report
 from bayes_hybrid.diagnostics.chains import psis_weights
 from bayes_hybrid.diagnostics.guide import importance_weights
 from bayes_hybrid.errors import DataError
-from bayes_hybrid.inference import Stage
-from tests.diagnostics.fakes import FakeFit, FakePosterior, healthy, make_posterior, refined
+from tests.diagnostics.fakes import FakeFit, FakePosterior, healthy, make_posterior, refined, told
 
 LOG_EVIDENCE = -7.0
 
@@ -21,13 +20,14 @@ LOG_EVIDENCE = -7.0
 class Trained(FakeFit):
     variational: FakePosterior = field(default_factory=make_posterior)
     variational_log_ratios: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
-    elbo: np.ndarray = field(default_factory=lambda: np.zeros(4))
-    reading: np.ndarray | None = None
-    stages: tuple[Stage, ...] = ()
 
 
-def trained(fit, **changes):
-    return Trained(**(vars(fit) | changes))
+def trained(fit, *, stages=None, **changes):
+    """A fit with what training leaves behind, of its restarts too."""
+    known = {name: changes.pop(name) for name in ("elbo", "log_ratios") if name in changes}
+    fields = vars(fit) | {"known": {**fit.known, **known}} | changes
+    full = Trained(**fields)
+    return full if stages is None else told(full, stages=stages)
 
 
 def ratios(sd, size, seed=0):

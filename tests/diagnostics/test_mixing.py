@@ -22,12 +22,13 @@ def evaluated(fit):
 
 def swapped(copies_of=None):
     """Two pairs of restarts, the second with its regimes the other way round."""
+    known = {} if copies_of is None else {"sources": np.array(copies_of)}
     fit = healthy(restarts=4, jitter=0.01)
     sites = {name: draws.copy() for name, draws in fit.posterior.sites.items()}
     for name in ("intercept", "weight", "scale"):
         sites[name][2:] = sites[name][2:, :, ::-1]
     sites["slope"][2:] *= -1.0
-    return dataclasses.replace(fit, posterior=FakePosterior(sites=sites), copies_of=copies_of)
+    return dataclasses.replace(fit, posterior=FakePosterior(sites=sites), known=known)
 
 
 def test_quantities_do_not_depend_on_the_numbers_of_the_regimes():

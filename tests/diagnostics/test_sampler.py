@@ -15,7 +15,7 @@ NAMES = {"divergences", "acceptance_rate", "r_hat", "mcse"}
 
 
 def findings_of(fit):
-    found = sampler_findings(fit.sampler, evaluate(fit, max_rows=None))
+    found = sampler_findings(fit.restarts.sampler, evaluate(fit, max_rows=None))
     return {finding.name: finding for finding in found}
 
 
@@ -73,7 +73,7 @@ def test_the_error_is_that_of_the_weighted_mean():
 
 def test_the_slowest_chain_is_named():
     fit = refined()
-    rates = fit.sampler["acceptance_rate"].copy()
+    rates = fit.restarts.sampler["acceptance_rate"].copy()
     rates[2] = 0.1
     found = sampler_findings({"acceptance_rate": rates}, evaluate(fit, max_rows=9))
     assert found[0].value == pytest.approx(0.1)
@@ -82,7 +82,7 @@ def test_the_slowest_chain_is_named():
 
 def test_statistics_that_were_not_recorded_are_not_judged():
     fit = refined()
-    found = sampler_findings({"energy": fit.sampler["energy"]}, evaluate(fit, max_rows=9))
+    found = sampler_findings({"energy": fit.restarts.sampler["energy"]}, evaluate(fit, max_rows=9))
     assert {finding.name for finding in found} == {"r_hat", "mcse"}
 
 

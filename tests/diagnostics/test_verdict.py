@@ -8,7 +8,7 @@ import pytest
 from bayes_hybrid.diagnostics import Finding, diagnose, exit_code, findings_frame, verdict
 from bayes_hybrid.diagnostics.finding import judge
 from bayes_hybrid.errors import DataError, OptionError
-from tests.diagnostics.fakes import FakePosterior, collapsed, healthy, make_data, refined
+from tests.diagnostics.fakes import FakePosterior, collapsed, healthy, make_data, refined, told
 
 
 @pytest.mark.parametrize("make", [healthy, refined], ids=["svi", "hmc"])
@@ -81,7 +81,7 @@ def test_a_held_out_row_without_density_is_found():
 
 def test_no_restart_left_is_unusable():
     empty = FakePosterior(sites={"scale": np.empty((0, 0, 2))})
-    fit = dataclasses.replace(healthy(), posterior=empty, num_restarts_dropped=8)
+    fit = told(dataclasses.replace(healthy(), posterior=empty), num_dropped=8)
     assert exit_code(diagnose(fit)) == 2
 
 
@@ -108,7 +108,7 @@ def test_max_rows_bounds_what_is_read():
 def test_every_finding_has_words_and_every_fault_has_advice():
     x_test, y_test = make_data(100)
     fit = refined(shift=0.4, diverging=0.2, rate=0.1, scale_floor=0.15)
-    fit = dataclasses.replace(fit, converged=False, num_restarts_dropped=9)
+    fit = told(fit, converged=False, num_dropped=9)
     for finding in diagnose(fit, x_test=x_test, y_test=y_test + 1.0):
         assert finding.meaning.endswith(".")
         assert finding.advice.endswith(".") == (finding.severity != "ok")

@@ -1,6 +1,5 @@
 """A hybrid model with a known posterior: Bayesian linear regression with known noise."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +8,14 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid.inference.graph import LogJoint
-from bayes_hybrid.inference.guides import Guide
-from bayes_hybrid.inference.hmc import Chains
-from bayes_hybrid.inference.options import Refinement
+from bayes_hybrid.inference.guides import BlockGaussian
+from bayes_hybrid.inference.plans import Plan
 from bayes_hybrid.inference.progress import Progress, silent
+from bayes_hybrid.inference.recipe.context import Context, State
+from bayes_hybrid.inference.recipe.start import WarmStart, started
+from bayes_hybrid.inference.result import StageLog
 from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.samplers import Chains, Sampler
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models import HybridModel, SiteGroup
 from bayes_hybrid.models.base import Parts
@@ -97,22 +99,43 @@ def problem(
 
 
 def run_sampler(
-    sampler: Callable[..., Chains],
     rows: Rows,
-    guide: Guide,
-    options: Refinement,
+    guide: BlockGaussian,
+    sampler: Sampler,
     num_draws: int,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Chains:
     """Chains of a sampler from ``guide``, with a generator of its own."""
     generator = torch.Generator().manual_seed(seed)
-    return sampler(
+    return sampler.run(
         rows,
         guide,
-        options,
         num_draws=num_draws,
         row_weights=rows.all_rows(guide.num_restarts),
         generator=generator,
         progress=progress,
     )
+
+
+def warm_started(
+    rows: Rows,
+    options: WarmStart,
+    plans: tuple[Plan, ...],
+    num_restarts: int,
+    progress: Progress = silent,
+) -> tuple[State, StageLog]:
+    """Restarts at the end of their warm start, and its record."""
+    log = StageLog()
+    context = Context(
+        rows=rows,
+        plans=plans,
+        num_restarts=num_restarts,
+        sampler=None,
+        seed=0,
+        compiled=False,
+        compiles_steps=lambda _: False,
+        progress=progress,
+        log=log,
+    )
+    return options(started(rows, num_restarts, options.num_folds, 0), context), log

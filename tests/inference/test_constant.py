@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bayes_hybrid.data import Standardizer
-from bayes_hybrid.inference import FitOptions, Refinement, Variational, WarmStart, fit
+from bayes_hybrid.inference import FitOptions, Variational, WarmStart, fit
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models import HybridMixture, Pathway, PathwayModel
 
@@ -13,7 +13,7 @@ TINY = FitOptions(
     num_restarts=2,
     warm_start=WarmStart(max_steps=20),
     variational=Variational(num_steps=10, kl_weights=(0.0,), num_draws=4),
-    refinement=Refinement(mode="never"),
+    sampler=None,
     compile="never",
 )
 X = np.random.default_rng(0).normal(size=(20, 2))
@@ -31,17 +31,21 @@ def test_every_pathway_predicts_the_constant_exactly(kind, likelihood):
     pathway = Pathway(kind=kind, num_units=3, likelihood=LIKELIHOODS[likelihood]())
     done = train(PathwayModel(num_features=2, pathway=pathway), np.full(20, 14.62))
     np.testing.assert_array_equal(done.posterior.mean(X), 14.62)
-    assert done.status.startswith("The target is constant")
-    assert (done.method, done.converged, done.seconds) == ("none", True, 0.0)
+    assert done.training.status.startswith("The target is constant")
+    assert (done.training.method, done.training.converged, done.training.seconds) == (
+        "none",
+        True,
+        0.0,
+    )
     assert done.posterior.theta.shape[:2] == (2, 4)
 
 
 def test_nothing_is_trained_only_where_every_output_is_constant():
     model = HybridMixture(num_features=2, experts=SMALL, num_outputs=2)
     done = train(model, np.c_[np.full(20, 1.0), np.full(20, 2.0)])
-    assert done.method == "none"
+    assert done.training.method == "none"
     np.testing.assert_array_equal(done.posterior.mean(X), np.tile([1.0, 2.0], (20, 1)))
-    assert train(model, np.c_[np.full(20, 1.0), X[:, 0]]).method == "svi"
+    assert train(model, np.c_[np.full(20, 1.0), X[:, 0]]).training.method == "svi"
 
 
 def test_experts_say_the_same_of_a_constant_output():
@@ -72,4 +76,4 @@ def test_a_constant_under_a_given_standardisation_is_data_like_any():
     of_y = Standardizer(mean=np.zeros(()), scale=np.ones(()))
     plain = Standardizer(mean=np.zeros(2), scale=np.ones(2)), of_y
     model = PathwayModel(num_features=2, pathway=SMALL[1])
-    assert train(model, np.full(20, 1.0), scalings=plain).method == "svi"
+    assert train(model, np.full(20, 1.0), scalings=plain).training.method == "svi"

@@ -15,15 +15,18 @@ from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError
 from bayes_hybrid.gates import ThresholdGate
 from bayes_hybrid.inference import (
+    HMC,
+    NUTS,
+    SGHMC,
     FitOptions,
-    Refinement,
     Variational,
     WarmStart,
     fit,
-    recipe,
     resolve_device,
 )
-from bayes_hybrid.inference.options import GUIDES
+from bayes_hybrid.inference.recipe import start
+from bayes_hybrid.inference.recipe import variational as svi_step
+from bayes_hybrid.inference.recipe.variational import GUIDES
 from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.svi import train as svi_train
@@ -45,13 +48,13 @@ def _options(**settings):
             kl_weights=(0.0, 1.0),
             num_draws=5,
         ),
-        "refinement": Refinement(mode="never"),
+        "sampler": None,
         "compile": "never",
     }
     return FitOptions(**defaults | settings)
 
 
-_HMC = Refinement(mode="always", num_warmup=8, num_iterations=10, num_leapfrog=3)
+_HMC = HMC(num_warmup=8, num_iterations=10, num_leapfrog=3, budget=None)
 
 
 def _table(num_rows=25, seed=0, num_features=3):
@@ -67,34 +70,40 @@ def _fit(model=_LINE, table=None, *, seed=0, options=None, **settings):
 
 def _equal(one, other):
     same = torch.equal(one.posterior.theta, other.posterior.theta)
-    return same and bool((one.elbo == other.elbo).all()) and one.kl_scores == other.kl_scores
+    return (
+        same
+        and bool((one.restarts.elbo == other.restarts.elbo).all())
+        and one.training.kl_scores == other.training.kl_scores
+    )
 
 
-@pytest.mark.parametrize("refinement", [Refinement(mode="never"), _HMC], ids=["svi", "hmc"])
+@pytest.mark.parametrize("sampler", [None, _HMC], ids=["svi", "hmc"])
 @pytest.mark.parametrize("model", [_LINE, _MIXTURE], ids=["line", "mixture"])
-def test_contract(model, refinement):
+def test_contract(model, sampler):
     x, y = _table(num_features=model.num_features)
-    done = fit(model, x, y, seed=3, options=_options(refinement=refinement), output_names=["yield"])
-    refined = refinement.mode == "always"
-    assert done.method == ("svi+hmc" if refined else "svi")
+    done = fit(model, x, y, seed=3, options=_options(sampler=sampler), output_names=["yield"])
+    refined = sampler is not None
+    assert done.training.method == ("svi+hmc" if refined else "svi")
     size = SiteTable.of(model, torch.zeros(1, model.num_features)).num_parameters
     assert done.posterior.theta.shape[1:] == (5, size)
     restarts = done.posterior.num_restarts
     assert 1 <= restarts <= _RESTARTS
     assert done.posterior.theta.dtype == torch.float32
     assert bool(torch.isfinite(done.posterior.theta).all())
-    assert done.elbo.shape == (restarts,)
-    assert np.isfinite(done.elbo).all()
-    assert (done.x is x, done.y is y, done.seed, done.device) == (True, True, 3, "cpu")
+    assert done.restarts.elbo.shape == (restarts,)
+    assert np.isfinite(done.restarts.elbo).all()
+    assert (done.x is x, done.y is y, done.seed, done.training.device) == (True, True, 3, "cpu")
     assert done.feature_names == tuple(f"x{column}" for column in range(x.shape[1]))
     assert done.target_name == "yield"
-    assert done.num_restarts_dropped == 0
-    assert done.compiled is False
-    assert set(done.kl_scores) == (set() if refined else {0.0, 1.0})
-    assert done.kl_weight == max(done.kl_scores, key=done.kl_scores.get, default=0.0)
+    assert done.training.num_dropped == 0
+    assert done.training.compiled is False
+    assert set(done.training.kl_scores) == (set() if refined else {0.0, 1.0})
+    assert done.training.kl_weight == max(
+        done.training.kl_scores, key=done.training.kl_scores.get, default=0.0
+    )
     fields = {"acceptance_rate", "diverging", "energy", "step_size"} if refined else set()
-    assert set(done.sampler) == fields
-    assert all(values.shape == (restarts, 5) for values in done.sampler.values())
+    assert set(done.restarts.sampler) == fields
+    assert all(values.shape == (restarts, 5) for values in done.restarts.sampler.values())
     assert done.posterior.mean(x).shape == y.shape
     assert np.isfinite(done.posterior.log_density(x, y)).all()
     assert done.variational_log_ratios.shape == done.variational.theta.shape[:2]
@@ -103,47 +112,51 @@ def test_contract(model, refinement):
     assert torch.equal(done.variational.theta, done.posterior.theta) is not refined
 
 
-@pytest.mark.parametrize("refinement", [Refinement(mode="never"), _HMC], ids=["svi", "hmc"])
-def test_stages_and_status(refinement):
-    done = _fit(options=_options(refinement=refinement))
+@pytest.mark.parametrize("sampler", [None, _HMC], ids=["svi", "hmc"])
+def test_stages_and_status(sampler):
+    done = _fit(options=_options(sampler=sampler))
     # Without noise slopes there is nothing to hold back while means come first.
     names = ["recording", "warm start: all", "warm start: small steps"]
     # Where a sampler follows, features start as points.
-    refined = refinement.mode == "always"
+    refined = sampler is not None
     names += ["SVI", "refinement (HMC)"] if refined else ["choice of the KL weight", "SVI"]
-    assert [stage.name for stage in done.stages] == [*names, "weighing"]
-    assert all(stage.reason and stage.seconds >= 0 and stage.steps >= 0 for stage in done.stages)
-    steps = {stage.name: stage.steps for stage in done.stages}
+    assert [stage.name for stage in done.training.stages] == [*names, "weighing"]
+    assert all(
+        stage.reason and stage.seconds >= 0 and stage.steps >= 0 for stage in done.training.stages
+    )
+    steps = {stage.name: stage.steps for stage in done.training.stages}
     assert steps["SVI"] == 30
     assert steps.get("choice of the KL weight") == (None if refined else 6)
     # 40 steps, a check every 20, and again after the cut.
-    assert [len(stage.trace) for stage in done.stages[1:3]] == [2, 2]
-    assert len(done.stages[names.index("SVI")].trace) == 30
-    assert done.seconds == pytest.approx(sum(stage.seconds for stage in done.stages))
-    assert re.fullmatch(r"[A-Z].*\.", done.status)
-    assert done.converged == done.status.startswith("Converged")
-    assert ("Refined by HMC" in done.status) == refined
+    assert [len(stage.trace) for stage in done.training.stages[1:3]] == [2, 2]
+    assert len(done.training.stages[names.index("SVI")].trace) == 30
+    assert done.training.seconds == pytest.approx(
+        sum(stage.seconds for stage in done.training.stages)
+    )
+    assert re.fullmatch(r"[A-Z].*\.", done.training.status)
+    assert done.training.converged == done.training.status.startswith("Converged")
+    assert ("Refined by HMC" in done.training.status) == refined
 
 
 def test_an_unfinished_warm_start_says_what_to_do():
     # 20 steps of at most 0.03 from prior draws: slopes of order one are still far away.
     options = _options(warm_start=WarmStart(max_steps=20, check_every=5, learning_rate=0.03))
     done = _fit(options=options)
-    assert done.converged is False
-    assert "max_steps" in done.status
+    assert done.training.converged is False
+    assert "max_steps" in done.training.status
 
 
 def test_traces_are_thinned():
     variational = Variational(num_steps=1_000, selection_steps=5, kl_weights=(0.0,), num_draws=2)
     done = _fit(options=_options(variational=variational))
-    assert 100 <= len(done.stages[-2].trace) <= 400
+    assert 100 <= len(done.training.stages[-2].trace) <= 400
     # A single candidate weight needs no trial.
-    assert (done.kl_weight, done.kl_scores) == (0.0, {})
+    assert (done.training.kl_weight, done.training.kl_scores) == (0.0, {})
 
 
 @pytest.mark.parametrize("model", [_LINE, _MIXTURE], ids=["line", "mixture"])
 def test_a_seed_fixes_every_bit(model):
-    options = _options(refinement=_HMC)
+    options = _options(sampler=_HMC)
     first = _fit(model, seed=0, options=options)
     # Other fits and other users of the generators in between leave no trace.
     other = _fit(model, seed=1, options=options)
@@ -161,7 +174,7 @@ def test_global_state_is_left_alone():
     legacy: Any = np.random.get_state()  # noqa: NPY002
     state = torch.random.get_rng_state()
     dtype = torch.get_default_dtype()
-    _fit(_MIXTURE, options=_options(refinement=_HMC))
+    _fit(_MIXTURE, options=_options(sampler=_HMC))
     assert set(pyro.get_param_store().keys()) == {"mine", "noise"}
     assert torch.equal(pyro.get_param_store()["mine"], torch.tensor(3.0))
     assert pyro.settings.get() == settings
@@ -172,11 +185,11 @@ def test_global_state_is_left_alone():
     assert torch.get_default_dtype() == dtype
 
 
-@pytest.mark.parametrize("refinement", [Refinement(mode="never"), _HMC], ids=["svi", "hmc"])
-def test_minibatches(refinement):
-    options = _options(batch_size=10, refinement=refinement)
+@pytest.mark.parametrize("sampler", [None, _HMC], ids=["svi", "hmc"])
+def test_minibatches(sampler):
+    options = _options(batch_size=10, sampler=sampler)
     done = _fit(options=options)
-    assert np.isfinite(done.elbo).all()
+    assert np.isfinite(done.restarts.elbo).all()
     assert _equal(done, _fit(options=options))
     assert not torch.equal(done.posterior.theta, _fit(options=_options()).posterior.theta)
 
@@ -184,7 +197,7 @@ def test_minibatches(refinement):
 @pytest.mark.parametrize("num_rows", [1, 2, 3, 5])
 def test_few_rows(num_rows):
     # Fewer rows than restarts, than folds, than features; of a single row the scale is 1.
-    options = _options(num_restarts=4, refinement=_HMC)
+    options = _options(num_restarts=4, sampler=_HMC)
     done = _fit(table=_table(num_rows), options=options)
     assert np.isfinite(done.posterior.mean(done.x)).all()
     assert np.isfinite(done.posterior.log_density(done.x, done.y)).all()
@@ -213,8 +226,8 @@ def test_names_are_kept():
     assert done.feature_names == ("dose", "age", "day")
 
 
-@pytest.mark.parametrize("refinement", [Refinement(mode="never"), _HMC], ids=["svi", "hmc"])
-def test_progress_reports_every_stage(refinement):
+@pytest.mark.parametrize("sampler", [None, _HMC], ids=["svi", "hmc"])
+def test_progress_reports_every_stage(sampler):
     calls = []
     _fit(
         options=_options(
@@ -224,17 +237,17 @@ def test_progress_reports_every_stage(refinement):
                 kl_weights=(0.0, 1.0),
                 num_draws=2,
             ),
-            refinement=refinement,
+            sampler=sampler,
         ),
         progress=lambda *call: calls.append(call),
     )
     stages = list(dict.fromkeys(stage for stage, _, _ in calls))
     assert stages == [
         "warm start",
-        *([] if refinement is _HMC else ["choice of the KL weight"]),
+        *([] if sampler is _HMC else ["choice of the KL weight"]),
         "SVI",
         "weighing of the guide",
-        "refinement (HMC)" if refinement is _HMC else "choice of the restarts",
+        "refinement (HMC)" if sampler is _HMC else "choice of the restarts",
     ]
     for stage in stages:
         done = [step for name, step, _ in calls if name == stage]
@@ -255,42 +268,36 @@ def test_progress_may_interrupt():
     assert pyro.settings.get() == settings
 
 
-def _spoil(monkeypatch, name, change):
-    """Let a stage of the recipe return a changed result."""
-    stage = getattr(recipe, name)
-    monkeypatch.setattr(recipe, name, lambda *a, **k: change(stage(*a, **k)))
+def _spoil(monkeypatch, place, name, change):
+    """Let a function, or a method, return a changed result."""
+    before = getattr(place, name)
+    monkeypatch.setattr(place, name, lambda *a, **k: change(before(*a, **k)))
 
 
-def _spoil_hmc(monkeypatch, change):
-    """Let HMC return a changed result."""
-    sampler = recipe._REFINERS["hmc"]
-    monkeypatch.setitem(recipe._REFINERS, "hmc", lambda *a, **k: change(sampler(*a, **k)))
+def _lose(monkeypatch, rows):
+    """Restarts that start where no density is finite."""
 
-
-def _lose(rows):
-    """A warm start that lost these candidates."""
-
-    def change(started):
-        theta = started.theta.clone()
+    def change(theta):
+        theta = theta.clone()
         theta[rows] = math.nan
-        return dataclasses.replace(started, theta=theta)
+        return theta
 
-    return change
+    _spoil(monkeypatch, start, "prior_draws", change)
 
 
 @pytest.mark.parametrize("model", [_LINE, _MIXTURE], ids=["line", "mixture"])
 def test_lost_candidates_are_dropped_and_reported(monkeypatch, model):
-    _spoil(monkeypatch, "warm_start", _lose([0, 2]))
+    _lose(monkeypatch, [0, 2])
     done = _fit(model, options=_options(num_restarts=3))
-    assert done.sources.tolist() == [1]
-    assert done.posterior.num_restarts == len(done.elbo) == 1
-    assert done.num_restarts_dropped == 2
-    assert re.search(r"\b2 restarts .* dropped", done.status)
+    assert done.restarts.sources.tolist() == [1]
+    assert done.posterior.num_restarts == len(done.restarts.elbo) == 1
+    assert done.training.num_dropped == 2
+    assert re.search(r"\b2 restarts .* dropped", done.training.status)
     assert bool(torch.isfinite(done.posterior.theta).all())
 
 
 def test_all_lost_is_a_clear_error(monkeypatch):
-    _spoil(monkeypatch, "warm_start", _lose([0, 1, 2]))
+    _lose(monkeypatch, [0, 1, 2])
     with pytest.raises(FitError, match=r"Every one of the 3 restarts .* warm start.*learning rate"):
         _fit(options=_options(num_restarts=3))
 
@@ -301,22 +308,22 @@ def test_lost_in_svi(monkeypatch):
         elbo[0] = math.nan
         return dataclasses.replace(trained, elbo=elbo)
 
-    _spoil(monkeypatch, "train", change)
+    _spoil(monkeypatch, svi_step, "train", change)
     done = _fit()
-    assert done.num_restarts_dropped >= 1
-    assert "dropped" in done.status
-    assert np.isfinite(done.elbo).all()
+    assert done.training.num_dropped >= 1
+    assert "dropped" in done.training.status
+    assert np.isfinite(done.restarts.elbo).all()
 
     def lose_all(trained):
         return dataclasses.replace(trained, elbo=torch.full_like(trained.elbo, math.nan))
 
-    _spoil(monkeypatch, "train", lose_all)
+    _spoil(monkeypatch, svi_step, "train", lose_all)
     with pytest.raises(FitError, match="Every one"):
         _fit()
 
 
 def test_a_stuck_chain_is_dropped(monkeypatch):
-    options = _options(num_restarts=3, refinement=_HMC)
+    options = _options(num_restarts=3, sampler=_HMC)
     whole = _fit(options=options)
 
     def change(chains):
@@ -324,20 +331,20 @@ def test_a_stuck_chain_is_dropped(monkeypatch):
         acceptance[1] = 0.0
         return dataclasses.replace(chains, acceptance=acceptance)
 
-    _spoil_hmc(monkeypatch, change)
+    _spoil(monkeypatch, HMC, "run", change)
     done = _fit(options=options)
     assert torch.equal(done.posterior.theta, whole.posterior.theta[[0, 2]])
-    assert (done.elbo == whole.elbo[[0, 2]]).all()
-    assert (done.sources == whole.sources[[0, 2]]).all()
-    assert len(set(whole.sources)) == 3
-    assert all(values.shape == (2, 5) for values in done.sampler.values())
-    assert done.num_restarts_dropped == 1
-    assert re.search(r"\b1 restarts? .* dropped", done.status)
+    assert (done.restarts.elbo == whole.restarts.elbo[[0, 2]]).all()
+    assert (done.restarts.sources == whole.restarts.sources[[0, 2]]).all()
+    assert len(set(whole.restarts.sources)) == 3
+    assert all(values.shape == (2, 5) for values in done.restarts.sampler.values())
+    assert done.training.num_dropped == 1
+    assert re.search(r"\b1 restarts? .* dropped", done.training.status)
 
     def stick(chains):
         return dataclasses.replace(chains, acceptance=torch.zeros_like(chains.acceptance))
 
-    _spoil_hmc(monkeypatch, stick)
+    _spoil(monkeypatch, HMC, "run", stick)
     with pytest.raises(FitError, match="HMC"):
         _fit(options=options)
 
@@ -348,11 +355,13 @@ def test_divergences_are_counted(monkeypatch):
         diverging[:, :2] = True
         return dataclasses.replace(chains, diverging=diverging)
 
-    _spoil_hmc(monkeypatch, change)
-    done = _fit(options=_options(refinement=_HMC))
-    assert done.sampler["diverging"].sum() == 2 * done.posterior.num_restarts
+    _spoil(monkeypatch, HMC, "run", change)
+    done = _fit(options=_options(sampler=_HMC))
+    assert done.restarts.sampler["diverging"].sum() == 2 * done.posterior.num_restarts
     count = done.posterior.num_restarts
-    assert f"divergent iterations before {2 * count} of the {5 * count} draws" in done.status
+    assert (
+        f"divergent iterations before {2 * count} of the {5 * count} draws" in done.training.status
+    )
 
 
 def test_failed_compilation_is_one_warning_and_the_recorded_graph(monkeypatch):
@@ -365,7 +374,7 @@ def test_failed_compilation_is_one_warning_and_the_recorded_graph(monkeypatch):
     with pytest.warns(RuntimeWarning, match=r"torch.compile failed.*up to rounding") as caught:
         done = _fit(options=_options(compile="always"))
     assert len(caught) == 1
-    assert done.compiled is False
+    assert done.training.compiled is False
     assert _equal(done, whole)
 
 
@@ -380,14 +389,15 @@ def test_devices():
 
 
 def test_auto_refines_within_its_budget():
-    options = Refinement(num_warmup=10, num_iterations=10, num_leapfrog=5, budget=1e6)
-    assert options.wanted(10, 100, 10)  # 10 x 100 x 10 x 20 x 5 is the budget
-    assert not options.wanted(11, 100, 10)
-    by_ten = dataclasses.replace(options, sampler="sghmc", batch_size=10)
-    assert by_ten.wanted(11, 100, 10)
-    assert not by_ten.wanted(11, 101, 10)
-    assert dataclasses.replace(options, mode="always").wanted(10**9, 100, 10)
-    assert not dataclasses.replace(options, mode="never").wanted(1, 1, 1)
+    steps = {"num_warmup": 10, "num_iterations": 10, "num_leapfrog": 5}
+    hmc = HMC(**steps, budget=1e6)
+    assert hmc.suited(10, 100, 10) == hmc  # 10 x 100 x 10 x 20 x 5 is the budget
+    assert hmc.suited(11, 100, 10) is None
+    by_ten = SGHMC(**steps, batch_size=10, budget=1e6)
+    assert by_ten.suited(11, 100, 10) == by_ten
+    assert by_ten.suited(11, 101, 10) is None
+    always = dataclasses.replace(hmc, budget=None)
+    assert always.suited(10**9, 100, 10) == always
 
 
 @pytest.mark.parametrize(
@@ -401,9 +411,12 @@ def test_auto_refines_within_its_budget():
         (Variational, "kl_weights", ()),
         (Variational, "kl_weights", (2.0,)),
         (Variational, "num_draws", 0),
-        (Refinement, "mode", "sometimes"),
-        (Refinement, "target_acceptance", 1.0),
-        (Refinement, "budget", -1.0),
+        (FitOptions, "sampler", "never"),
+        (HMC, "target_acceptance", 1.0),
+        (HMC, "budget", -1.0),
+        (HMC, "num_leapfrog", 0),
+        (NUTS, "max_tree_depth", 0),
+        (SGHMC, "batch_size", 0),
     ],
 )
 def test_bad_settings_are_named(kind, name, bad):
@@ -412,14 +425,14 @@ def test_bad_settings_are_named(kind, name, bad):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["never", "always"])
-def test_finds_the_closed_form(mode):
+@pytest.mark.parametrize("refined", [False, True])
+def test_finds_the_closed_form(refined):
     x, y = _table(40)
     options = FitOptions(
         num_restarts=4,
         warm_start=WarmStart(max_steps=500),
         variational=Variational(num_steps=2_000, kl_weights=(0.0,), num_draws=300),
-        refinement=Refinement(mode=mode, num_warmup=150, num_iterations=300, num_leapfrog=8),
+        sampler=HMC(num_warmup=150, num_iterations=300, num_leapfrog=8) if refined else None,
         compile="never",
     )
     done = fit(_LINE, x, y, seed=0, options=options)
@@ -445,7 +458,7 @@ def test_compiled_fit():
         # Imports of the compiler's own dependencies.
         warnings.simplefilter("ignore", DeprecationWarning)
         done = _fit(table=table, options=_options(compile="always"))
-    assert done.compiled is True
+    assert done.training.compiled is True
     assert torch.distributions.Distribution._validate_args is flag
     # Another order of float32 sums, over a hundred steps.
     np.testing.assert_allclose(
@@ -461,17 +474,17 @@ def test_an_earlier_compiled_fit_does_not_change_a_later_one():
         warnings.simplefilter("ignore", DeprecationWarning)
         _fit(table=table, options=_options(compile="always"))
     after = _fit(table=table)
-    assert after.compiled is False
+    assert after.training.compiled is False
     assert _equal(before, after)
 
 
 def test_nuts_takes_the_place_of_hmc():
-    nuts = dataclasses.replace(_HMC, sampler="nuts", max_tree_depth=2)
-    done = _fit(options=_options(refinement=nuts))
-    assert done.method == "svi+nuts"
-    assert "Refined by NUTS" in done.status
-    assert done.stages[-2].name == "refinement (NUTS)"
-    assert set(done.sampler) == {"acceptance_rate", "diverging"}
+    nuts = NUTS(num_warmup=8, num_iterations=10, max_tree_depth=2, budget=None)
+    done = _fit(options=_options(sampler=nuts))
+    assert done.training.method == "svi+nuts"
+    assert "Refined by NUTS" in done.training.status
+    assert done.training.stages[-2].name == "refinement (NUTS)"
+    assert set(done.restarts.sampler) == {"acceptance_rate", "diverging"}
     assert not torch.equal(done.variational.theta, done.posterior.theta)
 
 
@@ -485,17 +498,17 @@ def test_sghmc_takes_its_own_minibatches(monkeypatch, built, compiled):
         return gradient(rows, theta, *rest)
 
     monkeypatch.setattr(Rows, "gradient", spy)
-    some = dataclasses.replace(_HMC, sampler="sghmc", batch_size=10)
-    options = _options(refinement=some, compile="always" if compiled else "never")
+    some = SGHMC(num_warmup=8, num_iterations=10, num_leapfrog=3, batch_size=10)
+    options = _options(sampler=some, compile="always" if compiled else "never")
     done = _fit(_LINE, options=options)
     # Gradient and step of SVI, and the gradient of its own rows.
     assert len(built) == (3 if compiled else 0)
     assert set(taken[-20:]) == {10}
     assert taken[0] > 10
-    assert done.method == "svi+sghmc"
-    assert "Refined by SGHMC with temperature" in done.status
-    assert done.stages[-2].name == "refinement (SGHMC)"
-    assert set(done.sampler) == {"temperature"}
+    assert done.training.method == "svi+sghmc"
+    assert "Refined by SGHMC with temperature" in done.training.status
+    assert done.training.stages[-2].name == "refinement (SGHMC)"
+    assert set(done.restarts.sampler) == {"temperature"}
     assert not torch.equal(done.variational.theta, done.posterior.theta)
 
 
@@ -507,13 +520,13 @@ def test_every_guide_fits_and_says_how_far_it_is(monkeypatch, guide):
         rates.append(settings["learning_rate"])
         return svi_train(*arguments, **settings)
 
-    monkeypatch.setattr(recipe, "train", train)
+    monkeypatch.setattr(svi_step, "train", train)
     variational = dataclasses.replace(_options().variational, guide=guide)
     done = _fit(_MIXTURE, options=_options(variational=variational))
-    assert rates == [0.0 if guide == "laplace" else variational.learning_rate]
+    assert rates[-1] == (0.0 if guide == "laplace" else variational.learning_rate)
     restarts = done.posterior.num_restarts
-    assert done.log_ratios.shape == (restarts, 200)
-    assert np.isfinite(done.log_ratios).all() == (guide != "point")
+    assert done.restarts.log_ratios.shape == (restarts, 200)
+    assert np.isfinite(done.restarts.log_ratios).all() == (guide != "point")
     theta = done.posterior.theta
     moving = (theta != theta[:, :1]).any(1).float().mean(-1)
     features = SiteTable.of(_MIXTURE, torch.zeros(1, _MIXTURE.num_features)).feature_mask
@@ -525,7 +538,7 @@ def test_hmc_after_minibatches_is_compiled_for_all_rows(built):
     # A model of its own: engines are shared, and know what they compiled.
     _fit(
         LinearRegression(noise=0.6),
-        options=_options(batch_size=10, compile="always", refinement=_HMC),
+        options=_options(batch_size=10, compile="always", sampler=_HMC),
     )
     # The gradient of ten rows, SVI's step on them, and the gradient of all rows.
     assert len(built) == 3
@@ -533,17 +546,17 @@ def test_hmc_after_minibatches_is_compiled_for_all_rows(built):
 
 def test_stages_say_what_was_done_under_thresholds():
     model = dataclasses.replace(_MIXTURE, gate=ThresholdGate(feature=0))
-    done = _fit(model, options=_options(num_restarts=2, refinement=_HMC))
-    stages = {stage.name: stage.reason for stage in done.stages}
+    done = _fit(model, options=_options(num_restarts=2, sampler=_HMC))
+    stages = {stage.name: stage.reason for stage in done.training.stages}
     assert re.search(r"^2 restarts, .* in effect$", stages["weighing"])
     assert re.search(r", of single-site steps 0\.\d\d$", stages["refinement (HMC)"])
 
 
 def test_sources_are_numbers_of_candidates_also_where_some_were_lost(monkeypatch):
-    _spoil(monkeypatch, "warm_start", _lose([0]))
+    _lose(monkeypatch, [0])
     done = _fit(options=_options(num_restarts=3))
-    assert set(done.sources.tolist()) <= {1, 2}
-    assert len(done.sources) + done.num_restarts_negligible == 2
+    assert set(done.restarts.sources.tolist()) <= {1, 2}
+    assert len(done.restarts.sources) + done.training.num_negligible == 2
 
 
 @pytest.mark.parametrize(

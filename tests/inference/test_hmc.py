@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import arviz as az
 import pyro
@@ -14,14 +13,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import bayes_hybrid.inference.hmc as hmc_module
+import bayes_hybrid.inference.samplers.hmc as hmc_module
 from bayes_hybrid.distributions import OrderedNormal
 from bayes_hybrid.gates import ThresholdGate
-from bayes_hybrid.inference import Refinement
+from bayes_hybrid.inference import HMC
 from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.inference.guides import BlockGaussian
-from bayes_hybrid.inference.hmc import StepSize, kept_iterations, refine
 from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.samplers.base import kept_iterations
+from bayes_hybrid.inference.samplers.hmc import StepSize
 from bayes_hybrid.inference.whitening import Whitening, whiten_at
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models import HybridMixture, Regimes, SiteGroup
@@ -45,9 +45,6 @@ def _laplace(rows):
     )
 
 
-_refine = partial(run_sampler, refine)
-
-
 # Preconditioned by the whole curvature, or by the guide.
 @pytest.mark.parametrize("max_dense", [600, 1])
 @pytest.mark.parametrize("start", ["laplace", "elsewhere"])
@@ -55,9 +52,9 @@ def test_finds_the_closed_form(max_dense, start):
     model, rows = problem(batch=_CHAINS)
     mean, covariance = closed_form(model, rows.x, rows.y)
     laplace = _laplace(rows)
-    options = Refinement(num_warmup=150, num_iterations=250, num_leapfrog=8, max_dense=max_dense)
+    options = HMC(num_warmup=150, num_iterations=250, num_leapfrog=8, max_dense=max_dense)
     guide = laplace if start == "laplace" else _wrong_guide(0.1)
-    chains = _refine(rows, guide, options, 250)
+    chains = run_sampler(rows, guide, options, 250)
     assert chains.draws.shape == (_CHAINS, 250, 4)
     draws = chains.draws.double().reshape(-1, 4)
     sd = covariance.diagonal().sqrt()
@@ -79,9 +76,7 @@ def test_finds_the_closed_form(max_dense, start):
 
 def _swept(rows, guide, singles, num_sweeps):
     """States ``[sweeps, C, P]`` of chains that take single-site steps and no trajectory."""
-    run = hmc_module._Run(
-        rows, guide.as_whitening(1.0), Refinement(), torch.Generator().manual_seed(0)
-    )
+    run = hmc_module._Run(rows, guide.as_whitening(1.0), HMC(), torch.Generator().manual_seed(0))
     rates, states = [], []
     for _ in range(num_sweeps):
         rates.append(run.sweep(singles))
@@ -170,8 +165,8 @@ def test_a_sharp_threshold_s_posterior_is_that_of_quadrature():
     entries = torch.arange(1)
     factor, center = torch.full((_CHAINS, 1, 1), 0.1), torch.full((_CHAINS, 1), -1.0)
     guide = BlockGaussian.start(Whitening(center, entries, entries, factor, center[:, :0]), 0.0)
-    options = Refinement(num_warmup=100, num_iterations=400, num_leapfrog=4)
-    chains = _refine(rows, guide, options, 400)
+    options = HMC(num_warmup=100, num_iterations=400, num_leapfrog=4)
+    chains = run_sampler(rows, guide, options, 400)
     assert chains.single_acceptance.shape == (_CHAINS,)
     assert chains.select(torch.tensor([2])).single_acceptance.shape == (1,)
     # Without single-site steps 3,200 draws are worth 40.
@@ -209,7 +204,7 @@ def test_thresholds_are_stepped_one_by_one_in_their_own_coordinates():
 def test_a_point_without_a_gradient_is_not_stepped_to(monkeypatch):
     _, rows = problem(batch=2)
     run = hmc_module._Run(
-        rows, _wrong_guide(0.1, 2).as_whitening(1.0), Refinement(), torch.Generator().manual_seed(0)
+        rows, _wrong_guide(0.1, 2).as_whitening(1.0), HMC(), torch.Generator().manual_seed(0)
     )
     before, evaluate = run.theta, run._evaluate
 
@@ -257,8 +252,8 @@ def test_finds_a_needle():
     sd = covariance.diagonal().sqrt()
     guide = _wrong_guide(1.0)
     guide.mean.copy_(mean.float() + 3.0 * sd.float())
-    options = Refinement(num_warmup=200, num_iterations=200, num_leapfrog=8)
-    draws = _refine(rows, guide, options, 200).draws.double().reshape(-1, 4)
+    options = HMC(num_warmup=200, num_iterations=200, num_leapfrog=8)
+    draws = run_sampler(rows, guide, options, 200).draws.double().reshape(-1, 4)
     # As above; float32 keeps 1e-7 of values of one, a thousandth of these sds.
     assert float(((draws.mean(0) - mean) / sd).abs().max()) < 0.2
     error = (torch.cov(draws.T) - covariance) / sd.outer(sd)
@@ -268,8 +263,8 @@ def test_finds_a_needle():
 def test_energy_is_that_of_the_target():
     model, rows = problem(batch=_CHAINS)
     guide = _laplace(rows)
-    options = Refinement(num_warmup=100, num_iterations=200, num_leapfrog=6)
-    chains = _refine(rows, guide, options, 200)
+    options = HMC(num_warmup=100, num_iterations=200, num_leapfrog=6)
+    chains = run_sampler(rows, guide, options, 200)
     value = torch.stack([rows.full_gradient(chains.draws[:, s])[0] for s in range(200)], dim=1)
     kinetic = chains.energy + value
     # Half a chi-squared of four: mean 2; 1,600 draws with some autocorrelation, and energies are
@@ -281,9 +276,9 @@ def test_energy_is_that_of_the_target():
 
 def test_is_repeatable_and_seeded():
     _, rows = problem(batch=2)
-    options = Refinement(num_warmup=4, num_iterations=6, num_leapfrog=3)
+    options = HMC(num_warmup=4, num_iterations=6, num_leapfrog=3)
     first, again, other = (
-        _refine(rows, _wrong_guide(0.1, 2), options, 3, seed=seed).draws for seed in (0, 0, 1)
+        run_sampler(rows, _wrong_guide(0.1, 2), options, 3, seed=seed).draws for seed in (0, 0, 1)
     )
     assert first.shape == (2, 3, 4)
     assert torch.equal(first, again)
@@ -293,8 +288,8 @@ def test_is_repeatable_and_seeded():
 def test_divergence_is_flagged_and_refused():
     # A posterior 100,000 times narrower than the guide, and no time to adapt.
     _, rows = problem(batch=2, noise=1e-5)
-    options = Refinement(num_warmup=1, num_iterations=40, num_leapfrog=4, max_dense=1)
-    chains = _refine(rows, _wrong_guide(1.0, 2), options, 40)
+    options = HMC(num_warmup=1, num_iterations=40, num_leapfrog=4, max_dense=1)
+    chains = run_sampler(rows, _wrong_guide(1.0, 2), options, 40)
     # Every step diverges, and counts where it is of the shorter half: of 80 fair coins fewer than
     # 24 or more than 56 show heads in 1 of 5,000 runs.
     assert 0.3 <= float(chains.diverging.float().mean()) <= 0.7
@@ -305,20 +300,20 @@ def test_divergence_is_flagged_and_refused():
 def test_one_broken_chain_does_not_touch_the_others():
     _, rows = problem(batch=2)
     # Which preconditioner is taken is decided for all chains together; here it is the guide's.
-    options = Refinement(num_warmup=20, num_iterations=5, num_leapfrog=3, max_dense=1)
+    options = HMC(num_warmup=20, num_iterations=5, num_leapfrog=3, max_dense=1)
     guide = _wrong_guide(0.1, 2)
     guide.mean[0].fill_(torch.nan)
-    broken = _refine(rows, guide, options, 5)
-    whole = _refine(rows, _wrong_guide(0.1, 2), options, 5)
+    broken = run_sampler(rows, guide, options, 5)
+    whole = run_sampler(rows, _wrong_guide(0.1, 2), options, 5)
     assert torch.equal(broken.draws[1], whole.draws[1])
     assert bool((broken.acceptance[0] == 0).all())
 
 
 def test_progress_counts_to_the_end():
     _, rows = problem(batch=1)
-    options = Refinement(num_warmup=10, num_iterations=10, num_leapfrog=1)
+    options = HMC(num_warmup=10, num_iterations=10, num_leapfrog=1)
     calls = []
-    _refine(rows, _wrong_guide(0.1, 1), options, 5, progress=lambda *call: calls.append(call))
+    run_sampler(rows, _wrong_guide(0.1, 1), options, 5, progress=lambda *call: calls.append(call))
     assert [call[1:] for call in calls] == [(10, 22), (20, 22), (22, 22)]
 
 
@@ -357,7 +352,7 @@ def test_divergences_of_iterations_that_are_thinned_away_count(monkeypatch):
         return torch.tensor([0.1 * number, 1.0]), diverging, torch.zeros(2)
 
     monkeypatch.setattr(hmc_module._Run, "iterate", iterate)
-    options = Refinement(num_warmup=2, num_iterations=4, max_dense=1)
-    chains = _refine(rows, _wrong_guide(0.1, 2), options, 2)
+    options = HMC(num_warmup=2, num_iterations=4, max_dense=1)
+    chains = run_sampler(rows, _wrong_guide(0.1, 2), options, 2)
     assert chains.diverging.tolist() == [[True, False], [False, False]]
     torch.testing.assert_close(chains.acceptance, torch.tensor([[0.35, 0.55], [1.0, 1.0]]))

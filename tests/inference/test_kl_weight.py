@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from bayes_hybrid.inference import svi
-from bayes_hybrid.inference.options import Variational
+from bayes_hybrid.inference import Variational
 from bayes_hybrid.inference.progress import silent
+from bayes_hybrid.inference.recipe import variational
 from bayes_hybrid.inference.whitening import whiten_at
 from tests.inference.linear import problem
 
@@ -31,10 +31,10 @@ def test_larger_weights_are_tried_while_the_largest_is_the_best(monkeypatch, sco
         asked.append(list(some))
         return {weight: scores[weight] for weight in some}
 
-    monkeypatch.setattr(svi, "_trial_scores", trial)
+    monkeypatch.setattr(variational, "_trial_scores", trial)
     # In any order.
     options = Variational(kl_weights=(1.0, 0.1, 0.0, 0.3))
-    found, kept = svi.choose_kl_weight(
+    found, kept = variational.choose_kl_weight(
         None, None, None, options, generator=torch.Generator(), progress=silent
     )
     assert (found, list(kept)) == (best, tried)
@@ -50,7 +50,7 @@ def test_a_trial_is_a_run_of_its_own_on_the_folds_rows():
     )
     calls = []
     options = Variational(kl_weights=(0.0, 0.5, 1.0), selection_steps=50)
-    best, scores = svi.choose_kl_weight(
+    best, scores = variational.choose_kl_weight(
         rows,
         whitening,
         rows.folds(4, 2),

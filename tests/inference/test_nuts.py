@@ -3,35 +3,26 @@
 import pytest
 import torch
 
-from bayes_hybrid.inference import Refinement
+from bayes_hybrid.inference import NUTS
 from bayes_hybrid.inference.guides import BlockGaussian
-from bayes_hybrid.inference.nuts import potential, refine_by_nuts
 from bayes_hybrid.inference.progress import silent
+from bayes_hybrid.inference.samplers.nuts import potential
 from bayes_hybrid.inference.whitening import whiten_at
-from tests.inference.linear import closed_form, problem
+from tests.inference.linear import closed_form, problem, run_sampler
 
 
 def _run(rows, options, num_draws, seed=0, progress=silent):
     theta = torch.zeros(2, 4)
     block = torch.tensor([True, True, False, True])
     guide = BlockGaussian.start(whiten_at(rows, theta, block, torch.Generator()), 0.0)
-    generator = torch.Generator().manual_seed(seed)
-    return refine_by_nuts(
-        rows,
-        guide,
-        options,
-        num_draws=num_draws,
-        row_weights=rows.all_rows(2),
-        generator=generator,
-        progress=progress,
-    )
+    return run_sampler(rows, guide, options, num_draws, seed, progress)
 
 
 @pytest.mark.slow
 def test_finds_the_closed_form():
     model, rows = problem(batch=2)
     mean, covariance = closed_form(model, rows.x, rows.y)
-    chains = _run(rows, Refinement(num_warmup=200, num_iterations=500), 500)
+    chains = _run(rows, NUTS(num_warmup=200, num_iterations=500), 500)
     assert chains.draws.shape == (2, 500, 4)
     draws, sd = chains.draws.double().reshape(-1, 4), covariance.diagonal().sqrt()
     # 1,000 draws; were a third of them worth an independent one, four standard errors are 4/18 of
@@ -45,7 +36,7 @@ def test_finds_the_closed_form():
 def test_is_repeatable_thinned_and_tells_its_progress():
     _, rows = problem(batch=2)
     told = []
-    options = Refinement(num_warmup=10, num_iterations=20, max_tree_depth=3)
+    options = NUTS(num_warmup=10, num_iterations=20, max_tree_depth=3)
     before = torch.get_rng_state()
     first = _run(rows, options, 5, progress=lambda *what: told.append(what))
     assert torch.equal(torch.get_rng_state(), before)

@@ -2,18 +2,16 @@
 
 import dataclasses
 import math
-from functools import partial
 
 import arviz_stats as az
 import numpy as np
 import pytest
 import torch
 
-from bayes_hybrid.inference import sghmc
+from bayes_hybrid.inference import SGHMC
 from bayes_hybrid.inference.guides import BlockGaussian
-from bayes_hybrid.inference.options import Refinement
 from bayes_hybrid.inference.rows import Rows
-from bayes_hybrid.inference.sghmc import refine_by_sghmc
+from bayes_hybrid.inference.samplers import sghmc
 from bayes_hybrid.inference.whitening import whiten_at
 from tests.inference.linear import closed_form, problem, run_sampler
 
@@ -28,9 +26,6 @@ def _laplace(model, rows):
     return BlockGaussian.start(whiten_at(rows, theta, every, torch.Generator().manual_seed(0)), 1.0)
 
 
-_refine = partial(run_sampler, refine_by_sghmc)
-
-
 @pytest.mark.parametrize("share", [0.1, 0.5])
 @pytest.mark.parametrize("size", [30, 2_560])
 def test_finds_the_closed_form(monkeypatch, size, share):
@@ -38,7 +33,7 @@ def test_finds_the_closed_form(monkeypatch, size, share):
     monkeypatch.setattr(sghmc, "_SHARE", share)
     model, rows = problem(size, batch=_CHAINS, batch_size=min(size, 256))
     mean, covariance = closed_form(model, rows.x, rows.y)
-    chains = _refine(rows, _laplace(model, rows), Refinement(), 50)
+    chains = run_sampler(rows, _laplace(model, rows), SGHMC(), 50)
     assert chains.draws.shape == (_CHAINS, 50, 4)
     sd = covariance.diagonal().sqrt()
     for entry in range(4):
@@ -62,8 +57,8 @@ def test_the_minibatch_s_noise_is_left_out_of_its_own(monkeypatch):
     monkeypatch.setattr(sghmc, "_SHARE", 0.9)
     model, rows = problem(4_000, batch=_CHAINS, batch_size=200)
     _, covariance = closed_form(model, rows.x, rows.y)
-    options = Refinement(num_warmup=20, num_iterations=300)
-    draws = _refine(rows, _laplace(model, rows), options, 300).draws.double()
+    options = SGHMC(num_warmup=20, num_iterations=300)
+    draws = run_sampler(rows, _laplace(model, rows), options, 300).draws.double()
     ratio = draws.var(dim=1).mean(0) / covariance.diagonal()
     # 12,000 steps that forget in 12, in eight chains: 2% and less are chance; the rest is the step.
     assert float(ratio.mean()) == pytest.approx(1.0, abs=0.25)
@@ -77,16 +72,16 @@ def test_the_temperature_says_where_chains_are_not_yet(width, hot):
     whitening = _laplace(model, rows).whitening
     guide = dataclasses.replace(guide, whitening=whitening)
     # Five hundred steps, of the five thousand in which a chain forgets.
-    options = Refinement(num_warmup=5, num_iterations=8)
-    temperature = float(_refine(rows, guide, options, 8).temperature.mean())
+    options = SGHMC(num_warmup=5, num_iterations=8)
+    temperature = float(run_sampler(rows, guide, options, 8).temperature.mean())
     assert temperature > 1.5 if hot else temperature < 0.7
 
 
 def test_is_repeatable_and_seeded():
     model, rows = problem(batch=_CHAINS)
-    options = Refinement(num_warmup=2, num_iterations=3, num_leapfrog=5)
+    options = SGHMC(num_warmup=2, num_iterations=3, num_leapfrog=5)
     first, again, other = (
-        _refine(rows, _laplace(model, rows), options, 3, seed) for seed in (1, 1, 2)
+        run_sampler(rows, _laplace(model, rows), options, 3, seed) for seed in (1, 1, 2)
     )
     assert torch.equal(first.draws, again.draws)
     assert not torch.equal(first.draws, other.draws)
@@ -95,10 +90,10 @@ def test_is_repeatable_and_seeded():
 def test_one_broken_chain_does_not_touch_the_others():
     model, rows = problem(batch=_CHAINS)
     guide = _laplace(model, rows)
-    options = Refinement(num_warmup=2, num_iterations=3, num_leapfrog=5)
-    whole = _refine(rows, guide, options, 3)
+    options = SGHMC(num_warmup=2, num_iterations=3, num_leapfrog=5)
+    whole = run_sampler(rows, guide, options, 3)
     guide.mean[2] = np.nan
-    chains = _refine(rows, guide, options, 3)
+    chains = run_sampler(rows, guide, options, 3)
     others = torch.arange(_CHAINS) != 2
     assert chains.moving.tolist() == others.tolist()
     assert torch.equal(chains.draws[others], whole.draws[others])
@@ -106,7 +101,7 @@ def test_one_broken_chain_does_not_touch_the_others():
 
 def test_a_chain_that_loses_its_density_is_lost(monkeypatch):
     model, rows = problem(batch=_CHAINS)
-    options = Refinement(num_warmup=2, num_iterations=3, num_leapfrog=5)
+    options = SGHMC(num_warmup=2, num_iterations=3, num_leapfrog=5)
     gradient, count = Rows.gradient, 0
 
     def once(self, *arguments):
@@ -119,13 +114,13 @@ def test_a_chain_that_loses_its_density_is_lost(monkeypatch):
         return value, slope
 
     monkeypatch.setattr(Rows, "gradient", once)
-    chains = _refine(rows, _laplace(model, rows), options, 3)
+    chains = run_sampler(rows, _laplace(model, rows), options, 3)
     assert chains.moving.tolist() == [number != 3 for number in range(_CHAINS)]
 
 
 def test_progress_counts_to_the_end():
     model, rows = problem(batch=_CHAINS)
     calls = []
-    options = Refinement(num_warmup=10, num_iterations=20, num_leapfrog=2)
-    _refine(rows, _laplace(model, rows), options, 5, progress=lambda *call: calls.append(call))
+    options = SGHMC(num_warmup=10, num_iterations=20, num_leapfrog=2)
+    run_sampler(rows, _laplace(model, rows), options, 5, progress=lambda *call: calls.append(call))
     assert calls == [("refinement (SGHMC)", done, 30) for done in (10, 20, 30)]

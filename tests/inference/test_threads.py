@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from bayes_hybrid.inference import recipe
+from bayes_hybrid.inference.recipe import run
+from bayes_hybrid.inference.recipe.start import started
 from bayes_hybrid.inference.threads import suited_threads
-from bayes_hybrid.inference.warm_start import warm_start
 from tests.inference.test_fit import _fit
 
 _CPU = torch.device("cpu")
@@ -41,10 +41,10 @@ def test_threads_come_back_after_an_error():
 def test_a_small_fit_takes_one_thread(monkeypatch):
     seen: list[int] = []
 
-    def spy(*arguments, **settings):
+    def spy(*arguments):
         seen.append(torch.get_num_threads())
-        return warm_start(*arguments, **settings)
+        return started(*arguments)
 
-    monkeypatch.setattr(recipe, "warm_start", spy)
+    monkeypatch.setattr(run, "started", spy)
     _fit()
     assert (seen, torch.get_num_threads()) == ([1], 3)

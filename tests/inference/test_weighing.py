@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bayes_hybrid.inference.weighing import (
+from bayes_hybrid.inference.recipe.weighing import (
     TEMPERATURES,
     choose_temperature,
     restart_weights,

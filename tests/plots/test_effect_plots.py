@@ -15,7 +15,7 @@ from matplotlib.patches import Patch, StepPatch
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
-from bayes_hybrid import FitOptions, HybridRegressor, Refinement, Variational, WarmStart, plots
+from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart, plots
 from bayes_hybrid.diagnostics import (
     Finding,
     contributions,
@@ -30,7 +30,7 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.result import Stage
 from bayes_hybrid.plots.findings import margin
 from bayes_hybrid.plots.style import OUT_OF_DATA_HATCH, PALETTE, regime_styles
-from tests.diagnostics.fakes import healthy, with_thresholds
+from tests.diagnostics.fakes import healthy, told, with_thresholds
 from tests.diagnostics.test_effects import real
 
 STAGES = (
@@ -57,7 +57,7 @@ STAGES = (
 
 
 def small(**options):
-    return dataclasses.replace(
+    return told(
         with_thresholds(healthy(restarts=2, draws=20, jitter=0.1, **options)), stages=STAGES
     )
 
@@ -94,7 +94,7 @@ def estimator():
         num_restarts=2,
         warm_start=WarmStart(max_steps=10, check_every=5),
         variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=30),
-        refinement=Refinement(mode="never"),
+        sampler=None,
         compile="never",
     )
     model = HybridRegressor(model="relu", num_units=3, fit_options=options, random_state=0)
@@ -363,7 +363,7 @@ def test_training_of_several_plans_wraps_and_says_where_other_restarts_begin():
     )
     again = dataclasses.replace(one, usage_before=one.usage_after)
     stages = (one, again, again, two, STAGES[2])
-    *traces, usage = plots.plot_training(dataclasses.replace(small(), stages=stages)).axes
+    *traces, usage = plots.plot_training(told(small(), stages=stages)).axes
     assert len(traces) == 5
     places: list[Any] = [axes.get_subplotspec() for axes in (*traces, usage)]
     assert [(place.rowspan.start, place.colspan.start) for place in places] == [
@@ -379,7 +379,7 @@ def test_training_of_several_plans_wraps_and_says_where_other_restarts_begin():
 
 def test_a_fit_that_was_not_trained_here_has_no_training_to_show():
     with pytest.raises(OptionError, match="no trace"):
-        plots.plot_training(dataclasses.replace(small(), stages=()))
+        plots.plot_training(told(small(), stages=()))
 
 
 def test_restarts_show_their_curves_and_distances():

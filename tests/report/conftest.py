@@ -9,7 +9,6 @@ import pytest
 from bayes_hybrid import (
     FitOptions,
     HybridRegressor,
-    Refinement,
     ThresholdGate,
     Variational,
     WarmStart,
@@ -21,7 +20,7 @@ TINY = FitOptions(
     num_restarts=2,
     warm_start=WarmStart(max_steps=10, check_every=50, learning_rate=0.1),
     variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=60),
-    refinement=Refinement(mode="never"),
+    sampler=None,
     compile="never",
 )
 

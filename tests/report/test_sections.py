@@ -20,7 +20,6 @@ from bayes_hybrid import (
     LogNormalPrior,
     Pathway,
     Priors,
-    Refinement,
     StudentT,
     load,
 )
@@ -43,7 +42,7 @@ from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models import HybridMixture, PathwayModel
 from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS
 from bayes_hybrid.plots.style import PALETTE
-from bayes_hybrid.random import spawn_seeds
+from bayes_hybrid.random import stream_seed
 from bayes_hybrid.report import sections
 from bayes_hybrid.report.charts import PALETTE_TONES, limits, rounded
 from bayes_hybrid.report.curves import LEVELS, curves_along
@@ -158,7 +157,9 @@ def test_a_constant_column_is_noted(single):
 def test_statistics_of_drawn_data(several):
     found: Any = section("checks").content(several)
     frame = found["table"].frame.set_index(["target", "statistic"])
-    drawn = several.posterior.sample(several.fit.x, 200, spawn_seeds(several.fit.seed, 6)[-1])
+    drawn = several.posterior.sample(
+        several.fit.x, 200, stream_seed(several.fit.seed, "replicates")
+    )
     for q, name in enumerate(several.outputs):
         y = several.target(q)
         there = ~np.isnan(y)
@@ -505,8 +506,8 @@ def test_traces_are_of_the_objective_that_the_table_names(hostile):
     first = found["table"].frame["first"]
     labels = [line.label for _, _, kind, line in found["stages"] if kind == "ELBO" and line]
     # SVI keeps its loss: minus the ELBO.
-    (svi,) = (i for i, stage in enumerate(hostile.fit.stages) if stage.name == "SVI")
-    assert first[svi] == -hostile.fit.stages[svi].trace[0]
+    (svi,) = (i for i, stage in enumerate(hostile.fit.training.stages) if stage.name == "SVI")
+    assert first[svi] == -hostile.fit.training.stages[svi].trace[0]
     assert [label.split()[1] for label in labels] == [f"{first[svi]:.4g}"]
 
 
@@ -535,7 +536,7 @@ def executed(code):
         {"likelihood": StudentT(df=LogNormalPrior(median=4.0, spread=0.5)), "priors": Priors()},
         {"likelihood": Foreign()},
         {"experts": (Pathway(kind="relu"), Pathway(kind="gaussian", likelihood=StudentT()))},
-        {"fit_options": FitOptions(refinement=Refinement(mode="never"), plan=("direct", "plain"))},
+        {"fit_options": FitOptions(sampler=None, plan=("direct", "plain"))},
         {"plan": PLANS["direct"], "label_head": LabelHead(noise="none")},
         {"num_units": np.int64(4), "refine": np.bool_(True)},
     ],
@@ -639,6 +640,6 @@ def test_rounding_keeps_five_digits_of_the_range():
 def test_settings_that_the_status_names_say_where_they_go(single):
     status = "More steps (`WarmStart(max_steps=...)`) may help."
     reg = HybridRegressor(**single.estimator.get_params(deep=False))
-    reg.fit_ = replace(single.fit, status=status)
+    reg.fit_ = replace(single.fit, training=replace(single.fit.training, status=status))
     told = replace(single, estimator=reg).status
     assert "`fit_options=FitOptions(warm_start=WarmStart(max_steps=...))`" in told

@@ -14,7 +14,7 @@ from bayes_hybrid.diagnostics.chains import r_hat
 from bayes_hybrid.diagnostics.finding import judge
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import LinearGate, ObliqueGate, ThresholdGate
-from bayes_hybrid.inference import Posterior
+from bayes_hybrid.inference import NUTS, Posterior
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.likelihoods import StudentT
 from bayes_hybrid.models import HybridMixture
@@ -172,11 +172,12 @@ def test_the_options_of_nuts_are_the_estimators_own():
         num_draws=9,
         max_tree_depth=4,
     )
-    refinement = options.refinement
+    nuts = options.sampler
+    assert isinstance(nuts, NUTS)
     assert (options.plan, options.num_restarts) == ("balanced", 3)
-    assert (refinement.sampler, refinement.mode) == ("nuts", "always")
-    assert (refinement.num_warmup, refinement.num_iterations) == (7, 9)
-    assert (refinement.max_tree_depth, options.variational.num_draws) == (4, 9)
+    assert nuts.budget is None
+    assert (nuts.num_warmup, nuts.num_iterations) == (7, 9)
+    assert (nuts.max_tree_depth, options.variational.num_draws) == (4, 9)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_a_run_on_some_of_the_rows(monkeypatch):
     }
     check = check_against_nuts(reg, num_rows=30, **settings)
     assert (check.num_compared, check.held_out) == (10, True)
-    assert (check.recipe.method, check.reference.method) == ("svi", "svi+nuts")
+    assert (check.recipe.training.method, check.reference.training.method) == ("svi", "svi+nuts")
     assert check.reference.posterior.theta.shape[:2] == (2, 6)
     np.testing.assert_array_equal(check.recipe.x, check.reference.x)
     assert len({tuple(row) for row in check.recipe.x} & {tuple(row) for row in x}) == 30

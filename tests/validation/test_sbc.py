@@ -11,7 +11,7 @@ import torch
 from bayes_hybrid import HybridRegressor, LogNormalPrior, Priors
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError, OutputExistsError
-from bayes_hybrid.inference import Posterior, fit
+from bayes_hybrid.inference import Posterior, Training, fit
 from bayes_hybrid.random import spawn_seeds
 from bayes_hybrid.validation import replication, sbc
 from bayes_hybrid.validation.calibration import summarised
@@ -49,7 +49,7 @@ class Answer(NamedTuple):
     """What :func:`replicate` reads of a fit."""
 
     posterior: Posterior
-    status: str = "exact"
+    training: Training = Training(status="exact", converged=True, method="none")
 
 
 def conjugate(spread):

@@ -64,7 +64,7 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
     found: list[tuple[str, object, str]] = [
         (
             "method",
-            fit.method,
+            fit.training.method,
             "svi: a variational approximation; with +hmc or +nuts its draws were moved on by "
             "Hamiltonian Monte Carlo, with +sghmc by one on minibatches, which is not exact",
         ),
@@ -73,15 +73,23 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
             kept,
             "that make up the posterior, each by its weight",
         ),
-        ("restarts dropped", fit.num_restarts_dropped, "they became non-finite or stood still"),
+        ("restarts dropped", fit.training.num_dropped, "they became non-finite or stood still"),
         (
             "restarts of no weight",
-            fit.num_restarts_negligible,
+            fit.training.num_negligible,
             "left out: they explain the rows so much worse that they would change nothing",
         ),
-        ("temperature", fit.temperature, "nats of leave-one-out density for a factor e of weight"),
+        (
+            "temperature",
+            fit.training.temperature,
+            "nats of leave-one-out density for a factor e of weight",
+        ),
         ("draws", total, "of all restarts together"),
-        ("weight of the features' KL term", fit.kl_weight, "chosen by held-out density, see below"),
+        (
+            "weight of the features' KL term",
+            fit.training.kl_weight,
+            "chosen by held-out density, see below",
+        ),
     ]
     if fit.posterior.num_draws > 3:
         r_hat, ess = mixing(label_free(evaluation), fit.posterior.restart_weights).worst
@@ -119,8 +127,8 @@ def _restart_frame(evidence: Evidence) -> pd.DataFrame:
         ("divergences", "diverging"),
         ("temperature", "temperature"),
     ):
-        if statistic in fit.sampler:
-            frame[name] = fit.sampler[statistic].astype(np.float64).mean(axis=1)
+        if statistic in fit.restarts.sampler:
+            frame[name] = fit.restarts.sampler[statistic].astype(np.float64).mean(axis=1)
     return frame
 
 
@@ -131,7 +139,10 @@ def _usage(names: tuple[str, ...]) -> dict[str, str]:
 def _content(evidence: Evidence) -> Mapping[str, object]:
     fit = evidence.fit
     scores = pd.DataFrame(
-        [(weight, score, weight == fit.kl_weight) for weight, score in fit.kl_scores.items()],
+        [
+            (weight, score, weight == fit.training.kl_weight)
+            for weight, score in fit.training.kl_scores.items()
+        ],
         columns=list(_KL),
     )
     rows = [(name, formatted(value), meaning) for name, value, meaning in facts(evidence)]
@@ -155,7 +166,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
             meanings=_GUIDE,
             errors=(("elbo", "elbo_se"),),
         )
-        if fit.log_ratios.size
+        if fit.restarts.log_ratios.size
         else None,
         "weights": Table(
             key="kl-weights",

@@ -10,7 +10,7 @@ from scipy import stats
 from bayes_hybrid.diagnostics import pit_ecdf, predictive_scores
 from bayes_hybrid.diagnostics.calibration import coverage_bounds
 from bayes_hybrid.diagnostics.interface import FloatArray
-from bayes_hybrid.random import spawn_seeds
+from bayes_hybrid.random import stream_seed
 from bayes_hybrid.report.charts import (
     PALETTE_TONES,
     Chart,
@@ -101,8 +101,7 @@ def _scores(evidence: Evidence) -> Table | None:
     """Scores of held-out rows; those of training rows would flatter."""
     if evidence.test_rows is None:
         return None
-    # The seeds before it are the fit's own, that of its ArviZ object, and that of the checks.
-    seed = spawn_seeds(evidence.fit.seed, 7)[-1]
+    seed = stream_seed(evidence.fit.seed, "scores")
     by_regime = evidence.posterior.num_regimes > 1
     return Table(
         key="scores",

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.statistics import statistic_table, statistic_values
-from bayes_hybrid.random import spawn_seeds
+from bayes_hybrid.random import stream_seed
 from bayes_hybrid.report.charts import Chart, bars, limits, line, new_figure, rounded, steps
 from bayes_hybrid.report.evidence import Evidence
 from bayes_hybrid.report.section import Section
@@ -40,8 +40,7 @@ _MEANINGS: Final = {
 
 def _replicated(evidence: Evidence) -> FloatArray:
     """Data sets drawn from the posterior predictive at the rows looked at, ``[S', M, Q]``."""
-    # The seeds before it are the fit's own and that of its ArviZ object.
-    seed = spawn_seeds(evidence.fit.seed, 6)[-1]
+    seed = stream_seed(evidence.fit.seed, "replicates")
     x = evidence.fit.x[evidence.rows]
     draws = evidence.posterior.sample(x, _MAX_DRAWS, seed)
     return draws.reshape(*draws.shape[:2], -1)

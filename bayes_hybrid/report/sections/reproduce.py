@@ -155,8 +155,8 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         "num_held_out": 0 if held_out is None else len(held_out),
         "command": evidence.command,
         "seed": fit.seed,
-        "device": fit.device,
-        "compiled": fit.compiled,
+        "device": fit.training.device,
+        "compiled": fit.training.compiled,
         "table": Table(
             key="versions",
             caption="Versions",

@@ -108,15 +108,15 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         errors=(("drift", "drift_se"),),
         hidden=("usage_before", "usage_after", "weights"),
     )
-    traces = [(stage, *objective_of(stage)) for stage in fit.stages]
+    traces = [(stage, *objective_of(stage)) for stage in fit.training.stages]
     return {
         "stages": [
             (stage, _words(stage, names), kind, sparkline(values)) for stage, kind, values in traces
         ],
         "table": table,
-        "seconds": fit.seconds,
+        "seconds": fit.training.seconds,
         "status": evidence.status,
-        "method": fit.method,
+        "method": fit.training.method,
     }
 
 

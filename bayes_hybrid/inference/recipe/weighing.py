@@ -10,13 +10,27 @@ seen.
 """
 
 import math
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
+from torch import Tensor
 
-__all__ = ["TEMPERATURES", "choose_temperature", "restart_weights", "scores", "truncated_loo"]
+from bayes_hybrid.inference.recipe.context import Context, State, Weighed
+from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.svi import exact_elbo
+
+__all__ = [
+    "TEMPERATURES",
+    "choose_temperature",
+    "restart_weights",
+    "scores",
+    "truncated_loo",
+    "weighing",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -27,6 +41,8 @@ TEMPERATURES: Final = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0, 12
 # choose another only where that is better beyond chance, or each seed would have one of its own.
 _USUAL: Final = 6.0
 _BEYOND_CHANCE: Final = 3.0
+# Restarts whose weights add up to no more than this are left out: they predict nothing.
+_NEGLIGIBLE: Final = 0.005
 
 
 def truncated_loo(log_likelihood: FloatArray) -> FloatArray:
@@ -132,3 +148,67 @@ def restart_weights(score: FloatArray, temperature: float) -> FloatArray:
     below = np.where(finite, score, 0.0) - score[finite].max()
     weights = np.where(finite, np.exp(np.minimum(below, 0.0) / temperature), 0.0)
     return np.asarray(weights / weights.sum())
+
+
+def weighing(state: State, context: Context) -> State:
+    """Weigh the restarts; those that count for next to nothing are left out."""
+    rows, approximation = context.rows, state.approximated
+    densities = _row_densities(rows, state.draws)
+    loo = truncated_loo(densities)
+    # Rows that a start or a warm-up has not seen; SVI has seen all of them.
+    states = state.theta.unsqueeze(1)
+    if state.chains is not None and state.chains.before is not None:
+        states = state.chains.before
+    temperature = _temperature(rows, states, state.folds)
+    if state.chains is None:
+        generator = context.generator("ratios")
+        exact = exact_elbo(rows, approximation.guide, generator, context.progress)
+        score = exact.cpu().double().numpy()
+    else:
+        score = scores(densities, loo).sum(axis=1)
+    weights = restart_weights(score, temperature)
+    kept = _that_count(weights)
+    context.log.add("weighing", _weighed(weights[kept], temperature), 0)
+    weighed = Weighed(
+        weights=weights[kept] / weights[kept].sum(),
+        elpd=np.asarray(loo.sum(axis=1))[kept],
+        temperature=temperature,
+        num_negligible=len(weights) - len(kept),
+    )
+    chosen = state.select(torch.as_tensor(kept, device=rows.x.device))
+    return replace(chosen, weighed=weighed)
+
+
+def _row_densities(rows: Rows, theta: Tensor) -> FloatArray:
+    """``log p(y_n | x_n, theta)``, ``[R, S, N]``."""
+    each = [rows.log_likelihood(states) for states in theta.unbind(1)]
+    densities: FloatArray = torch.stack(each, dim=1).cpu().double().numpy()
+    return densities
+
+
+def _temperature(rows: Rows, states: Tensor, folds: Tensor) -> float:
+    """That of the weights, by ``states [R, W, P]`` that have seen the rows of ``folds [R, N]``."""
+    densities, left_out = _row_densities(rows, states), folds.cpu().numpy() == 0.0
+    seen = (~left_out).sum(axis=1)
+    each = np.where(left_out, 0.0, scores(densities, truncated_loo(densities)))
+    score = each.sum(axis=1) * (left_out.shape[1] / seen)
+    pooled = logsumexp(densities, axis=1) - math.log(states.shape[1])
+    return choose_temperature(pooled, score, left_out)
+
+
+def _that_count(weights: FloatArray) -> NDArray[np.int64]:
+    """Numbers of the restarts that make up nearly all of the weight, in order."""
+    order = np.argsort(-weights, kind="stable")
+    count = 1 + int(np.searchsorted(np.cumsum(weights[order]), 1.0 - _NEGLIGIBLE))
+    return np.sort(order[:count])
+
+
+def _weighed(weights: FloatArray, temperature: float) -> str:
+    """What came of it, for the record."""
+    effective = weights.sum() ** 2 / np.square(weights).sum()
+    rule = (
+        "equal"
+        if math.isinf(temperature)
+        else f"in proportion to exp((elpd - p) / {temperature:g})"
+    )
+    return f"{len(weights)} restarts, {rule}: {effective:.1f} in effect"

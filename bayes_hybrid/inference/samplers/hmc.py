@@ -2,21 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from bayes_hybrid.inference.guides import Guide
-from bayes_hybrid.inference.options import Refinement
+from bayes_hybrid import checks
+from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.rows import Rows
+from bayes_hybrid.inference.samplers.base import Chains, Sampler, kept_iterations
 from bayes_hybrid.inference.sites import Site
 from bayes_hybrid.inference.whitening import Whitening, curvature, whiten
 from bayes_hybrid.models.base import SiteGroup
 
-# A chain whose trajectories are accepted less often than this has hardly moved.
-_STUCK = 0.05
 # A trajectory whose energy error exceeds this has left the level set (Stan's threshold).
 _DIVERGENCE = 1_000.0
 # Steps, as shares of the adapted one.
@@ -32,54 +31,121 @@ _TOLD = 30
 _SMALL_STEP = 1e-3
 
 
-@dataclass(frozen=True, eq=False)
-class Chains:
-    """Draws of C chains and how the sampler did; ``None`` for what the sampler does not say.
+@dataclass(frozen=True, kw_only=True)
+class HMC(Sampler):
+    """Short Hamiltonian Monte Carlo, all restarts side by side.
+
+    The warm-up sees the rows of the restart's start only, so that the others can tell how far
+    restarts are to be trusted (:mod:`~bayes_hybrid.inference.recipe.weighing`).  Step sizes then
+    settle on all rows for a fifth of as long.
+
+    Chains start preconditioned by SVI's covariance of heads and scales, and by the features' prior
+    sd of one.  Where that leaves the step below :data:`_SMALL_STEP` after a quarter of the warm-up,
+    the data pin the features down (next to no noise); then, up to ``max_dense`` parameters,
+    the curvature of the whole log joint takes its place, and is measured again half way through the
+    warm-up, averaged over two states, because curvature at a mode is not that of the typical set.
+
+    Under a gate with thresholds, random-walk Metropolis steps of single thresholds, sharpnesses and
+    scales stand between the trajectories (:meth:`_Run.sweep`): the log joint is nearly a step
+    function of a sharp threshold, whose gradient says nothing about what lies beyond the next row,
+    and an expert that has lost its rows has a scale as wide as its prior.
+
+    Step sizes adapt per chain.  Each iteration takes a share of it between :data:`_SHORTEST` and
+    :data:`_LONGEST`, uniform over the logs, and draws its number of leapfrog steps: no period of
+    the target is resonant, and a chain that comes to a place narrower than those its step was
+    adapted to can move there.  Where only longer steps diverge, the shorter ones reach what is
+    there; an iteration counts as divergent where one of the lower half does.
 
     Args:
-        draws: ``[C, S, P]``.
-        acceptance: mean acceptance probability of the iterations since the draw before, ``[C, S]``.
-        diverging: whether the energy error exceeded 1,000 in one of them, in spite of a step of
-            the lower half (HMC), ``[C, S]``.
-        energy: negative log joint plus kinetic energy, ``[C, S]``.
-        step_size: final step size of each chain, ``[C]``.
-        single_acceptance: share of the single-site steps after the warm-up that were accepted,
-            ``[C]``.
-        temperature: of the iterations since the draw before, one at the posterior, ``[C, S]``.
-        before: the last states of a warm-up that had not seen all rows, ``[C, W, P]``.
+        num_warmup: see :class:`~bayes_hybrid.inference.samplers.base.Sampler`.
+        num_iterations: see there.
+        budget: see there.
+        num_leapfrog: mean number of leapfrog steps of an iteration; each iteration's number is
+            drawn between half and one and a half of it.
+        target_acceptance: what the step size is adapted to.
+        max_dense: most parameters for which the curvature of the whole log joint is measured.
+
+    Example:
+        >>> HMC(num_leapfrog=20, budget=None).name
+        'HMC'
     """
 
-    draws: Tensor
-    acceptance: Tensor | None = None
-    diverging: Tensor | None = None
-    energy: Tensor | None = None
-    step_size: Tensor | None = None
-    single_acceptance: Tensor | None = None
-    temperature: Tensor | None = None
-    before: Tensor | None = None
+    num_leapfrog: int = 40
+    target_acceptance: float = 0.8
+    max_dense: int = 600
 
-    def select(self, index: Tensor) -> "Chains":
-        """The chains in ``index`` only."""
-        values = (getattr(self, field.name) for field in fields(self))
-        return Chains(*(None if value is None else value[index] for value in values))  # type: ignore[arg-type]
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        for name in ("num_leapfrog", "max_dense"):
+            checks.positive_int(name, getattr(self, name))
+        checks.fraction("target_acceptance", self.target_acceptance)
 
     @property
-    def moving(self) -> Tensor:
-        """Which chains are finite, and have moved, ``[C]``."""
-        finite = torch.isfinite(self.draws).flatten(1).all(-1)
-        return finite if self.acceptance is None else finite & (self.acceptance.mean(-1) > _STUCK)
+    def evaluations(self) -> int:
+        """The mean number of leapfrog steps."""
+        return self.num_leapfrog
 
-    @property
-    def words(self) -> str:
-        """How the sampler did, for the record."""
-        words = []
-        if self.acceptance is not None:
-            words.append(f"acceptance {float(self.acceptance.mean()):.2f}")
-        if self.single_acceptance is not None:
-            words.append(f"of single-site steps {float(self.single_acceptance.mean()):.2f}")
-        if self.temperature is not None:
-            words.append(f"temperature {float(self.temperature.mean()):.2f}")
-        return ", ".join(words)
+    def run(
+        self,
+        rows: Rows,
+        guide: BlockGaussian,
+        *,
+        num_draws: int,
+        row_weights: Tensor,
+        generator: torch.Generator,
+        progress: Progress,
+    ) -> Chains:
+        """One chain per restart."""
+        small = guide.whitening.center.shape[-1] <= self.max_dense
+        dense = False
+        whole, rows = rows, replace(rows, row_weights=row_weights)
+        run = _Run(rows, guide.as_whitening(1.0), self, generator)
+        single = _single_sites(rows)
+        num_sweeps = 0
+        if single:
+            num_sweeps = min(_MAX_SWEEPS, max(1, self.num_leapfrog // (2 * len(single))))
+        single_rates: list[Tensor] = []
+        keep = kept_iterations(self.iterations, num_draws)
+        settled = self.warmup + self.warmup // 5
+        total = settled + self.iterations
+        earlier = guide.center
+        before: list[Tensor] = []
+        kept: list[tuple[Tensor, ...]] = []
+        since: list[tuple[Tensor, Tensor]] = []
+        for iteration in range(total):
+            if iteration == self.warmup // 4:
+                dense = small and float(run.step_size.final.median()) < _SMALL_STEP
+                earlier = run.theta
+                if dense:
+                    run.restart(_dense(rows, [earlier]))
+            if dense and iteration == self.warmup // 2:
+                run.restart(_dense(rows, [run.theta, earlier]))
+            if iteration == self.warmup:
+                run.give_back(whole)
+            adapting = iteration < settled
+            rates = [run.sweep(single) for _ in range(num_sweeps)]
+            acceptance, diverging, energy = run.iterate(adapting=adapting)
+            if self.warmup - _TOLD <= iteration < self.warmup:
+                before.append(run.theta)
+            if not adapting:
+                since.append((acceptance, diverging))
+                single_rates += rates
+            if iteration - settled in keep:
+                # Thinned ones count too: their divergences bias the draws as much.
+                shares, flags = (torch.stack(column) for column in zip(*since, strict=True))
+                kept.append((run.theta, shares.mean(0), flags.any(0), energy))
+                since.clear()
+            if iteration % 10 == 9 or iteration == total - 1:
+                progress("refinement (HMC)", iteration + 1, total)
+        draws, acceptance, diverging, energy = (
+            torch.stack(column, dim=1) for column in zip(*kept, strict=True)
+        )
+        rate = torch.stack(single_rates).mean(0) if single_rates else None
+        states = torch.stack(before, dim=1)
+        return Chains(
+            draws, acceptance, diverging, energy, run.step_size.final, rate, before=states
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,88 +186,6 @@ class StepSize:
     def final(self) -> Tensor:
         """The averaged step size, ``[C]``."""
         return self._average.exp()
-
-
-def refine(
-    rows: Rows,
-    guide: Guide,
-    options: Refinement,
-    *,
-    num_draws: int,
-    row_weights: Tensor,
-    generator: torch.Generator,
-    progress: Progress,
-) -> Chains:
-    """Run one chain per restart from SVI's solution.
-
-    The warm-up sees the rows of ``row_weights [C, N]`` only, so that the others can tell how far
-    restarts are to be trusted (:mod:`~bayes_hybrid.inference.weighing`).  Step sizes then settle on
-    all rows for a fifth of as long.
-
-    Chains start preconditioned by SVI's covariance of heads and scales, and by the features' prior
-    sd of one.  Where that leaves the step below :data:`_SMALL_STEP` after a quarter of the warm-up,
-    the data pin the features down (next to no noise); then, up to ``options.max_dense`` parameters,
-    the curvature of the whole log joint takes its place, and is measured again half way through the
-    warm-up, averaged over two states, because curvature at a mode is not that of the typical set.
-
-    Under a gate with thresholds, random-walk Metropolis steps of single thresholds, sharpnesses and
-    scales stand between the trajectories (:meth:`_Run.sweep`): the log joint is nearly a step
-    function of a sharp threshold, whose gradient says nothing about what lies beyond the next row,
-    and an expert that has lost its rows has a scale as wide as its prior.
-
-    Step sizes adapt per chain.  Each iteration takes a share of it between :data:`_SHORTEST` and
-    :data:`_LONGEST`, uniform over the logs, and draws its number of leapfrog steps: no period of
-    the target is resonant, and a chain that comes to a place narrower than those its step was
-    adapted to can move there.  Where only longer steps diverge, the shorter ones reach what is
-    there; an iteration counts as divergent where one of the lower half does.
-    """
-    small = guide.whitening.center.shape[-1] <= options.max_dense
-    dense = False
-    whole, rows = rows, replace(rows, row_weights=row_weights)
-    run = _Run(rows, guide.as_whitening(1.0), options, generator)
-    single = _single_sites(rows)
-    num_sweeps = 0
-    if single:
-        num_sweeps = min(_MAX_SWEEPS, max(1, options.num_leapfrog // (2 * len(single))))
-    single_rates: list[Tensor] = []
-    keep = kept_iterations(options.iterations, num_draws)
-    settled = options.warmup + options.warmup // 5
-    total = settled + options.iterations
-    earlier = guide.center
-    before: list[Tensor] = []
-    kept: list[tuple[Tensor, ...]] = []
-    since: list[tuple[Tensor, Tensor]] = []
-    for iteration in range(total):
-        if iteration == options.warmup // 4:
-            dense = small and float(run.step_size.final.median()) < _SMALL_STEP
-            earlier = run.theta
-            if dense:
-                run.restart(_dense(rows, [earlier]))
-        if dense and iteration == options.warmup // 2:
-            run.restart(_dense(rows, [run.theta, earlier]))
-        if iteration == options.warmup:
-            run.give_back(whole)
-        adapting = iteration < settled
-        rates = [run.sweep(single) for _ in range(num_sweeps)]
-        acceptance, diverging, energy = run.iterate(adapting=adapting)
-        if options.warmup - _TOLD <= iteration < options.warmup:
-            before.append(run.theta)
-        if not adapting:
-            since.append((acceptance, diverging))
-            single_rates += rates
-        if iteration - settled in keep:
-            # Iterations that are thinned away count too: their divergences bias the draws as much.
-            shares, flags = (torch.stack(column) for column in zip(*since, strict=True))
-            kept.append((run.theta, shares.mean(0), flags.any(0), energy))
-            since.clear()
-        if iteration % 10 == 9 or iteration == total - 1:
-            progress("refinement (HMC)", iteration + 1, total)
-    draws, acceptance, diverging, energy = (
-        torch.stack(column, dim=1) for column in zip(*kept, strict=True)
-    )
-    rate = torch.stack(single_rates).mean(0) if single_rates else None
-    states = torch.stack(before, dim=1)
-    return Chains(draws, acceptance, diverging, energy, run.step_size.final, rate, before=states)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,17 +247,11 @@ def _dense(rows: Rows, states: list[Tensor]) -> Whitening:
     return whiten(states[0], precision, block, states[0].new_ones(len(states[0])))
 
 
-def kept_iterations(num_iterations: int, num_draws: int) -> frozenset[int]:
-    """Which iterations are kept: evenly spaced, the last one included."""
-    count = min(num_draws, num_iterations)
-    return frozenset((i + 1) * num_iterations // count - 1 for i in range(count))
-
-
 class _Run:
     """The chains as they stand: position, coordinates, step sizes."""
 
     def __init__(
-        self, rows: Rows, whitening: Whitening, options: Refinement, generator: torch.Generator
+        self, rows: Rows, whitening: Whitening, options: HMC, generator: torch.Generator
     ) -> None:
         self._rows, self._options, self._generator = rows, options, generator
         self.restart(whitening)

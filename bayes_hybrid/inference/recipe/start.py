@@ -1,19 +1,21 @@
 """Maximum a posteriori warm start of all restarts, in the stages of their plans."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
 from pyro import poutine
 from torch import Tensor
 
+from bayes_hybrid import checks
 from bayes_hybrid.inference.adam import Adam, Schedule
 from bayes_hybrid.inference.graph import LogJoint
 from bayes_hybrid.inference.labels import usage
-from bayes_hybrid.inference.options import WarmStart
 from bayes_hybrid.inference.plans import Plan, PlanStage
 from bayes_hybrid.inference.progress import Progress
+from bayes_hybrid.inference.recipe.context import Context, State, require_usable
 from bayes_hybrid.inference.recorder import quiet_pyro
 from bayes_hybrid.inference.result import StageLog
 from bayes_hybrid.inference.rows import Rows, held_out_score
@@ -29,23 +31,6 @@ _ALL_STEPS: Final = "all its steps are taken"
 _USED_UP: Final = "the budget of steps is used up"
 
 
-@dataclass(frozen=True, eq=False)
-class Started:
-    """Where the warm start ended.
-
-    Args:
-        theta: starting points ``[C, P]``.
-        row_weights: the fold masks ``[C, N]`` that were trained on.
-        settled: whether the held-out density had stopped improving, under every plan.
-        scores: held-out log density per row at each check (median over a plan's restarts).
-    """
-
-    theta: Tensor
-    row_weights: Tensor
-    settled: bool
-    scores: tuple[float, ...]
-
-
 def prior_draws(joint: LogJoint, x: Tensor, count: int, seed: int) -> Tensor:
     """``[count, P]`` draws of the unconstrained latents from the prior."""
     draws = []
@@ -57,43 +42,82 @@ def prior_draws(joint: LogJoint, x: Tensor, count: int, seed: int) -> Tensor:
     return torch.stack(draws)
 
 
-def warm_start(
-    rows: Rows,
-    options: WarmStart,
-    plans: Sequence[Plan],
-    *,
-    num_restarts: int,
-    seed: int,
-    progress: Progress,
-    log: StageLog,
-) -> Started:
-    """Climb the log joint from prior draws, each restart on all rows but one fold.
-
-    The plans take turns, so that any run of restarts has some of each.  A plan's stages follow each
-    other, and each adds to the log.  Noise slopes that the first one freezes start near zero, so
-    that noise scales do not depend on the features until a later stage lets them: a noise scale
-    that is free from the start explains the hard rows away.
-    """
+def started(rows: Rows, num_restarts: int, num_folds: int, seed: int) -> State:
+    """Restarts at draws from the prior, each with a fold of the rows left out."""
     theta = prior_draws(rows.joint, rows.x, num_restarts, seed)
-    weights = rows.folds(num_restarts, options.num_folds)
-    table, climbs = rows.joint.table, list[tuple[slice, _Climb]]()
-    for number, plan in enumerate(plans[:num_restarts]):
-        share = slice(number, None, len(plans))
-        # Copies: compiled code is made for one layout of memory.
-        start, folds = theta[share].clone(), weights[share].contiguous()
-        if plan.stages[0].rates.noise_slopes == 0.0:
-            start[:, table.mask(SiteGroup.SCALE_SLOPES).to(theta.device)] *= _ALMOST_NOTHING
-        if plan.even_gate:
-            start[:, table.mask(SiteGroup.GATE_HEAD).to(theta.device)] *= _ALMOST_NOTHING
-        name = f"warm start, {plan.name or number + 1}" if len(plans) > 1 else "warm start"
-        climbs.append((share, _Climb(rows, start, folds, plan, options, log, name)))
-    total, done, settled = sum(climb.most_steps for _, climb in climbs), 0, True
-    for share, climb in climbs:
-        settled &= climb.run(progress, done, total)
-        done += climb.most_steps
-        theta[share] = climb.best
-    scores = tuple(score for _, climb in climbs for score in climb.scores)
-    return Started(theta, weights, settled, scores)
+    return State(
+        theta=theta,
+        folds=rows.folds(num_restarts, num_folds),
+        sources=torch.arange(num_restarts, device=theta.device),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmStart:
+    """Maximum a posteriori start of every restart, stopped by held-out density.
+
+    Each restart leaves out one fold of the rows.  Every ``check_every`` steps the median over the
+    restarts of their held-out log density is recorded; when it has not improved for ``patience``
+    checks, training goes back to the best check.  It goes on from there at a tenth of the step,
+    ``num_cuts`` times, and then stops: with next to no noise most of the fit is gained then.
+    That is the plan ``direct``; another :class:`~bayes_hybrid.inference.plans.Plan` may have other
+    stages.
+
+    Args:
+        max_steps: most Adam steps at each size of the step.
+        learning_rate: largest step, decayed along a cosine to a twentieth.
+        num_cuts: times that the step is cut to a tenth.
+        num_folds: folds of the rows; restart r leaves out fold r modulo ``num_folds``.
+        check_every: steps between checks.
+        patience: checks without improvement before the stop.
+    """
+
+    max_steps: int = 6_000
+    learning_rate: float = 0.03
+    num_folds: int = 5
+    check_every: int = 50
+    patience: int = 10
+    num_cuts: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        for name in ("max_steps", "check_every", "patience"):
+            checks.positive_int(name, getattr(self, name))
+        checks.positive_int("num_cuts", self.num_cuts, minimum=0)
+        checks.positive_int("num_folds", self.num_folds, minimum=2)
+        checks.positive_float("learning_rate", self.learning_rate)
+
+    def calls(self, num_restarts: int, batch: int) -> int:
+        """Gradient calls, of a batch of restarts each, at a quarter of the budget."""
+        return self.max_steps // 4 * math.ceil(num_restarts / batch)
+
+    def __call__(self, state: State, context: Context) -> State:
+        """Climb the log joint from prior draws, each restart on all rows but one fold.
+
+        The plans take turns, so that any run of restarts has some of each.  A plan's stages follow
+        each other, and each adds to the log.  Noise slopes that the first one freezes start near
+        zero, so that noise scales do not depend on the features until a later stage lets them: a
+        noise scale that is free from the start explains the hard rows away.
+        """
+        rows, plans, theta = context.rows, context.plans, state.theta.clone()
+        table, climbs = rows.joint.table, list[tuple[slice, _Climb]]()
+        for number, plan in enumerate(plans[: len(theta)]):
+            share = slice(number, None, len(plans))
+            # Copies: compiled code is made for one layout of memory.
+            start, folds = theta[share].clone(), state.folds[share].contiguous()
+            if plan.stages[0].rates.noise_slopes == 0.0:
+                start[:, table.mask(SiteGroup.SCALE_SLOPES).to(theta.device)] *= _ALMOST_NOTHING
+            if plan.even_gate:
+                start[:, table.mask(SiteGroup.GATE_HEAD).to(theta.device)] *= _ALMOST_NOTHING
+            name = f"warm start, {plan.name or number + 1}" if len(plans) > 1 else "warm start"
+            climbs.append((share, _Climb(rows, start, folds, plan, self, context.log, name)))
+        total, done, settled = sum(climb.most_steps for _, climb in climbs), 0, True
+        for share, climb in climbs:
+            settled &= climb.run(context.progress, done, total)
+            done += climb.most_steps
+            theta[share] = climb.best
+        kept = require_usable(torch.isfinite(theta).all(dim=-1), "the warm start")
+        return replace(state, theta=theta, settled=settled).select(kept)
 
 
 def _runs(plan: Plan, num_cuts: int) -> Iterator[tuple[list[PlanStage], int]]:

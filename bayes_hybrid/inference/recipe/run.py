@@ -1,0 +1,118 @@
+"""The recipe: warm start, SVI, a sampler where the budget allows, and the restarts' weights."""
+
+import math
+from functools import partial
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from bayes_hybrid.inference.graph import log_joint
+from bayes_hybrid.inference.options import FitOptions
+from bayes_hybrid.inference.progress import Progress
+from bayes_hybrid.inference.recipe.context import Context, Step
+from bayes_hybrid.inference.recipe.record import recorded
+from bayes_hybrid.inference.recipe.sampling import sampling
+from bayes_hybrid.inference.recipe.start import started
+from bayes_hybrid.inference.recipe.weighing import weighing
+from bayes_hybrid.inference.result import Drawn, StageLog
+from bayes_hybrid.inference.rows import Rows, chunk_of
+from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.threads import suited_threads
+from bayes_hybrid.models.base import HybridModel
+from bayes_hybrid.random import stream_seed, torch_generator
+
+__all__ = ["run_recipe"]
+
+# Restarts evaluated side by side on a CPU: more do not fit its cache, and cost more than in turn.
+_BATCH: Final = 8
+
+
+def run_recipe(
+    model: HybridModel,
+    x: Tensor,
+    y: Tensor,
+    options: FitOptions,
+    *,
+    seed: int,
+    progress: Progress,
+) -> Drawn:
+    """See :func:`~bayes_hybrid.inference.fit.fit`, which says what the steps are.
+
+    Args:
+        model: what to fit.
+        x: standardised features ``[N, D]``, on the device to be used.
+        y: standardised targets, as the model takes them.
+        options: how to fit.
+        seed: everything random is derived from it.
+        progress: told about the progress of each stage.
+
+    Raises:
+        FitError: every restart became non-finite.
+    """
+    size = SiteTable.of(model, x[:1]).num_parameters
+    batch = _batch(model, options, x.device)
+    per_step = options.rows_per_step(len(x))
+    most_rows = max(per_step, chunk_of(len(x), per_step, x.device))
+    with suited_threads(float(most_rows) * size * batch, x.device):
+        context = _context(model, x, y, options, batch, size, seed, progress)
+        state = started(
+            context.rows,
+            options.num_restarts,
+            options.warm_start.num_folds,
+            stream_seed(seed, "start"),
+        )
+        steps: list[Step] = [options.warm_start, options.variational]
+        if context.sampler is not None:
+            steps.append(partial(sampling, sampler=context.sampler))
+        for step in (*steps, weighing):
+            state = step(state, context)
+        return recorded(state, context)
+
+
+def _batch(model: HybridModel, options: FitOptions, device: torch.device) -> int:
+    """Restarts evaluated side by side."""
+    if device.type != "cpu":
+        return options.num_restarts
+    # Every plan's share in pieces of one size, none of them filled up with repeats for long.
+    share = math.ceil(options.num_restarts / len(options.plans_for(model)))
+    return math.ceil(share / math.ceil(share / _BATCH))
+
+
+def _context(
+    model: HybridModel,
+    x: Tensor,
+    y: Tensor,
+    options: FitOptions,
+    batch: int,
+    size: int,
+    seed: int,
+    progress: Progress,
+) -> Context:
+    """Record the gradient, and compile it where that pays."""
+    log, plans, restarts = StageLog(), options.plans_for(model), options.num_restarts
+    sampler = options.sampler and options.sampler.suited(len(x), size, restarts)
+    calls = options.warm_start.calls(restarts, batch)
+    calls += options.variational.calls(restarts, batch, refined=sampler is not None)
+    calls += sampler.calls(restarts, batch) if sampler else 0
+    joint = log_joint(model, batch, x.dtype, x.device, compiled=options.compiles(calls))
+    batch_size = options.rows_per_step(len(x))
+    rows = Rows(joint, x, y, batch_size, torch_generator(stream_seed(seed, "folds"), x.device))
+    compiled = rows.prepare_batch()
+    shares = [plan.penalised_share(model.penalty_names) for plan in plans]
+    pieces = math.ceil(math.ceil(restarts / len(plans)) / batch)
+    penalised = math.ceil(sum(shares) * options.warm_start.max_steps) * pieces
+    if compiled and penalised and options.compiles(penalised):
+        joint.prepare(x[:batch_size], y[:batch_size], penalised=True)
+    log.add("recording", "compiled" if compiled else "recorded", 0)
+    return Context(
+        rows=rows,
+        plans=plans,
+        num_restarts=restarts,
+        sampler=sampler,
+        seed=seed,
+        compiled=compiled,
+        compiles_steps=options.compiles_steps,
+        progress=progress,
+        log=log,
+    )

@@ -1,0 +1,8 @@
+"""Samplers that go on from SVI's guide: a class each, which holds its settings."""
+
+from bayes_hybrid.inference.samplers.base import Chains, Sampler
+from bayes_hybrid.inference.samplers.hmc import HMC
+from bayes_hybrid.inference.samplers.nuts import NUTS
+from bayes_hybrid.inference.samplers.sghmc import SGHMC
+
+__all__ = ["HMC", "NUTS", "SGHMC", "Chains", "Sampler"]
