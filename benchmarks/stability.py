@@ -6,6 +6,7 @@ section                 what is fitted, with each seed
 ``default``             four fifths of the motorcycle data, default settings
 ``constant``            the same with one noise level per regime, as README and demo have it
 ``nudged``              the same as ``constant``, with x moved by a millionth
+``uncompiled``          the same as ``constant``, with the recorded graph as it is
 ``families``            ``step``, ``two_branch`` and ``kink``, of 50 and 200 rows
 ``collapse``            the four cases of :mod:`benchmarks.collapse`
 ======================  =========================================================================
@@ -53,13 +54,13 @@ def _cell(reg: HybridRegressor, x: np.ndarray, y: np.ndarray) -> Cell:
     }
 
 
-def motorcycle_cell(noise: str, nudge: float, seed: int) -> Cell:
+def motorcycle_cell(noise: str, nudge: float, compiled: str, seed: int) -> Cell:
     """Fitted without every fifth row."""
     table = load_motorcycle()
     x, y = table[["times"]].to_numpy(), table["accel"].to_numpy()
     x = x * (1.0 + nudge * np.random.default_rng(seed).standard_normal(x.shape))
     out = np.arange(2, len(x), 5)
-    reg = HybridRegressor(noise=noise, random_state=seed, progress=False)
+    reg = HybridRegressor(noise=noise, compile=compiled, random_state=seed, progress=False)
     reg.fit(np.delete(x, out, axis=0), np.delete(y, out))
     return _cell(reg, x[out], y[out])
 
@@ -82,9 +83,10 @@ def collapse_cell(case: str, seed: int) -> Cell:
 def jobs(sections: list[str], seeds: range) -> Iterator[Job]:
     """Every cell of the sections."""
     noises = {
-        "default": ("input", 0.0),
-        "constant": ("constant", 0.0),
-        "nudged": ("constant", 1e-6),
+        "default": ("input", 0.0, "auto"),
+        "constant": ("constant", 0.0, "auto"),
+        "nudged": ("constant", 1e-6, "auto"),
+        "uncompiled": ("constant", 0.0, "never"),
     }
     for seed in seeds:
         for section, settings in noises.items():
@@ -103,8 +105,8 @@ def summarise(done: dict[str, Cell]) -> Figures:
     """Means and spreads over seeds, beside the targets."""
     out = Figures(done)
     _section(out, "default", -4.35, 0.015)
-    _section(out, "constant", -4.45, 0.03)
-    _section(out, "nudged", -4.45, 0.03)
+    for same in ("constant", "nudged", "uncompiled"):
+        _section(out, same, -4.45, 0.03)
     for family in _FAMILIES:
         for size in _SIZES:
             _section(out, f"{family}/{size}", -np.inf, _SPREADS[size])
@@ -140,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    sections = ["default", "constant", "nudged", "families", "collapse"]
+    sections = ["default", "constant", "nudged", "uncompiled", "families", "collapse"]
     parser.add_argument("--sections", nargs="+", choices=sections, default=sections)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
