@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from bayes_hybrid.inference import FitOptions
 from bayes_hybrid.inference.recipe import run
 from bayes_hybrid.inference.recipe.start import started
-from bayes_hybrid.inference.threads import suited_threads
+from bayes_hybrid.inference.threads import flushed, suited_threads
 from tests.inference.test_fit import _fit
+from tests.models import zoo
 
 _CPU = torch.device("cpu")
 
@@ -48,3 +50,51 @@ def test_a_small_fit_takes_one_thread(monkeypatch):
     monkeypatch.setattr(run, "started", spy)
     _fit()
     assert (seen, torch.get_num_threads()) == ([1], 3)
+
+
+def _keeps_tiny_numbers():
+    return bool((0.5 * torch.full((1,), torch.finfo(torch.float32).tiny) > 0.0).item())
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_tiny_numbers_are_zero_meanwhile(before):
+    torch.set_flush_denormal(before)
+    try:
+        with flushed():
+            assert not _keeps_tiny_numbers()
+        assert _keeps_tiny_numbers() is not before
+        with pytest.raises(ValueError, match="stop"), flushed():
+            raise ValueError("stop")
+        assert _keeps_tiny_numbers() is not before
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def test_a_fit_leaves_tiny_numbers_as_they_were():
+    seen = []
+    _fit(progress=lambda *_: seen.append(_keeps_tiny_numbers()))
+    assert not any(seen)
+    assert _keeps_tiny_numbers()
+
+
+@pytest.mark.parametrize(
+    ("restarts", "plan", "size", "batch"),
+    [
+        (32, "default", 1, 16),
+        (32, "default", 1_000_000, 8),
+        (32, "direct", 1, 16),
+        # Pieces of one size, none of them filled up for long.
+        (20, "direct", 1, 10),
+        (9, "direct", 1_000_000, 5),
+        (3, "default", 1, 2),
+    ],
+)
+def test_restarts_go_side_by_side_as_far_as_they_fit_the_cache(restarts, plan, size, batch):
+    options = FitOptions(num_restarts=restarts, plan=plan)
+    assert run._batch(zoo.MODELS["mixture of 2, constant, constant"], options, _CPU, size) == batch
+    assert (
+        run._batch(
+            zoo.MODELS["mixture of 2, constant, constant"], options, torch.device("cuda"), size
+        )
+        == restarts
+    )

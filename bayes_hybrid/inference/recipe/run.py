@@ -18,14 +18,16 @@ from bayes_hybrid.inference.recipe.weighing import weighing
 from bayes_hybrid.inference.result import Drawn, StageLog
 from bayes_hybrid.inference.rows import Rows, chunk_of
 from bayes_hybrid.inference.sites import SiteTable
-from bayes_hybrid.inference.threads import suited_threads
+from bayes_hybrid.inference.threads import flushed, suited_threads
 from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.random import stream_seed, torch_generator
 
 __all__ = ["run_recipe"]
 
-# Restarts evaluated side by side on a CPU: more do not fit its cache, and cost more than in turn.
-_BATCH: Final = 8
+# Restarts evaluated side by side on a CPU: where rows x parameters are more than the last number,
+# sixteen do not fit its cache, and cost more than in turn.
+_BATCHES: Final = (16, 8)
+_FEW: Final = 125_000
 
 
 def run_recipe(
@@ -51,10 +53,10 @@ def run_recipe(
         FitError: every restart became non-finite.
     """
     size = SiteTable.of(model, x[:1]).num_parameters
-    batch = _batch(model, options, x.device)
     per_step = options.rows_per_step(len(x))
     most_rows = max(per_step, chunk_of(len(x), per_step, x.device))
-    with suited_threads(float(most_rows) * size * batch, x.device):
+    batch = _batch(model, options, x.device, most_rows * size)
+    with suited_threads(float(most_rows) * size * batch, x.device), flushed():
         context = _context(model, x, y, options, batch, size, seed, progress)
         state = started(
             context.rows,
@@ -70,13 +72,14 @@ def run_recipe(
         return recorded(state, context)
 
 
-def _batch(model: HybridModel, options: FitOptions, device: torch.device) -> int:
-    """Restarts evaluated side by side."""
+def _batch(model: HybridModel, options: FitOptions, device: torch.device, size: int) -> int:
+    """Restarts evaluated side by side, of ``size`` rows x parameters each."""
     if device.type != "cpu":
         return options.num_restarts
     # Every plan's share in pieces of one size, none of them filled up with repeats for long.
     share = math.ceil(options.num_restarts / len(options.plans_for(model)))
-    return math.ceil(share / math.ceil(share / _BATCH))
+    most = _BATCHES[0] if size <= _FEW else _BATCHES[1]
+    return math.ceil(share / math.ceil(share / most))
 
 
 def _context(
