@@ -21,6 +21,7 @@ from bayes_hybrid.gates import (
     ThresholdGate,
 )
 from bayes_hybrid.gates.monotone import unwarped, warped
+from bayes_hybrid.models import HybridMixture, Pathway
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
 _CASES: dict[str, Gate] = {
@@ -277,6 +278,20 @@ def test_turning_an_oblique_gate_round_reverses_its_regimes(num_regimes):
     # Sums in another order, of logits that may reach a few hundred.
     torch.testing.assert_close(after, before.flip(-1), rtol=1e-12, atol=1e-11)
     assert gate.relabelled(values, range(num_regimes)) == {}
+
+
+class _OwnGate(Gate):
+    """A gate that says nothing of how its parameters follow when regimes trade places."""
+
+    def build(self, num_features, num_regimes):
+        return LinearGate().build(num_features, num_regimes)
+
+
+def test_a_gate_of_ones_own_is_not_relabelled_unless_it_says_how():
+    experts = (Pathway(kind="gaussian", num_units=2),) * 2
+    own = HybridMixture(num_features=1, experts=experts, gate=_OwnGate())
+    assert not own.exchangeable(0, 1)
+    assert HybridMixture(num_features=1, experts=experts, gate=LinearGate()).exchangeable(0, 1)
 
 
 def test_which_regimes_may_trade():

@@ -106,21 +106,42 @@ class Gate(abc.ABC):
         return None
 
     def may_trade(self, first: int, second: int, num_regimes: int) -> bool:
-        """Whether two regimes of ``num_regimes`` may trade places, for all that the gate says."""
+        """Whether two regimes of ``num_regimes`` may trade places, for all that the gate says.
+
+        Only a gate that :meth:`relabelled` can follow says so.
+        """
         del num_regimes
-        return first == second or not self.names_regimes
+        return first == second
 
     def relabelled(self, values: Mapping[str, Tensor], order: Sequence[int]) -> dict[str, Tensor]:
         """Those of the parameters' sites that change when regime k does what ``order[k]`` did.
 
         Args:
             values: the gate's sites, named as the module's parameters are.
-            order: a permutation of the regimes.
+            order: a permutation of the regimes, in which only those trade that may.
         """
+        del values, order
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogitGate(Gate):
+    """A gate whose sites ``head.weight_raw``, ``head.bias`` or ``bias`` have a row for each logit.
+
+    That of the first regime is zero by definition, and any two regimes may trade places.
+    """
+
+    def may_trade(self, first: int, second: int, num_regimes: int) -> bool:
+        """See :meth:`Gate.may_trade`."""
+        del first, second, num_regimes
+        return True
+
+    def relabelled(self, values: Mapping[str, Tensor], order: Sequence[int]) -> dict[str, Tensor]:
+        """See :meth:`Gate.relabelled`."""
         changed = {}
         for name in ("head.weight_raw", "head.bias", "bias"):
             if name in values:
-                # The first regime's logit is zero by definition, whichever regime that is.
+                # The first regime's logit is zero, whichever regime that is.
                 rest = values[name]
                 logits = torch.cat([torch.zeros_like(rest[:1]), rest])[list(order)]
                 changed[name] = logits[1:] - logits[:1]

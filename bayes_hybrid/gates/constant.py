@@ -7,7 +7,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from bayes_hybrid.gates.base import Gate, GateModule, log_softmax_from_first
+from bayes_hybrid.gates.base import GateModule, LogitGate, log_softmax_from_first
 from bayes_hybrid.priors import Priors
 
 
@@ -33,7 +33,7 @@ class ConstantGateModule(GateModule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConstantGate(Gate):
+class ConstantGate(LogitGate):
     """Regime probabilities that do not depend on ``x``.
 
     Example:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from bayes_hybrid import checks
-from bayes_hybrid.gates.base import Gate, GateModule, log_softmax_from_first
+from bayes_hybrid.gates.base import GateModule, LogitGate, log_softmax_from_first
 from bayes_hybrid.nn import ReLUBlock, affine
 
 
@@ -27,7 +27,7 @@ class SoftmaxGateModule(GateModule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearGate(Gate):
+class LinearGate(LogitGate):
     """Multinomial logistic regression of the regime on ``x``.
 
     Example:
@@ -42,7 +42,7 @@ class LinearGate(Gate):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReLUGate(Gate):
+class ReLUGate(LogitGate):
     """Logits from ReLU features of ``x``: the ReLU pathway says *when* behaviour changes.
 
     Args:
