@@ -77,10 +77,10 @@ def compare(saved: Path, wanted: Against, *, quiet: bool) -> int:
     else:
         steps = counts["chains"] * (counts["warmup"] + counts["draws"]) * (2**_DEPTH - 1)
         say()
-        seconds = estimator.fit_.training.seconds
+        spent = estimator.fit_.training.seconds
         say(
             f"Against NUTS on {num_rows} of {len(estimator.fit_.x)} rows: the recipe once more "
-            f"({seconds:.0f} seconds on all rows), and NUTS with at most {steps:,} "
+            f"({spent:.0f} seconds on all rows), and NUTS with at most {steps:,} "
             "gradients of a few milliseconds."
         )
     result = check_against_nuts(
