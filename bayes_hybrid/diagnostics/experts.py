@@ -81,15 +81,15 @@ def _worth(rows: GateRows, k: int, num_rows: int, regime: str, weights: FloatArr
     error = scale * math.sqrt(by_row.size) * float(by_row.std())
     low, high = quantiles_over_draws(draws, [0.05, 0.95], weights)
     worth, spread = with_error(value, error)
-    few = int((restart < threshold).sum())
+    few = float(weights[restart < threshold].sum())
     return judge(
         f"regime_worth[{regime}]",
         value,
         ">=",
         threshold,
         meaning=f"The regime '{regime}' adds {worth} nats to the log density of the training "
-        f"rows (standard error over rows {spread}); {few} of {restart.size} restarts add less "
-        f"than {threshold:.1f}.",
+        f"rows (standard error over rows {spread}); restarts with {few:.0%} of the weight "
+        f"add less than {threshold:.1f}.",
         advice=f"The regime '{regime}' is dead or nearly so: its expert explains next to nothing "
         "that the others do not. Fit again with {more restarts (`num_restarts=64`), each with "
         "a start of its own|`plan=('default', 'balanced')`}. Compare held-out log densities with "

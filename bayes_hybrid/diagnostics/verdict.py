@@ -131,7 +131,7 @@ def _findings(
     # Predictions are those of all restarts; regimes and chains those of the leading reading.
     leading = fit.for_regimes
     evaluation = evaluate(leading, max_rows=max_rows)
-    every, whole = leading, evaluation
+    every, whole = leading, evaluation  # of one reading, which all restarts share
     if len(fit.readings) > 1:
         every, whole = fit, evaluate(fit, max_rows=max_rows)
     return [

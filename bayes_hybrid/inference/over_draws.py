@@ -13,7 +13,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-# Sums of up to a million weights, each at least 1e-9, are right to this.
+# Up to a million weights that add up to one are added up with a smaller error.
 _ROUNDING = 1e-10
 
 

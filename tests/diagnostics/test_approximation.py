@@ -8,6 +8,7 @@ import pytest
 
 from bayes_hybrid.diagnostics.approximation import (
     approximation_findings,
+    between_restarts,
     mean_disagreement,
     optimiser_findings,
     pareto_k,
@@ -89,6 +90,21 @@ def test_mean_disagreement_of_a_known_case():
     noise = rng.standard_normal((3, 50, 20))
     mean = centers + noise - noise.mean(axis=1, keepdims=True)
     assert mean_disagreement(mean, np.full(20, 4.0), np.full(3, 1.0 / 3.0)) == pytest.approx(0.5)
+
+
+def test_restarts_differ_by_their_weight():
+    draws = np.random.default_rng(0).normal(size=(3, 10, 4))
+    means = draws.mean(axis=1)
+    third, half = np.full(3, 1.0 / 3.0), np.full(2, 0.5)
+    np.testing.assert_allclose(between_restarts(draws, third), means.var(axis=0, ddof=1))
+    # A restart of no weight is none.
+    light = between_restarts(draws, np.array([0.5, 0.5, 0.0]))
+    np.testing.assert_allclose(light, between_restarts(draws[:2], half))
+    # The mean square of half the difference of two restarts, by the weights of the pairs.
+    weights = np.array([0.5, 0.3, 0.2])
+    pairs = np.outer(weights, weights)[..., None] * (means[:, None] - means) ** 2
+    square = 0.5 * pairs.sum(axis=(0, 1)) / (1.0 - np.square(weights).sum())
+    np.testing.assert_allclose(between_restarts(draws, weights), square)
 
 
 def test_an_influential_row_has_a_large_k():

@@ -115,6 +115,14 @@ def test_loo_pit_is_the_ratio_of_sums():
     )
 
 
+def test_restarts_count_by_their_weight():
+    """Where all draws explain a row alike, leaving it out changes nothing."""
+    fit = healthy(restarts=2, draws=20)
+    posterior = dataclasses.replace(fit.posterior, weights=np.array([0.2, 0.8]))
+    pit, _ = loo_pit(posterior, fit.x, fit.y, np.zeros((2, 20, len(fit.y))))
+    np.testing.assert_allclose(pit, posterior.cdf(fit.x, fit.y), rtol=1e-12)
+
+
 def test_weights_without_a_tail_are_the_ratios_as_they_are():
     """The largest ratios are all equal, so that no Pareto distribution can be fitted."""
     weights, k = psis_weights(np.repeat([0.0, 1.0], 20))
