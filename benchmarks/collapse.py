@@ -41,7 +41,7 @@ from bayes_hybrid import (
     Rates,
     Variational,
 )
-from bayes_hybrid.diagnostics import diagnose
+from bayes_hybrid.diagnostics import diagnose, mean_over_draws
 from bayes_hybrid.diagnostics.gate_rows import overlap
 from benchmarks.cells import Cell, Figures, Job, run_jobs
 
@@ -151,7 +151,8 @@ def told_apart(fit: HybridRegressor, rows: Rows) -> float:
     """
     posterior = fit.fit_.for_regimes.posterior
     means, scales = posterior.expert_mean_draws(rows.x), posterior.expert_scale_draws(rows.x)
-    return min(1.0 - float(overlap(means, scales, 0, 1).mean()), share_kept(fit, rows))
+    alike = mean_over_draws(overlap(means, scales, 0, 1), posterior.restart_weights).mean()
+    return min(1.0 - float(alike), share_kept(fit, rows))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

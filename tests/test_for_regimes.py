@@ -7,23 +7,27 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
+from matplotlib.patches import StepPatch
 
 from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
 from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.diagnostics import (
     boundaries,
     contributions,
+    diagnose,
     effect_curve,
     expected_durations,
     partial_dependence,
+    predictive_checks,
     predictive_scores,
     regime_posterior,
     regions,
     restart_report,
     threshold_table,
 )
+from bayes_hybrid.diagnostics.thresholds import threshold_findings
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.plots import plot_fit, plot_regime
+from bayes_hybrid.plots import plot_boundary, plot_fit, plot_regime, plot_thresholds
 
 WEIGHTS = np.array([0.25, 0.75])
 LEADING = np.array([1])
@@ -211,9 +215,152 @@ def test_restarts_are_listed_with_what_is_read_from_them(fits):
     assert read.drop(columns="reading").equals(fit.drop(columns="reading"))
 
 
-def test_draws_that_count_alike_come_as_often_as_they_weigh(fits):
-    equal = fits[0].equal
-    assert equal.posterior.weights is None
-    assert np.unique(equal.restarts.sources, return_counts=True)[1].tolist() == [8, 24]
-    x = fits[0].x
-    np.testing.assert_allclose(equal.posterior.mean(x), fits[0].posterior.mean(x), rtol=1e-9)
+# -- weights count as copies would
+
+
+def _weighed(reg):
+    """Restarts 0 and 1 with weights 1/4 and 3/4; and 0, 1, 1, 1, which count alike."""
+    one = _fits(reg)[0]
+    copies = reg.fit_._of(np.array([0, 1, 1, 1]))
+    copies = dataclasses.replace(copies, posterior=_with_weights(copies.posterior, None))
+    return one, _with_readings(copies, [1, 2, 3, 0])
+
+
+def _with_weights(posterior, weights):
+    return dataclasses.replace(posterior, weights=weights)
+
+
+@pytest.fixture(scope="module")
+def weighed(mixture):
+    return _weighed(mixture)
+
+
+@pytest.fixture(scope="module")
+def threshold():
+    return _weighed(_fitted(gate="threshold"))
+
+
+def _close(one, other, rtol=1e-9):
+    """Equal up to the order in which weights are added."""
+    if isinstance(one, pd.DataFrame):
+        words = one.select_dtypes(exclude="number")
+        pd.testing.assert_frame_equal(words, other.select_dtypes(exclude="number"))
+        one, other = (frame.select_dtypes("number").to_numpy() for frame in (one, other))
+    if isinstance(one, list):
+        assert one == other
+    else:
+        np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-9)
+
+
+COUNTED = {
+    # 29 of 40 draws are 72.5%, which words round either way; rows have a test of their own.
+    **{name: ask for name, ask in REGIMES.items() if name not in ("words", "boundaries of rows")},
+    **{name: ask for name, ask in PREDICTIONS.items() if name != "scores"},
+    "slopes": lambda fit: effect_curve(fit, derivative=True).to_frame(),
+    "single rows": lambda fit: partial_dependence(fit).to_frame(individual=True),
+    "figure of boundaries": lambda fit: _bars(plot_boundary(fit)),
+    "new rows in a table": lambda fit: fit.posterior.regime_summary(fit.x, [0.05, 0.95]),
+}
+
+
+def _bars(figure):
+    return np.array([bar.get_height() for bar in figure.axes[1].patches])
+
+
+@pytest.mark.parametrize("what", COUNTED)
+def test_weights_count_as_copies_would(weighed, what):
+    _close(*(COUNTED[what](fit) for fit in weighed))
+
+
+def test_boundaries_of_rows_count_by_weight(weighed):
+    one, copied = (boundaries(fit, of="rows") for fit in weighed)
+    assert one.probability_none == pytest.approx(copied.probability_none)
+    assert len(one.boundaries) == len(copied.boundaries)
+    gap = float(np.diff(weighed[0].x[:, 0]).max())
+    for mine, other in zip(one.boundaries, copied.boundaries, strict=True):
+        assert mine.probability_exists == pytest.approx(other.probability_exists)
+        # Draws are spread over a gap between rows by their number, which copies have of their own.
+        assert mine.mean == pytest.approx(other.mean, abs=gap)
+
+
+def test_thresholds_count_by_weight(threshold):
+    one, copied = threshold
+    _close(threshold_table(one), threshold_table(copied))
+    (mine,), (other,) = map(threshold_findings, threshold)
+    assert mine.value == pytest.approx(other.value, rel=1e-9)
+    assert mine.meaning == other.meaning
+
+
+def test_a_histogram_of_thresholds_counts_by_weight(threshold):
+    (bars,) = [part for part in plot_thresholds(threshold[0]).axes[0].patches if _steps(part)]
+    density, edges, _ = bars.get_data()
+    mean = density * np.diff(edges) @ (0.5 * (edges[1:] + edges[:-1]))
+    # A draw is half a bin from the middle of its bin at most.
+    expected = threshold_table(threshold[0])["mean"][0]
+    assert mean == pytest.approx(expected, abs=0.5 * float(np.diff(edges)[0]))
+
+
+def _steps(part):
+    return isinstance(part, StepPatch)
+
+
+def test_the_estimator_counts_by_weight(mixture, weighed):
+    found = []
+    for fit in weighed:
+        reg = copy.copy(mixture)
+        reg.fit_ = fit
+        found.append((reg.training_regimes(), reg.predict_regime(fit.x, fit.y)))
+    for one, copied in zip(*found, strict=True):
+        np.testing.assert_allclose(one, copied, rtol=1e-9, atol=1e-12)
+
+
+def test_scores_count_by_weight(weighed):
+    one, copied = (predictive_scores(fit, fit.x, fit.y, seed=0) for fit in weighed)
+    drawn = one["score"] == "crps"
+    _close(one[~drawn], copied[~drawn], rtol=1e-4)  # quantiles stop at 1e-5 of the level
+    (mine,), (other,) = (table[drawn].itertuples() for table in (one, copied))
+    error = np.hypot(mine.monte_carlo_error, other.monte_carlo_error)
+    assert abs(mine.value - other.value) < 4.0 * error
+    assert mine.monte_carlo_error == pytest.approx(other.monte_carlo_error, rel=0.5)
+
+
+def test_predictive_checks_count_by_weight(weighed):
+    """Each mean of 400 replicated data sets is within four standard errors of the exact one."""
+    one, copied = weighed
+    x, y = one.x, one.y
+    made = [predictive_checks(fit, x, y, num_replicates=400, seed=0) for fit in (one, copied)]
+    for name in ("pit", "predicted"):
+        np.testing.assert_allclose(getattr(made[0], name), getattr(made[1], name), rtol=1e-9)
+    assert made[0].replicated.shape == (60, len(x))  # no more than there are draws
+    for each in made:
+        error = np.sqrt(one.posterior.variance(x) / len(each.replicated))
+        assert (np.abs(each.replicated.mean(axis=0) - each.predicted) < 4.0 * error).all()
+
+
+# These ask how restarts differ, of which copies of one are not two; or draw at random.
+_OF_RESTARTS = {"regime_disagreement", "mean_disagreement", "seed_dependence", "guide_k"}
+_AT_RANDOM = {"more_regimes", "pit_uniformity"}
+
+
+@pytest.mark.parametrize("gate", ["weighed", "threshold"])
+def test_findings_count_by_weight(gate, request):
+    one, copied = ({f.name: f for f in diagnose(fit)} for fit in request.getfixturevalue(gate))
+    assert one.keys() == copied.keys()
+    assert {"usage[A]", "regime_worth[A]"} <= one.keys() or gate == "threshold"
+    for name in one.keys() - _OF_RESTARTS - _AT_RANDOM:
+        assert one[name].value == pytest.approx(copied[name].value, rel=1e-9, abs=1e-12), name
+        assert one[name].severity == copied[name].severity
+        if one[name].interval is not None:
+            assert one[name].interval == pytest.approx(copied[name].interval, rel=1e-9), name
+
+
+def test_a_light_restart_is_not_lost(fits):
+    """A weight of 1% is less than one place in 32."""
+    fit = fits[0]
+    light = dataclasses.replace(fit, posterior=_with_weights(fit.posterior, np.array([0.01, 0.99])))
+    light = _with_readings(light, [1, 0])
+    assert light.for_regimes.posterior.num_restarts == 2
+    draws = fit.posterior.regime_probability_draws(fit.x, fit.y).mean(axis=1)
+    found = regime_posterior(light).probability
+    np.testing.assert_allclose(found, 0.01 * draws[0] + 0.99 * draws[1], rtol=1e-9)
+    assert np.abs(found - draws[1]).max() > 1e-4

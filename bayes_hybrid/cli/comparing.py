@@ -97,10 +97,10 @@ def compare(saved: Path, wanted: Against, *, quiet: bool) -> int:
         return exit_code(findings)
     say(result.sentence)
     rows = "rows that neither has seen" if result.held_out else "the same rows"
-    seconds = (
+    times = (
         f"{result.recipe.training.seconds:.0f} and {result.reference.training.seconds:.0f} seconds"
     )
-    say(f"Compared at {result.num_compared} {rows}; the two took {seconds}.")
+    say(f"Compared at {result.num_compared} {rows}; the two took {times}.")
     say()
     show(findings_table(findings))
     return exit_code(findings)

@@ -5,6 +5,7 @@ import numpy as np
 from bayes_hybrid.cli.console import counted
 from bayes_hybrid.digits import percentages
 from bayes_hybrid.estimator import HybridRegressor
+from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
 
 __all__ = ["describe_labels"]
 
@@ -32,11 +33,12 @@ def describe_labels(model: HybridRegressor) -> list[str]:
         words.append(f"{weight}, so that this is not the posterior of the stated model.")
     if head.noise == "none":
         return [*words, "They are taken for the truth."]
-    confusion = fit.posterior.sites["label_confusion"]
+    confusion, weights = fit.posterior.sites["label_confusion"], fit.posterior.restart_weights
     for k, regime in enumerate(model.regimes_):
         right = confusion[..., k, k]
-        low, high = np.quantile(right, _BAND)
-        mean, lower, upper = percentages(high - low, right.mean(), low, high)
+        low, high = quantiles_over_draws(right, _BAND, weights)
+        value = float(mean_over_draws(right, weights))
+        mean, lower, upper = percentages(high - low, value, low, high)
         words.append(
             f"A label of a row of {regime} is right with probability {mean} "
             f"(90% interval {lower} to {upper})."

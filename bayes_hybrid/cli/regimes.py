@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from bayes_hybrid.diagnostics import FitLike, boundaries, regions, threshold_sentences
-from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, spread_rows
+from bayes_hybrid.diagnostics.evaluation import fitted_regimes, spread_rows
 from bayes_hybrid.digits import figures, percentages
 
 __all__ = ["describe"]
@@ -60,7 +60,7 @@ def _changes_in_words(fit: FitLike) -> list[str]:
 
 def _rows_in_words(fit: FitLike) -> list[str]:
     rows = spread_rows(fit.x.shape[0], _MAX_ROWS)
-    given_y = fitted_regime_draws(fit.for_regimes, rows).mean(axis=(0, 1))
+    given_y = fitted_regimes(fit.for_regimes, rows)
     likeliest = given_y.argmax(axis=1)
     words = []
     for regime in np.flatnonzero(fit.readings[0].used):

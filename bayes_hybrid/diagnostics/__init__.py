@@ -22,6 +22,7 @@ from bayes_hybrid.diagnostics.support import OutOfData, out_of_data
 from bayes_hybrid.diagnostics.thresholds import threshold_sentences, threshold_table
 from bayes_hybrid.diagnostics.training import restart_report, training_report
 from bayes_hybrid.diagnostics.verdict import diagnose, exit_code, findings_frame, verdict
+from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
 
 __all__ = [
     "Boundary",
@@ -49,11 +50,13 @@ __all__ = [
     "findings_frame",
     "guide_report",
     "is_gate_health",
+    "mean_over_draws",
     "out_of_data",
     "partial_dependence",
     "pit_ecdf",
     "predictive_checks",
     "predictive_scores",
+    "quantiles_over_draws",
     "readings_frame",
     "regime_descriptions",
     "regime_posterior",

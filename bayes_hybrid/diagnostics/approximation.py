@@ -13,6 +13,7 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 __all__ = [
     "SPREAD",
     "approximation_findings",
+    "between_restarts",
     "ending_findings",
     "good_k",
     "mean_disagreement",
@@ -54,11 +55,12 @@ def good_k(num_draws: int) -> float:
     return min(1.0 - 1.0 / math.log10(num_draws), 0.7) if num_draws > 1 else -math.inf
 
 
-def pareto_k(log_likelihood: FloatArray) -> FloatArray:
-    """Pareto k of the leave-one-out importance ratios ``1 / p(y_n | x_n, theta_rs)``, ``[N]``.
+def pareto_k(log_likelihood: FloatArray, weights: FloatArray) -> FloatArray:
+    """Pareto k of the leave-one-out importance ratios ``w_r / p(y_n | x_n, theta_rs)``, ``[N]``.
 
     Args:
         log_likelihood: ``[R, S, N]``; R S must be at least 25.
+        weights: of each restart ``[R]``.
 
     Returns:
         k per row; ``-inf`` for rows whose ratios hardly vary, which leaving out changes nothing,
@@ -66,7 +68,7 @@ def pareto_k(log_likelihood: FloatArray) -> FloatArray:
 
     Source: Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, section 2.
     """
-    draws = log_likelihood.reshape(-1, log_likelihood.shape[-1])
+    draws = (log_likelihood - np.log(weights)[:, None, None]).reshape(-1, log_likelihood.shape[-1])
     shapes = np.where(np.isfinite(draws).all(axis=0), -np.inf, np.nan)
     # Ratios within a millionth of each other are equal at float32, in which draws may be made.
     varying = np.isfinite(draws).all(axis=0) & (np.ptp(np.nan_to_num(draws), axis=0) > 1e-6)
@@ -75,26 +77,43 @@ def pareto_k(log_likelihood: FloatArray) -> FloatArray:
     return shapes
 
 
-def mean_disagreement(mean: FloatArray, variance: FloatArray) -> float:
+def mean_disagreement(mean: FloatArray, variance: FloatArray, weights: FloatArray) -> float:
     """``sqrt(mean_n Var_r(m_rn) / mean_n Var[y | x_n])``, the spread between restarts.
 
-    ``m_rn`` is the mean over the draws of restart r of ``E[y | x_n, theta]``.
+    ``m_rn`` is the mean over the draws of restart r of ``E[y | x_n, theta]``, and the variance over
+    restarts is :func:`between_restarts`.
 
     Args:
         mean: ``[R, S, N]`` with R >= 2.
         variance: predictive variance, ``[N]``.
+        weights: of each restart ``[R]``.
 
     Returns:
         NaN where a predictive variance is not finite, as that of heavy tails.
 
     Example:
-        >>> mean_disagreement(np.array([[[0.0]], [[2.0]]]), np.array([8.0]))
+        >>> mean_disagreement(np.array([[[0.0]], [[2.0]]]), np.array([8.0]), np.full(2, 0.5))
         0.5
     """
-    between = mean.mean(axis=1).var(axis=0, ddof=1)
+    between = between_restarts(mean, weights)
     if not np.isfinite(variance).all():
         return math.nan  # beside an infinite variance every disagreement looks small
     return float(np.sqrt(between.mean() / variance.mean()))
+
+
+def between_restarts(draws: FloatArray, weights: FloatArray) -> FloatArray:
+    """``sum_r w_r (m_r - m)^2 / (1 - sum_r w_r^2)``, the variance between restarts, ``[...]``.
+
+    ``m_r`` is the mean over the draws of restart r, and m that of all.  With equal weights it is
+    the usual ``sum_r (m_r - m)^2 / (R - 1)``.
+
+    Args:
+        draws: ``[R, S, ...]`` with R >= 2.
+        weights: of each restart ``[R]``.
+    """
+    means = draws.mean(axis=1)
+    square = (means - np.tensordot(weights, means, 1)) ** 2
+    return np.asarray(np.tensordot(weights, square, 1) / (1.0 - np.square(weights).sum()))
 
 
 def optimiser_findings(fit: FitLike) -> list[Finding]:
@@ -126,9 +145,9 @@ def approximation_findings(evaluation: Evaluation) -> list[Finding]:
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
     """
     findings = []
-    if evaluation.distinct.size > 1:
-        mean = evaluation.mean[evaluation.distinct]
-        findings.append(_spread(mean_disagreement(mean, evaluation.variance)))
+    if evaluation.weights.size > 1:
+        value = mean_disagreement(evaluation.mean, evaluation.variance, evaluation.weights)
+        findings.append(_spread(value))
     if evaluation.at_floor is not None:
         findings.append(_floor(evaluation.at_floor))
     return findings

@@ -1,6 +1,7 @@
 """Where the most probable regime changes along a feature, as a posterior, whatever the gate."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,7 @@ from bayes_hybrid.diagnostics.changes import Changes, gate_changes, row_changes
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import At, line_along, position
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference.over_draws import draw_weights, weighted_quantiles
 
 __all__ = ["Boundary", "BoundaryPosterior", "boundaries"]
 
@@ -27,8 +29,8 @@ _RESOLUTION: Final = 0.05
 rows a change has an sd of one to two hundredths of the range, which a finer look could cut up."""
 
 _RARE: Final = 0.05
-"""A boundary that fewer draws have is not listed.  One restart of the default 16 is 6%, and of the
-200 draws of four restarts ten are left, too few for the ends of an interval."""
+"""A boundary that fewer draws have, by weight, is not listed.  One of 16 restarts that count alike
+is 6%, and of the 200 draws of four ten are left, too few for the ends of an interval."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,7 +46,7 @@ class Boundary:
         sd: posterior standard deviation.
         lower: lower end of the central credible interval.
         upper: its upper end.
-        probability_exists: share of all draws that have it.
+        probability_exists: share of all draws that have it, by weight.
         agreement: share of these in which ``below`` is the regime below; in the rest the two
             regimes have traded their parts.
         changes: mean number of changes there in the draws that have one; well above 1 where
@@ -74,12 +76,14 @@ class BoundaryPosterior:
         boundaries: from left to right; empty where hardly a draw has a change.
         probability_none: share of draws without any change: one regime is the most probable one
             all along the feature.
+        weights: what each restart counts, ``[R]``.
     """
 
     feature: str
     prob: float
     boundaries: tuple[Boundary, ...]
     probability_none: float
+    weights: FloatArray
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each boundary, with the fields of :class:`Boundary` but its draws."""
@@ -179,36 +183,38 @@ def boundaries(
     if along[0] == along[-1]:
         raise OptionError(f"feature {name!r} is constant in the data, so nothing changes along it")
     shape = posterior.num_restarts, posterior.num_draws
+    weights = draw_weights(posterior.restart_weights, posterior.num_draws)
     if checks.choice("of", of, ("gate", "rows")) == "gate":
         every = gate_changes(fit, points, along)
     else:
         every = row_changes(fit)
     found: list[Boundary] = []
-    changing = np.zeros(shape[0] * shape[1], dtype=bool)
+    changing = np.zeros(len(weights), dtype=bool)
     for (a, b), changes in every.items():
         changing[changes.draw] = True
         names = posterior.regime_names[a], posterior.regime_names[b]
-        for part, peak in _parts(changes, along, resolution):
-            boundary = _boundary(part, peak, names, shape, tail)
+        for part, peak in _parts(changes, weights, along, resolution):
+            boundary = _boundary(part, peak, names, weights.reshape(shape), tail)
             if boundary.probability_exists >= _RARE:
                 found.append(boundary)
     return BoundaryPosterior(
         feature=name,
         prob=prob,
         boundaries=tuple(sorted(found, key=lambda each: each.mean)),
-        probability_none=float(1.0 - changing.mean()),
+        probability_none=min(1.0, float(weights[~changing].sum())),
+        weights=posterior.restart_weights,
     )
 
 
 def _parts(
-    changes: Changes, along: FloatArray, resolution: float
+    changes: Changes, weights: FloatArray, along: FloatArray, resolution: float
 ) -> Iterator[tuple[Changes, float]]:
     """The changes around each peak of their smoothed density, and the peak."""
     bins = np.linspace(along[0], along[-1], 4 * _GRID + 1)
     middles = 0.5 * (bins[1:] + bins[:-1])
-    counts = np.histogram(changes.place, bins)[0].astype(np.float64)
+    shares = np.histogram(changes.place, bins, weights=weights[changes.draw])[0]
     # Two equal peaks of a Normal kernel melt into one when nearer than two of its sd.
-    density = gaussian_filter1d(counts, 0.5 * resolution * len(counts), mode="constant")
+    density = gaussian_filter1d(shares, 0.5 * resolution * len(shares), mode="constant")
     peaks = _tops(density)
     cuts = [
         middles[left + density[left : right + 1].argmin()]
@@ -231,27 +237,31 @@ def _tops(density: FloatArray) -> list[int]:
 
 
 def _boundary(
-    part: Changes, peak: float, names: tuple[str, str], shape: tuple[int, int], tail: float
+    part: Changes, peak: float, names: tuple[str, str], weights: FloatArray, tail: float
 ) -> Boundary:
-    """The boundary at a peak: of each draw, its change nearest to it."""
+    """The boundary at a peak: of each draw, with weights ``[R, S]``, its change nearest to it."""
     order = np.lexsort([np.abs(part.place - peak), part.draw])
     _, first, counts = np.unique(part.draw[order], return_index=True, return_counts=True)
     nearest = order[first]
     place, rising = part.place[nearest], part.rising[nearest]
-    draws = np.full(shape[0] * shape[1], np.nan)
+    draws = np.full(weights.size, np.nan)
     draws[part.draw[nearest]] = place
-    lower, upper = np.quantile(place, [tail, 1.0 - tail])
-    mostly_rising = rising.mean() >= 0.5
+    shares = weights.ravel()[part.draw[nearest]]
+    exists = shares.sum()
+    shares = shares / exists
+    lower, upper = weighted_quantiles(place, [tail, 1.0 - tail], shares)
+    mean, upwards = shares @ place, shares @ rising
+    mostly_rising = upwards >= 0.5
     below, above = names if mostly_rising else names[::-1]
     return Boundary(
         below=below,
         above=above,
-        mean=float(place.mean()),
-        sd=float(place.std()),
+        mean=float(mean),
+        sd=math.sqrt(shares @ (place - mean) ** 2),
         lower=float(lower),
         upper=float(upper),
-        probability_exists=len(place) / draws.size,
-        agreement=float((rising == mostly_rising).mean()),
-        changes=float(counts.mean()),
-        draws=draws.reshape(shape),
+        probability_exists=min(1.0, float(exists)),  # up to rounding
+        agreement=min(1.0, float(upwards if mostly_rising else 1.0 - upwards)),
+        changes=float(shares @ counts),
+        draws=draws.reshape(weights.shape),
     )

@@ -11,6 +11,7 @@ from bayes_hybrid.diagnostics.effects import EffectCurve, curve_of, target_mean
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.diagnostics.slices import one_output, slice_along
+from bayes_hybrid.inference.over_draws import mean_over_draws, sd_over_draws
 
 __all__ = ["Contributions", "contributions"]
 
@@ -106,7 +107,6 @@ def contributions(
         OptionError: as :func:`.effects.effect_curve`.
     """
     checks.fraction("prob", prob)
-    fit = fit.equal
     line, drawn = slice_along(fit, feature, grid, at=at, beyond=beyond), one_output(fit, output)
     gate, several = fit.posterior.gate_and_mean_draws(line.points)
     means, baseline = drawn.of_draws(several), target_mean(fit, drawn)
@@ -116,13 +116,16 @@ def contributions(
         pathways=pathways,
         baseline=baseline,
         parts=(*fit.posterior.regime_names, *_BETWEEN),
-        variance=_variance_parts(gate, means, scales),
+        variance=_variance_parts(gate, means, scales, fit.posterior.restart_weights),
     )
 
 
-def _variance_parts(gate: FloatArray, means: FloatArray, scales: FloatArray) -> FloatArray:
+def _variance_parts(
+    gate: FloatArray, means: FloatArray, scales: FloatArray, weights: FloatArray
+) -> FloatArray:
     """The terms of the law of total variance, from draws ``[R, S, G, K]``, ``[G, K + 2]``."""
     whole = (gate * means).sum(axis=-1)
-    within = (gate * scales**2).mean(axis=(0, 1))
-    between = (gate * (means - whole[..., None]) ** 2).sum(axis=-1).mean(axis=(0, 1))
-    return np.column_stack([within, between, whole.var(axis=(0, 1))])
+    within = mean_over_draws(gate * scales**2, weights)
+    regimes = (gate * (means - whole[..., None]) ** 2).sum(axis=-1)
+    draws = sd_over_draws(whole, weights) ** 2
+    return np.column_stack([within, mean_over_draws(regimes, weights), draws])

@@ -9,6 +9,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, flat_draws, row_chunks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import position
+from bayes_hybrid.inference.over_draws import draw_weights, weighted_quantiles
 
 __all__ = ["expected_durations"]
 
@@ -64,24 +65,29 @@ def expected_durations(
     """
     tail = (1.0 - checks.fraction("prob", prob)) / 2.0
     fit = fit.for_regimes
+    weights = draw_weights(fit.posterior.restart_weights, fit.posterior.num_draws)
     index = np.arange(len(fit.x))
     if order is not None:
         index = np.argsort(fit.x[:, position("order", order, fit.feature_names)], kind="stable")
     rows, runs = _rows_and_runs(fit, index)
-    summaries = [_summary(rows[:, k], runs[:, k], tail) for k in range(fit.posterior.num_regimes)]
+    summaries = [
+        _summary(rows[:, k], runs[:, k], weights, tail) for k in range(fit.posterior.num_regimes)
+    ]
     table = pd.DataFrame(summaries, columns=pd.Index(["mean", "lower", "upper"]))
     table.insert(0, "regime", fit.posterior.regime_names)
-    return table.assign(prob=prob, runs=runs.mean(axis=0), rows=rows.mean(axis=0))
+    return table.assign(prob=prob, runs=weights @ runs, rows=weights @ rows)
 
 
-def _summary(rows: FloatArray, runs: FloatArray, tail: float) -> tuple[float, float, float]:
+def _summary(
+    rows: FloatArray, runs: FloatArray, weights: FloatArray, tail: float
+) -> tuple[float, float, float]:
     """Mean and interval of the length, over the draws ``[M]`` in which there is a run at all."""
     there = runs > 0.0
     if not there.any():
         return np.nan, np.nan, np.nan
-    length = rows[there] / runs[there]
-    lower, upper = np.quantile(length, [tail, 1.0 - tail])
-    return float(length.mean()), float(lower), float(upper)
+    length, weights = rows[there] / runs[there], weights[there]
+    lower, upper = weighted_quantiles(length, [tail, 1.0 - tail], weights)
+    return float(weights @ length / weights.sum()), float(lower), float(upper)
 
 
 def _rows_and_runs(fit: FitLike, index: np.ndarray) -> tuple[FloatArray, FloatArray]:

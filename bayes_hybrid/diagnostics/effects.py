@@ -8,10 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
 from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
 from bayes_hybrid.diagnostics.support import out_of_data
+from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
 
 __all__ = [
     "QUANTITIES",
@@ -20,6 +21,7 @@ __all__ = [
     "curve_draws",
     "curve_names",
     "curve_of",
+    "curve_posterior",
     "effect_curve",
     "target_mean",
 ]
@@ -44,6 +46,7 @@ class EffectCurve:
         derivative: whether the curves are slopes, in y's units per unit of the feature.
         prob: probability inside the bands.
         along: values of the feature, ``[G]``.
+        weights: what each restart counts, ``[R]``.
         draws: ``[R, S, G, C]``; along G each draw is one function, so that a statement about the
             whole curve, such as where it peaks, can be read draw by draw.
         out_of_data: the points where the fit has seen no data, ``[G]``, see
@@ -58,23 +61,27 @@ class EffectCurve:
     derivative: bool
     prob: float
     along: FloatArray
+    weights: FloatArray
     draws: FloatArray
     out_of_data: NDArray[np.bool_]
 
     @property
     def mean(self) -> FloatArray:
         """Mean over the draws, ``[G, C]``."""
-        return np.asarray(self.draws.mean(axis=(0, 1)))
+        return mean_over_draws(self.draws, self.weights)
 
     @property
     def lower(self) -> FloatArray:
         """Lower end of the central band, point by point, ``[G, C]``."""
-        return np.asarray(np.quantile(self.draws, 0.5 - self.prob / 2.0, axis=(0, 1)))
+        return self._quantile(0.5 - self.prob / 2.0)
 
     @property
     def upper(self) -> FloatArray:
         """Upper end of the central band, point by point, ``[G, C]``."""
-        return np.asarray(np.quantile(self.draws, 0.5 + self.prob / 2.0, axis=(0, 1)))
+        return self._quantile(0.5 + self.prob / 2.0)
+
+    def _quantile(self, prob: float) -> FloatArray:
+        return np.asarray(quantiles_over_draws(self.draws, prob, self.weights)[0])
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each curve and point.
@@ -170,6 +177,7 @@ def curve_of(
         derivative=derivative,
         prob=prob,
         along=line.along,
+        weights=curve_posterior(fit, of).restart_weights,
         draws=draws,
         out_of_data=out_of_data(fit, line.points).flag,
     )
@@ -177,9 +185,12 @@ def curve_of(
 
 def curve_names(fit: FitLike, of: Quantity) -> tuple[str, ...]:
     """What the C curves of that quantity are called."""
-    if of == "mean":
-        return ("mean",)
-    return (fit.for_regimes if of == "expert" else fit).posterior.regime_names
+    return ("mean",) if of == "mean" else curve_posterior(fit, of).regime_names
+
+
+def curve_posterior(fit: FitLike, of: Quantity) -> PosteriorLike:
+    """The posterior that the quantity is read from."""
+    return (fit.for_regimes if of == "expert" else fit).posterior
 
 
 def curve_draws(
@@ -200,9 +211,8 @@ def curve_draws(
         of: which of the three.
         slope: position of the feature whose derivative is wanted; ``None`` for the values.
     """
-    posterior = fit.equal.posterior
+    posterior = curve_posterior(fit, of)
     if of == "expert":
-        posterior = fit.for_regimes.posterior
         means = (
             posterior.expert_mean_draws(x) if slope is None else posterior.slope_draws(x, slope)[1]
         )

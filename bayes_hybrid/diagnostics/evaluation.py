@@ -13,11 +13,13 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLik
 from bayes_hybrid.diagnostics.more_regimes import Realised, join_rows, realised
 from bayes_hybrid.diagnostics.pathways import NEAR_FLOOR, layer_shares
 from bayes_hybrid.errors import DataError
+from bayes_hybrid.inference.over_draws import mean_over_draws
 
 __all__ = [
     "Evaluation",
     "evaluate",
     "fitted_regime_draws",
+    "fitted_regimes",
     "flat_draws",
     "held_out",
     "known_rows",
@@ -48,7 +50,7 @@ class Evaluation:
     ``mean``                  ``[R, S, P]``       ``E[y | x_n, theta_rs]`` at some of the rows
     ``variance``              ``[P]``             ``Var[y | x_n]`` of the predictive, same rows
     ``at_floor``              scalar or ``None``  share of rows whose expert sits at its floor
-    ``sources``               ``[R]``             the candidate that each restart came from
+    ``weights``               ``[R]``             what each restart counts
     ``gate``                  or ``None``         of K >= 2 regimes, what gate and experts say
     ``realised``              or ``None``         of K >= 2, regimes and residuals that are drawn
     ``layers``                name: ``[R, S]``    see :func:`.pathways.layer_shares`
@@ -66,15 +68,10 @@ class Evaluation:
     mean: FloatArray
     variance: FloatArray
     at_floor: float | None
-    sources: NDArray[np.int64]
+    weights: FloatArray
     gate: GateRows | None = None
     realised: Realised | None = None
     layers: Mapping[str, FloatArray] = field(default_factory=dict)
-
-    @property
-    def distinct(self) -> NDArray[np.intp]:
-        """Indices of the restarts that are no copy of an earlier one."""
-        return np.sort(np.unique(self.sources, return_index=True)[1])
 
 
 def row_chunks(num_rows: int, cells_per_row: int) -> Iterator[slice]:
@@ -105,6 +102,11 @@ def fitted_regime_draws(fit: FitLike, rows: slice | NDArray[np.intp]) -> FloatAr
     """
     labels = None if fit.labels is None else fit.labels[rows]
     return fit.posterior.regime_probability_draws(fit.x[rows], fit.y[rows], labels)
+
+
+def fitted_regimes(fit: FitLike, rows: slice | NDArray[np.intp]) -> FloatArray:
+    """:func:`fitted_regime_draws` averaged over draws, ``[M, K]``: these have seen the targets."""
+    return mean_over_draws(fitted_regime_draws(fit, rows), fit.posterior.restart_weights)
 
 
 def mean_draws(posterior: PosteriorLike, x: FloatArray) -> FloatArray:
@@ -189,6 +191,7 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
     rows = spread_rows(fit.x.shape[0], max_rows)
     x, y = fit.x[rows], fit.y[rows]
     shape = posterior.num_restarts, posterior.num_draws, posterior.num_regimes
+    weights = posterior.restart_weights
     usage = np.zeros(shape)
     responsibilities = np.empty((shape[0], rows.size, shape[2]))
     log_likelihood = np.empty((*shape[:2], rows.size))
@@ -201,11 +204,10 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
         responsibilities[:, part] = given_y.mean(axis=1)
         log_likelihood[:, :, part] = posterior.log_likelihood(x[part], y[part])
         scale = posterior.expert_scale_draws(x[part])
-        floor_hits += _floor_hits(posterior.scale_floor, scale, given_y)
+        floor_hits += _floor_hits(posterior.scale_floor, scale, given_y, weights)
         if posterior.num_regimes > 1:
             gate, means = posterior.gate_and_mean_draws(x[part])
             parts.append(gate_rows(gate, given_y, means, scale, center, spread))
-            weights = posterior.restart_weights
             drawn.append(realised(given_y, means, scale, y[part], weights, rng))
     mean_x = x[spread_rows(rows.size, _NUM_MEAN_ROWS)]
     mean, variance = _means(posterior, mean_x, fit.y)
@@ -217,7 +219,7 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
         mean=mean,
         variance=variance,
         at_floor=None if posterior.scale_floor is None else floor_hits / rows.size,
-        sources=fit.restarts.sources,
+        weights=weights,
         gate=join(parts) if parts else None,
         realised=join_rows(drawn) if drawn else None,
         layers=layer_shares(posterior, mean_x),
@@ -239,11 +241,13 @@ def output_scales(y: FloatArray) -> FloatArray:
     return np.where(constant_columns(y), 1.0, np.nanstd(y, axis=0))
 
 
-def _floor_hits(floor: FloatArray | None, scale: FloatArray, given_y: FloatArray) -> float:
+def _floor_hits(
+    floor: FloatArray | None, scale: FloatArray, given_y: FloatArray, weights: FloatArray
+) -> float:
     """Rows, weighted by responsibility, whose expert's scale is near its floor, mean over draws."""
     if floor is None:
         return 0.0
     at_floor = scale <= NEAR_FLOOR * floor
     if at_floor.ndim > given_y.ndim:
         at_floor = at_floor.mean(axis=-2)  # the share of the row's outputs
-    return float((given_y * at_floor).sum(axis=(2, 3)).mean())
+    return float(mean_over_draws((given_y * at_floor).sum(axis=(2, 3)), weights))

@@ -5,12 +5,12 @@ from itertools import combinations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate_rows import GateRows
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.digits import with_error
+from bayes_hybrid.inference.over_draws import quantiles_over_draws, weighted_quantiles
 
 __all__ = ["dead_threshold", "expert_findings", "twin_overlap"]
 
@@ -55,7 +55,7 @@ def twin_overlap(rows: GateRows) -> FloatArray:
 
 
 def expert_findings(
-    rows: GateRows, num_rows: int, regime_names: tuple[str, ...], distinct: NDArray[np.intp]
+    rows: GateRows, num_rows: int, regime_names: tuple[str, ...], weights: FloatArray
 ) -> list[Finding]:
     """``regime_worth[k]`` of each regime, and ``twin_experts``.
 
@@ -63,35 +63,33 @@ def expert_findings(
         rows: what the gate and the experts say of the rows that were read.
         num_rows: N, all training rows.
         regime_names: K names.
-        distinct: indices of restarts that are no copies of one another.
+        weights: of each restart ``[R]``.
     """
-    found = [_worth(rows, k, num_rows, name, distinct) for k, name in enumerate(regime_names)]
-    return [*found, _twins(twin_overlap(rows)[distinct], regime_names)]
+    found = [_worth(rows, k, num_rows, name, weights) for k, name in enumerate(regime_names)]
+    return [*found, _twins(twin_overlap(rows), weights, regime_names)]
 
 
-def _worth(
-    rows: GateRows, k: int, num_rows: int, regime: str, distinct: NDArray[np.intp]
-) -> Finding:
+def _worth(rows: GateRows, k: int, num_rows: int, regime: str, weights: FloatArray) -> Finding:
     # All rows speak, those that were not read as those that were.
     scale = num_rows / rows.gate.shape[1]
-    draws = scale * rows.total_worth[distinct, :, k]
+    draws = scale * rows.total_worth[..., k]
     threshold = dead_threshold(num_rows)
-    # The median: half of the restarts without the regime, and it cannot be read.
+    # The median: half of the restarts, by weight, without the regime, and it cannot be read.
     restart = draws.mean(axis=1)
-    value = float(np.median(restart))
-    by_row = rows.worth[distinct, :, k].mean(axis=0)
+    value = float(weighted_quantiles(restart, 0.5, weights)[0])
+    by_row = weights @ rows.worth[..., k]
     error = scale * math.sqrt(by_row.size) * float(by_row.std())
-    low, high = np.quantile(draws, [0.05, 0.95])
+    low, high = quantiles_over_draws(draws, [0.05, 0.95], weights)
     worth, spread = with_error(value, error)
-    few = int((restart < threshold).sum())
+    few = float(weights[restart < threshold].sum())
     return judge(
         f"regime_worth[{regime}]",
         value,
         ">=",
         threshold,
         meaning=f"The regime '{regime}' adds {worth} nats to the log density of the training "
-        f"rows (standard error over rows {spread}); {few} of {restart.size} restarts add less "
-        f"than {threshold:.1f}.",
+        f"rows (standard error over rows {spread}); restarts with {few:.0%} of the weight "
+        f"add less than {threshold:.1f}.",
         advice=f"The regime '{regime}' is dead or nearly so: its expert explains next to nothing "
         "that the others do not. Fit again with {more restarts (`num_restarts=64`), each with "
         "a start of its own|`plan=('default', 'balanced')`}. Compare held-out log densities with "
@@ -100,13 +98,13 @@ def _worth(
     )
 
 
-def _twins(overlaps: FloatArray, regime_names: tuple[str, ...]) -> Finding:
+def _twins(overlaps: FloatArray, weights: FloatArray, regime_names: tuple[str, ...]) -> Finding:
     pairs = list(combinations(regime_names, 2))
     restart = overlaps.mean(axis=1)
     # The pair may be another one in each restart.
-    value = float(restart.max(axis=1).mean())
-    first, second = pairs[int(restart.mean(axis=0).argmax())]
-    low, high = np.quantile(overlaps.max(axis=2), [0.05, 0.95])
+    value = float(weights @ restart.max(axis=1))
+    first, second = pairs[int((weights @ restart).argmax())]
+    low, high = quantiles_over_draws(overlaps.max(axis=2), [0.05, 0.95], weights)
     return judge(
         "twin_experts",
         value,

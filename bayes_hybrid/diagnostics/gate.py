@@ -6,13 +6,13 @@ can still swap parts between restarts; :func:`regime_distance` sees that.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import entr
 
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.digits import percentages
+from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
 from bayes_hybrid.inference.readings import unused_threshold
 
 __all__ = [
@@ -86,17 +86,18 @@ def gate_findings(evaluation: Evaluation, regime_names: tuple[str, ...]) -> list
     if len(regime_names) < 2:
         return []
     threshold = unused_threshold(evaluation.rows.size, len(regime_names))
+    usage, weights = evaluation.usage, evaluation.weights
     findings = [
-        _usage(evaluation.usage[..., k], name, threshold) for k, name in enumerate(regime_names)
+        _usage(usage[..., k], weights, name, threshold) for k, name in enumerate(regime_names)
     ]
+    mean = np.tensordot(weights, evaluation.responsibilities, 1)
     findings += [
-        _dominant(evaluation.usage, regime_names, threshold),
-        _effective(evaluation.usage, threshold),
-        _undecided(gate_entropy(evaluation.responsibilities.mean(axis=0)), _entropies(evaluation)),
+        _dominant(usage, weights, regime_names, threshold),
+        _effective(usage, weights, threshold),
+        _undecided(gate_entropy(mean), _entropies(evaluation), weights),
     ]
-    if evaluation.distinct.size > 1:
-        distance = regime_distance(evaluation.responsibilities[evaluation.distinct])
-        findings.append(_disagreement(distance, evaluation.distinct))
+    if weights.size > 1:
+        findings.append(_disagreement(regime_distance(evaluation.responsibilities), weights))
     return findings
 
 
@@ -105,9 +106,9 @@ def _entropy(probabilities: FloatArray) -> FloatArray:
     return np.asarray(entr(probabilities).sum(axis=-1))
 
 
-def _usage(draws: FloatArray, regime: str, threshold: float) -> Finding:
-    value = float(draws.mean())
-    low, high = _interval(draws, value)
+def _usage(draws: FloatArray, weights: FloatArray, regime: str, threshold: float) -> Finding:
+    value = float(mean_over_draws(draws, weights))
+    low, high = _interval(draws, weights, value)
     used = "" if value >= threshold else ": nobody uses it"
     mean, lower, upper = percentages(high - low, value, low, high)
     return judge(
@@ -123,10 +124,12 @@ def _usage(draws: FloatArray, regime: str, threshold: float) -> Finding:
     )
 
 
-def _dominant(draws: FloatArray, regime_names: tuple[str, ...], threshold: float) -> Finding:
+def _dominant(
+    draws: FloatArray, weights: FloatArray, regime_names: tuple[str, ...], threshold: float
+) -> Finding:
     # Of each draw: in one restart it may be the first regime, in another the second.
-    largest, usage = draws.max(axis=-1), draws.mean(axis=(0, 1))
-    value, name = float(largest.mean()), regime_names[int(usage.argmax())]
+    largest, usage = draws.max(axis=-1), mean_over_draws(draws, weights)
+    value, name = float(mean_over_draws(largest, weights)), regime_names[int(usage.argmax())]
     return judge(
         "dominant_regime",
         value,
@@ -138,13 +141,13 @@ def _dominant(draws: FloatArray, regime_names: tuple[str, ...], threshold: float
         "regime, fit again with {more restarts (`num_restarts=64`)|`plan=('default', "
         "'balanced')`, a part of which is trained under a reward for an even gate}, and compare "
         "held-out log densities. A single expert says the same more simply if it predicts as well.",
-        interval=_interval(largest, value),
+        interval=_interval(largest, weights, value),
     )
 
 
-def _effective(draws: FloatArray, threshold: float) -> Finding:
+def _effective(draws: FloatArray, weights: FloatArray, threshold: float) -> Finding:
     effective = np.exp(_entropy(draws))
-    value = float(effective.mean())
+    value = float(mean_over_draws(effective, weights))
     # The number that two regimes give when one of them is at the threshold of disuse.
     bound = effective_regimes(np.array([threshold, 1.0 - threshold]))
     return judge(
@@ -154,7 +157,7 @@ def _effective(draws: FloatArray, threshold: float) -> Finding:
         bound,
         meaning=f"Usage is that of {value:.2f} equally used regimes out of {draws.shape[-1]}.",
         advice="The mixture acts as a single expert: see dominant_regime.",
-        interval=_interval(effective, value),
+        interval=_interval(effective, weights, value),
     )
 
 
@@ -166,16 +169,16 @@ def _entropies(evaluation: Evaluation) -> FloatArray | None:
     return np.asarray(evaluation.gate.entropy / most)
 
 
-def _interval(draws: FloatArray, value: float) -> tuple[float, float]:
+def _interval(draws: FloatArray, weights: FloatArray, value: float) -> tuple[float, float]:
     """The middle 90% of the draws, made to hold the value.
 
     That of an average over restarts that differ may lie outside what any single draw says.
     """
-    low, high = np.quantile(draws, [0.05, 0.95])
+    low, high = quantiles_over_draws(draws, [0.05, 0.95], weights)
     return min(float(low), value), max(float(high), value)
 
 
-def _undecided(value: float, draws: FloatArray | None) -> Finding:
+def _undecided(value: float, draws: FloatArray | None, weights: FloatArray) -> Finding:
     return judge(
         "gate_entropy",
         value,
@@ -187,21 +190,21 @@ def _undecided(value: float, draws: FloatArray | None) -> Finding:
         "stand, regime probabilities carry no information. Look at regime_disagreement; if it is "
         "large, restarts differ in which regime a row belongs to. Else look at twin_experts, and "
         "whether one expert alone predicts as well (`ablate`).",
-        interval=None if draws is None else _interval(draws, value),
+        interval=None if draws is None else _interval(draws, weights, value),
     )
 
 
-def _disagreement(distance: FloatArray, restarts: NDArray[np.intp]) -> Finding:
-    num_restarts = distance.shape[0]
-    value = float(distance[np.triu_indices(num_restarts, k=1)].mean())
-    odd_one = int(restarts[distance.mean(axis=1).argmax()])
+def _disagreement(distance: FloatArray, weights: FloatArray) -> Finding:
+    pairs = np.outer(weights, weights)[np.triu_indices(len(weights), k=1)]
+    value = float(pairs @ distance[np.triu_indices(len(weights), k=1)] / pairs.sum())
+    odd_one = int((distance @ weights).argmax())
     return judge(
         "regime_disagreement",
         value,
         "<=",
         DISTANT,
         meaning=f"Two restarts give {value:.1%} of the rows to different regimes, on average over "
-        f"pairs; restart {odd_one} differs most from the others.",
+        f"pairs by their weight; restart {odd_one} differs most from the others.",
         advice="The regimes are not the same in all restarts of the reading: plot p(z|x) of each. "
         "{A simpler gate (`gate='linear'`)} may have one reading.",
     )

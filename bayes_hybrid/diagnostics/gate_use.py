@@ -4,7 +4,6 @@ import math
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from bayes_hybrid.diagnostics.finding import Finding, judge
@@ -79,7 +78,7 @@ def gate_use_findings(
     responsibilities: FloatArray,
     x: FloatArray,
     unused: float,
-    distinct: NDArray[np.intp],
+    weights: FloatArray,
 ) -> list[Finding]:
     """``gate_saturation``, and ``gate_misfit`` where there are rows enough.
 
@@ -88,12 +87,12 @@ def gate_use_findings(
         responsibilities: ``[R, M, K]``.
         x: their features, ``[M, D]``.
         unused: usage below which a regime is used by nobody.
-        distinct: indices of restarts that are no copies of one another.
+        weights: of each restart ``[R]``.
     """
-    found = [_saturated(float(saturation(rows)[distinct].mean()), unused)]
-    misfit = gate_misfit(rows.gate[distinct], responsibilities[distinct], x)
+    found = [_saturated(float(weights @ saturation(rows)), unused)]
+    misfit = gate_misfit(rows.gate, responsibilities, x)
     if not np.isnan(misfit).any():
-        found.append(_misfit(float(misfit.mean())))
+        found.append(_misfit(float(weights @ misfit)))
     return found
 
 

@@ -66,18 +66,18 @@ def health_findings(
         regimes: numbers of those that are asked about, all by default; with none, nothing is asked
             about the gate.
     """
-    names, distinct = fit.posterior.regime_names, evaluation.distinct
+    names, weights = fit.posterior.regime_names, evaluation.weights
     asked = range(len(names)) if regimes is None else regimes
     findings = gate_findings(evaluation, names) if asked else []
     if evaluation.gate is not None and asked:
         num_rows = fit.x.shape[0]
-        findings += expert_findings(evaluation.gate, num_rows, names, distinct)
+        findings += expert_findings(evaluation.gate, num_rows, names, weights)
         findings += gate_use_findings(
             evaluation.gate,
             evaluation.responsibilities,
             fit.x[evaluation.rows],
             unused_threshold(evaluation.rows.size, len(names)),
-            distinct,
+            weights,
         )
         findings += threshold_findings(fit)
     if evaluation.realised is not None:
@@ -85,9 +85,9 @@ def health_findings(
         findings += inside_expert_findings(fit, x)
         findings.append(more_regimes_finding(fit, evaluation.realised, x))
     gate = evaluation.gate if asked else None
-    findings += pathway_findings(gate, names, evaluation.layers, distinct)
+    findings += pathway_findings(gate, names, evaluation.layers, weights)
     others = tuple(f"[{name}]" for k, name in enumerate(names) if k not in asked)
     findings = [finding for finding in findings if not finding.name.endswith(others)]
-    findings += settled_findings(evaluation.mean, evaluation.variance)
-    findings += width_findings(fit.posterior.widths_over_floor)
+    findings += settled_findings(evaluation.mean, evaluation.variance, weights)
+    findings += width_findings(fit.posterior.widths_over_floor, weights)
     return findings if fit.restarts.sampler else [*findings, *seed_finding(evaluation)]

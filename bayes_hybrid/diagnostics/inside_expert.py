@@ -11,6 +11,7 @@ from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import line_along
 from bayes_hybrid.digits import figures
+from bayes_hybrid.inference.over_draws import mean_over_draws
 
 __all__ = ["abrupt", "even_in_data", "inside_expert_findings"]
 
@@ -145,11 +146,9 @@ def _along(fit: FitLike, points: FloatArray) -> tuple[FloatArray, FloatArray, Fl
     # Neighbouring places see half of the same twentieth: together they are a tenth of the way.
     padded = np.pad(here, [(0, 0)] * 4 + [(1, 1)])
     near = padded[..., :-2] | here | padded[..., 2:]
-    first, second, third = (
-        np.tensordot(posterior.restart_weights, draws.mean(axis=1), 1)
-        for draws in (here, near, mean)
-    )
-    return first, second, third
+    weights = posterior.restart_weights
+    shares = mean_over_draws(here, weights), mean_over_draws(near, weights)
+    return *shares, mean_over_draws(mean, weights)
 
 
 def _words(

@@ -137,6 +137,9 @@ class PosteriorLike(Protocol):
     def sample_per_draw(self, x: FloatArray, seed: int) -> FloatArray:
         """One draw of ``y_n`` for each posterior draw, ``[R, S, N]``."""
 
+    def sample(self, x: FloatArray, num_draws: int, seed: int) -> FloatArray:
+        """Data sets at all rows, each of one posterior draw, chosen by weight, ``[M, N]``."""
+
     def regime_probability_draws(
         self, x: FloatArray, y: FloatArray | None = None, labels: FloatArray | None = None
     ) -> FloatArray:
@@ -232,10 +235,6 @@ class FitLike(Protocol):
     @property
     def for_regimes(self) -> "FitLike":
         """The fit that regimes are read from, of the leading reading's restarts."""
-
-    @property
-    def equal(self) -> "FitLike":
-        """The fit with each restart as often as its weight demands."""
 
     @property
     def readings(self) -> Sequence[ReadingLike]:

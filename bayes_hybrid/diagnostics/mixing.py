@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from bayes_hybrid.diagnostics.approximation import between_restarts
 from bayes_hybrid.diagnostics.chains import ess_bulk, r_hat
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
@@ -125,19 +126,19 @@ def seed_dependence(evaluation: Evaluation) -> tuple[float, int]:
     """Largest r-hat, with chain = restart, of quantities that differ between restarts by something.
 
     Two variational solutions never agree to within their own small spread, so that r-hat alone is
-    far from one for every fit.  Only quantities whose standard deviation over restarts is more than
-    :func:`material` are looked at, and predicted means only where those of more than a tenth of
-    the rows are.  Copies of one candidate are left out.
+    far from one for every fit.  Only quantities whose standard deviation over restarts, by weight,
+    is more than :func:`material` are looked at, and predicted means only where those of more than a
+    tenth of the rows are.  r-hat itself takes restarts alike: any may be what a seed finds.
 
     Returns:
         r-hat, 1 where no quantity differs by enough, and the number of those that do; NaN for fewer
-        than two distinct restarts or four draws.
+        than two restarts or four draws.
     """
-    draws = label_free(evaluation)[evaluation.distinct]
+    draws = label_free(evaluation)
     if draws.shape[0] < 2 or draws.shape[1] < 4:
         return math.nan, 0
     with np.errstate(invalid="ignore"):
-        apart = draws.mean(axis=1).std(axis=0, ddof=1) > material(evaluation)
+        apart = np.sqrt(between_restarts(draws, evaluation.weights)) > material(evaluation)
     means = apart[-evaluation.mean.shape[-1] :]
     means &= means.mean() > DISTANT  # of many rows, a few differ by chance
     if not apart.any():
@@ -146,7 +147,7 @@ def seed_dependence(evaluation: Evaluation) -> tuple[float, int]:
 
 
 def seed_finding(evaluation: Evaluation) -> list[Finding]:
-    """``seed_dependence``, where there are two distinct restarts of four draws."""
+    """``seed_dependence``, where there are two restarts of four draws."""
     value, count = seed_dependence(evaluation)
     if math.isnan(value) and count == 0:
         return []

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from bayes_hybrid.data.support import spread_rows
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.inference.over_draws import weighted_quantiles
 
 __all__ = [
     "Realised",
@@ -243,9 +244,7 @@ def more_regimes_finding(fit: FitLike, rows: Realised, x: FloatArray) -> Finding
             inside = np.where(regimes == k, residuals[..., q], np.nan)
             for column, gains in group_gains(inside, x[read]):
                 looks += 1
-                low, value, high = np.quantile(
-                    gains, levels, weights=rows.weights, method="inverted_cdf"
-                )
+                low, value, high = weighted_quantiles(gains, levels, rows.weights)
                 if value > best:
                     best, ends = float(value), (float(low), float(high))
                     along = "" if column is None else f" along {fit.feature_names[column]!r}"

@@ -14,11 +14,13 @@ from bayes_hybrid.diagnostics.effects import (
     Quantity,
     curve_draws,
     curve_names,
+    curve_posterior,
 )
 from bayes_hybrid.diagnostics.evaluation import row_chunks, spread_rows
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.slices import one_output, slice_along
 from bayes_hybrid.diagnostics.support import out_of_data
+from bayes_hybrid.inference.over_draws import mean_over_draws
 
 __all__ = ["PartialDependence", "partial_dependence"]
 
@@ -109,7 +111,7 @@ def partial_dependence(
     line, drawn = slice_along(fit, feature, grid, beyond=beyond), one_output(fit, output)
     rows = spread_rows(fit.x.shape[0], checks.positive_int("max_rows", max_rows))
     names = curve_names(fit, of)
-    posterior = fit.for_regimes.posterior if of == "expert" else fit.equal.posterior
+    posterior = curve_posterior(fit, of)
     total = np.zeros((posterior.num_restarts, posterior.num_draws, grid, len(names)))
     individual = np.empty((rows.size, grid, len(names)))
     points = np.repeat(fit.x[rows][:, None], grid, axis=1)  # [M, G, D]
@@ -119,7 +121,7 @@ def partial_dependence(
         draws = curve_draws(fit, points[part].reshape(-1, points.shape[-1]), drawn, of)
         draws = draws.reshape(*draws.shape[:2], -1, grid, len(names))
         total += draws.sum(axis=2)
-        individual[part] = draws.mean(axis=(0, 1))
+        individual[part] = mean_over_draws(draws, posterior.restart_weights)
     outside = out_of_data(fit, points.reshape(-1, points.shape[-1])).flag.reshape(-1, grid)
     others = f"mean over {rows.size} rows" if len(fit.feature_names) > 1 else ""
     curve = EffectCurve(
@@ -131,6 +133,7 @@ def partial_dependence(
         derivative=False,
         prob=prob,
         along=line.along,
+        weights=posterior.restart_weights,
         draws=total / rows.size,
         out_of_data=outside.mean(axis=0) > _MOSTLY,
     )

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate_rows import GateRows
 from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike
 from bayes_hybrid.digits import percentages
+from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
 
 __all__ = [
     "NEAR_FLOOR",
@@ -81,8 +81,8 @@ def layer_shares(posterior: PosteriorLike, x: FloatArray) -> dict[str, FloatArra
     return shares
 
 
-def unsettled(mean: FloatArray, variance: FloatArray) -> float:
-    """``mean_n mean_r Var_s(m_rsn) / mean_n Var[y | x_n]``, the variance between draws.
+def unsettled(mean: FloatArray, variance: FloatArray, weights: FloatArray) -> float:
+    """``mean_n sum_r w_r Var_s(m_rsn) / mean_n Var[y | x_n]``, the variance between draws.
 
     By the law of total variance, the share of the predictive variance that is due to not knowing
     the mean, within a restart.
@@ -90,24 +90,25 @@ def unsettled(mean: FloatArray, variance: FloatArray) -> float:
     Args:
         mean: ``m_rsn = E[y | x_n, theta_rs]``, ``[R, S, P]``.
         variance: of the predictive, ``[P]``.
+        weights: of each restart ``[R]``.
 
     Returns:
         NaN where a predictive variance is not finite, as that of heavy tails.
 
     Example:
-        >>> unsettled(np.array([[[0.0], [2.0]]]), np.array([4.0]))
+        >>> unsettled(np.array([[[0.0], [2.0]]]), np.array([4.0]), np.ones(1))
         0.25
     """
     if not np.isfinite(variance).all():
         return math.nan
-    return float(mean.var(axis=1).mean() / variance.mean())
+    return float((weights @ mean.var(axis=1)).mean() / variance.mean())
 
 
 def pathway_findings(
     rows: GateRows | None,
     regime_names: tuple[str, ...],
     layers: Mapping[str, FloatArray],
-    distinct: NDArray[np.intp],
+    weights: FloatArray,
 ) -> list[Finding]:
     """``pathway_share[...]`` of each regime, and of each kind of unit that a layer mixes.
 
@@ -115,7 +116,7 @@ def pathway_findings(
         rows: what gate and experts say of the rows; ``None`` for one regime.
         regime_names: K names.
         layers: share of each kind of unit, ``[R, S]``.
-        distinct: indices of restarts that are no copies of one another.
+        weights: of each restart ``[R]``.
     """
     shares: dict[str, FloatArray] = {}
     if rows is not None:
@@ -123,19 +124,20 @@ def pathway_findings(
         shares = {name: split[..., k] for k, name in enumerate(regime_names)}
     shares |= layers
     return [
-        _share(name, draws[distinct]) for name, draws in shares.items() if np.isfinite(draws).all()
+        _share(name, draws, weights) for name, draws in shares.items() if np.isfinite(draws).all()
     ]
 
 
-def width_findings(widths: FloatArray | None) -> list[Finding]:
+def width_findings(widths: FloatArray | None, weights: FloatArray) -> list[Finding]:
     """``width_floor``: the share of Gaussian units whose smoothing width is at its floor.
 
     Args:
         widths: over the smallest allowed, ``[R, S, U]``; ``None`` without Gaussian units.
+        weights: of each restart ``[R]``.
     """
     if widths is None:
         return []
-    value = float((widths <= NEAR_FLOOR).mean())
+    value = float(mean_over_draws(widths <= NEAR_FLOOR, weights).mean())
     return [
         judge(
             "width_floor",
@@ -151,7 +153,7 @@ def width_findings(widths: FloatArray | None) -> list[Finding]:
     ]
 
 
-def settled_findings(mean: FloatArray, variance: FloatArray) -> list[Finding]:
+def settled_findings(mean: FloatArray, variance: FloatArray, weights: FloatArray) -> list[Finding]:
     """``unsettled_mean``: how much of the predictive variance the draws of the mean make up.
 
     Left out where a predictive variance is infinite, as that of heavy tails.
@@ -159,10 +161,11 @@ def settled_findings(mean: FloatArray, variance: FloatArray) -> list[Finding]:
     Args:
         mean: as for :func:`unsettled`.
         variance: as for :func:`unsettled`.
+        weights: of each restart ``[R]``.
     """
     if np.isinf(variance).any():
         return []
-    value = unsettled(mean, variance)
+    value = unsettled(mean, variance, weights)
     return [
         judge(
             "unsettled_mean",
@@ -180,9 +183,9 @@ def settled_findings(mean: FloatArray, variance: FloatArray) -> list[Finding]:
     ]
 
 
-def _share(name: str, draws: FloatArray) -> Finding:
-    value = float(draws.mean())
-    low, high = np.quantile(draws, [0.05, 0.95])
+def _share(name: str, draws: FloatArray, weights: FloatArray) -> Finding:
+    value = float(mean_over_draws(draws, weights))
+    low, high = quantiles_over_draws(draws, [0.05, 0.95], weights)
     mean, lower, upper = percentages(high - low, value, low, high)
     return judge(
         f"pathway_share[{name}]",

@@ -15,6 +15,7 @@ from bayes_hybrid.diagnostics.evaluation import row_chunks
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike
 from bayes_hybrid.errors import DataError
+from bayes_hybrid.inference.over_draws import draw_weights
 
 __all__ = ["PitEcdf", "loo_pit", "pit_ecdf", "pit_finding"]
 
@@ -154,7 +155,8 @@ def loo_pit(
 ) -> tuple[FloatArray, FloatArray]:
     """``sum_s w_ns F(y_n | x_n, theta_s)``: each training row in its leave-one-out predictive.
 
-    The weights are the Pareto-smoothed ``1 / p(y_n | x_n, theta_s)``; F is the exact distribution
+    The weights are the Pareto-smoothed ``w_s / p(y_n | x_n, theta_s)`` of draws that count by the
+    weight ``w_s`` of their restart; F is the exact distribution
     function of the mixture, so that there is no Monte Carlo error but that of the posterior draws.
 
     Args:
@@ -171,6 +173,7 @@ def loo_pit(
     Statistics and Computing 27.
     """
     pit, k = np.full(y.shape, np.nan), np.full(len(y), np.nan)
+    prior = np.log(draw_weights(posterior.restart_weights, posterior.num_draws))
     num_draws = posterior.num_restarts * posterior.num_draws
     for part in row_chunks(len(y), num_draws * int(np.prod(y.shape[1:], dtype=int))):
         known = None if log_likelihood is None else log_likelihood[:, :, part]
@@ -179,7 +182,7 @@ def loo_pit(
         cdf = posterior.cdf_draws(x[part], y[part])
         cdf = cdf.reshape(num_draws, *cdf.shape[2:])
         for row in np.flatnonzero(np.isfinite(logs).all(axis=0)):
-            weights, k[part.start + row] = psis_weights(logs[:, row])
+            weights, k[part.start + row] = psis_weights(logs[:, row] - prior)
             pit[part.start + row] = weights @ cdf[:, row]
     # Sums of probabilities are probabilities, up to rounding.
     return np.clip(pit, 0.0, 1.0), k

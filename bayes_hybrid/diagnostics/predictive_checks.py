@@ -12,14 +12,13 @@ from scipy import stats
 
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
-from bayes_hybrid.diagnostics.evaluation import known_rows, row_chunks, spread_rows
+from bayes_hybrid.diagnostics.evaluation import known_rows, spread_rows
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
 from bayes_hybrid.diagnostics.lines import position
 from bayes_hybrid.diagnostics.pit import PitEcdf, loo_pit, pit_ecdf
 from bayes_hybrid.diagnostics.scores import ALL, row_groups
 from bayes_hybrid.diagnostics.statistics import PROB, statistic_table, statistic_values
 from bayes_hybrid.errors import DataError
-from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["PredictiveChecks", "predictive_checks"]
 
@@ -49,7 +48,7 @@ class PredictiveChecks:
         pit: ``F(y_n | x_n)``; of training rows ``F(y_n | x_n, all other rows)``, ``[N]``.
         pareto_k: k-hat of each row left out, ``[N]``; empty for rows held out.
         replicated: data sets that the model makes at the same x, ``[M, N]``; a data set uses one
-            posterior draw for all rows.
+            posterior draw for all rows, and draws are chosen by weight.
         groups: which rows belong to each group, ``[N]``: ``"all"``, then each regime that has
             some, by the probability that x alone gives it, see
             :func:`bayes_hybrid.diagnostics.predictive_scores`.
@@ -234,7 +233,7 @@ def predictive_checks(
         raise DataError(f"no row has a value of {fit.output_names[q]!r}; check another output")
     rows = there[spread_rows(there.size, max_rows)]
     features, target = features[rows], target[rows]
-    posterior, k = fit.equal.posterior, np.empty(0)
+    posterior, k = fit.posterior, np.empty(0)
     if x is None:
         num_draws = posterior.num_restarts * posterior.num_draws
         if num_draws < MIN_PARETO_DRAWS:
@@ -269,12 +268,6 @@ def _replicated(
     posterior: PosteriorLike, x: FloatArray, q: int, num_replicates: int, seed: int
 ) -> FloatArray:
     """Data sets ``[M, N]`` of one output, each from one posterior draw."""
-    num_draws = posterior.num_restarts * posterior.num_draws
-    chosen = spread_rows(num_draws, num_replicates)
-    chunks = list(row_chunks(len(x), num_draws))
-    parts = []
-    for part, chunk_seed in zip(chunks, spawn_seeds(seed, len(chunks)), strict=True):
-        draws = posterior.sample_per_draw(x[part], chunk_seed)
-        draws = draws.reshape(num_draws, *draws.shape[2:])[chosen]
-        parts.append(draws if draws.ndim == 2 else draws[..., q])
-    return np.concatenate(parts, axis=1)
+    count = min(num_replicates, posterior.num_restarts * posterior.num_draws)
+    draws = posterior.sample(x, count, seed)
+    return draws if draws.ndim == 2 else draws[..., q]

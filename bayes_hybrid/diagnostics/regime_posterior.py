@@ -12,6 +12,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, flat_draws, row_chunks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.errors import DataError
+from bayes_hybrid.inference.over_draws import draw_weights, weighted_quantiles
 
 __all__ = ["RegimePosterior", "regime_posterior"]
 
@@ -105,9 +106,9 @@ def regime_posterior(
     ================  =============================  ==============================================
     rows              regime probabilities           weight of draw s
     ================  =============================  ==============================================
-    those of the fit  ``p(z | x, y, label, draw)``   equal: the draws have seen y and labels
-    new, ``x``        ``p(z | x, draw)``             equal
-    new, ``x`` and    ``p(z | x, y, draw)``          in proportion to ``p(y | x, draw)``, row by
+    those of the fit  ``p(z | x, y, label, draw)``   its restart's: the draws have seen y and labels
+    new, ``x``        ``p(z | x, draw)``             its restart's
+    new, ``x`` and    ``p(z | x, y, draw)``          its restart's times ``p(y | x, draw)``, row by
     ``y``                                            row, which conditions the draws on y, too
     ================  =============================  ==============================================
 
@@ -140,15 +141,16 @@ def regime_posterior(
         (array([0.693]), array([0.5]))
     """
     tail = (1.0 - checks.fraction("prob", prob)) / 2.0
-    fit = fit.reading(reading).equal if reading else fit.for_regimes
+    fit = fit.reading(reading) if reading else fit.for_regimes
     posterior = fit.posterior
     if x is None and y is not None:
         raise DataError("y came without x; give both, or neither for the rows of the fit")
     rows, target = (fit.x, None) if x is None else _new_rows(fit, x, y)
     per_row = posterior.num_restarts * posterior.num_draws * posterior.num_regimes
+    each = draw_weights(posterior.restart_weights, posterior.num_draws)
     parts = []
     for part in row_chunks(len(rows), per_row):
-        weights = None
+        weights = each
         if x is None:
             draws = fitted_regime_draws(fit, part)
         elif target is None:
@@ -156,7 +158,7 @@ def regime_posterior(
         else:
             draws = posterior.regime_probability_draws(rows[part], target[part])
             logs = posterior.log_likelihood(rows[part], target[part])
-            weights = softmax(flat_draws(logs), axis=0)
+            weights = softmax(flat_draws(logs) + np.log(each)[:, None], axis=0)
         parts.append(_summary(flat_draws(draws), weights, tail))
     probability, lower, upper, total, ambiguity = (
         np.concatenate(field) for field in zip(*parts, strict=True)
@@ -172,19 +174,15 @@ def regime_posterior(
     )
 
 
-def _summary(draws: FloatArray, weights: FloatArray | None, tail: float) -> tuple[FloatArray, ...]:
-    """Mean, band, its entropy and the mean entropy of ``[M, N, K]`` under weights ``[M, N]``."""
-    levels = [tail, 1.0 - tail]
-    if weights is None:
-        lower, upper = np.quantile(draws, levels, axis=0)
-    else:
-        spread = np.broadcast_to(weights[..., None], draws.shape)
-        lower, upper = np.quantile(draws, levels, axis=0, weights=spread, method="inverted_cdf")
-    probability = np.average(draws, axis=0, weights=None if weights is None else spread)
+def _summary(draws: FloatArray, weights: FloatArray, tail: float) -> tuple[FloatArray, ...]:
+    """Mean, band, its entropy and the mean entropy of ``[M, N, K]``, weights ``[M(, N)]``."""
+    lower, upper = weighted_quantiles(draws, [tail, 1.0 - tail], weights)
+    each = weights.reshape(len(weights), -1)
+    probability = (each[..., None] * draws).sum(axis=0)
     # Draws are probabilities up to the rounding of a softmax, and so is their mean.
     probability = probability / probability.sum(axis=-1, keepdims=True)
     total = entr(probability).sum(axis=-1)
-    ambiguity = np.average(entr(draws).sum(axis=-1), axis=0, weights=weights)
+    ambiguity = (each * entr(draws).sum(axis=-1)).sum(axis=0)
     # The mean entropy is never above that of the mean (Jensen), but for rounding.
     return probability, lower, upper, total, np.minimum(ambiguity, total)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.evaluation import flat_draws
 from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.diagnostics.lines import At, line_along, position
+from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
 
 __all__ = ["regions"]
 
@@ -25,11 +25,12 @@ def regions(
     prob: float = _PROB,
     grid: int = _GRID,
 ) -> pd.DataFrame:
-    """Intervals of one feature by the most probable regime, ``argmax_k mean_s p_s(z = k | x)``.
+    """Intervals of one feature by the most probable regime, ``argmax_k p(z = k | x)``.
 
-    They cover the range of the data.  A region ends halfway between the last grid point of one
-    regime and the first of the next.  Where restarts disagree the mean over them can change its
-    regime in other places than the draws do: :func:`boundaries` has these.
+    ``p(z = k | x)`` is the mean over draws, and the regions cover the range of the data.  A region
+    ends halfway between the last grid point of one regime and the first of the next.  Where
+    restarts disagree the mean over them can change its regime in other places than the draws do:
+    :func:`boundaries` has these.
 
     Args:
         fit: the finished fit.
@@ -67,24 +68,26 @@ def regions(
     points = line_along(fit, column, grid, at=at)
     along = points[:, column]
     fit = fit.for_regimes
-    draws = flat_draws(fit.posterior.regime_probability_draws(points))
-    likeliest = draws.mean(axis=0).argmax(axis=-1)
+    weights = fit.posterior.restart_weights
+    draws = fit.posterior.regime_probability_draws(points)
+    likeliest = mean_over_draws(draws, weights).argmax(axis=-1)
     changes = np.flatnonzero(np.diff(likeliest)) + 1
     halfway = 0.5 * (along[changes - 1] + along[changes])
     ends = [along[0], *halfway, along[-1]]
     rows = []
     for number, (first, stop) in enumerate(itertools.pairwise([0, *changes, grid])):
         regime = int(likeliest[first])
-        average = draws[:, first:stop, regime].mean(axis=1)
+        average = draws[:, :, first:stop, regime].mean(axis=2)
+        lower, upper = quantiles_over_draws(average, [tail, 1.0 - tail], weights)
         rows.append(
             {
                 "regime": fit.posterior.regime_names[regime],
                 "feature": fit.feature_names[column],
                 "start": ends[number],
                 "stop": ends[number + 1],
-                "probability": average.mean(),
-                "lower": np.quantile(average, tail),
-                "upper": np.quantile(average, 1.0 - tail),
+                "probability": float(mean_over_draws(average, weights)),
+                "lower": lower,
+                "upper": upper,
                 "prob": prob,
             }
         )

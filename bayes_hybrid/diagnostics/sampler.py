@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free, material, mixing
+from bayes_hybrid.inference.over_draws import mean_over_draws
 
 __all__ = ["sampler_findings"]
 
@@ -40,7 +41,8 @@ def sampler_findings(
     """
     findings = []
     if "diverging" in sampler:
-        findings.append(_divergences(float(sampler["diverging"].astype(np.float64).mean())))
+        diverging = sampler["diverging"].astype(np.float64)
+        findings.append(_divergences(float(mean_over_draws(diverging, evaluation.weights))))
     if "acceptance_rate" in sampler:
         rates = sampler["acceptance_rate"].astype(np.float64).mean(axis=1)
         findings.append(_acceptance(float(rates.min()), int(rates.argmin())))
@@ -92,8 +94,7 @@ def _temperature(value: float, restart: int) -> Finding:
 
 
 def _mixing(evaluation: Evaluation) -> list[Finding]:
-    _, first, copies = np.unique(evaluation.sources, return_index=True, return_counts=True)
-    found = mixing(label_free(evaluation)[first], copies / copies.sum())
+    found = mixing(label_free(evaluation), evaluation.weights)
     errors = found.mcse / material(evaluation)
     r_hat, ess = found.worst
     error = math.nan if math.isnan(r_hat) else float(np.nanmax(errors))

@@ -13,6 +13,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.evaluation import known_rows, row_chunks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference.over_draws import draw_weights
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["ALL", "predictive_scores", "row_groups"]
@@ -55,7 +56,8 @@ def predictive_scores(
 
     Quantiles, intervals and densities are exact, those of the mixture over draws and regimes.  The
     CRPS is the unbiased estimate from 1,000 predictive draws or more for each row, at least two of
-    each posterior draw, with the Monte Carlo error that is left; that of the others is 0.
+    each posterior draw, which count by its weight, with the Monte Carlo error that is left; that of
+    the others is 0.
 
     Standard errors take rows as independent; that of the RMSE is by the delta method, and that of
     a coverage is the binomial one of a calibrated model, ``sqrt(prob (1 - prob) / N)``.
@@ -145,7 +147,7 @@ class _Scored:
         probs: FloatArray,
         seed: int,
     ) -> "_Scored":
-        # Here and below: scoringrules takes most of a second to import.
+        # Here, because scoringrules takes most of a second to import.
         from scoringrules import interval_score, quantile_score
 
         # It drops axes of length one, hence the shapes below.
@@ -196,40 +198,39 @@ def _crps(
     posterior: PosteriorLike, x: FloatArray, target: FloatArray, seed: int
 ) -> tuple[FloatArray, FloatArray]:
     """CRPS and its Monte Carlo error, both ``[N, Q]``."""
-    from scoringrules import crps_ensemble
-
     per_round = posterior.num_restarts * posterior.num_draws
     rounds = max(_MIN_ROUNDS, -(-_MIN_DRAWS // per_round))
     num_draws = rounds * per_round
+    each = draw_weights(posterior.restart_weights, posterior.num_draws)
+    weights = np.tile(each / rounds, rounds)
     whole, error = np.empty_like(target), np.empty_like(target)
     chunks = list(row_chunks(len(x), num_draws * target.shape[1]))
     seeds = iter(spawn_seeds(seed, rounds * len(chunks)))
     for rows in chunks:
         samples = [posterior.sample_per_draw(x[rows], next(seeds)) for _ in range(rounds)]
         draws = np.stack(samples).reshape(num_draws, *target[rows].shape)
-        draws, observed = np.moveaxis(draws, 0, -1), target[rows]
-        # "pwm" is unbiased and needs a sort, where "fair" needs all pairs of draws.
-        whole[rows] = crps_ensemble(observed, draws, estimator="pwm", backend="numpy")
-        effect = _effect(draws - observed[..., None])
-        within = effect.reshape(*observed.shape, rounds, per_round).var(axis=-2, ddof=1)
-        error[rows] = np.sqrt(within.mean(axis=-1) / num_draws)
+        away = np.moveaxis(draws, 0, -1) - target[rows][..., None]
+        distance, pairs = np.abs(away), _pair_distances(away, weights)
+        whole[rows] = (distance - 0.5 * pairs) @ weights
+        # By Hoeffding (1948), Annals of Mathematical Statistics 19, its error is that of this mean.
+        effect = (distance - pairs).reshape(*target[rows].shape, rounds, per_round)
+        error[rows] = np.sqrt(effect.var(axis=-2, ddof=1) @ each**2 / rounds)
     return whole, error
 
 
-def _effect(away: FloatArray) -> FloatArray:
-    """``|Y_i - y| - E|Y_i - Y'|`` of M draws ``Y_i - y``: its mean varies as the CRPS.
+def _pair_distances(away: FloatArray, weights: FloatArray) -> FloatArray:
+    """``sum_j w_j |Y_i - Y_j| / (1 - sum_j w_j^2)`` of M draws ``Y_i - y`` with weights ``[M]``.
 
-    Source: the first term of Hoeffding (1948), Annals of Mathematical Statistics 19, 293-325.
+    Its weighted mean over i is unbiased for ``E|Y - Y'|``: no draw is its own pair.
     """
     order = np.argsort(away, axis=-1)
-    ranked = np.take_along_axis(away, order, axis=-1)
-    size = away.shape[-1]
-    below = np.cumsum(ranked, axis=-1)
-    # sum_j |Y_(i) - Y_(j)| from what is below and above the i-th smallest.
-    sums = (2.0 * np.arange(1, size + 1) - size) * ranked - 2.0 * below + below[..., -1:]
-    effect = np.empty_like(away)
-    np.put_along_axis(effect, order, np.abs(ranked) - sums / (size - 1), axis=-1)
-    return effect
+    ranked, shares = np.take_along_axis(away, order, axis=-1), weights[order]
+    below, share = np.cumsum(ranked * shares, axis=-1), np.cumsum(shares, axis=-1)
+    # What is below and above the i-th smallest.
+    sums = (2.0 * share - 1.0) * ranked - 2.0 * below + below[..., -1:]
+    distances = np.empty_like(away)
+    np.put_along_axis(distances, order, sums / (1.0 - np.square(weights).sum()), axis=-1)
+    return distances
 
 
 def _mean(values: FloatArray) -> tuple[float, float]:

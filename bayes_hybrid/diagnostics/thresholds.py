@@ -14,6 +14,7 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, ThresholdsLi
 from bayes_hybrid.digits import figures
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import THRESHOLD_GATES
+from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws, sd_over_draws
 
 __all__ = [
     "boundary_names",
@@ -66,26 +67,25 @@ def threshold_table(fit: FitLike, *, prob: float = _PROB) -> pd.DataFrame:
         OptionError: the gate has no threshold, or ``prob`` is not strictly between 0 and 1.
     """
     tail = (1.0 - checks.fraction("prob", prob)) / 2.0
-    found = threshold_draws(fit)
-    location, width = flat_draws(found.location), flat_draws(found.width)
-    lower, upper = np.quantile(location, [tail, 1.0 - tail], axis=0)
-    narrow, median, wide = np.quantile(width, [tail, 0.5, 1.0 - tail], axis=0)
+    found, weights = threshold_draws(fit), fit.for_regimes.posterior.restart_weights
+    lower, upper = quantiles_over_draws(found.location, [tail, 1.0 - tail], weights)
+    narrow, median, wide = quantiles_over_draws(found.width, [tail, 0.5, 1.0 - tail], weights)
     names = fit.posterior.regime_names
     columns = {
         "below": names[:-1],
         "above": names[1:],
-        "feature": _score(found, fit.feature_names),
-        "mean": location.mean(axis=0),
-        "sd": location.std(axis=0),
+        "feature": _score(found, fit.feature_names, weights),
+        "mean": mean_over_draws(found.location, weights),
+        "sd": sd_over_draws(found.location, weights),
         "lower": lower,
         "upper": upper,
         "prob": prob,
         "width": median,
         "width_lower": narrow,
         "width_upper": wide,
-    } | _placed(found, fit.x)
+    } | _placed(found, fit.x, weights)
     if found.coefficients is not None:
-        means = found.coefficients.mean(axis=(0, 1))
+        means = mean_over_draws(found.coefficients, weights)
         columns |= {
             f"coefficient[{name}]": mean
             for name, mean in zip(fit.feature_names, means, strict=True)
@@ -158,14 +158,14 @@ def threshold_findings(fit: FitLike) -> list[Finding]:
         >>> found.name, found.severity
         ('threshold_unidentified[gaussian to relu]', 'ok')
     """
-    found = fit.equal.posterior.thresholds
+    found, weights = fit.posterior.thresholds, fit.posterior.restart_weights
     if found is None:
         return []
-    low, high = np.quantile(flat_draws(found.location), [_TAIL, 1.0 - _TAIL], axis=0)
+    low, high = quantiles_over_draws(found.location, [_TAIL, 1.0 - _TAIL], weights)
     below = 1.0 - _rows_above(found, fit.x) / len(fit.x)
-    first, last = np.quantile(below, [_TAIL, 1.0 - _TAIL], axis=0)
+    first, last = quantiles_over_draws(below, [_TAIL, 1.0 - _TAIL], weights)
     beyond, names = (first == 0.0) | (last == 1.0), fit.posterior.regime_names
-    feature = _score(found, fit.feature_names)
+    feature = _score(found, fit.feature_names, weights)
     return [
         _identified(
             (names[k], names[k + 1]),
@@ -206,30 +206,31 @@ def _doubt(outside: float, no_row: float) -> str:
     return "".join(f"; {part}" for part in parts)
 
 
-def _placed(found: ThresholdsLike, x: FloatArray) -> dict[str, FloatArray]:
+def _placed(found: ThresholdsLike, x: FloatArray, weights: FloatArray) -> dict[str, FloatArray]:
     """Shares of the draws that put no row on one side of a threshold, ``[K - 1]`` each."""
     above = _rows_above(found, x)
-    all_rows = np.full((len(above), 1), len(x))
+    all_rows = np.full((*above.shape[:2], 1), len(x))
     # Regime k has the rows above its lower threshold that are not above its upper one.
-    counts = -np.diff(np.concatenate([all_rows, above, 0 * all_rows], axis=1), axis=1)
+    empty = np.diff(np.concatenate([all_rows, above, 0 * all_rows], axis=2), axis=2) == 0
     return {
-        "probability_outside": ((above == 0) | (above == len(x))).mean(axis=0),
-        "probability_no_row": ((counts[:, :-1] == 0) | (counts[:, 1:] == 0)).mean(axis=0),
+        "probability_outside": mean_over_draws((above == 0) | (above == len(x)), weights),
+        "probability_no_row": mean_over_draws(empty[..., :-1] | empty[..., 1:], weights),
     }
 
 
 def _rows_above(found: ThresholdsLike, x: FloatArray) -> NDArray[np.intp]:
-    """How many rows each draw puts above each threshold, ``[R S, K - 1]``."""
+    """How many rows each draw puts above each threshold, ``[R, S, K - 1]``."""
     location = flat_draws(found.location)
     if found.coefficients is None:
         values = np.sort(x[:, 0 if found.feature is None else found.feature])
-        return np.asarray(len(x) - np.searchsorted(values, location, side="right"))
+        above = np.asarray(len(x) - np.searchsorted(values, location, side="right"))
+        return above.reshape(found.location.shape)
     centred, coefficients = x - found.origin, flat_draws(found.coefficients)
     parts = []
     for part in row_chunks(len(location), len(x) * location.shape[1]):
         score = centred @ coefficients[part].T
         parts.append((score[..., None] > location[part]).sum(axis=0))
-    return np.concatenate(parts)
+    return np.concatenate(parts).reshape(found.location.shape)
 
 
 def boundary_names(fit: FitLike) -> list[str]:
@@ -238,11 +239,11 @@ def boundary_names(fit: FitLike) -> list[str]:
     return [f"{below} to {above}" for below, above in itertools.pairwise(names)]
 
 
-def _score(found: ThresholdsLike, names: tuple[str, ...]) -> str:
+def _score(found: ThresholdsLike, names: tuple[str, ...], weights: FloatArray) -> str:
     """What the thresholds are on, in words: a feature, or a sum of them about their means."""
     if found.coefficients is None:
         return names[0 if found.feature is None else found.feature]
-    means = found.coefficients.mean(axis=(0, 1))
+    means = mean_over_draws(found.coefficients, weights)
     terms = [
         f"{'-' if mean < 0 else '+'} {abs(mean):.3g} ({name} {_minus(origin)})"
         for name, mean, origin in zip(names, means, found.origin, strict=True)

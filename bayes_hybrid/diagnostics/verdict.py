@@ -129,16 +129,18 @@ def _findings(
     if first[-1].severity != "ok":
         return first + ending_findings(fit)
     # Predictions are those of all restarts; regimes and chains those of the leading reading.
-    leading, equal = fit.for_regimes.equal, fit.equal
+    leading = fit.for_regimes
     evaluation = evaluate(leading, max_rows=max_rows)
-    whole = evaluate(equal, max_rows=max_rows)
+    every, whole = leading, evaluation  # of one reading, which all restarts share
+    if len(fit.readings) > 1:
+        every, whole = fit, evaluate(fit, max_rows=max_rows)
     return [
         *first,
         *reading_findings(fit),
         *health_findings(leading, evaluation, regimes_in_question(fit)),
         *optimiser_findings(fit),
         *approximation_findings(whole),
-        *_pit(equal, whole),
+        *_pit(every, whole),
         *(sampler_findings(leading.restarts.sampler, evaluation) if fit.restarts.sampler else ()),
     ]
 

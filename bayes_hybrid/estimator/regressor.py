@@ -395,27 +395,25 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
     def training_regimes(self) -> FloatArray:
         """Regime probabilities of the rows that were fitted, ``p(z_n = k | x_n, y_n, data)``.
 
-        The plain mean of the responsibilities over the posterior's S draws, because these have seen
-        the rows' targets::
+        The mean of the responsibilities over the posterior's draws, each with the weight ``w_s`` of
+        its restart alone, because the draws have seen the rows' targets::
 
-            1 / S sum_s pi_sk(x_n) p_sk(y_n | x_n) / sum_j pi_sj(x_n) p_sj(y_n | x_n)
+            sum_s w_s pi_sk(x_n) p_sk(y_n | x_n) / sum_j pi_sj(x_n) p_sj(y_n | x_n)
 
         A row with a regime label also has the label's factor.
 
         Returns:
             ``[N, K]``, in the order of the rows of the fit and of ``regimes_``; rows sum to one.
         """
-        from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, row_chunks
+        from bayes_hybrid.diagnostics.evaluation import fitted_regimes, row_chunks
 
         self._posterior()
         fit = self.fit_.for_regimes
         posterior = fit.posterior
         per_row = posterior.num_restarts * posterior.num_draws * posterior.num_regimes
-        parts = [
-            fitted_regime_draws(fit, rows).mean(axis=(0, 1))
-            for rows in row_chunks(len(fit.x), per_row)
-        ]
-        return np.concatenate(parts)
+        return np.concatenate(
+            [fitted_regimes(fit, rows) for rows in row_chunks(len(fit.x), per_row)]
+        )
 
     @_vanishing
     def readings(self) -> "pd.DataFrame":

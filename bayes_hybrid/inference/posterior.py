@@ -15,6 +15,7 @@ from bayes_hybrid.cached import cached_property
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.distributions import RegimeMixture, pooled_quantiles
 from bayes_hybrid.inference.evaluation import Evaluation
+from bayes_hybrid.inference.over_draws import draw_weights, weighted_quantiles
 from bayes_hybrid.inference.silencing import silenced
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.slopes import regime_slopes
@@ -68,7 +69,7 @@ class Posterior:
     @cached_property
     def _draw_weights(self) -> Tensor:
         """Of each draw ``[R S]``."""
-        each = np.repeat(self.restart_weights / self.num_draws, self.num_draws)
+        each = draw_weights(self.restart_weights, self.num_draws)
         return torch.as_tensor(each, device=self.theta.device)
 
     @property
@@ -150,10 +151,6 @@ class Posterior:
             weights=weights / weights.sum(),
             order=None if self.order is None else self.order[restarts],
         )
-
-    def alike(self) -> "Posterior":
-        """The same with equal weights."""
-        return self._with(weights=None)
 
     def in_order(self, order: NDArray[np.int64]) -> "Posterior":
         """The same with regimes served by these experts, ``[R, K]``, if they are letters then."""
@@ -373,7 +370,7 @@ class Posterior:
         wanted, shares = np.asarray(levels, dtype=np.float64), _numpy(self._draw_weights)
 
         def of(draws: FloatArray) -> FloatArray:
-            quantiles = _draw_quantiles(draws, wanted, shares)
+            quantiles = weighted_quantiles(draws, wanted, shares)
             return np.stack([np.tensordot(shares, draws, 1), *quantiles], axis=1)
 
         parts = ((rows, of(_numpy(part.exp()))) for rows, part in self._regime_terms(x, None))
@@ -555,29 +552,6 @@ def _filled(num_rows: int, parts: Iterable[tuple[slice, FloatArray]]) -> FloatAr
     if result is None:
         raise ValueError("expected at least one row")
     return result
-
-
-def _draw_quantiles(draws: FloatArray, levels: FloatArray, shares: FloatArray) -> FloatArray:
-    """Quantiles over draws ``[S, ...]`` with weights ``[S]``, linear between them, ``[L, ...]``.
-
-    A draw stands in the middle of its share of the probability, the first and last at its ends, so
-    that equal weights give the usual quantiles.
-    """
-    if np.ptp(shares) > 1e-12 * shares.max():
-        flat = draws.reshape(len(draws), -1)
-        order = np.argsort(flat, axis=0, kind="stable")
-        ordered, each = np.take_along_axis(flat, order, axis=0), shares[order]
-        middles = np.cumsum(each, axis=0) - 0.5 * each
-        places = (middles - middles[:1]) / (middles[-1:] - middles[:1])
-        columns = [np.interp(levels, places[:, j], ordered[:, j]) for j in range(flat.shape[1])]
-        return np.stack(columns, axis=-1).reshape(len(levels), *draws.shape[1:])
-    # NumPy sorts a last axis many times faster than any other way there is.
-    ordered = np.sort(np.ascontiguousarray(np.moveaxis(draws, 0, -1)), axis=-1)
-    place = levels * (len(draws) - 1)
-    below = place.astype(np.int64)
-    above = np.minimum(below + 1, len(draws) - 1)
-    share = place - below
-    return np.moveaxis(ordered[..., below] * (1.0 - share) + ordered[..., above] * share, -1, 0)
 
 
 def _numpy(value: Tensor) -> FloatArray:

@@ -20,8 +20,6 @@ FloatArray = NDArray[np.float64]
 _TRACE_LENGTH = 200
 # Rows beyond these say nothing new about how they are grouped.
 _READ_ROWS = 1_000
-# Of few restarts a small share would be rounded to none.
-_PLACES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +82,7 @@ class Restarts:
     """What is known of each of R restarts.
 
     Args:
-        sources: number of the start that each came from, ``[R]``; copies share one.
+        sources: number of the start that each came from, ``[R]``.
         elbo: in nats, ``[R]``.
         elpd: leave-one-out log density in nats, ``[R]``
             (:func:`~bayes_hybrid.inference.recipe.weighing.truncated_loo`).
@@ -246,28 +244,11 @@ class Fit:
 
     @cached_property
     def for_regimes(self) -> "Fit":
-        """The fit that regimes are read from: the leading reading's, :attr:`equal`.
+        """The fit that regimes are read from: the leading reading's, its restarts by weight.
 
         ``variational`` stays that of all restarts.
         """
-        return self if self.posterior.num_regimes == 1 else self.reading(0).equal
-
-    @cached_property
-    def equal(self) -> "Fit":
-        """The fit for what takes all draws alike: each restart as often as its weight demands.
-
-        32 places or R go by systematic resampling; a restart in several of them has the same draws
-        in each.
-        """
-        weights = self.posterior.restart_weights
-        if np.ptp(weights) <= 1e-12:
-            return self
-        count = max(_PLACES, len(weights))
-        middles = (np.arange(count) + 0.5) / count
-        order = np.argsort(-weights, kind="stable")
-        places = np.searchsorted(np.cumsum(weights[order]), middles).clip(max=len(order) - 1)
-        some = self._of(np.sort(order[places]))
-        return replace(some, posterior=some.posterior.alike())
+        return self if self.posterior.num_regimes == 1 else self.reading(0)
 
     def _of(self, restarts: NDArray[np.int64]) -> "Fit":
         return replace(

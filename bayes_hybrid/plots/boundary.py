@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from bayes_hybrid.diagnostics.boundaries import BoundaryPosterior, boundaries
+from bayes_hybrid.inference.over_draws import draw_weights
 from bayes_hybrid.plots.regime import plot_regime
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, tidy
@@ -24,9 +25,9 @@ def plot_boundary(
 ) -> Figure:
     """:func:`plot_regime` above a histogram of the draws of each boundary, with its interval.
 
-    The height of a bar is the share of all draws whose regime changes there, so that a boundary of
-    few draws looks small.  The line above the bars is the boundary's central interval, with a dot
-    at its mean and, in words, the share of draws that have it.
+    The height of a bar is the share of all draws, by weight, whose regime changes there, so that a
+    boundary of few draws looks small.  The line above the bars is the boundary's central interval,
+    with a dot at its mean and, in words, the share of draws that have it.
 
     Args:
         source: the finished fit, or the fitted estimator.
@@ -60,10 +61,10 @@ def _histograms(axes: Axes, found: BoundaryPosterior, span: tuple[float, float])
     """Bars, interval and words of every boundary."""
     bins = np.linspace(*span, _BINS + 1)
     for number, boundary in enumerate(found.boundaries):
-        places = boundary.draws[~np.isnan(boundary.draws)]
-        shares = np.full(places.size, 1.0 / boundary.draws.size)
+        places, there = boundary.draws.ravel(), ~np.isnan(boundary.draws.ravel())
+        shares = draw_weights(found.weights, boundary.draws.shape[1])
         shade = _SHADES[number % 2]
-        heights, *_ = axes.hist(places, bins.tolist(), weights=shares, color=shade)
+        heights, *_ = axes.hist(places[there], bins.tolist(), weights=shares[there], color=shade)
         level = float(np.max(heights)) * 1.12
         axes.plot([boundary.lower, boundary.upper], [level, level], color=INK, linewidth=1.6)
         axes.plot([boundary.mean], [level], color=INK, marker="o", markersize=4)

@@ -12,9 +12,10 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, spread_rows
+from bayes_hybrid.diagnostics.evaluation import fitted_regimes, spread_rows
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
+from bayes_hybrid.inference.over_draws import mean_over_draws
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import (
     INK,
@@ -78,11 +79,12 @@ def plot_fit(
     figure, axes = new_axes(ax, (7.2, 4.0))
     styles, regimes = used_styles(fit), fit.for_regimes.posterior
     used = fit.readings[0].used
-    gate = _shares(regimes.regime_probability_draws(line.points).mean(axis=(0, 1)), used)
+    gate = _shares(regimes.regime_probability(line.points), used)
     quantiles = drawn.of(fit.posterior.quantile(line.points, _levels(prob)))
     _bands(axes, line, quantiles, blend(gate, styles))
     _hatches(axes, line, quantiles[:, [0, 3]], gate, styles)
-    means = drawn.of(regimes.expert_mean_draws(line.points).mean(axis=(0, 1)))[:, used]
+    means = mean_over_draws(regimes.expert_mean_draws(line.points), regimes.restart_weights)
+    means = drawn.of(means)[:, used]
     _experts(axes, line, means, gate, styles)
     mean = drawn.of(fit.posterior.mean(line.points))
     axes.plot(line.along, mean, color=INK, linewidth=1.6, zorder=4)
@@ -173,8 +175,7 @@ def _points(
 ) -> None:
     rows = spread_rows(fit.x.shape[0], _MAX_POINTS)
     x = fit.x[rows]
-    draws = fitted_regime_draws(fit.for_regimes, rows)
-    given_y = _shares(draws.mean(axis=(0, 1)), fit.readings[0].used)
+    given_y = _shares(fitted_regimes(fit.for_regimes, rows), fit.readings[0].used)
     y = drawn.of(fit.y[rows])  # where it is missing, nothing is drawn
     colors, likeliest = blend(given_y, styles), given_y.argmax(axis=1)
     for regime, style in enumerate(styles.values()):

@@ -1,12 +1,12 @@
 """Regime probabilities along one feature, with their uncertainty."""
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.slices import slice_along
+from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import (
     INK,
@@ -55,8 +55,9 @@ def plot_regime(
     line = slice_along(fit, feature, grid)
     figure, axes = new_axes(ax, (7.2, 2.4))
     draws = fit.posterior.regime_probability_draws(line.points)
-    low, high = np.quantile(draws, [0.5 - prob / 2.0, 0.5 + prob / 2.0], axis=(0, 1))
-    mean = draws.mean(axis=(0, 1))
+    weights, ends = fit.posterior.restart_weights, [0.5 - prob / 2.0, 0.5 + prob / 2.0]
+    low, high = quantiles_over_draws(draws, ends, weights)
+    mean = mean_over_draws(draws, weights)
     for name, style in styles.items():
         regime = fit.posterior.regime_names.index(name)
         fill_regime(axes, line.along, low[:, regime], high[:, regime], style)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.thresholds import boundary_names, threshold_draws, threshold_table
+from bayes_hybrid.inference.over_draws import draw_weights, quantiles_over_draws
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, legend_above, new_axes, regime_styles, tidy
 
@@ -39,13 +40,15 @@ def plot_thresholds(source: Source, *, prob: float = 0.9, ax: Axes | None = None
     """
     fit = as_fit(source)
     table = threshold_table(fit, prob=prob)
-    draws = threshold_draws(fit).location.reshape(-1, len(table))
+    draws, posterior = threshold_draws(fit).location, fit.for_regimes.posterior
     figure, axes = new_axes(ax, (7.2, 2.8))
-    low, high = _range(draws)
-    bins = _edges(draws, low, high)
+    low, high = _range(draws, posterior.restart_weights)
+    bins = _edges(draws, posterior.restart_weights, low, high)
+    weights = draw_weights(posterior.restart_weights, posterior.num_draws)
     for number, name in enumerate(boundary_names(fit)):
         color = _GREYS[number % len(_GREYS)]
-        density, _ = np.histogram(draws[:, number], bins=bins, density=True)
+        values = draws[..., number].ravel()
+        density, _ = np.histogram(values, bins=bins, weights=weights, density=True)
         axes.stairs(density, bins, fill=True, color=color, alpha=0.8, label=name, zorder=3)
         row = table.iloc[number]
         top = 1.06 * density.max()
@@ -71,16 +74,17 @@ def plot_thresholds(source: Source, *, prob: float = 0.9, ax: Axes | None = None
     return figure
 
 
-def _range(draws: FloatArray) -> tuple[float, float]:
-    """All draws but the outermost half percent on each side, and a margin."""
-    low, high = np.quantile(draws, [0.005, 0.995])
+def _range(draws: FloatArray, weights: FloatArray) -> tuple[float, float]:
+    """All draws but the outermost half percent on each side of each threshold, and a margin."""
+    ends = quantiles_over_draws(draws, [0.005, 0.995], weights)
+    low, high = ends[0].min(), ends[1].max()
     margin = 0.15 * ((high - low) or 1.0)
     return float(low - margin), float(high + margin)
 
 
-def _edges(draws: FloatArray, low: float, high: float) -> FloatArray:
+def _edges(draws: FloatArray, weights: FloatArray, low: float, high: float) -> FloatArray:
     """One set of bins for all boundaries, by the rule of Freedman and Diaconis (1981)."""
-    spread = np.diff(np.quantile(draws, [0.25, 0.75], axis=0), axis=0).min()
-    width = 2.0 * float(spread) / len(draws) ** (1.0 / 3.0)
+    spread = np.diff(quantiles_over_draws(draws, [0.25, 0.75], weights), axis=0).min()
+    width = 2.0 * float(spread) / draws[..., 0].size ** (1.0 / 3.0)
     wanted = (high - low) / width if width > 0.0 else _MOST_BINS
     return np.linspace(low, high, int(np.clip(np.ceil(wanted), 1, _MOST_BINS)) + 1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bayes_hybrid.diagnostics import out_of_data
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.slices import Slice, slice_along
+from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
 from bayes_hybrid.report.evidence import Evidence
 
 __all__ = ["LEVELS", "MAX_FEATURES", "Curves", "curve_frame", "curves_along"]
@@ -83,15 +84,16 @@ def _curves(
     )
     quantiles = posterior.quantile(line.points, ends.ravel()).reshape(size, outputs, 2, len(levels))
     reading = evidence.light.for_regimes.posterior
-    draws = reading.regime_probability_draws(line.points)[..., evidence.used]
-    gates = np.quantile(draws, ends.ravel(), axis=(0, 1)).reshape(2, len(levels), size, -1)
-    experts = reading.expert_mean_draws(line.points).mean(axis=(0, 1))[..., evidence.used]
+    weights, (gate, means) = reading.restart_weights, reading.gate_and_mean_draws(line.points)
+    gate = gate[..., evidence.used]
+    gates = quantiles_over_draws(gate, ends.ravel(), weights).reshape(2, len(levels), size, -1)
+    experts = mean_over_draws(means[..., evidence.used], weights)
     return Curves(
         line=line,
         mean=posterior.mean(line.points).reshape(size, outputs),
         bands=quantiles.transpose(2, 3, 0, 1),
         experts=experts.reshape(size, outputs, -1),
-        gate=draws.mean(axis=(0, 1)),
+        gate=mean_over_draws(gate, weights),
         gates=gates,
         outside=outside,
     )

@@ -19,16 +19,20 @@ _NUM_SIMULATIONS: Final = 10_000
 """The coverage of a 95% band is then known to sqrt(0.95 * 0.05 / 10,000) = 0.2 points."""
 
 
-def uniform_rank(truth: float, draws: FloatArray, rng: np.random.Generator) -> float:
+def uniform_rank(
+    truth: float, draws: FloatArray, rng: np.random.Generator, weights: FloatArray | None = None
+) -> float:
     """``(#{draws < truth} + U) / (L + 1)``, uniform on (0, 1) if truth and draws are exchangeable.
 
     U is uniform on ``(0, 1 + #{draws = truth})``, so the L + 1 ranks become a continuous number and
-    ties, as between probabilities that round to one, fall either way.
+    ties, as between probabilities that round to one, fall either way.  A draw with the weight w
+    counts as ``w L`` draws.
 
     Args:
         truth: the true value.
         draws: L posterior draws.
         rng: for U.
+        weights: of the draws ``[L]``, which add up to one; equal ones where nothing is said.
 
     Raises:
         DataError: a value is NaN, which has no rank.
@@ -42,7 +46,8 @@ def uniform_rank(truth: float, draws: FloatArray, rng: np.random.Generator) -> f
     """
     if np.isnan(truth) or np.isnan(draws).any():
         raise DataError("a true value or a draw is NaN, which has no rank")
-    below, equal = int((draws < truth).sum()), int((draws == truth).sum())
+    counts = np.ones(draws.size) if weights is None else weights * draws.size
+    below, equal = float(counts[draws < truth].sum()), float(counts[draws == truth].sum())
     return float((below + rng.uniform() * (1 + equal)) / (draws.size + 1))
 
 

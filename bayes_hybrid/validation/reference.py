@@ -21,6 +21,7 @@ from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free
 from bayes_hybrid.estimator import HybridRegressor, build_options, reporting, settings_of
 from bayes_hybrid.inference import NUTS, Fit, FitOptions, Posterior, Progress, fit
+from bayes_hybrid.inference.over_draws import mean_over_draws, sd_over_draws
 from bayes_hybrid.models import HybridModel
 from bayes_hybrid.random import stream_seed
 
@@ -272,17 +273,21 @@ def _thresholds(recipe: Posterior, reference: Posterior, *, turned: bool) -> lis
     if recipe.thresholds is None or reference.thresholds is None:
         return []
     findings = []
-    draws = [
-        found.location.reshape(-1, found.location.shape[-1])
-        for found in (recipe.thresholds, reference.thresholds)
+    moments = [
+        (mean_over_draws(draws, weights), sd_over_draws(draws, weights))
+        for draws, weights in (
+            (recipe.thresholds.location, recipe.restart_weights),
+            (reference.thresholds.location, reference.restart_weights),
+        )
     ]
     if turned:
-        draws[0] = -draws[0][:, ::-1]
+        mean, sd = moments[0]
+        moments[0] = -mean[::-1], sd[::-1]
+    (mean, sd), (other_mean, other_sd) = moments
     for k, (below, above) in enumerate(itertools.pairwise(reference.regime_names)):
-        one, other = draws[0][:, k], draws[1][:, k]
         name = "" if recipe.num_regimes == 2 else f"[{k + 1}]"
         change = f"the change from {below!r} to {above!r}"
-        shift = float(abs(one.mean() - other.mean()) / other.std())
+        shift = float(abs(mean[k] - other_mean[k]) / other_sd[k])
         findings += [
             _difference(
                 f"threshold_shift{name}",
@@ -290,7 +295,9 @@ def _thresholds(recipe: Posterior, reference: Posterior, *, turned: bool) -> lis
                 _SHIFT,
                 f"The means of {change} are {{value:.2f}} posterior standard deviations apart.",
             ),
-            _ratio(f"threshold_sd{name}", one.std(), other.std(), f"The sd of {change} is"),
+            _ratio(
+                f"threshold_sd{name}", float(sd[k]), float(other_sd[k]), f"The sd of {change} is"
+            ),
         ]
     return findings
 

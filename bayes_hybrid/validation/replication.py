@@ -10,6 +10,7 @@ import numpy as np
 from bayes_hybrid.ablation.cells import alone
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.inference import FitOptions, fit
+from bayes_hybrid.inference.over_draws import draw_weights
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.models import HybridModel
 from bayes_hybrid.random import spawn_seeds
@@ -77,7 +78,8 @@ def replicate(
             draws = {name: _thinned(v) for name, v in quantities(fitted.posterior, x, y).items()}
             values = {name: v.item() for name, v in quantities(truth, x, y).items()}
             rng = np.random.default_rng(rank_seed)
-            ranks = {name: uniform_rank(values[name], draws[name], rng) for name in draws}
+            weights = draw_weights(fitted.posterior.restart_weights, _num_kept(fitted))
+            ranks = {name: uniform_rank(values[name], draws[name], rng, weights) for name in draws}
         except Exception as error:
             return Replication(
                 number=number,
@@ -95,8 +97,12 @@ def replicate(
 
 
 def _num_draws(fitted: Fit) -> int:
-    posterior = fitted.posterior
-    return posterior.num_restarts * min(posterior.num_draws, DRAWS_PER_RESTART)
+    return fitted.posterior.num_restarts * _num_kept(fitted)
+
+
+def _num_kept(fitted: Fit) -> int:
+    """Draws of each restart."""
+    return min(fitted.posterior.num_draws, DRAWS_PER_RESTART)
 
 
 def _thinned(draws: FloatArray) -> FloatArray:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from bayes_hybrid.inference import Restarts, Training
+from bayes_hybrid.inference.over_draws import mean_over_draws
 from bayes_hybrid.inference.readings import Reading
 
 
@@ -33,6 +34,7 @@ class FakePosterior:
     scale_floor: float | None = None
     thresholds: FakeThresholds | None = None
     widths_over_floor: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     @property
     def num_restarts(self) -> int:
@@ -52,7 +54,12 @@ class FakePosterior:
 
     @property
     def restart_weights(self):
-        return np.full(self.num_restarts, 1.0 / self.num_restarts)
+        equal = np.full(self.num_restarts, 1.0 / self.num_restarts)
+        return equal if self.weights is None else self.weights
+
+    def _logs(self):
+        """Log weight of each draw, ``[R, 1]``."""
+        return np.log(self.restart_weights / self.num_draws)[:, None]
 
     @property
     def num_regimes(self) -> int:
@@ -80,7 +87,8 @@ class FakePosterior:
         return np.where(np.isnan(labels)[:, None], draws, sure)
 
     def regime_probability(self, x, y=None):
-        return special.softmax(special.logsumexp(self._log_joint(x, y), axis=(0, 1)), axis=-1)
+        logs = self._log_joint(x, y) + self._logs()[..., None, None]
+        return special.softmax(special.logsumexp(logs, axis=(0, 1)), axis=-1)
 
     def expert_mean_draws(self, x):
         return (
@@ -114,20 +122,30 @@ class FakePosterior:
             second, mean[..., 1] + scale[..., 1] * normal, mean[..., 0] + scale[..., 0] * normal
         )
 
+    def sample(self, x, num_draws, seed):
+        """Places in the cumulative weights, evenly spread, have the draws."""
+        places = (np.arange(num_draws) + 0.5) / num_draws
+        ends = np.cumsum(np.repeat(self.restart_weights, self.num_draws) / self.num_draws)
+        chosen = np.searchsorted(ends, places).clip(max=len(ends) - 1)
+        again = [int((chosen[:n] == draw).sum()) for n, draw in enumerate(chosen)]
+        every = [self.sample_per_draw(x, [seed, n]) for n in range(max(again) + 1)]
+        return np.stack(every).reshape(len(every), len(ends), -1)[again, chosen]
+
     def mean(self, x):
-        return (self.regime_probability_draws(x) * self.expert_mean_draws(x)).sum(-1).mean((0, 1))
+        each = (self.regime_probability_draws(x) * self.expert_mean_draws(x)).sum(-1)
+        return mean_over_draws(each, self.restart_weights)
 
     def variance(self, x):
         second = self.expert_mean_draws(x) ** 2 + self.expert_scale_draws(x) ** 2
-        moment = (self.regime_probability_draws(x) * second).sum(-1).mean((0, 1))
-        return moment - self.mean(x) ** 2
+        each = (self.regime_probability_draws(x) * second).sum(-1)
+        return mean_over_draws(each, self.restart_weights) - self.mean(x) ** 2
 
     def cdf_draws(self, x, y):
         inside = stats.norm.cdf(y[:, None], self.expert_mean_draws(x), self.expert_scale_draws(x))
         return (self.regime_probability_draws(x) * inside).sum(-1)
 
     def cdf(self, x, y):
-        return self.cdf_draws(x, y).mean((0, 1))
+        return mean_over_draws(self.cdf_draws(x, y), self.restart_weights)
 
     def quantile(self, x, probs):
         spread = 10.0 * np.sqrt(self.variance(x).max())
@@ -139,8 +157,7 @@ class FakePosterior:
         return np.array([[one(x[n : n + 1], prob) for prob in probs] for n in range(x.shape[0])])
 
     def log_density(self, x, y):
-        logs = self.log_likelihood(x, y)
-        return special.logsumexp(logs, axis=(0, 1)) - np.log(logs.shape[0] * logs.shape[1])
+        return special.logsumexp(self.log_likelihood(x, y) + self._logs()[..., None], axis=(0, 1))
 
 
 TRAINING = Training(
@@ -172,11 +189,7 @@ class FakeFit:
 
     @property
     def for_regimes(self):
-        """Its restarts are one reading, and count alike."""
-        return self
-
-    @property
-    def equal(self):
+        """Its restarts are one reading."""
         return self
 
     def reading(self, number=0):
@@ -185,7 +198,8 @@ class FakeFit:
     @property
     def readings(self):
         every = np.arange(self.posterior.num_restarts)
-        shares = self.posterior.regime_probability_draws(self.x, self.y).mean(axis=(0, 1))
+        draws = self.posterior.regime_probability_draws(self.x, self.y)
+        shares = mean_over_draws(draws, self.posterior.restart_weights)
         order = np.tile(np.arange(self.posterior.num_regimes), (len(every), 1))
         return (Reading(weight=1.0, members=every, order=order, responsibilities=shares, elpd=0.0),)
 
@@ -264,6 +278,11 @@ def refined(*, rate=0.8, diverging=0.0, **options):
     }
     known, training = {"sampler": sampler}, replace(TRAINING, method="svi+hmc")
     return FakeFit(posterior=fit.posterior, x=fit.x, y=fit.y, known=known, training=training)
+
+
+def draw_quantiles(draws, probs, **options):
+    """Quantiles of draws that count alike, by the rule that also takes weights."""
+    return np.quantile(draws, probs, method="averaged_inverted_cdf", **options)
 
 
 def told(fit, **changes):

@@ -8,6 +8,7 @@ import pytest
 
 from bayes_hybrid.diagnostics.approximation import (
     approximation_findings,
+    between_restarts,
     mean_disagreement,
     optimiser_findings,
     pareto_k,
@@ -88,14 +89,29 @@ def test_mean_disagreement_of_a_known_case():
     centers = np.array([-1.0, 0.0, 1.0])[:, None, None]
     noise = rng.standard_normal((3, 50, 20))
     mean = centers + noise - noise.mean(axis=1, keepdims=True)
-    assert mean_disagreement(mean, np.full(20, 4.0)) == pytest.approx(0.5)
+    assert mean_disagreement(mean, np.full(20, 4.0), np.full(3, 1.0 / 3.0)) == pytest.approx(0.5)
+
+
+def test_restarts_differ_by_their_weight():
+    draws = np.random.default_rng(0).normal(size=(3, 10, 4))
+    means = draws.mean(axis=1)
+    third, half = np.full(3, 1.0 / 3.0), np.full(2, 0.5)
+    np.testing.assert_allclose(between_restarts(draws, third), means.var(axis=0, ddof=1))
+    # A restart of no weight is none.
+    light = between_restarts(draws, np.array([0.5, 0.5, 0.0]))
+    np.testing.assert_allclose(light, between_restarts(draws[:2], half))
+    # The mean square of half the difference of two restarts, by the weights of the pairs.
+    weights = np.array([0.5, 0.3, 0.2])
+    pairs = np.outer(weights, weights)[..., None] * (means[:, None] - means) ** 2
+    square = 0.5 * pairs.sum(axis=(0, 1)) / (1.0 - np.square(weights).sum())
+    np.testing.assert_allclose(between_restarts(draws, weights), square)
 
 
 def test_an_influential_row_has_a_large_k():
     fit = healthy()
     y = fit.y.copy()
     y[60] += 8.0
-    k = pareto_k(fit.posterior.log_likelihood(fit.x, y))
+    k = pareto_k(fit.posterior.log_likelihood(fit.x, y), fit.posterior.restart_weights)
     assert k.argmax() == 60
     assert k[60] > 0.7
 
@@ -104,7 +120,7 @@ def test_k_of_rows_that_do_not_vary_or_are_not_finite():
     logs = np.random.default_rng(0).standard_normal((2, 50, 3))
     logs[..., 1] = -3.0
     logs[0, 7, 2] = -np.inf
-    k = pareto_k(logs)
+    k = pareto_k(logs, np.full(2, 0.5))
     assert np.isfinite(k[0])
     assert k[1] == -np.inf
     assert np.isnan(k[2])
@@ -115,7 +131,7 @@ def test_k_of_ties_gives_no_numerical_warning_and_no_alarm(num_low):
     """A bounded ratio has a finite variance, whatever its ties."""
     logs = np.zeros((1, 100, 1))
     logs[0, :num_low, 0] = -1.0
-    assert not pareto_k(logs)[0] > 0.5
+    assert not pareto_k(logs, np.ones(1))[0] > 0.5
 
 
 def test_a_floor_that_binds_is_flagged():
@@ -158,4 +174,4 @@ def test_chunks_cover_every_row_once():
 
 def test_an_infinite_variance_hides_no_disagreement():
     mean = np.array([[[0.0, 1.0]], [[9.0, 1.0]]])
-    assert math.isnan(mean_disagreement(mean, np.array([1.0, np.inf])))
+    assert math.isnan(mean_disagreement(mean, np.array([1.0, np.inf]), np.full(2, 0.5)))

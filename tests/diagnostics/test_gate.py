@@ -36,7 +36,7 @@ def made_of(responsibilities, usage=None):
         mean=np.zeros((*means.shape[:2], 1)),
         variance=np.ones(1),
         at_floor=None,
-        sources=np.arange(responsibilities.shape[0]),
+        weights=np.full(len(responsibilities), 1.0 / len(responsibilities)),
     )
 
 

@@ -20,15 +20,14 @@ def evaluated(fit):
     return evaluate(fit, max_rows=None)
 
 
-def swapped(copies_of=None):
+def swapped(weights=None):
     """Two pairs of restarts, the second with its regimes the other way round."""
-    known = {} if copies_of is None else {"sources": np.array(copies_of)}
     fit = healthy(restarts=4, jitter=0.01)
     sites = {name: draws.copy() for name, draws in fit.posterior.sites.items()}
     for name in ("intercept", "weight", "scale"):
         sites[name][2:] = sites[name][2:, :, ::-1]
     sites["slope"][2:] *= -1.0
-    return dataclasses.replace(fit, posterior=FakePosterior(sites=sites), known=known)
+    return dataclasses.replace(fit, posterior=FakePosterior(sites=sites, weights=weights))
 
 
 def test_quantities_do_not_depend_on_the_numbers_of_the_regimes():
@@ -66,24 +65,17 @@ def test_predicted_means_count_where_more_than_a_tenth_of_the_rows_differ(num_ap
     assert (value > 1.1) is flagged
 
 
-def test_copies_of_one_candidate_are_one_restart():
-    fit = swapped(copies_of=(5, 5, 5, 5))
-    assert evaluated(fit).distinct.tolist() == [0]
-    assert seed_finding(evaluated(fit)) == []
-    names = {f.name: f for f in diagnose(fit)}
-    assert "regime_disagreement" not in names
-    assert "mean_disagreement" not in names
-
-
-def test_between_restart_findings_read_each_candidate_once():
-    """Of pairs of four restarts 4 in 6 disagree, of candidates 3 and 8 the only pair does."""
-    names = {
-        copies: {f.name: f for f in diagnose(swapped(copies))} for copies in (None, (3, 3, 8, 8))
-    }
-    every, pair = (names[copies]["regime_disagreement"].value for copies in names)
-    assert every == pytest.approx(pair * 4 / 6, rel=0.01)
-    assert pair > 0.9
-    assert evaluated(swapped((8, 8, 3, 3))).distinct.tolist() == [0, 2]
+def test_between_restart_findings_go_by_weight():
+    """Four restarts in two pairs that disagree: of all pairs 4 in 6 do, by weight fewer."""
+    weights = np.array([0.4, 0.4, 0.1, 0.1])
+    even, uneven = (
+        {f.name: f.value for f in diagnose(swapped(each))}["regime_disagreement"]
+        for each in (None, weights)
+    )
+    pairs = np.outer(weights, weights)
+    share = 2.0 * pairs[:2, 2:].sum() / (1.0 - np.square(weights).sum())
+    assert uneven == pytest.approx(even * share / (4 / 6), rel=0.01)
+    assert even > 0.6
 
 
 def test_one_restart_was_not_to_be_compared():

@@ -15,7 +15,7 @@ from bayes_hybrid.diagnostics.evaluation import evaluate
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.inference import Posterior
 from bayes_hybrid.inference.sites import SiteTable
-from tests.diagnostics.fakes import FakeFit, healthy
+from tests.diagnostics.fakes import FakeFit, draw_quantiles, healthy
 from tests.models import zoo
 
 # The same sums in another order, in float64.
@@ -65,8 +65,8 @@ def test_new_rows_without_y(fit):
     found = regime_posterior(fit, x, prob=0.8)
     draws = fit.posterior.regime_probability_draws(x).reshape(-1, 7, 2)
     np.testing.assert_allclose(found.probability, draws.mean(axis=0), **_EXACT)
-    np.testing.assert_allclose(found.lower, np.quantile(draws, 0.1, axis=0), **_EXACT)
-    np.testing.assert_allclose(found.upper, np.quantile(draws, 0.9, axis=0), **_EXACT)
+    np.testing.assert_allclose(found.lower, draw_quantiles(draws, 0.1, axis=0), **_EXACT)
+    np.testing.assert_allclose(found.upper, draw_quantiles(draws, 0.9, axis=0), **_EXACT)
     mean = draws.mean(axis=0)
     np.testing.assert_allclose(found.total_entropy, stats.entropy(mean, axis=1), **_EXACT)
     within = stats.entropy(draws, axis=2).mean(axis=0)
@@ -118,7 +118,7 @@ def test_rows_of_the_fit_count_their_y_once_and_their_label():
     found = regime_posterior(fit)
     draws = fit.posterior.regime_probability_draws(fit.x, fit.y, labels).reshape(-1, 12, 2)
     np.testing.assert_allclose(found.probability, draws.mean(axis=0), **_EXACT)
-    np.testing.assert_allclose(found.upper, np.quantile(draws, 0.95, axis=0), **_EXACT)
+    np.testing.assert_allclose(found.upper, draw_quantiles(draws, 0.95, axis=0), **_EXACT)
     # A label without noise decides.
     np.testing.assert_allclose(found.probability[[2, 5]], [[0.0, 1.0], [1.0, 0.0]], atol=1e-12)
     np.testing.assert_allclose(found.total_entropy[[2, 5]], 0.0, atol=1e-10)

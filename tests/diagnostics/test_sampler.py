@@ -1,5 +1,6 @@
 """Findings about Hamiltonian Monte Carlo."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -78,6 +79,16 @@ def test_the_slowest_chain_is_named():
     found = sampler_findings({"acceptance_rate": rates}, evaluate(fit, max_rows=9))
     assert found[0].value == pytest.approx(0.1)
     assert "restart 2" in found[0].meaning
+
+
+def test_divergences_count_by_the_weight_of_their_chain():
+    fit = refined(restarts=2)
+    weights = np.array([0.1, 0.9])
+    fit = dataclasses.replace(fit, posterior=dataclasses.replace(fit.posterior, weights=weights))
+    diverging = np.zeros((2, 100))
+    diverging[0] = 1.0
+    found = sampler_findings({"diverging": diverging}, evaluate(fit, max_rows=9))
+    assert found[0].value == pytest.approx(0.1)
 
 
 def test_statistics_that_were_not_recorded_are_not_judged():

@@ -188,7 +188,8 @@ def test_the_share_of_large_k_is_that_of_the_rows(evidence):
     name = f"share of rows with k-hat above {good_k(draws):.2f}"
     assert (name in values) == (draws >= MIN_PARETO_DRAWS)
     if name in values:
-        large = ~(pareto_k(evidence.evaluation.log_likelihood) <= good_k(draws))
+        evaluation = evidence.evaluation
+        large = ~(pareto_k(evaluation.log_likelihood, evaluation.weights) <= good_k(draws))
         assert values[name] == large.mean()
 
 

@@ -36,6 +36,13 @@ def test_the_rank_by_hand(truth, draws, rank):
     )
 
 
+def test_a_draw_counts_by_its_weight():
+    weights = np.array([0.5, 0.25, 0.25])
+    found = uniform_rank(1.5, np.array([1.0, 2.0, 1.5]), Half(np.random.PCG64(0)), weights)
+    # Of three draws: one and a half below, and half of 1 + 3/4 for the tie.
+    assert found == pytest.approx((1.5 + 0.5 * 1.75) / 4)
+
+
 def test_ranks_of_exchangeable_numbers_are_uniform_with_ties_too():
     rng = np.random.default_rng(0)
     for values in (rng.standard_normal((3_000, 20)), rng.integers(0, 3, (3_000, 20))):

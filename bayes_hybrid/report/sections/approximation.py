@@ -92,7 +92,7 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
         ),
     ]
     if fit.posterior.num_draws > 3:
-        r_hat, ess = mixing(label_free(evaluation), fit.posterior.restart_weights).worst
+        r_hat, ess = mixing(label_free(evaluation), evaluation.weights).worst
         found += [
             (
                 "largest r-hat",
@@ -107,7 +107,7 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
             ),
         ]
     if total >= MIN_PARETO_DRAWS:
-        bad = ~(pareto_k(evaluation.log_likelihood) <= good_k(total))
+        bad = ~(pareto_k(evaluation.log_likelihood, evaluation.weights) <= good_k(total))
         found.append(
             (
                 f"share of rows with k-hat above {good_k(total):.2f}",

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, output_scales, spread_rows
+from bayes_hybrid.diagnostics.evaluation import fitted_regimes, output_scales, spread_rows
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.digits import figures
 from bayes_hybrid.plots.style import used_styles
@@ -89,8 +89,7 @@ def _points(evidence: Evidence, features: Sequence[int]) -> dict[str, object]:
     """At most ``MAX_POINTS`` training rows with their most probable regimes."""
     fit = evidence.fit
     rows = spread_rows(len(fit.x), MAX_POINTS)
-    # The draws have seen these rows: their plain mean.
-    given_y = fitted_regime_draws(fit.for_regimes, rows).mean(axis=(0, 1))[:, evidence.used]
+    given_y = fitted_regimes(fit.for_regimes, rows)[:, evidence.used]
     return {
         "x": _numbers(fit.x[rows][:, features].T),
         "y": [_numbers(evidence.target(q)[rows]) for q in range(len(evidence.outputs))],

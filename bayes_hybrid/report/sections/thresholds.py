@@ -12,6 +12,7 @@ from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.thresholds import boundary_names, threshold_draws
 from bayes_hybrid.digits import figures
 from bayes_hybrid.gates import THRESHOLD_GATES
+from bayes_hybrid.inference.over_draws import draw_weights
 from bayes_hybrid.report.charts import PALETTE_TONES, Chart, bars, limits, new_figure, rounded
 from bayes_hybrid.report.evidence import MAX_FEATURES, Evidence
 from bayes_hybrid.report.section import Section
@@ -75,6 +76,7 @@ def _parameters(evidence: Evidence) -> Mapping[str, object]:
     """Thresholds that are parameters of the gate: table, sentences and charts."""
     fit = evidence.fit
     draws, sentences = threshold_draws(fit).location, threshold_sentences(fit)
+    weights = fit.for_regimes.posterior.restart_weights
     frame = threshold_table(fit)
     coefficients = {
         name: "posterior mean of the feature's coefficient, per unit of the feature"
@@ -90,7 +92,7 @@ def _parameters(evidence: Evidence) -> Mapping[str, object]:
     )
     names = boundary_names(fit)
     charts = [
-        _chart(place, f"threshold, {name}", draws[..., place].ravel(), sentences[place])
+        _chart(place, f"threshold, {name}", draws[..., place], weights, sentences[place])
         for place, name in enumerate(names)
     ]
     return {"table": table, "sentences": sentences, "charts": charts}
@@ -109,9 +111,8 @@ def _boundaries(evidence: Evidence) -> Mapping[str, object]:
     )
     charts: list[Chart] = []
     for each, one in _one_by_one(evidence)[:_MAX_CHARTS]:
-        values = one.draws[np.isfinite(one.draws)]
         name = f"{each.feature}, {one.below} to {one.above}"
-        charts.append(_chart(len(charts), name, values, _sentence(each, one)))
+        charts.append(_chart(len(charts), name, one.draws, each.weights, _sentence(each, one)))
     return {"table": table, "sentences": place_sentences(evidence), "charts": charts}
 
 
@@ -138,10 +139,12 @@ def _sentence(each: BoundaryPosterior, one: Boundary) -> str:
     )
 
 
-def _chart(place: int, name: str, values: FloatArray, words: str) -> Chart:
-    """The posterior of a place as a histogram."""
+def _chart(place: int, name: str, draws: FloatArray, weights: FloatArray, words: str) -> Chart:
+    """The posterior of a place as a histogram, from draws ``[R, S]``, NaN where it is nowhere."""
+    there, each = np.isfinite(draws).ravel(), draw_weights(weights, draws.shape[1])
+    values = draws.ravel()[there]
     edges = np.linspace(*limits([values]), _NUM_BINS + 1)
-    density = np.histogram(values, edges, density=True)[0]
+    density = np.histogram(values, edges, weights=each[there], density=True)[0]
     plot = new_figure(name, "posterior density", height=_HEIGHT)
     tone = PALETTE_TONES[(place + 1) % len(PALETTE_TONES)]
     bars(plot, rounded(edges), rounded(density), tone=tone)
