@@ -31,6 +31,7 @@ from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
 from bayes_hybrid.cli.predicting import Wanted, predictions
 from bayes_hybrid.data import load_motorcycle
 from bayes_hybrid.inference import Posterior
+from bayes_hybrid.inference.over_draws import draw_weights
 from benchmarks.cells import Figures
 
 _RESULT: Final = Path("benchmarks/results/predict.json")
@@ -53,6 +54,8 @@ class Plain:
             for name, value in posterior.sites.items()
         }
         priors = posterior.model.priors  # type: ignore[attr-defined]
+        each = draw_weights(posterior.restart_weights, posterior.num_draws)
+        self.weights = torch.as_tensor(each)
         self.layers = {}
         for name in ("gaussian.0", "relu.0", "gate.features"):
             scale = sites[f"{name}.weight_scale"]
@@ -85,7 +88,7 @@ class Plain:
         smooth = read(bump, "gaussian.location")
         kinked = read(torch.relu(hidden("relu.0")), "relu.location")
         gate = torch.sigmoid(read(torch.relu(hidden("gate.features")), "gate.head"))
-        mean: Tensor = ((1.0 - gate) * smooth + gate * kinked).mean(-1)
+        mean: Tensor = ((1.0 - gate) * smooth + gate * kinked) @ self.weights
         return mean
 
 
