@@ -45,6 +45,7 @@ STREAMS: Final = (
     "reference_rows",
     "reference_recipe",
     "reference_nuts",
+    "elbo",
 )
 """What a fit's seed is used for, each with numbers of its own; a new one comes last."""
 

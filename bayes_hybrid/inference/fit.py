@@ -62,7 +62,7 @@ def fit(
        follows, they start as points.
     3. SVI with it on all rows.
     4. Where its budget allows, a sampler from SVI's solution, one chain per restart.
-    5. Each restart's weight, by leave-one-out density
+    5. Each restart's weight, by leave-one-out density, or by ELBO where no sampler has run
        (:mod:`~bayes_hybrid.inference.recipe.weighing`).
 
     A target that is constant up to rounding is not trained on: its likelihood has no maximum.  All

@@ -78,7 +78,10 @@ class FitOptions:
         checks.instance("warm_start", self.warm_start, WarmStart)
         checks.instance("variational", self.variational, Variational)
         if self.sampler is not None:
-            checks.instance("sampler", self.sampler, Sampler)
+            if not isinstance(self.sampler, Sampler):
+                raise OptionError(
+                    f"sampler must be HMC(...), NUTS(...), SGHMC(...) or None; got {self.sampler!r}"
+                )
             draws, most = self.variational.num_draws, self.sampler.iterations
             if draws > most:
                 raise OptionError(

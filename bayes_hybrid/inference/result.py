@@ -120,7 +120,8 @@ class Training:
         kl_weight: weight of the features' KL term that was chosen; 0 means point features.
         kl_scores: held-out log density per row (standardised) of every weight tried.
         temperature: T of the restarts' weights, in proportion to ``exp((elpd - p) / T)``
-            (:func:`~bayes_hybrid.inference.recipe.weighing.scores`); infinite where they are equal.
+            (:func:`~bayes_hybrid.inference.recipe.weighing.scores`), or ``exp(ELBO / T)`` where no
+            sampler has run; infinite where they are equal.
         num_dropped: restarts that became non-finite or stuck, and were left out.
         num_negligible: restarts whose weight is next to nothing, and were left out.
         device: where it ran.

@@ -167,6 +167,18 @@ def test_a_seed_fixes_every_bit(model):
     assert not torch.equal(other.posterior.theta, first.posterior.theta)
 
 
+@pytest.mark.parametrize("sampler", [None, _HMC], ids=["svi", "hmc"])
+def test_the_callers_precision_changes_nothing(sampler):
+    model = dataclasses.replace(_MIXTURE, gate=ThresholdGate(feature=0))
+    whole = _fit(model, options=_options(sampler=sampler))
+    torch.set_default_dtype(torch.float64)
+    try:
+        again = _fit(model, options=_options(sampler=sampler))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert _equal(again, whole)
+
+
 def test_global_state_is_left_alone():
     pyro.get_param_store()["mine"] = torch.tensor(3.0)
     pyro.get_param_store()["noise"] = torch.tensor(1.0)  # the name of a site
@@ -345,7 +357,7 @@ def test_a_stuck_chain_is_dropped(monkeypatch):
         return dataclasses.replace(chains, acceptance=torch.zeros_like(chains.acceptance))
 
     _spoil(monkeypatch, HMC, "run", stick)
-    with pytest.raises(FitError, match="HMC"):
+    with pytest.raises(FitError, match=r"did not move in HMC.*num_warmup"):
         _fit(options=options)
 
 

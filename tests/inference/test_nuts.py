@@ -3,9 +3,11 @@
 import pytest
 import torch
 
+from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference import NUTS
 from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.progress import silent
+from bayes_hybrid.inference.samplers import nuts
 from bayes_hybrid.inference.samplers.nuts import potential
 from bayes_hybrid.inference.whitening import whiten_at
 from tests.inference.linear import closed_form, problem, run_sampler
@@ -52,3 +54,23 @@ def test_potential_is_minus_the_density_with_its_gradient():
     minus = potential(lambda q: (-(q**2).sum(), -2.0 * q), "q")({"q": point})
     assert float(minus.detach()) == 5.0
     assert torch.autograd.grad(minus, point)[0].tolist() == [2.0, -4.0]
+
+
+def test_four_iterations_are_enough_and_fewer_are_refused():
+    _, rows = problem(batch=2)
+    chains = _run(rows, NUTS(num_warmup=3, num_iterations=4, max_tree_depth=1), 1)
+    assert chains.draws.shape == (2, 1, 4)
+    with pytest.raises(OptionError, match="num_iterations must be an integer >= 4; got 3"):
+        NUTS(num_iterations=3)
+
+
+def test_divergences_of_thinned_iterations_count(monkeypatch):
+    _, rows = problem(batch=2)
+    flags = torch.zeros(40, dtype=torch.bool)
+    flags[[0, 1, 12, 39]] = True
+    monkeypatch.setattr(
+        nuts, "_chain", lambda _, like, *__: (like.expand(40, -1), like.new_tensor(0.8), flags)
+    )
+    chains = _run(rows, NUTS(num_warmup=1, num_iterations=40), 10)
+    assert chains.diverging is not None
+    assert chains.diverging[0].nonzero()[:, 0].tolist() == [0, 3, 9]

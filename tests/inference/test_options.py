@@ -56,9 +56,7 @@ def test_minibatches_begin_where_full_batches_are_dear(num_rows, rows):
     assert FitOptions(batch_size=7).rows_per_step(num_rows) == min(7, num_rows)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("sampler", "never"), ("warm_start", 300), ("variational", None)]
-)
+@pytest.mark.parametrize(("name", "value"), [("warm_start", 300), ("variational", None)])
 def test_settings_of_another_type_are_refused_when_built(name, value):
     with pytest.raises(OptionError, match=f"{name} must be a .*; got {value!r}"):
         FitOptions(**{name: value})
@@ -77,3 +75,15 @@ def test_more_draws_than_iterations_are_refused_where_hmc_may_run():
         FitOptions(variational=many)
     never = FitOptions(variational=many, sampler=None)
     assert never.variational.num_draws == 200
+
+
+@pytest.mark.parametrize("value", ["hmc", HMC])
+def test_a_sampler_is_an_object(value):
+    with pytest.raises(OptionError, match=r"sampler must be HMC\(\.\.\.\), .* or None; got"):
+        FitOptions(sampler=value)
+
+
+def test_the_deepest_tree_can_be_counted():
+    assert NUTS(max_tree_depth=20).suited(100, 100, 8) is None
+    with pytest.raises(OptionError, match=r"max_tree_depth must be at most 20.*got 21"):
+        NUTS(max_tree_depth=21)

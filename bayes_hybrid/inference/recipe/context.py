@@ -155,16 +155,18 @@ Step = Callable[[State, Context], State]
 """A step of the recipe; it adds to the log what it did."""
 
 
-def require_usable(usable: Tensor, stage: str) -> Tensor:
-    """Numbers of the restarts that can be used.
+def require_usable(
+    usable: Tensor,
+    what: str,
+    advice: str = "Look for extreme values in the data; try a smaller learning rate, another seed.",
+) -> Tensor:
+    """Numbers of the restarts that can be used; of the others it is said ``what`` happened.
 
     Raises:
-        FitError: there is none.
+        FitError: there is none; it says what to do.
     """
     if not bool(usable.any()):
         raise FitError(
-            f"Every one of the {len(usable)} restarts became non-finite in {stage}, so there is no "
-            "posterior. Look for extreme values in the data; try a smaller learning rate or "
-            "another seed."
+            f"Every one of the {len(usable)} restarts {what}, so there is no posterior. {advice}"
         )
     return usable.nonzero()[:, 0]

@@ -23,7 +23,11 @@ def sampling(state: State, context: Context, *, sampler: Sampler) -> State:
         generator=context.generator("sampler"),
         progress=context.progress,
     )
-    kept = require_usable(chains.moving, sampler.name)
+    kept = require_usable(
+        chains.moving,
+        f"became non-finite or did not move in {sampler.name}",
+        "Let it adapt for longer (num_warmup=...), or fit without a sampler (sampler=None).",
+    )
     chains = chains.select(kept)
     state = replace(state.select(kept), chains=chains)
     context.log.add(

@@ -116,7 +116,9 @@ class WarmStart:
             settled &= climb.run(context.progress, done, total)
             done += climb.most_steps
             theta[share] = climb.best
-        kept = require_usable(torch.isfinite(theta).all(dim=-1), "the warm start")
+        kept = require_usable(
+            torch.isfinite(theta).all(dim=-1), "became non-finite in the warm start"
+        )
         return replace(state, theta=theta, settled=settled).select(kept)
 
 

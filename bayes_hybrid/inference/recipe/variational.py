@@ -124,7 +124,8 @@ class Variational:
             context.sampler is not None,
         )
         score = held_out_score(rows.log_likelihood(state.theta), state.folds)
-        theta = relabel(rows, state.theta, int(score.argmax()))
+        best = int(torch.nan_to_num(score, nan=-math.inf).argmax())
+        theta = relabel(rows, state.theta, best)
         course, family = _course(context.plans[0], rows), GUIDES[self.guide]
         heads = ~rows.joint.table.feature_mask.to(theta.device)
         blocks = {"heads": heads, "all": torch.ones_like(heads), "none": torch.zeros_like(heads)}
@@ -147,7 +148,7 @@ class Variational:
             course=course,
         )
         finite = torch.isfinite(trained.elbo) & torch.isfinite(trained.guide.center).all(dim=-1)
-        kept = require_usable(finite, "SVI")
+        kept = require_usable(finite, "became non-finite in SVI")
         guide = trained.guide.select(kept)
         reason = "the ELBO has settled" if trained.settled else "the budget of steps is used up"
         if course.kl_warmup > 0.0:

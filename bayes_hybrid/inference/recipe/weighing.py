@@ -1,5 +1,7 @@
 """What each restart counts: by leave-one-out density, at a temperature that held-out rows choose.
 
+Where no sampler has run the ELBO stands for that density.
+
 A restart is a mode and the draws about it.  Its share of the posterior is its share of the
 evidence, which nothing here measures well: ELBOs of modes that predict alike differ by tens of
 nats.  Leave-one-out densities tell good modes from bad ones where rows are many for each parameter,
@@ -161,14 +163,15 @@ def weighing(state: State, context: Context) -> State:
         states = state.chains.before
     temperature = _temperature(rows, states, state.folds)
     if state.chains is None:
-        generator = context.generator("ratios")
+        generator = context.generator("elbo")
         exact = exact_elbo(rows, approximation.guide, generator, context.progress)
         score = exact.cpu().double().numpy()
     else:
         score = scores(densities, loo).sum(axis=1)
     weights = restart_weights(score, temperature)
     kept = _that_count(weights)
-    context.log.add("weighing", _weighed(weights[kept], temperature), 0)
+    score_of = "ELBO" if state.chains is None else "(elpd - p)"
+    context.log.add("weighing", _weighed(weights[kept], temperature, score_of), 0)
     weighed = Weighed(
         weights=weights[kept] / weights[kept].sum(),
         elpd=np.asarray(loo.sum(axis=1))[kept],
@@ -203,12 +206,10 @@ def _that_count(weights: FloatArray) -> NDArray[np.int64]:
     return np.sort(order[:count])
 
 
-def _weighed(weights: FloatArray, temperature: float) -> str:
+def _weighed(weights: FloatArray, temperature: float, score: str) -> str:
     """What came of it, for the record."""
     effective = weights.sum() ** 2 / np.square(weights).sum()
     rule = (
-        "equal"
-        if math.isinf(temperature)
-        else f"in proportion to exp((elpd - p) / {temperature:g})"
+        "equal" if math.isinf(temperature) else f"in proportion to exp({score} / {temperature:g})"
     )
     return f"{len(weights)} restarts, {rule}: {effective:.1f} in effect"

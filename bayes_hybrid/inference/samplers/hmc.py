@@ -276,12 +276,7 @@ class _Run:
     def iterate(self, *, adapting: bool) -> tuple[Tensor, Tensor, Tensor]:
         """One trajectory and its accept step: acceptance probability, divergence and energy."""
         step = self.step_size.exploring if adapting else self.step_size.final
-        momentum = torch.randn(
-            self._state.q.shape,
-            generator=self._generator,
-            device=self._generator.device,
-            dtype=self._state.q.dtype,
-        )
+        momentum = self._normal(self._state.q.shape)
         start = 0.5 * momentum.square().sum(-1) - self._state.value
         share = self._uniform(len(step)).to(step)
         size = step * _SHORTEST * (_LONGEST / _SHORTEST) ** share
@@ -309,7 +304,7 @@ class _Run:
         for single in singles:
             count = len(accepted)
             size = (smallest + (largest - smallest) * self._uniform(count)).exp()
-            noise = torch.randn(count, generator=self._generator, device=self._generator.device)
+            noise = self._normal((count,))
             theta, volume = single.moved(self.theta, size * noise)
             proposal = self._evaluate(self._whitening.uncolor(theta))
             gain = proposal.value - self._state.value + volume
@@ -346,5 +341,12 @@ class _Run:
         value, gradient = self._rows.full_gradient(self._whitening.color(q))
         return _State(q, value, self._whitening.pull(gradient))
 
+    # In the chains' precision, whatever the caller's default is.
+
     def _uniform(self, count: int) -> Tensor:
-        return torch.rand(count, generator=self._generator, device=self._generator.device)
+        device, dtype = self._generator.device, self._state.q.dtype
+        return torch.rand(count, generator=self._generator, device=device, dtype=dtype)
+
+    def _normal(self, shape: Sequence[int]) -> Tensor:
+        device, dtype = self._generator.device, self._state.q.dtype
+        return torch.randn(shape, generator=self._generator, device=device, dtype=dtype)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 from pyro import infer
 from torch import Tensor
 
 from bayes_hybrid import checks
+from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.graph import log_joint
 from bayes_hybrid.inference.guides import BlockGaussian
 from bayes_hybrid.inference.progress import Progress
@@ -17,6 +18,9 @@ from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.samplers.base import Chains, Sampler, kept_iterations
 from bayes_hybrid.inference.whitening import Whitening
 from bayes_hybrid.random import seeded
+
+# A trajectory has up to two to this power steps.
+_DEEPEST: Final = 20
 
 ValueAndGrad = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -48,7 +52,13 @@ class NUTS(Sampler):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        checks.positive_int("max_tree_depth", self.max_tree_depth)
+        # Pyro takes a split r-hat of every run.
+        checks.positive_int("num_iterations", self.iterations, minimum=4)
+        if checks.positive_int("max_tree_depth", self.max_tree_depth) > _DEEPEST:
+            raise OptionError(
+                f"max_tree_depth must be at most {_DEEPEST}, a million gradients for a trajectory; "
+                f"got {self.max_tree_depth}"
+            )
         checks.fraction("target_acceptance", self.target_acceptance)
 
     @property
@@ -100,7 +110,9 @@ class NUTS(Sampler):
             with seeded(seed, like.device), quiet_pyro():
                 q, acceptance, diverging = _chain(value_and_grad, like[number], self, tell)
             theta = torch.cat([whitening.color(draw.unsqueeze(0)) for draw in q[keep]])
-            chains.append((theta, acceptance.expand(len(keep)), diverging[keep]))
+            # Iterations that are thinned away count too: they bias the draws as much.
+            since = [part.any() for part in diverging.tensor_split([k + 1 for k in keep])[:-1]]
+            chains.append((theta, acceptance.expand(len(keep)), torch.stack(since)))
         draws, acceptance, diverging = (torch.stack(column) for column in zip(*chains, strict=True))
         return Chains(draws, acceptance, diverging)
 

@@ -82,7 +82,7 @@ def facts(evidence: Evidence) -> list[tuple[str, object, str]]:
         (
             "temperature",
             fit.training.temperature,
-            "nats of leave-one-out density for a factor e of weight",
+            "nats for a factor e of weight",
         ),
         ("draws", total, "of all restarts together"),
         (
