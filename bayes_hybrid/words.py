@@ -36,6 +36,7 @@ _PLACES: Final = MappingProxyType(
         "WarmStart": "fit_options=FitOptions(warm_start={})",
         "Variational": "fit_options=FitOptions(variational={})",
         "HMC": "fit_options=FitOptions(sampler={})",
+        "NUTS": "fit_options=FitOptions(sampler={})",
         "SGHMC": "fit_options=FitOptions(sampler={})",
         "Priors": "priors={}",
     }

@@ -70,8 +70,9 @@ def to_datatree(
     ``predictions_constant_data``  ``x``; with ``y_test`` also ``y`` and ``log_density``
     =============================  ===============================================================
 
-    Chains are the restarts that predict; ``fit.for_regimes`` is the fit that regimes are read from,
-    and can be exported likewise.
+    Chains are the restarts that predict, by the numbers of their starts.  They count by their
+    ``weight``, which ArviZ's own means do not take: weigh by it.  ``fit.for_regimes`` is the fit
+    that regimes are read from, and can be exported likewise.
 
     The last two groups exist with held-out rows only, ``posterior_fixed`` only where it is needed.
     The coordinate ``obs`` is the row's position in the data.  The target keeps its name, except
@@ -148,7 +149,7 @@ def _dataset(
     dataset: xr.Dataset = arviz_base.dict_to_dataset(
         dict(variables),
         dims={name: list(names) for name, names in dims.items()},
-        coords={dim: values for dim, values in coords.items() if dim in used},
+        coords={dim: values for dim, values in coords.items() if dim in used.union(sample_dims)},
         sample_dims=list(sample_dims),
         attrs=_library(),
         check_conventions=False,  # a warning where chains outnumber draws
@@ -256,6 +257,7 @@ def _predictions(
 
 def _coords(fit: FitLike, rows: NDArray[np.intp]) -> dict[str, Any]:
     return {
+        "chain": fit.restarts.sources,
         "obs": rows,
         "regime": list(fit.posterior.regime_names),
         "feature": list(fit.feature_names),

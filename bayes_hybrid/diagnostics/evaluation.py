@@ -51,6 +51,7 @@ class Evaluation:
     ``variance``              ``[P]``             ``Var[y | x_n]`` of the predictive, same rows
     ``at_floor``              scalar or ``None``  share of rows whose expert sits at its floor
     ``weights``               ``[R]``             what each restart counts
+    ``numbers``               ``[R]``             by which restarts are told: those of their starts
     ``gate``                  or ``None``         of K >= 2 regimes, what gate and experts say
     ``realised``              or ``None``         of K >= 2, regimes and residuals that are drawn
     ``layers``                name: ``[R, S]``    see :func:`.pathways.layer_shares`
@@ -69,6 +70,7 @@ class Evaluation:
     variance: FloatArray
     at_floor: float | None
     weights: FloatArray
+    numbers: NDArray[np.int64]
     gate: GateRows | None = None
     realised: Realised | None = None
     layers: Mapping[str, FloatArray] = field(default_factory=dict)
@@ -220,6 +222,7 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
         variance=variance,
         at_floor=None if posterior.scale_floor is None else floor_hits / rows.size,
         weights=weights,
+        numbers=fit.restarts.sources,
         gate=join(parts) if parts else None,
         realised=join_rows(drawn) if drawn else None,
         layers=layer_shares(posterior, mean_x),

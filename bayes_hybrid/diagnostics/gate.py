@@ -97,7 +97,7 @@ def gate_findings(evaluation: Evaluation, regime_names: tuple[str, ...]) -> list
         _undecided(gate_entropy(mean), _entropies(evaluation), weights),
     ]
     if weights.size > 1:
-        findings.append(_disagreement(regime_distance(evaluation.responsibilities), weights))
+        findings.append(_disagreement(evaluation))
     return findings
 
 
@@ -194,10 +194,11 @@ def _undecided(value: float, draws: FloatArray | None, weights: FloatArray) -> F
     )
 
 
-def _disagreement(distance: FloatArray, weights: FloatArray) -> Finding:
+def _disagreement(evaluation: Evaluation) -> Finding:
+    distance, weights = regime_distance(evaluation.responsibilities), evaluation.weights
     pairs = np.outer(weights, weights)[np.triu_indices(len(weights), k=1)]
     value = float(pairs @ distance[np.triu_indices(len(weights), k=1)] / pairs.sum())
-    odd_one = int((distance @ weights).argmax())
+    odd_one = evaluation.numbers[(distance @ weights).argmax()]
     return judge(
         "regime_disagreement",
         value,

@@ -46,7 +46,7 @@ def guide_report(fit: TrainedLike) -> pd.DataFrame:
     Salakhutdinov (2016), Importance weighted autoencoders, equation 8.
     """
     lines = [_judged(ratios) for ratios in fit.restarts.log_ratios]
-    return pd.DataFrame({"restart": np.arange(len(lines)), **pd.DataFrame(lines)})
+    return pd.DataFrame({"restart": fit.restarts.sources, **pd.DataFrame(lines)})
 
 
 def importance_weights(log_ratios: FloatArray) -> tuple[FloatArray, FloatArray]:

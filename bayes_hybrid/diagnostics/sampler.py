@@ -31,29 +31,32 @@ _ERROR: Final = 1.0 / 3.0
 
 
 def sampler_findings(
-    sampler: Mapping[str, NDArray[np.generic]], evaluation: Evaluation
+    sampler: Mapping[str, NDArray[np.generic]], evaluation: Evaluation, name: str = "HMC"
 ) -> list[Finding]:
     """Findings about a Hamiltonian Monte Carlo run; for those statistics that it recorded.
 
     Args:
         sampler: ``acceptance_rate`` and ``diverging``, or ``temperature``, each ``[R, S]``.
         evaluation: see :func:`bayes_hybrid.diagnostics.evaluation.evaluate`.
+        name: of the sampler's class.
     """
     findings = []
     if "diverging" in sampler:
         diverging = sampler["diverging"].astype(np.float64)
-        findings.append(_divergences(float(mean_over_draws(diverging, evaluation.weights))))
+        findings.append(_divergences(float(mean_over_draws(diverging, evaluation.weights)), name))
     if "acceptance_rate" in sampler:
         rates = sampler["acceptance_rate"].astype(np.float64).mean(axis=1)
-        findings.append(_acceptance(float(rates.min()), int(rates.argmin())))
+        findings.append(
+            _acceptance(float(rates.min()), int(evaluation.numbers[rates.argmin()]), name)
+        )
     if "temperature" in sampler:
         heat = sampler["temperature"].astype(np.float64).mean(axis=1)
         worst = int(np.abs(heat - 1.0).argmax())
-        findings.append(_temperature(float(heat[worst]), worst))
-    return findings + _mixing(evaluation)
+        findings.append(_temperature(float(heat[worst]), int(evaluation.numbers[worst])))
+    return findings + _mixing(evaluation, name)
 
 
-def _divergences(value: float) -> Finding:
+def _divergences(value: float, name: str) -> Finding:
     return judge(
         "divergences",
         value,
@@ -61,20 +64,20 @@ def _divergences(value: float) -> Finding:
         _DIVERGENT,
         meaning=f"{value:.1%} of the sampler's transitions diverged.",
         advice="Parts of the posterior were not reached. Take smaller steps "
-        "(`HMC(target_acceptance=0.9)`), or fit without a sampler (`refine='never'`) and "
+        f"(`{name}(target_acceptance=0.9)`), or fit without a sampler (`refine='never'`) and "
         "compare held-out log densities.",
     )
 
 
-def _acceptance(value: float, restart: int) -> Finding:
+def _acceptance(value: float, restart: int, name: str) -> Finding:
     return judge(
         "acceptance_rate",
         value,
         ">=",
         _ACCEPTANCE,
         meaning=f"The lowest acceptance rate of a chain is {value:.2f}, in restart {restart}.",
-        advice="Take smaller steps (`HMC(target_acceptance=0.9)`) or adapt them for longer "
-        "(`HMC(num_warmup=...)`).",
+        advice=f"Take smaller steps (`{name}(target_acceptance=0.9)`) or adapt them for longer "
+        f"(`{name}(num_warmup=...)`).",
     )
 
 
@@ -93,15 +96,12 @@ def _temperature(value: float, restart: int) -> Finding:
     )
 
 
-def _mixing(evaluation: Evaluation) -> list[Finding]:
+def _mixing(evaluation: Evaluation, name: str) -> list[Finding]:
     found = mixing(label_free(evaluation), evaluation.weights)
     errors = found.mcse / material(evaluation)
     r_hat, ess = found.worst
     error = math.nan if math.isnan(r_hat) else float(np.nanmax(errors))
-    advice = (
-        "Run the sampler longer: `fit_options=FitOptions(sampler=HMC(num_warmup=300, "
-        "num_iterations=400))`."
-    )
+    advice = f"Run the sampler longer (`{name}(num_warmup=300, num_iterations=400)`)."
     of = "usage, entropy, log likelihood and predictive means"
     if math.isnan(r_hat):
         said = "cannot be computed: it takes four draws that move"

@@ -76,7 +76,8 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
         max_rows: at most so many training rows are read, evenly spread.
 
     Returns:
-        A row for each restart: ``restart``; its ``weight``; the ``reading`` that it belongs to;
+        A row for each restart: ``restart``, the number of its start, as everywhere, of which those
+        left out are missing; its ``weight``; the ``reading`` that it belongs to;
         ``elpd``, its leave-one-out log density in nats; ``elbo`` in nats, as trained, with the
         features' KL term weighted; ``log_likelihood``, mean over draws and rows of
         ``log p(y_n | x_n, theta)``;
@@ -93,7 +94,7 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
     names = fit.posterior.regime_names
     return pd.DataFrame(
         {
-            "restart": np.arange(count),
+            "restart": fit.restarts.sources,
             "weight": fit.posterior.restart_weights,
             "reading": _readings(fit),
             "elpd": fit.restarts.elpd,

@@ -141,7 +141,11 @@ def _findings(
         *optimiser_findings(fit),
         *approximation_findings(whole),
         *_pit(every, whole),
-        *(sampler_findings(leading.restarts.sampler, evaluation) if fit.restarts.sampler else ()),
+        *(
+            sampler_findings(leading.restarts.sampler, evaluation, fit.training.sampler)
+            if fit.restarts.sampler
+            else ()
+        ),
     ]
 
 

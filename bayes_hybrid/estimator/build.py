@@ -28,8 +28,6 @@ REFINE: Final[Mapping[str, Sampler | None]] = MappingProxyType(
     {"auto": HMC(), "always": HMC(budget=None), "never": None}
 )
 """The sampler that each value of ``refine`` stands for."""
-# From so many rows on a wider layer predicts better, where there are several features.
-_MANY_ROWS: Final = 800
 # What a single pathway has no use for, what a Pathway says of itself, and what fit_options says.
 _OF_MIXTURES: Final = ("gate", "experts", "label_head")
 _OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
@@ -44,18 +42,14 @@ _OF_FIT_OPTIONS: Final = (
 
 
 def build_model(
-    settings: "HybridRegressor",
-    num_features: int,
-    num_outputs: int = 1,
-    labelled: bool = False,
-    num_rows: int = 0,
+    settings: "HybridRegressor", num_features: int, num_outputs: int = 1, labelled: bool = False
 ) -> HybridModel:
-    """The model that the settings describe, for D features, Q outputs and N rows."""
+    """The model that the settings describe, for D features and Q outputs."""
     kind = pathway_kind("model", settings.model, MODELS)
     priors = _instance("priors", settings.priors, Priors) or Priors()
     if kind != "mixture":
         _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
-        pathway = _pathway(settings, kind, num_features, num_rows)
+        pathway = _pathway(settings, kind, num_features)
         if labelled:
             raise OptionError(
                 f"regime_label: model={kind!r} has one regime, of which labels say nothing; "
@@ -69,7 +63,7 @@ def build_model(
         _refuse_set(settings, ("label_head",), "no regime_label came")
     return HybridMixture(
         num_features=num_features,
-        experts=_experts(settings, num_features, num_rows),
+        experts=_experts(settings, num_features),
         gate=_gate(settings).resolved(num_features, feature_names(settings) or ()),
         priors=priors,
         num_outputs=num_outputs,
@@ -84,7 +78,7 @@ def _gate(settings: "HybridRegressor") -> Gate:
     return GATES[checks.choice("gate", gate, tuple(GATES))]()
 
 
-def _experts(settings: "HybridRegressor", num_features: int, num_rows: int) -> tuple[Pathway, ...]:
+def _experts(settings: "HybridRegressor", num_features: int) -> tuple[Pathway, ...]:
     if isinstance(settings.experts, str) or not isinstance(settings.experts, Sequence):
         raise OptionError(
             "experts: expected a pathway for each regime, such as ('gaussian', 'relu'); "
@@ -92,17 +86,15 @@ def _experts(settings: "HybridRegressor", num_features: int, num_rows: int) -> t
         )
     if settings.experts and all(isinstance(expert, Pathway) for expert in settings.experts):
         # Built to be checked: a value that cannot be is a mistake whether it is used or not.
-        _pathway(settings, "gaussian", num_features, num_rows)
+        _pathway(settings, "gaussian", num_features)
         _refuse_set(settings, _OF_PATHWAYS, "every expert is a Pathway: set it there")
     return tuple(
-        expert
-        if isinstance(expert, Pathway)
-        else _pathway(settings, expert, num_features, num_rows)
+        expert if isinstance(expert, Pathway) else _pathway(settings, expert, num_features)
         for expert in settings.experts
     )
 
 
-def _pathway(settings: "HybridRegressor", expert: str, num_features: int, num_rows: int) -> Pathway:
+def _pathway(settings: "HybridRegressor", expert: str, num_features: int) -> Pathway:
     num_units, likelihood = settings.num_units, settings.likelihood
     if isinstance(num_units, str):
         if num_units != "auto":
@@ -110,7 +102,7 @@ def _pathway(settings: "HybridRegressor", expert: str, num_features: int, num_ro
                 f"num_units must be a positive integer or 'auto'; got {num_units!r}, which is text"
                 f"{checks.suggestion(num_units, ('auto',))}"
             )
-        num_units = 32 if num_features <= 3 else 100 if num_rows >= _MANY_ROWS else 50
+        num_units = 32 if num_features <= 3 else 50
     if not isinstance(likelihood, Likelihood):
         likelihood = LIKELIHOODS[checks.choice("likelihood", likelihood, tuple(LIKELIHOODS))]()
     return Pathway(

@@ -89,8 +89,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             kind="gaussian", smoothing="identity", num_units=1)``.
         label_head: of a mixture whose rows have regime labels, how these enter
             (:class:`~bayes_hybrid.models.LabelHead`); ``None`` is its default.
-        num_units: hidden units per layer; ``"auto"`` is 32 up to three features, else 50,
-            and 100 from 800 rows on.
+        num_units: hidden units per layer; ``"auto"`` is 32 up to three features, else 50.
         depth: hidden layers.
         smoothing: base of the Gaussian units: ``"bump"``, ``"step"``, ``"relu"``, ``"identity"``.
         num_restarts: modes that are looked for, each from a start of its own; what each counts is
@@ -235,8 +234,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         try:
             features, target = training_rows(self, X, y)
             outputs = target.shape[1] if target.ndim > 1 else 1
-            num_rows, num_features = features.shape
-            model = build_model(self, num_features, outputs, regime_label is not None, num_rows)
+            model = build_model(self, features.shape[1], outputs, regime_label is not None)
             labels, names = regime_numbers(regime_label, len(features), model.regime_names)
             if names and model.has_thresholds and names != model.regime_names:
                 raise OptionError(

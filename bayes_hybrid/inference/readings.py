@@ -20,6 +20,8 @@ FloatArray = NDArray[np.float64]
 
 # Restarts are one reading where no more of the rows than this change their group.
 _APART: Final = 0.1
+# A regime with a larger share is one, though no row belongs to it rather than not.
+_LEAKED: Final = 0.05
 # Where a regime starts: this share of it lies below.
 _START: Final = 0.1
 
@@ -63,8 +65,14 @@ class Reading:
 
     @property
     def used(self) -> NDArray[np.bool_]:
-        """Whether some rows belong to the regime, ``[K]``; so are regimes of draws that are NaN."""
-        return ~(self.usage < unused_threshold(*self.responsibilities.shape))
+        """Whether some rows belong to the regime, ``[K]``; so are regimes of draws that are NaN.
+
+        A share below a twentieth that is spread over the rows, with fewer than two that belong to
+        the regime rather than not, is what a soft gate leaks.
+        """
+        rows, usage = self.responsibilities, self.usage
+        leaked = (usage < _LEAKED) & ((rows > 0.5).sum(axis=0) < 2)
+        return np.asarray(~(leaked | (usage < unused_threshold(*rows.shape))))
 
     @property
     def num_used(self) -> int:

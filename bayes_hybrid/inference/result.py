@@ -141,6 +141,11 @@ class Training:
     compiled: bool = False
 
     @property
+    def sampler(self) -> str:
+        """Name of the sampler's class; empty for SVI alone."""
+        return self.method.partition("+")[2].upper()
+
+    @property
     def seconds(self) -> float:
         """Wall time of all stages."""
         return sum(stage.seconds for stage in self.stages)

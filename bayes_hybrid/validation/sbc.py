@@ -100,10 +100,7 @@ def sbc(
     checks.fraction("prob", prob)
     check_jobs(n_jobs)
     # A clone, because a fitted estimator knows the names of its columns.
-    model, options = (
-        build_model(clone(estimator), num_features, num_rows=num_rows),
-        build_options(estimator),
-    )
+    model, options = build_model(clone(estimator), num_features), build_options(estimator)
     if folder is not None and not isinstance(estimator.random_state, int | np.integer):
         raise OptionError(
             "a folder needs random_state=... with an integer in the estimator, so that the next "

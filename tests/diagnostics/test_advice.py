@@ -10,6 +10,7 @@ import pytest
 import bayes_hybrid
 from bayes_hybrid import (
     HMC,
+    NUTS,
     SGHMC,
     FitOptions,
     HybridRegressor,
@@ -32,6 +33,9 @@ _SOURCES = [
 ]
 CLASSES: dict[str, Any] = {
     "HMC": HMC,
+    "NUTS": NUTS,
+    # The sampler that ran, where advice names it.
+    "WORD": HMC,
     "SGHMC": SGHMC,
     "Variational": Variational,
     "WarmStart": WarmStart,
@@ -91,7 +95,7 @@ def test_advice_reads_as_sentences_whatever_is_followed(text):
         assert "|" not in words.replace("p(z | x", "").replace("p(z|x", "")
         assert all(part[0].isupper() or part[0] == "`" for part in re.split(r"(?<=\.) ", words))
         assert "`" not in on_command_line(words)
-        assert not re.search(r"`(HMC|SGHMC|Variational|WarmStart|Priors)", words)
+        assert not re.search(r"`(HMC|NUTS|SGHMC|Variational|WarmStart|Priors)", words)
 
 
 def wanted(text):

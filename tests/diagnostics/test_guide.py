@@ -25,6 +25,8 @@ class Trained(FakeFit):
 def trained(fit, *, stages=None, **changes):
     """A fit with what training leaves behind, of its restarts too."""
     known = {name: changes.pop(name) for name in ("elbo", "log_ratios") if name in changes}
+    if "log_ratios" in known:
+        known["sources"] = np.arange(len(known["log_ratios"]))
     fields = vars(fit) | {"known": {**fit.known, **known}} | changes
     full = Trained(**fields)
     return full if stages is None else told(full, stages=stages)

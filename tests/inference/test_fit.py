@@ -134,7 +134,7 @@ def test_stages_and_status(sampler):
         sum(stage.seconds for stage in done.training.stages)
     )
     assert re.fullmatch(r"[A-Z].*\.", done.training.status)
-    assert done.training.converged == done.training.status.startswith("Converged")
+    assert done.training.converged == done.training.status.startswith("Every stage")
     assert ("Refined by HMC" in done.training.status) == refined
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from bayes_hybrid.inference.readings import grouped
 
@@ -84,3 +85,13 @@ def test_of_several_features_the_larger_comes_first():
 def test_regimes_with_names_of_their_own_keep_them():
     readings = _grouped(_split(0.3), _split(0.3, first=1), tradable=np.eye(2, dtype=bool))
     assert [reading.order.tolist() for reading in readings] == [[[0, 1]], [[0, 1]]]
+
+
+@pytest.mark.parametrize(("owned", "num_used"), [(0, 1), (1, 1), (2, 2)])
+def test_a_small_share_is_a_regime_where_two_rows_are_its_own(owned, num_used):
+    shares = np.full((200, 2), [0.985, 0.015])
+    shares[:owned] = [0.1, 0.9]
+    (reading,) = grouped(
+        shares[None], np.ones(1), np.zeros(1), np.arange(200.0)[:, None], np.ones((2, 2), bool)
+    )
+    assert reading.num_used == num_used

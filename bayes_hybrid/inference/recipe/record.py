@@ -67,7 +67,7 @@ def _status(state: State, context: Context, svi_settled: bool, num_dropped: int)
             "more steps (`Variational(num_steps=...)`) may make the fit better."
         )
     else:
-        text = "Converged: every stage ended by its own rule."
+        text = "Every stage of the training ended by its own rule."
     chains = state.chains
     if chains is not None and context.sampler is not None:
         text += f" Refined by {context.sampler.name} with {chains.words}"

@@ -96,7 +96,7 @@ def _context(
     log, plans, restarts = StageLog(), options.plans_for(model), options.num_restarts
     sampler = options.sampler and options.sampler.suited(len(x), size, restarts)
     calls = options.warm_start.calls(restarts, batch)
-    calls += options.variational.calls(restarts, batch, refined=sampler is not None)
+    calls += options.variational.calls(len(x), restarts, batch, refined=sampler is not None)
     calls += sampler.calls(restarts, batch) if sampler else 0
     joint = log_joint(model, batch, x.dtype, x.device, compiled=options.compiles(calls))
     batch_size = options.rows_per_step(len(x))

@@ -25,8 +25,10 @@ from bayes_hybrid.inference.whitening import Whitening, whiten_at
 __all__ = ["GUIDES", "Variational", "choose_kl_weight"]
 
 _STEPS: Final = 1_500
-# A sampler needs a start and coordinates, which are there before the ELBO has settled.
+# A sampler needs a start and coordinates, which are there before the ELBO has settled; but of many
+# rows its chains do not come far, and end no better than they began.
 _STEPS_TO_START: Final = 200
+_FEW_ROWS: Final = 500
 # Restarts that the features' KL weight is chosen by, and draws of each.
 _TRIALS: Final = 16
 _SCORE_DRAWS: Final = 16
@@ -77,7 +79,7 @@ class Variational:
     Args:
         guide: the variational family; the others are for comparison.
         num_steps: Adam steps of the final run.  ``None`` takes 1,500, and 200 where a sampler goes
-            on from there.
+            on from there and there are at most 500 rows.
         learning_rate: largest step, in whitened coordinates (posterior sds), decayed to a fiftieth.
         kl_weights: candidates for the weight of the features' KL term; 0 leaves the features at
             the maximum of the ELBO, without a spread.  The one with the best held-out density wins;
@@ -110,11 +112,11 @@ class Variational:
         for weight in self.kl_weights:
             checks.fraction("kl_weights", weight, closed=True)
 
-    def steps(self, *, refined: bool) -> int:
+    def steps(self, num_rows: int, *, refined: bool) -> int:
         """Adam steps of a final run that a sampler goes on from, or does not."""
         if self.num_steps is not None:
             return self.num_steps
-        return _STEPS_TO_START if refined else _STEPS
+        return _STEPS_TO_START if refined and num_rows <= _FEW_ROWS else _STEPS
 
     def __call__(self, state: State, context: Context) -> State:
         """Put alike experts in one order, choose the KL weight and train every restart with it."""
@@ -131,7 +133,7 @@ class Variational:
         blocks = {"heads": heads, "all": torch.ones_like(heads), "none": torch.zeros_like(heads)}
         whitening = whiten_at(rows, theta, blocks[family.block], generator)
         kl_weight, kl_scores = self._kl_weight(whitening, state.folds, context, course, generator)
-        num_steps = self.steps(refined=refined)
+        num_steps = self.steps(rows.num_rows, refined=refined)
         pieces = math.ceil(len(theta) / rows.joint.batch)
         trained = train(
             rows,
@@ -209,9 +211,9 @@ class Variational:
         )
         return weight, scores
 
-    def calls(self, num_restarts: int, batch: int, *, refined: bool) -> int:
+    def calls(self, num_rows: int, num_restarts: int, batch: int, *, refined: bool) -> int:
         """Gradient calls, of a batch of restarts each."""
-        every = self.steps(refined=refined) * math.ceil(num_restarts / batch)
+        every = self.steps(num_rows, refined=refined) * math.ceil(num_restarts / batch)
         chosen = GUIDES[self.guide].kl_weight is None and len(self.kl_weights) > 1
         if not chosen or refined:
             return every
