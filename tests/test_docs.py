@@ -81,7 +81,7 @@ def test_python_blocks_run(page, quick, tmp_path, monkeypatch):
     # The blocks of a page are one program.
     namespace: dict[str, object] = {"__name__": "__main__"}
     for line, source in blocks(page):
-        short = re.sub(r"^(num_\w+) = [\d_]+$", r"\1 = 3", source, flags=re.MULTILINE)
+        short = re.sub(r"^(num_\w+) = [\d_]+$", r"\1 = 4", source, flags=re.MULTILINE)
         exec(compile("\n" * (line - 1) + short, str(page), "exec"), namespace)
 
 

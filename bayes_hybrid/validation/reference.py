@@ -177,6 +177,7 @@ def nuts_options(
         OptionError: a number cannot be what it is.
     """
     checks.positive_int("num_chains", num_chains, minimum=2)
+    checks.positive_int("num_draws", num_draws, minimum=4)
     return replace(
         options,
         num_restarts=num_chains,
