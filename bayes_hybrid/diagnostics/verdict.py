@@ -142,7 +142,7 @@ def _findings(
         *approximation_findings(whole),
         *_pit(every, whole),
         *(
-            sampler_findings(leading.restarts.sampler, evaluation, fit.training.sampler)
+            sampler_findings(leading.restarts.sampler, evaluation, fit.training.sampler_name)
             if fit.restarts.sampler
             else ()
         ),

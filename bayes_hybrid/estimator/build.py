@@ -142,8 +142,6 @@ def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
         "refine": "always" if fit.restarts.sampler else "never",
         "Variational.guide": options.variational.guide,
     }
-    if isinstance(options.sampler, HMC):
-        settings["HMC.target_acceptance"] = options.sampler.target_acceptance
     experts: tuple[Pathway, ...] = (model.pathway,) if isinstance(model, PathwayModel) else ()
     if isinstance(model, HybridMixture):
         experts = model.experts

@@ -65,14 +65,8 @@ class Reading:
 
     @property
     def used(self) -> NDArray[np.bool_]:
-        """Whether some rows belong to the regime, ``[K]``; so are regimes of draws that are NaN.
-
-        A share below a twentieth that is spread over the rows, with fewer than two that belong to
-        the regime rather than not, is what a soft gate leaks.
-        """
-        rows, usage = self.responsibilities, self.usage
-        leaked = (usage < _LEAKED) & ((rows > 0.5).sum(axis=0) < 2)
-        return np.asarray(~(leaked | (usage < unused_threshold(*rows.shape))))
+        """Whether some rows belong to the regime, ``[K]``; see :func:`_used`."""
+        return _used(self.responsibilities)
 
     @property
     def num_used(self) -> int:
@@ -157,6 +151,17 @@ def _reading(
     )
 
 
+def _used(rows: FloatArray) -> NDArray[np.bool_]:
+    """Whether some rows belong to a regime, ``[K]``, of ``[N, K]``; so are those that are NaN.
+
+    A share below a twentieth that is spread over the rows, with fewer than two that belong to the
+    regime rather than not, is what a soft gate leaks.
+    """
+    usage = rows.mean(axis=0)
+    leaked = (usage < _LEAKED) & ((rows > 0.5).sum(axis=0) < 2)
+    return np.asarray(~(leaked | (usage < unused_threshold(*rows.shape))))
+
+
 def _by_place(mean: FloatArray, x: FloatArray) -> NDArray[np.int64]:
     """Regimes in the order of their names, ``[K]``."""
     usage = mean.mean(axis=0)
@@ -165,4 +170,4 @@ def _by_place(mean: FloatArray, x: FloatArray) -> NDArray[np.int64]:
     along = np.argsort(x[:, 0], kind="stable")
     shares = np.cumsum(mean[along], axis=0) / np.maximum(mean.sum(axis=0), 1e-300)
     starts = x[along, 0][(shares < _START).sum(axis=0).clip(max=len(x) - 1)]
-    return np.lexsort((-usage, starts, usage < unused_threshold(*mean.shape)))
+    return np.lexsort((-usage, starts, ~_used(mean)))

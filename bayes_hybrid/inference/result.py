@@ -141,7 +141,7 @@ class Training:
     compiled: bool = False
 
     @property
-    def sampler(self) -> str:
+    def sampler_name(self) -> str:
         """Name of the sampler's class; empty for SVI alone."""
         return self.method.partition("+")[2].upper()
 

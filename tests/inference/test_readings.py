@@ -95,3 +95,12 @@ def test_a_small_share_is_a_regime_where_two_rows_are_its_own(owned, num_used):
         shares[None], np.ones(1), np.zeros(1), np.arange(200.0)[:, None], np.ones((2, 2), bool)
     )
     assert reading.num_used == num_used
+
+
+def test_a_regime_that_nobody_uses_comes_last_wherever_it_starts():
+    shares = np.full((200, 2), [0.0, 1.0])
+    shares[:60] = [0.05, 0.95]  # leaked, and at the lower end
+    (reading,) = grouped(
+        shares[None], np.ones(1), np.zeros(1), np.arange(200.0)[:, None], np.ones((2, 2), bool)
+    )
+    assert reading.used.tolist() == [True, False]

@@ -120,8 +120,7 @@ class Sampler(ABC):
 
     def cost(self, num_rows: int, num_parameters: int, num_restarts: int) -> float:
         """Rows x parameters x restarts x gradient evaluations of a fit of this size, at least."""
-        evaluations = (self.warmup + self.iterations) * self.evaluations
-        return float(num_rows) * num_parameters * num_restarts * evaluations
+        return float(num_rows) * num_parameters * self.calls(num_restarts, batch=1)
 
     def suited(self, num_rows: int, num_parameters: int, num_restarts: int) -> Self | None:
         """The same with the iterations that suit a fit of this size; ``None`` beyond the budget."""

@@ -278,7 +278,7 @@ class _Run:
         step = self.step_size.exploring if adapting else self.step_size.final
         momentum = self._normal(self._state.q.shape)
         start = 0.5 * momentum.square().sum(-1) - self._state.value
-        share = self._uniform(len(step)).to(step)
+        share = self._uniform(len(step))
         size = step * _SHORTEST * (_LONGEST / _SHORTEST) ** share
         proposal, momentum = self._trajectory(momentum, size.unsqueeze(-1))
         energy = 0.5 * momentum.square().sum(-1) - proposal.value
@@ -316,7 +316,7 @@ class _Run:
 
     def _accept(self, proposal: _State, probability: Tensor) -> Tensor:
         """Go to the proposal with this probability ``[C]``: where it was done."""
-        accepted = self._uniform(len(probability)).to(probability) < probability
+        accepted = self._uniform(len(probability)) < probability
         column = accepted.unsqueeze(-1)
         self._state = _State(
             torch.where(column, proposal.q, self._state.q),

@@ -122,9 +122,7 @@ class SGHMC(Sampler):
                     spread = (2.0 * _FRICTION * (1.0 - share) * size).sqrt()
                 if step < still:
                     continue
-                noise = torch.randn(
-                    q.shape, generator=generator, device=generator.device, dtype=q.dtype
-                )
+                noise = guide.noise(generator)
                 velocity = (1.0 - _FRICTION) * velocity + size * gradient
                 velocity = velocity + spread * noise
                 if step >= warmup:
