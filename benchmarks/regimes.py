@@ -27,13 +27,9 @@ from benchmarks.family import TEST_ROWS, overlapping
 
 SECTIONS = ("boundary", "ece")
 FIRST_SEED = 100
-"""How strictly regimes weigh restarts was settled on data sets of seeds below."""
+"""The recipe was settled on data sets of seeds below."""
 RESTARTS = {
     "default": FitOptions(),
-    # What the README advises for reading regimes: the best modes.
-    "few": FitOptions(num_restarts=4),
-    # The same, each in proportion to its evidence, as if the ELBO were that.
-    "evidence": FitOptions(num_restarts=4),
     # Many rows are beyond HMC's budget.
     "svi": FitOptions(sampler=None),
 }
@@ -141,7 +137,7 @@ def main() -> None:
     """Run what is left, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--restarts", nargs="+", choices=RESTARTS, default=["default", "few"])
+    parser.add_argument("--restarts", nargs="+", choices=RESTARTS, default=["default"])
     parser.add_argument("--sets", type=int, default=100, help="data sets of the section boundary")
     parser.add_argument("--seeds", type=int, default=3, help="data sets of the section ece")
     parser.add_argument("--cells", type=Path, default=Path("benchmark-output/regimes-cells.jsonl"))

@@ -64,7 +64,7 @@ def _divergences(value: float, name: str) -> Finding:
         _DIVERGENT,
         meaning=f"{value:.1%} of the sampler's transitions diverged.",
         advice="Parts of the posterior were not reached. Take smaller steps "
-        f"(`{name}(target_acceptance=0.9)`), or fit without a sampler (`refine='never'`) and "
+        f"(`{name}(target_acceptance=0.95)`), or fit without a sampler (`refine='never'`) and "
         "compare held-out log densities.",
     )
 
@@ -76,7 +76,7 @@ def _acceptance(value: float, restart: int, name: str) -> Finding:
         ">=",
         _ACCEPTANCE,
         meaning=f"The lowest acceptance rate of a chain is {value:.2f}, in restart {restart}.",
-        advice=f"Take smaller steps (`{name}(target_acceptance=0.9)`) or adapt them for longer "
+        advice=f"Take smaller steps (`{name}(target_acceptance=0.95)`) or adapt them for longer "
         f"(`{name}(num_warmup=...)`).",
     )
 
