@@ -14,10 +14,11 @@ JOBS ?= 2
 SELECT := $(if $(filter-out 0,$(FAST)),-m "not slow")
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest check clean
+.PHONY: help demo docs test test-lowest check clean
 
 help:
 	@echo "make demo         fit the motorcycle data and write plots, tables and the fit to demo-output/"
+	@echo "make docs         build the documentation site in build/docs/"
 	@echo "make test         run all tests (FAST=1 leaves out the slow ones)"
 	@echo "make test-lowest  run the fast tests with the oldest versions that pyproject.toml allows"
 	@echo "make check        ruff format, ruff, mypy, then all tests"
@@ -26,6 +27,10 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/bayes-hybrid demo --out demo-output --force
+
+docs: $(VENV)/.installed
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs
+	@echo "build/docs/index.html"
 
 # More threads than cores make a step many times slower, and timings depend on the machine.
 demo test test-lowest check: export OMP_NUM_THREADS = 1

@@ -22,6 +22,7 @@ from joblib import Parallel, delayed
 
 import bayes_hybrid
 from bayes_hybrid import __version__
+from benchmarks.fits import quick
 
 Cell = dict[str, Any]
 Job = tuple[str, Callable[..., Cell], tuple[Any, ...]]
@@ -47,14 +48,34 @@ def machine_facts() -> dict[str, Any]:
     }
 
 
-def run_cell(name: str, function: Callable[..., Cell], arguments: tuple[Any, ...]) -> Cell:
+def run_cell(
+    name: str, function: Callable[..., Cell], arguments: tuple[Any, ...], tiny: bool = False
+) -> Cell:
     """One cell on one thread."""
     torch.set_num_threads(1)
-    return {"name": name, "source": source_hash(), **function(*arguments)}
+    facts = machine_facts()
+    with quick(tiny):
+        found = function(*arguments)
+    return {
+        "name": name,
+        "source": source_hash(),
+        "versions": ", ".join(f"{n} {facts[n]}" for n in ("python", "torch", "bayes_hybrid")),
+        "machine": f"{facts['processor']}, {facts['cores']} cores",
+        **found,
+    }
 
 
-def run_jobs(jobs: Iterable[Job], path: Path, num_jobs: int) -> dict[str, Cell]:
-    """Run every job that is not among the cells at ``path``, then return all of them, by name."""
+def run_jobs(
+    jobs: Iterable[Job], path: Path, num_jobs: int, *, tiny: bool = False
+) -> dict[str, Cell]:
+    """Run every job that is not among the cells at ``path``, then return all of them, by name.
+
+    Args:
+        jobs: name, function and arguments of each cell.
+        path: JSON lines, to which every cell is added as it ends.
+        num_jobs: cells side by side.
+        tiny: whether fits take a tiny budget (:mod:`benchmarks.fits`).
+    """
     done: dict[str, Cell] = {}
     if path.exists():
         for line in path.read_text().splitlines():
@@ -63,7 +84,7 @@ def run_jobs(jobs: Iterable[Job], path: Path, num_jobs: int) -> dict[str, Cell]:
     todo = [job for job in jobs if job[0] not in done]
     path.parent.mkdir(parents=True, exist_ok=True)
     results = Parallel(n_jobs=num_jobs, return_as="generator_unordered")(
-        delayed(run_cell)(*job) for job in todo
+        delayed(run_cell)(*job, tiny) for job in todo
     )
     with path.open("a") as cache:
         for count, cell in enumerate(results, start=1):

@@ -1,4 +1,4 @@
-"""How often does a gate collapse, and what helps?  ``python -m benchmarks.collapse``.
+"""How often does a gate collapse, and what helps?  ``python -m benchmarks collapse``.
 
 Four constructed cases, each with a symptom that is measured against the truth:
 
@@ -19,14 +19,10 @@ case                data                                            a fit has co
 
 ``naive`` is what one would write first: mean-field SVI with the whole KL term, one restart, one
 stage.  The others are ``naive`` and one mitigation each; ``default`` is the package's recipe.
-Cells are kept as in :mod:`benchmarks.cells`.
 """
 
-import argparse
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -43,7 +39,9 @@ from bayes_hybrid import (
 )
 from bayes_hybrid.diagnostics import diagnose, mean_over_draws
 from bayes_hybrid.diagnostics.gate_rows import overlap
-from benchmarks.cells import Cell, Figures, Job, run_jobs
+from benchmarks.cells import Cell, Figures, Job
+from benchmarks.fits import regressor
+from benchmarks.suite import Given, Suite
 
 NUM_ROWS: Final = 200
 Vector = np.ndarray
@@ -247,9 +245,8 @@ def collapse_cell(case: str, way: str, seed: int) -> Cell:
     """Whether the fit has collapsed, what the diagnostics say, and how the regimes agree."""
     made = CASES[case]
     rows = made.rows(np.random.default_rng(seed))
-    reg = HybridRegressor(
-        **made.settings, fit_options=options_of(way), random_state=seed, progress=False
-    ).fit(rows.x, rows.y)
+    reg = regressor(**made.settings, fit_options=options_of(way), random_state=seed)
+    reg.fit(rows.x, rows.y)
     regimes, symptom = reg.training_regimes(), made.symptom(reg, rows)
     return {
         "symptom": symptom,
@@ -261,12 +258,11 @@ def collapse_cell(case: str, way: str, seed: int) -> Cell:
     }
 
 
-def jobs(cases: list[str], ways: list[str], seeds: range) -> Iterator[Job]:
+def jobs(given: Given) -> Iterator[Job]:
     """Name, function and arguments of every cell."""
-    for way in ways:
-        for seed in seeds:
-            for case in cases:
-                made = CASES[case]
+    for way in ("default", *WAYS):
+        for seed in given.range(20):
+            for case, made in CASES.items():
                 if way in OF_THE_GATE and not made.has_gate:
                     continue
                 if way in OF_RELU and not made.has_relu:
@@ -298,23 +294,10 @@ def summarise(done: dict[str, Cell]) -> Figures:
     return out
 
 
-def main() -> None:
-    """Run what is not there yet, and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", nargs="+", choices=[*CASES], default=[*CASES])
-    parser.add_argument(
-        "--ways", nargs="+", choices=[*WAYS, "default"], default=["naive", "default", *WAYS]
-    )
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--cells", type=Path, default=Path("benchmark-output/collapse-cells.jsonl"))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/collapse.json"))
-    parsed = parser.parse_args()
-    todo = jobs(parsed.cases, list(dict.fromkeys(parsed.ways)), range(parsed.seeds))
-    figures = summarise(run_jobs(todo, parsed.cells, parsed.jobs))
-    figures.write(parsed.out)
-    print(figures.table())
-
-
-if __name__ == "__main__":
-    main()
+SUITE: Final = Suite(
+    name="collapse",
+    question="How often does a gate collapse, and what helps?",
+    jobs=jobs,
+    summarise=summarise,
+    quick="^twins/(naive|default)/",
+)

@@ -1,22 +1,18 @@
-"""Do the parts of the family do what they are for?  ``python -m benchmarks.family``.
+"""Do the parts of the family do what they are for?  ``python -m benchmarks family``.
 
 ======================  =========================================================================
-section                 question
+cells                   question
 ======================  =========================================================================
 ``outliers``            do robust likelihoods keep the mean where a tenth of the rows are wrong?
 ``labels``              do labels of a tenth of the rows say which overlapping regime is which?
 ``thresholds``          does the threshold's interval cover, and is it as narrow as NUTS's?
 ``mcp``                 is the posterior of two change points that of the R package mcp?
 ======================  =========================================================================
-
-Cells are kept as in :mod:`benchmarks.cells`.
 """
 
-import argparse
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -27,7 +23,6 @@ from bayes_hybrid import (
     HMC,
     NUTS,
     FitOptions,
-    HybridRegressor,
     LogNormalPrior,
     Pathway,
     ThresholdGate,
@@ -36,9 +31,10 @@ from bayes_hybrid import (
 from bayes_hybrid.data import simulate
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.random import spawn_seeds
-from benchmarks.cells import Cell, Figures, Job, run_jobs
+from benchmarks.cells import Cell, Figures, Job
+from benchmarks.fits import regressor
+from benchmarks.suite import Given, Suite
 
-SECTIONS = ("outliers", "labels", "thresholds", "mcp")
 TEST_ROWS = 2_000
 NUM_THRESHOLDS = 100
 # NUTS takes chains one after another: the widths are compared on the first sets.
@@ -80,7 +76,7 @@ def outlier_cell(model: str, dirty: bool, seed: int) -> Cell:
     )
     settings = OUTLIER_MODELS[LEFT_OUT.get(model, model)]
     used = y == train.y if model in LEFT_OUT else np.full(len(y), True)
-    reg = HybridRegressor(**settings, random_state=seed, progress=False)
+    reg = regressor(**settings, random_state=seed)
     reg.fit(train.x[used], y[used])
     return {
         "rmse": float(np.sqrt(np.mean((reg.predict(test.x) - test.mean) ** 2))),
@@ -120,7 +116,7 @@ def label_cell(share: float, seed: int) -> Cell:
     x_test, y_test, truth = overlapping(TEST_ROWS, test_seed)
     known = np.random.default_rng(label_seed).random(len(y)) < share
     labels = np.where(known, regime.astype(float), np.nan) if share else None
-    reg = HybridRegressor(random_state=seed, progress=False).fit(x, y, regime_label=labels)
+    reg = regressor(random_state=seed).fit(x, y, regime_label=labels)
     probs = reg.predict_regime(x_test, y_test)
     losses = [log_loss(truth, order, labels=[0, 1]) for order in (probs, probs[:, ::-1])]
     return {
@@ -153,12 +149,11 @@ def threshold_cell(how: str, seed: int) -> Cell:
     """N=100: the threshold's 90% interval, by the recipe (6 restarts of 12) or by NUTS."""
     x, y, truth = two_lines(100, seed)
     options = BY_NUTS if how == "nuts" else FitOptions(num_restarts=6)
-    reg = HybridRegressor(
+    reg = regressor(
         gate="threshold",
         experts=(LINE, LINE),
         fit_options=options,
         random_state=seed,
-        progress=False,
     ).fit(x, y)
     row = reg.thresholds(prob=0.9).iloc[0]
     return {
@@ -179,7 +174,7 @@ def mcp_cell(data: Path, seed: int) -> Cell:
     abrupt, so the sharpness's prior is that of an abrupt one.
     """
     table = pd.read_csv(data / "regime" / "mcp_demo.csv")
-    reg = HybridRegressor(
+    reg = regressor(
         gate=ThresholdGate(sharpness=LogNormalPrior(median=400.0, spread=0.5)),
         experts=(Pathway(kind="relu", num_units=1, noise="constant"), LINE),
         fit_options=FitOptions(
@@ -187,7 +182,6 @@ def mcp_cell(data: Path, seed: int) -> Cell:
             sampler=HMC(num_warmup=150, num_iterations=200, budget=None),
         ),
         random_state=seed,
-        progress=False,
     ).fit(table[["time"]], table["response"])
     posterior = reg.fit_.posterior
     weight, bias = (
@@ -195,49 +189,52 @@ def mcp_cell(data: Path, seed: int) -> Cell:
     )
     kink = -bias / weight * posterior.x_scaling.scale[0] + posterior.x_scaling.mean[0]
     row = reg.thresholds().iloc[0]
+    file = data / "regime" / "mcp_demo_posterior_summary.csv"
+    by_mcp = pd.read_csv(file).set_index("param")[["mean", "sd"]].astype(float).T.to_dict()
+    found = {"cp_1": (kink.mean(), kink.std()), "cp_2": (row["mean"], row["sd"])}
     return {
-        "cp_1": {"mean": float(kink.mean()), "sd": float(kink.std())},
-        "cp_2": {"mean": float(row["mean"]), "sd": float(row["sd"])},
         "seconds": reg.fit_.training.seconds,
+        **{
+            point: {
+                "mean": float(mean),
+                "sd": float(sd),
+                **{f"reference_{what}": value for what, value in by_mcp[point].items()},
+            }
+            for point, (mean, sd) in found.items()
+        },
     }
 
 
-def jobs(sections: list[str], seeds: range, data: Path | None) -> Iterator[Job]:
+def jobs(given: Given) -> Iterator[Job]:
     """Name, function and arguments of every cell."""
-    if "outliers" in sections:
-        for seed in seeds:
-            for model in OUTLIER_MODELS:
-                for dirty in (False, True):
-                    name = f"outliers/{seed}/{model}/{'dirty' if dirty else 'clean'}"
-                    yield name, outlier_cell, (model, dirty, seed)
-            for model in LEFT_OUT:
-                yield f"outliers/{seed}/{model}/dirty", outlier_cell, (model, True, seed)
-    if "labels" in sections:
-        for seed in seeds:
-            for share in (0.0, 0.1):
-                yield f"labels/{seed}/{share:g}", label_cell, (share, seed)
-    if "thresholds" in sections:
-        for seed in range(NUM_THRESHOLDS):
-            yield f"thresholds/{seed}/recipe", threshold_cell, ("recipe", seed)
-            if seed < NUM_NUTS:
-                yield f"thresholds/{seed}/nuts", threshold_cell, ("nuts", seed)
-    if "mcp" in sections:
-        if data is None:
-            raise SystemExit("mcp: --data has to name the folder that holds regime/mcp_demo.csv")
-        yield "mcp/0", mcp_cell, (data, 0)
+    for seed in given.range(5):
+        for model in OUTLIER_MODELS:
+            for dirty in (False, True):
+                name = f"outliers/{seed}/{model}/{'dirty' if dirty else 'clean'}"
+                yield name, outlier_cell, (model, dirty, seed)
+        for model in LEFT_OUT:
+            yield f"outliers/{seed}/{model}/dirty", outlier_cell, (model, True, seed)
+        for share in (0.0, 0.1):
+            yield f"labels/{seed}/{share:g}", label_cell, (share, seed)
+    for seed in given.range(NUM_THRESHOLDS):
+        yield f"thresholds/{seed}/recipe", threshold_cell, ("recipe", seed)
+        if seed < NUM_NUTS:
+            yield f"thresholds/{seed}/nuts", threshold_cell, ("nuts", seed)
+    if given.data is not None:
+        yield "mcp/0", mcp_cell, (given.data, 0)
 
 
 # -- figures beside targets
 
 
-def summarise(done: dict[str, Cell], data: Path | None) -> Figures:
-    """Figures of the sections that have cells."""
+def summarise(done: dict[str, Cell]) -> Figures:
+    """Figures of the cells that are there."""
     out = Figures(done)
     _outliers(out)
     _labels(out)
     _thresholds(out)
-    if data is not None and "mcp/0" in done:
-        _mcp(out, data)
+    if "mcp/0" in done:
+        _mcp(out)
     return out
 
 
@@ -287,31 +284,18 @@ def _thresholds(out: Figures) -> None:
         out.add(what, float(np.median(ratios)), -np.inf, 1.3)
 
 
-def _mcp(out: Figures, data: Path) -> None:
-    file = data / "regime" / "mcp_demo_posterior_summary.csv"
-    reference = pd.read_csv(file).set_index("param")
+def _mcp(out: Figures) -> None:
     for point in ("cp_1", "cp_2"):
-        mean, sd = reference.loc[point, ["mean", "sd"]]
         ours = out.done["mcp/0"][point]
+        mean, sd = ours["reference_mean"], ours["reference_sd"]
         out.add(f"mcp, {point}: mean minus mcp's, in its sd", (ours["mean"] - mean) / sd, -1.0, 1.0)
         out.add(f"mcp, {point}: sd over mcp's", ours["sd"] / sd, 0.7, 1.3)
 
 
-def main() -> None:
-    """Run what is left, print the table, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--seeds", type=int, default=5, help="simulated data sets of a kind")
-    parser.add_argument("--data", type=Path, help="folder with regime/mcp_demo.csv")
-    parser.add_argument("--cells", type=Path, default=Path("benchmark-output/family-cells.jsonl"))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/family.json"))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    args = parser.parse_args()
-    done = run_jobs(jobs(args.sections, range(args.seeds), args.data), args.cells, args.jobs)
-    figures = summarise(done, args.data)
-    print(figures.table())
-    figures.write(args.out)
-
-
-if __name__ == "__main__":
-    main()
+SUITE: Final = Suite(
+    name="family",
+    question="Do the parts of the family do what they are for?",
+    jobs=jobs,
+    summarise=summarise,
+    quick="(outliers/0/normal/|labels/0/0.1|thresholds/0/recipe)",
+)

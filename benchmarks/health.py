@@ -1,4 +1,4 @@
-"""Do the findings tell healthy gates from collapsed ones?  ``python -m benchmarks.health``.
+"""Do the findings tell healthy gates from collapsed ones?  ``python -m benchmarks health``.
 
 *Collapsed* fits are the naive fits of :mod:`benchmarks.collapse` at seeds of their own, those that
 show their case's symptom.  *Healthy* fits are of six simulated families whose regimes are well
@@ -24,11 +24,8 @@ the threshold of every finding, so that other thresholds can be tried without fi
 are kept as in :mod:`benchmarks.cells`.
 """
 
-import argparse
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -36,9 +33,11 @@ from sklearn.metrics import adjusted_rand_score
 
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.diagnostics import diagnose
-from bayes_hybrid.diagnostics.health import GATE_HEALTH, is_gate_health
-from benchmarks.cells import Cell, Figures, Job, run_jobs
+from bayes_hybrid.diagnostics.health import is_gate_health
+from benchmarks.cells import Cell, Figures, Job
 from benchmarks.collapse import CASES, options_of
+from benchmarks.fits import regressor
+from benchmarks.suite import Given, Suite
 
 NUM_ROWS: Final = 200
 FIRST_SEED: Final = 2_000
@@ -136,7 +135,7 @@ def healthy_rows(case: Healthy, seed: int) -> tuple[Vector, Vector, Vector]:
 
 def fit_healthy(case: Healthy, x: Vector, y: Vector, seed: int) -> HybridRegressor:
     """Eight units a layer, which these curves do with."""
-    reg = HybridRegressor(num_units=8, random_state=seed, progress=False, **case.settings)
+    reg = regressor(num_units=8, random_state=seed, **case.settings)
     return reg.fit(x, y)
 
 
@@ -161,9 +160,8 @@ def collapsed_cell(case: str, seed: int) -> Cell:
     """A naive fit of a collapse case: whether it has collapsed, and its findings."""
     made = CASES[case]
     rows = made.rows(np.random.default_rng(seed))
-    reg = HybridRegressor(
-        **made.settings, fit_options=options_of("naive"), random_state=seed, progress=False
-    ).fit(rows.x, rows.y)
+    reg = regressor(**made.settings, fit_options=options_of("naive"), random_state=seed)
+    reg.fit(rows.x, rows.y)
     symptom = made.symptom(reg, rows)
     return {
         "state": "collapsed" if symptom < 0.5 else "escaped",
@@ -190,16 +188,14 @@ def healthy_cell(name: str, seed: int) -> Cell:
     }
 
 
-def jobs(sections: list[str], collapsed: range, healthy: range) -> Iterator[Job]:
+def jobs(given: Given) -> Iterator[Job]:
     """Name, function and arguments of every cell."""
-    if "collapsed" in sections:
-        for seed in collapsed:
-            for case in CASES:
-                yield f"collapsed/{case}/{seed}", collapsed_cell, (case, seed)
-    if "healthy" in sections:
-        for seed in healthy:
-            for case in HEALTHY:
-                yield f"healthy/{case}/{seed}", healthy_cell, (case, seed)
+    for seed in given.range(50, FIRST_SEED):
+        for case in CASES:
+            yield f"collapsed/{case}/{seed}", collapsed_cell, (case, seed)
+    for seed in given.range(34, FIRST_SEED):
+        for case in HEALTHY:
+            yield f"healthy/{case}/{seed}", healthy_cell, (case, seed)
 
 
 # -- figures beside targets
@@ -256,28 +252,12 @@ def _share(out: Figures, prefix: str, cases: Any, state: str, target: tuple[floa
         if group:
             share = float(np.mean([bool(flags(cell)) for cell in group]))
             out.add(f"{state}, {case}: flagged, of {len(group)}", share, -np.inf, np.inf)
-    for finding in GATE_HEALTH:
-        share = float(np.mean([finding in found for found in every]))
-        out.add(f"{state}: flagged by {finding}", share, -np.inf, np.inf)
 
 
-def main() -> None:
-    """Run what is not there yet, and print the seeds and the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    sections = ["collapsed", "healthy"]
-    parser.add_argument("--sections", nargs="+", choices=sections, default=sections)
-    parser.add_argument("--collapsed", type=int, default=50, help="seeds of each collapse case")
-    parser.add_argument("--healthy", type=int, default=34, help="seeds of each family")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--cells", type=Path, default=Path("benchmark-output/health-cells.jsonl"))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/health.json"))
-    parsed = parser.parse_args()
-    seeds = [range(FIRST_SEED, FIRST_SEED + n) for n in (parsed.collapsed, parsed.healthy)]
-    figures = summarise(run_jobs(jobs(parsed.sections, *seeds), parsed.cells, parsed.jobs))
-    figures.write(parsed.out)
-    print(f"seeds: collapsed {seeds[0]}, healthy {seeds[1]}")
-    print(figures.table())
-
-
-if __name__ == "__main__":
-    main()
+SUITE: Final = Suite(
+    name="health",
+    question="Do the findings tell healthy gates from collapsed ones?",
+    jobs=jobs,
+    summarise=summarise,
+    quick="/(twins|threshold)/",
+)

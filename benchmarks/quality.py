@@ -1,25 +1,15 @@
-"""How good are the fits?  ``python -m benchmarks.quality`` prints targets beside figures.
+"""How good are the fits?  ``python -m benchmarks quality`` prints targets beside figures.
 
 Every cell (one data set, one model) is a fit with the estimator's defaults and a stated seed.
-Finished cells are kept in ``--cells`` (JSON lines), so a run that was stopped goes on where it was;
-each says by a hash which source of the package made it, and ``--out`` gets the figures and the
-hashes.  ``--sections`` and ``--seeds`` run a part.
 """
 
-import argparse
-import os
-import re
-import subprocess
-import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from scipy.special import logsumexp
 from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -29,7 +19,10 @@ from bayes_hybrid import HMC, SGHMC, FitOptions, HybridRegressor, Variational
 from bayes_hybrid.data import FAMILIES, load_motorcycle, simulate
 from bayes_hybrid.inference import Posterior
 from bayes_hybrid.random import spawn_seeds
-from benchmarks.cells import Cell, Figures, Job, run_jobs
+from benchmarks.cells import Cell, Figures, Job
+from benchmarks.fits import regressor
+from benchmarks.suite import Given, Suite
+from benchmarks.tasks.tables import uci_split
 
 SIZES = (50, 200)
 TEST_ROWS = 2_000
@@ -39,19 +32,6 @@ PROBS = (0.05, 0.95)
 SINGLES = ("gaussian", "relu")
 # The same with one noise level for all x: what a single pathway is elsewhere.
 CONSTANT = ("gaussian_constant", "relu_constant")
-SECTIONS = (
-    "families",
-    "low_noise",
-    "motorcycle",
-    "boston",
-    "concrete",
-    "kin8nm",
-    "power",
-    "ensemble",
-    "earlier",
-    "minibatch",
-    "demo",
-)
 # Five times the gradients of the default (4.8), from other starting points.
 REFERENCE = FitOptions(
     variational=Variational(num_draws=100),
@@ -100,7 +80,7 @@ def fit_scores(
 ) -> tuple[Cell, HybridRegressor]:
     """Fit with ``settings``; score the posterior, and what HMC went on from beside it."""
     start = time.perf_counter()
-    reg = HybridRegressor(random_state=seed, progress=False, **settings).fit(*train)
+    reg = regressor(random_state=seed, **settings).fit(*train)
     fit = reg.fit_
     cell = {
         "seconds": time.perf_counter() - start,
@@ -193,88 +173,52 @@ def motorcycle_cell(fold: int, model: str) -> Cell:
     return fit_scores((x[~test], y[~test]), (x[test], y[test]), fold, model=model)[0]
 
 
-def uci_split(data: Path, name: str, split: int) -> tuple[Rows, Rows]:
-    """Training and test rows of one of the 20 standard splits of a UCI table."""
-    table = pd.read_csv(data / "uci" / f"{name}.csv").to_numpy(float)
-    index = pd.read_csv(data / "uci" / f"{name}_test_index.csv").iloc[:, split]
-    test = np.zeros(len(table), dtype=bool)
-    test[index.dropna().astype(int)] = True
-    x, y = table[:, :-1], table[:, -1]
-    return (x[~test], y[~test]), (x[test], y[test])
-
-
 def uci_cell(data: Path, name: str, split: int, what: str = "default") -> Cell:
     """One split, with the default or one of the ``OTHERS``."""
     settings: dict[str, Any] = {"fit_options": OTHERS[what]} if what in OTHERS else {}
-    return fit_scores(*uci_split(data, name, split), split, **settings)[0]
-
-
-_DEMO = """
-import resource, subprocess, sys, time
-start = time.perf_counter()
-subprocess.run([sys.executable, "-m", "bayes_hybrid", "demo", "--out", sys.argv[1], "--force"],
-               check=True, stdout=subprocess.DEVNULL)
-usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(time.perf_counter() - start, usage.ru_maxrss / 2**20)
-"""
-
-
-def demo_cell(cache: str) -> Cell:
-    """The demo as a process of its own: seconds and the largest process's peak memory in GB."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = dict(os.environ)
-        if cache == "cold":
-            environment["TORCHINDUCTOR_CACHE_DIR"] = str(Path(folder, "compiled"))
-        command = [sys.executable, "-c", _DEMO, str(Path(folder, "demo"))]
-        result = subprocess.run(
-            command, check=True, capture_output=True, text=True, env=environment
-        )
-    seconds, memory = map(float, result.stdout.split())
-    return {"seconds": seconds, "gigabytes": memory}
+    train, test = ((rows.x, rows.y) for rows in uci_split(data, name, split))
+    return fit_scores(train, test, split, **settings)[0]
 
 
 # -- all cells
 
 
-def cells(sections: list[str], seeds: range, splits: range, data: Path | None) -> Iterator[Job]:
+def jobs(given: Given) -> Iterator[Job]:
     """Name, function and arguments of every cell."""
-    if "families" in sections:
+    seeds, splits = given.range(5), given.range(20)
+    for family in FAMILIES:
+        for size in SIZES:
+            for seed in seeds:
+                for what in ("mixture", "reference", *SINGLES, *CONSTANT, "gp", "truth"):
+                    name = f"families/{family}/{size}/{seed}/{what}"
+                    yield name, family_cell, (family, size, 0.1, seed, what)
+    for family in LOW_NOISE_FAMILIES:
+        for seed in seeds:
+            for what in ("mixture", "reference"):
+                name = f"low_noise/{family}/{seed}/{what}"
+                yield name, family_cell, (family, 200, LOW_NOISE, seed, what)
+    for fold in range(10):
+        for model in ("mixture", "gaussian", "relu"):
+            yield f"motorcycle/{fold}/{model}", motorcycle_cell, (fold, model)
+    for what in OTHERS:
         for family in FAMILIES:
             for size in SIZES:
                 for seed in seeds:
-                    for what in ("mixture", "reference", *SINGLES, *CONSTANT, "gp", "truth"):
-                        name = f"families/{family}/{size}/{seed}/{what}"
-                        yield name, family_cell, (family, size, 0.1, seed, what)
-    if "low_noise" in sections:
+                    name = f"{what}/families/{family}/{size}/{seed}"
+                    yield name, family_cell, (family, size, 0.1, seed, what)
         for family in LOW_NOISE_FAMILIES:
             for seed in seeds:
-                for what in ("mixture", "reference"):
-                    name = f"low_noise/{family}/{seed}/{what}"
-                    yield name, family_cell, (family, 200, LOW_NOISE, seed, what)
-    if "motorcycle" in sections:
-        for fold in range(10):
-            for model in ("mixture", "gaussian", "relu"):
-                yield f"motorcycle/{fold}/{model}", motorcycle_cell, (fold, model)
+                name = f"{what}/low_noise/{family}/{seed}"
+                yield name, family_cell, (family, 200, LOW_NOISE, seed, what)
+    if given.data is None:
+        return
     for name in TABLES:
-        if name in sections:
-            if data is None:
-                raise SystemExit(f"{name}: --data has to name the folder that holds uci/{name}.csv")
-            for split in splits:
-                yield f"{name}/{split}", uci_cell, (data, name, split)
+        for split in splits:
+            yield f"{name}/{split}", uci_cell, (given.data, name, split)
     for what in OTHERS:
-        if what in sections:
-            for family in FAMILIES:
-                for size in SIZES:
-                    for seed in seeds:
-                        name = f"{what}/families/{family}/{size}/{seed}"
-                        yield name, family_cell, (family, size, 0.1, seed, what)
-            for family in LOW_NOISE_FAMILIES:
-                for seed in seeds:
-                    name = f"{what}/low_noise/{family}/{seed}"
-                    yield name, family_cell, (family, 200, LOW_NOISE, seed, what)
-            for name in ("boston", "concrete"):
-                for split in splits if data else ():
-                    yield f"{what}/{name}/{split}", uci_cell, (data, name, split, what)
+        for name in ("boston", "concrete"):
+            for split in splits:
+                yield f"{what}/{name}/{split}", uci_cell, (given.data, name, split, what)
 
 
 def summarise(done: dict[str, Cell]) -> Figures:
@@ -334,12 +278,6 @@ def summarise(done: dict[str, Cell]) -> Figures:
                 error = errors.std(ddof=1) / np.sqrt(len(errors)) if len(values) > 1 else 0.0
                 out.add(f"{what}: RMSE", float(errors.mean()), -np.inf, rmse, float(error))
     _others(out)
-    for name in ("cold", "warm"):
-        if f"demo/{name}" in done:
-            cell = done[f"demo/{name}"]
-            label = f"motorcycle demo process, {name} compiler cache"
-            out.add(f"{label}: seconds", cell["seconds"], -np.inf, 30.0)
-            out.add(f"{label}: peak memory, GB", cell["gigabytes"], -np.inf, 1.2)
     return out
 
 
@@ -412,31 +350,10 @@ def _motorcycle(out: Figures) -> None:
     out.add("motorcycle: mixture minus better single pathway, log density", difference, 0.0, np.inf)
 
 
-def main() -> None:
-    """Run what is left, print the table, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--only", help="run cells whose name has this regular expression in it")
-    parser.add_argument("--seeds", type=int, default=5, help="simulated data sets per family")
-    parser.add_argument("--splits", type=int, default=20, help="splits of each UCI table")
-    parser.add_argument("--data", type=Path, help="folder with uci/boston.csv, uci/concrete.csv")
-    parser.add_argument("--cells", type=Path, default=Path("benchmark-output/quality-cells.jsonl"))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/quality.json"))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    args = parser.parse_args()
-    sections, seeds, splits = args.sections, range(args.seeds), range(args.splits)
-    jobs = cells(sections, seeds, splits, args.data)
-    if args.only:
-        jobs = (job for job in jobs if re.search(args.only, job[0]))
-    done = run_jobs(jobs, args.cells, args.jobs)
-    if "demo" in args.sections:
-        # By itself: its seconds are the figure.
-        demos = ((f"demo/{cache}", demo_cell, (cache,)) for cache in ("cold", "warm"))
-        done = run_jobs(demos, args.cells, 1)
-    figures = summarise(done)
-    print(figures.table())
-    figures.write(args.out)
-
-
-if __name__ == "__main__":
-    main()
+SUITE: Final = Suite(
+    name="quality",
+    question="How good are the fits, beside long HMC, single pathways and earlier defaults?",
+    jobs=jobs,
+    summarise=summarise,
+    quick="^families/step/50/0/(mixture|gp|truth)|^motorcycle/0/mixture",
+)

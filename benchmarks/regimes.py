@@ -1,31 +1,28 @@
-"""Are regimes where the fit says they are?  ``python -m benchmarks.regimes``.
+"""Are regimes where the fit says they are?  ``python -m benchmarks regimes``.
 
 ======================  =========================================================================
-section                 question
+cells                   question
 ======================  =========================================================================
 ``boundary``            does the 90% interval of a ReLU gate's boundary cover the place of a step?
 ``ece``                 are probabilities of overlapping regimes calibrated on new rows?
 ======================  =========================================================================
-
-Cells are kept as in :mod:`benchmarks.cells`.
 """
 
-import argparse
-import os
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-from bayes_hybrid import FitOptions, HybridRegressor
+from bayes_hybrid import FitOptions
 from bayes_hybrid.data import simulate
 from bayes_hybrid.data.simulators import SWITCH_POINT
 from bayes_hybrid.diagnostics import regime_scores
 from bayes_hybrid.random import spawn_seeds
-from benchmarks.cells import Cell, Figures, Job, run_jobs
+from benchmarks.cells import Cell, Figures, Job
 from benchmarks.family import TEST_ROWS, overlapping
+from benchmarks.fits import regressor
+from benchmarks.suite import Given, Suite
 
-SECTIONS = ("boundary", "ece")
 FIRST_SEED = 100
 """The recipe was settled on data sets of seeds below."""
 RESTARTS = {
@@ -43,9 +40,7 @@ def boundary_cell(restarts: str, seed: int) -> Cell:
     """
     rows = simulate("step", 100, seed=seed)
     options = RESTARTS[restarts]
-    reg = HybridRegressor(fit_options=options, random_state=seed, progress=False).fit(
-        rows.x, rows.y
-    )
+    reg = regressor(fit_options=options, random_state=seed).fit(rows.x, rows.y)
     place = np.sort(rows.x[:, 0])
     after = int(np.searchsorted(place, SWITCH_POINT))
     gap = float(place[after] - place[after - 1])
@@ -75,7 +70,7 @@ def ece_cell(restarts: str, seed: int) -> Cell:
     x, y, _ = overlapping(2_000, train_seed)
     x_test, y_test, truth = overlapping(TEST_ROWS, test_seed)
     options = RESTARTS[restarts]
-    reg = HybridRegressor(fit_options=options, random_state=seed, progress=False).fit(x, y)
+    reg = regressor(fit_options=options, random_state=seed).fit(x, y)
     probs = reg.predict_regime(x_test, y_test)
     orders = (probs, probs[:, ::-1])
     scores = min(
@@ -86,15 +81,13 @@ def ece_cell(restarts: str, seed: int) -> Cell:
     return {**values, "seconds": reg.fit_.training.seconds}
 
 
-def jobs(sections: list[str], restarts: list[str], sets: int, seeds: int) -> Iterator[Job]:
+def jobs(given: Given) -> Iterator[Job]:
     """Name, function and arguments of every cell."""
-    for how in restarts:
-        if "boundary" in sections:
-            for seed in range(FIRST_SEED, FIRST_SEED + sets):
-                yield f"boundary/{seed}/{how}", boundary_cell, (how, seed)
-        if "ece" in sections:
-            for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-                yield f"ece/{seed}/{how}", ece_cell, (how, seed)
+    for how in RESTARTS:
+        for seed in given.range(100, FIRST_SEED):
+            yield f"boundary/{seed}/{how}", boundary_cell, (how, seed)
+        for seed in given.range(3, FIRST_SEED):
+            yield f"ece/{seed}/{how}", ece_cell, (how, seed)
 
 
 # -- figures beside targets
@@ -133,24 +126,10 @@ def _boundary(out: Figures, how: str) -> None:
         out.add(f"{what}: median share of draws", float(np.median(exists)), -np.inf, np.inf)
 
 
-def main() -> None:
-    """Run what is left, print the table, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--restarts", nargs="+", choices=RESTARTS, default=["default"])
-    parser.add_argument("--sets", type=int, default=100, help="data sets of the section boundary")
-    parser.add_argument("--seeds", type=int, default=3, help="data sets of the section ece")
-    parser.add_argument("--cells", type=Path, default=Path("benchmark-output/regimes-cells.jsonl"))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/regimes.json"))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    args = parser.parse_args()
-    done = run_jobs(
-        jobs(args.sections, args.restarts, args.sets, args.seeds), args.cells, args.jobs
-    )
-    figures = summarise(done)
-    print(figures.table())
-    figures.write(args.out)
-
-
-if __name__ == "__main__":
-    main()
+SUITE: Final = Suite(
+    name="regimes",
+    question="Are regimes where the fit says they are?",
+    jobs=jobs,
+    summarise=summarise,
+    quick="/default$",
+)

@@ -1,23 +1,22 @@
-"""How fast is it?  ``python -m benchmarks.speed`` times the engine beside its peers, in one run.
+"""How fast is it?  ``python -m benchmarks speed`` times the engine beside its peers, in one run.
 
-The same model, priors, data, mean-field guide, one particle and Adam for everyone; threads pinned;
-each figure is the median of repeats in which the methods take turns.  ``--sections`` runs a part,
-``--out`` gets the figures as JSON; sizes of a step that it holds already are not timed again.
+The same model, priors, data, mean-field guide, one particle and Adam for everyone; one thread;
+each figure is the median of repeats (``--seeds``) in which the methods take turns.
 """
 
-import argparse
 import itertools
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import arviz as az
 import numpy as np
@@ -39,9 +38,10 @@ from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.inference.whitening import whiten
 from bayes_hybrid.models import HybridMixture
-from benchmarks.cells import machine_facts
+from benchmarks.cells import Cell, Job
 from benchmarks.peers import HandWritten, hand_written_step, numpyro_model, pyro_model
-from benchmarks.quality import uci_split
+from benchmarks.suite import Given, Suite
+from benchmarks.tasks.tables import uci_split
 
 FEATURES = 4
 SIZES = ((200, 200), (1_000, 1_000), (10_000, 256))
@@ -49,7 +49,6 @@ UNITS = (32, 128)
 RESTARTS = (1, 8, 32)
 _SIZE = ("rows", "batch", "units", "restarts")
 RATE, SCALE = 0.01, 0.05
-SECTIONS = ("step", "start", "motorcycle", "density", "import", "hmc")
 # Held-out log density of boston, split 0, that is asked for: the bar of benchmarks/quality.py.
 DENSITY = -2.35
 Run = Callable[[int], None]
@@ -207,8 +206,18 @@ METHODS: dict[str, Callable[..., Run]] = {
 }
 
 
-def steps_of(num_rows: int, size: int, units: int, restarts: int, repeats: int) -> list[Row]:
-    """Milliseconds of one step by every method."""
+def steps_of(num_rows: int, size: int, units: int, restarts: int, repeats: int) -> Cell:
+    """Milliseconds of one step by every method, on one core."""
+    everywhere = os.sched_getaffinity(0)
+    # torch obeys its number of threads, XLA obeys this.
+    os.sched_setaffinity(0, sorted(everywhere)[:1])
+    try:
+        return {"rows": _steps(num_rows, size, units, restarts, repeats)}
+    finally:
+        os.sched_setaffinity(0, everywhere)
+
+
+def _steps(num_rows: int, size: int, units: int, restarts: int, repeats: int) -> list[Row]:
     model, (x, y) = model_of(units), data_of(num_rows)
     torch.compiler.reset()  # one function may be compiled for eight shapes only
     runs, counts = {}, {}
@@ -265,11 +274,12 @@ _DENSITY = """
 import sys, time
 from pathlib import Path
 from bayes_hybrid import HybridRegressor
-from benchmarks.quality import uci_split
+from benchmarks.suite import Given, Suite
+from benchmarks.tasks.tables import uci_split
 train, test = uci_split(Path(sys.argv[1]), "boston", 0)
 reg = HybridRegressor(random_state=0, progress=False, refine=sys.argv[2] == "refined")
-posterior = reg.fit(*train).fit_.posterior
-print(posterior.log_density(*test).mean(), time.time())
+posterior = reg.fit(train.x, train.y).fit_.posterior
+print(posterior.log_density(test.x, test.y).mean(), time.time())
 """
 _NUMPYRO_DENSITY = """
 import sys
@@ -344,7 +354,8 @@ def numpyro_run(data: Path) -> tuple[float, float]:
     import jax
     import numpyro
 
-    (x, y), test = uci_split(data, "boston", 0)
+    train, test = uci_split(data, "boston", 0)
+    x, y = train.x, train.y
     model = model_of(50, x.shape[1])
     inputs, targets = Standardizer.fit(x), Standardizer.fit(y)
     rows = inputs.transform(x).astype(np.float32), targets.transform(y).astype(np.float32)
@@ -363,16 +374,14 @@ def numpyro_run(data: Path) -> tuple[float, float]:
         values = {site.name: torch.as_tensor(np.array(draws[site.name])) for site in table.sites}
         theta = table.flatten(values, batch_dims=1).unsqueeze(0)
         posterior = Posterior(model=model, theta=theta, x_scaling=inputs, y_scaling=targets)
-        best = max(best, (float(posterior.log_density(*test).mean()), time.time()))
+        best = max(best, (float(posterior.log_density(test.x, test.y).mean()), time.time()))
         if best[0] >= DENSITY:
             break
     return best
 
 
-def density_rows(data: Path | None) -> list[Row]:
+def density_rows(data: Path) -> list[Row]:
     """Held-out log density beside the seconds it took, from the start of a process."""
-    if data is None:
-        raise SystemExit("density: --data has to name the folder that holds uci/boston.csv")
     rows = []
     for what, code, *arguments in (
         ("engine, refine=False", _DENSITY, "plain"),
@@ -397,6 +406,38 @@ def import_rows(repeats: int) -> list[Row]:
         {"what": "the same and HybridRegressor, with scikit-learn", "seconds": float(regressor)},
         {"what": "bayes-hybrid --help", "seconds": float(np.median(helping))},
     ]
+
+
+_DEMO = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run([sys.executable, "-m", "bayes_hybrid", "demo", "--out", sys.argv[1], "--force"],
+               check=True, stdout=subprocess.DEVNULL)
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(time.perf_counter() - start, usage.ru_maxrss / 2**20)
+"""
+
+
+def demo_rows() -> list[Row]:
+    """``bayes-hybrid demo`` as a process of its own, with an empty and a filled compiler cache."""
+    return [
+        {"what": f"bayes-hybrid demo, {cache} compiler cache", **_demo(cache)}
+        for cache in ("cold", "warm")
+    ]
+
+
+def _demo(cache: str) -> Row:
+    """Seconds, and the largest process's peak memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = dict(os.environ)
+        if cache == "cold":
+            environment["TORCHINDUCTOR_CACHE_DIR"] = str(Path(folder, "compiled"))
+        command = [sys.executable, "-c", _DEMO, str(Path(folder, "demo"))]
+        result = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=environment
+        )
+    seconds, memory = map(float, result.stdout.split())
+    return {"seconds": seconds, "peak GB": memory}
 
 
 # -- effective draws per second
@@ -475,11 +516,10 @@ def numpyro_chains(x: np.ndarray, y: np.ndarray) -> Row:
     return sampling_row("NumPyro, NUTS, 4 chains of 200 + 200", np.stack(parts), seconds, seconds)
 
 
-def hmc_rows(data: Path | None) -> list[Row]:
+def hmc_rows(data: Path) -> list[Row]:
     """Effective draws per second of the predictive mean, minimum over the rows: boston, split 0."""
-    if data is None:
-        raise SystemExit("hmc: --data has to name the folder that holds uci/boston.csv")
-    (x, y), _ = uci_split(data, "boston", 0)
+    train, _ = uci_split(data, "boston", 0)
+    x, y = train.x, train.y
     # As many as by default, and all that are trained.
     return [*(engine_chains(x, y, count) for count in (16, 32)), numpyro_chains(x, y)]
 
@@ -582,52 +622,51 @@ def plain_table(rows: list[Row]) -> list[str]:
     return lines
 
 
-def main() -> None:
-    """Run the sections, print the tables, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1, help="of torch, in the section step")
-    for name, values in (("rows", [n for n, _ in SIZES]), ("units", UNITS), ("restarts", RESTARTS)):
-        what = f"sizes of the section step: {name}"
-        parser.add_argument(f"--{name}", type=int, nargs="+", default=list(values), help=what)
-    parser.add_argument("--data", type=Path, help="folder with uci/boston.csv")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/speed.json"))
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = json.loads(args.out.read_text()) if args.out.exists() else {}
-    found["machine"] = {**machine_facts(), "threads": args.threads}
-    if "step" in args.sections:
-        rows = found.setdefault("step", [])
-        everywhere = os.sched_getaffinity(0)
-        # torch obeys its number of threads, XLA obeys this.
-        os.sched_setaffinity(0, sorted(everywhere)[: args.threads])
-        sizes = [size for size in SIZES if size[0] in args.rows]
-        for (num_rows, size), units, restarts in itertools.product(
-            sizes, args.units, args.restarts
-        ):
-            if any(tuple(r[n] for n in _SIZE) == (num_rows, size, units, restarts) for r in rows):
-                continue
-            rows += steps_of(num_rows, size, units, restarts, args.repeats)
-            args.out.write_text(json.dumps(found, indent=1) + "\n")
-            print(num_rows, size, units, restarts, file=sys.stderr, flush=True)
-        os.sched_setaffinity(0, everywhere)
-    if "start" in args.sections:
-        found["start"] = start_rows(args.repeats)
-    if "motorcycle" in args.sections:
-        found["motorcycle"] = motorcycle_rows(args.repeats)
-    if "density" in args.sections:
-        found["density"] = density_rows(args.data)
-    if "import" in args.sections:
-        found["import"] = import_rows(args.repeats)
-    if "hmc" in args.sections:
-        found["hmc"] = hmc_rows(args.data)
-    args.out.write_text(json.dumps(found, indent=1) + "\n")
-    for name in args.sections:
-        table = step_table if name == "step" else plain_table
-        print(f"\n{name}\n", *table(found[name]), sep="\n")
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """A table for each part of the suite."""
+
+    done: dict[str, Cell]
+
+    def table(self) -> str:
+        """As Markdown."""
+        parts: defaultdict[str, list[Row]] = defaultdict(list)
+        for name, cell in self.done.items():
+            parts[name.partition("/")[0]] += cell["rows"]
+        lines: list[str] = []
+        for name, rows in parts.items():
+            made = step_table(rows) if name == "step" else plain_table(rows)
+            lines += ["", f"{name}:", "", *made]
+        return "\n".join(lines[1:])
 
 
-if __name__ == "__main__":
-    main()
+def jobs(given: Given) -> Iterator[Job]:
+    """Every cell: one at a time, because its seconds are the figure."""
+    repeats = 5 if given.seeds is None else given.seeds
+    for (rows, size), units, restarts in itertools.product(SIZES, UNITS, RESTARTS):
+        name = f"step/{rows}/{size}/{units}/{restarts}"
+        yield name, steps_of, (rows, size, units, restarts, repeats)
+    for name, make in (
+        ("start", start_rows),
+        ("motorcycle", motorcycle_rows),
+        ("import", import_rows),
+    ):
+        yield name, _cell, (make, repeats)
+    yield "demo", _cell, (demo_rows,)
+    if given.data is not None:
+        yield "density", _cell, (density_rows, given.data)
+        yield "hmc", _cell, (hmc_rows, given.data)
+
+
+def _cell(make: Callable[..., list[Row]], *arguments: Any) -> Cell:
+    return {"rows": make(*arguments)}
+
+
+SUITE: Final = Suite(
+    name="speed",
+    question="How fast is it, beside its peers in the same run?",
+    jobs=jobs,
+    summarise=Tables,
+    quick="^import$",
+    alone=True,
+)

@@ -1,29 +1,24 @@
-"""Does the answer depend on the seed?  ``python -m benchmarks.stability``.
+"""Does the answer depend on the seed?  ``python -m benchmarks stability``.
 
 ======================  =========================================================================
-section                 what is fitted, with each seed
+cells                   what is fitted, with each seed
 ======================  =========================================================================
 ``default``             four fifths of the motorcycle data, default settings
 ``constant``            the same with one noise level per regime, as README and demo have it
 ``nudged``              the same as ``constant``, with x moved by a millionth
 ``uncompiled``          the same as ``constant``, with the recorded graph as it is
-``families``            ``step``, ``two_branch`` and ``kink``, of 50 and 200 rows
-``collapse``            the four cases of :mod:`benchmarks.collapse`
+``FAMILY/SIZE``         ``step``, ``two_branch`` and ``kink``, of 50 and 200 rows
+``CASE``                the four cases of :mod:`benchmarks.collapse`
 ======================  =========================================================================
 
-Every fifth row of the motorcycle data, from number 2 on, is left out.  Of each section: mean and
+Every fifth row of the motorcycle data, from number 2 on, is left out.  Figures: mean and
 standard deviation over the seeds of the held-out log density per row; of the leading reading its
 weight, whether it has the same rows in every seed (adjusted Rand index of the most probable
 regimes, at least .9), and the mean absolute difference of p(z | x, y) of two seeds.
-
-Cells are kept as in :mod:`benchmarks.cells`.
 """
 
-import argparse
-import os
 from collections.abc import Iterator
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -31,10 +26,11 @@ from sklearn.metrics import adjusted_rand_score
 
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.data import load_motorcycle, simulate
-from benchmarks.cells import Cell, Figures, Job, run_jobs
+from benchmarks.cells import Cell, Figures, Job
 from benchmarks.collapse import CASES, NUM_ROWS
+from benchmarks.fits import regressor
+from benchmarks.suite import Given, Suite
 
-_RESULT: Final = Path("benchmarks/results/stability.json")
 _FAMILIES: Final = ("step", "two_branch", "kink")
 _SIZES: Final = (50, 200)
 # Worst standard deviation over seeds, by rows.
@@ -60,7 +56,7 @@ def motorcycle_cell(noise: str, nudge: float, compiled: str, seed: int) -> Cell:
     x, y = table[["times"]].to_numpy(), table["accel"].to_numpy()
     x = x * (1.0 + nudge * np.random.default_rng(seed).standard_normal(x.shape))
     out = np.arange(2, len(x), 5)
-    reg = HybridRegressor(noise=noise, compile=compiled, random_state=seed, progress=False)
+    reg = regressor(noise=noise, compile=compiled, random_state=seed)
     reg.fit(np.delete(x, out, axis=0), np.delete(y, out))
     return _cell(reg, x[out], y[out])
 
@@ -68,7 +64,7 @@ def motorcycle_cell(noise: str, nudge: float, compiled: str, seed: int) -> Cell:
 def family_cell(family: str, size: int, seed: int) -> Cell:
     """One data set, another seed of the fit."""
     rows, new = simulate(family, size, seed=0), simulate(family, 1_000, seed=1)
-    reg = HybridRegressor(random_state=seed, progress=False).fit(rows.x, rows.y)
+    reg = regressor(random_state=seed).fit(rows.x, rows.y)
     return _cell(reg, new.x, new.y)
 
 
@@ -76,29 +72,26 @@ def collapse_cell(case: str, seed: int) -> Cell:
     """One data set, another seed of the fit."""
     made = CASES[case]
     rows, new = (made.rows(np.random.default_rng(data)) for data in (0, 1))
-    reg = HybridRegressor(**made.settings, random_state=seed, progress=False).fit(rows.x, rows.y)
+    reg = regressor(**made.settings, random_state=seed).fit(rows.x, rows.y)
     return _cell(reg, new.x, new.y)
 
 
-def jobs(sections: list[str], seeds: range) -> Iterator[Job]:
-    """Every cell of the sections."""
+def jobs(given: Given) -> Iterator[Job]:
+    """Every cell."""
     noises = {
         "default": ("input", 0.0, "auto"),
         "constant": ("constant", 0.0, "auto"),
         "nudged": ("constant", 1e-6, "auto"),
         "uncompiled": ("constant", 0.0, "never"),
     }
-    for seed in seeds:
+    for seed in given.range(10):
         for section, settings in noises.items():
-            if section in sections:
-                yield f"{section}/{seed}", motorcycle_cell, (*settings, seed)
-        if "families" in sections:
-            for family in _FAMILIES:
-                for size in _SIZES:
-                    yield f"{family}/{size}/{seed}", family_cell, (family, size, seed)
-        if "collapse" in sections:
-            for case in CASES:
-                yield f"{case}/{seed}", collapse_cell, (case, seed)
+            yield f"{section}/{seed}", motorcycle_cell, (*settings, seed)
+        for family in _FAMILIES:
+            for size in _SIZES:
+                yield f"{family}/{size}/{seed}", family_cell, (family, size, seed)
+        for case in CASES:
+            yield f"{case}/{seed}", collapse_cell, (case, seed)
 
 
 def summarise(done: dict[str, Cell]) -> Figures:
@@ -137,25 +130,10 @@ def _section(out: Figures, name: str, least: float, spread: float) -> None:
     out.add(f"{name}: seconds", float(np.mean([c["seconds"] for c in cells])), -np.inf, np.inf)
 
 
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    sections = ["default", "constant", "nudged", "uncompiled", "families", "collapse"]
-    parser.add_argument("--sections", nargs="+", choices=sections, default=sections)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument(
-        "--cells", type=Path, default=Path("benchmark-output/stability-cells.jsonl")
-    )
-    parser.add_argument("--out", type=Path, default=_RESULT)
-    given = parser.parse_args()
-    done = run_jobs(jobs(given.sections, range(given.seeds)), given.cells, given.jobs)
-    found = summarise(done)
-    print(found.table())
-    found.write(given.out)
-
-
-if __name__ == "__main__":
-    main()
+SUITE: Final = Suite(
+    name="stability",
+    question="Does the answer depend on the seed?",
+    jobs=jobs,
+    summarise=summarise,
+    quick="^(default|twins)/",
+)

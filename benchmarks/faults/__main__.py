@@ -11,29 +11,28 @@ states     what a process has for all its code, before and after each call
 ========== ======================================================================================
 
 Every try has a seed, and a bad outcome prints its own: ``--only files --seed 17 --tries 1`` does it
-again.  Fits are tiny.  Figures of a section are kept as it ends; ``--write`` also puts the table of
-all of them into ``docs/reliability.md``.
+again.  Fits are tiny.  ``python -m benchmarks faults`` keeps what was found.
 """
 
 import argparse
 import json
+import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 
-from benchmarks.cells import machine_facts, source_hash
+from benchmarks.cells import Cell, Job
 from benchmarks.faults import files, kills, states, tables, threads
 from benchmarks.faults.outcomes import Outcome, Trial, run_tries
+from benchmarks.suite import Given, Suite
 
-RESULTS: Final = Path("benchmarks/results/faults.json")
-PAGE: Final = Path("docs/reliability.md")
-START: Final = "<!-- python -m benchmarks.faults --write -->\n"
-END: Final = "<!-- end -->\n"
 _MANY: Final = 10
 """From so many tries on, what they need is made before; fewer make what they need."""
 
@@ -106,20 +105,50 @@ def table(sections: Mapping[str, Mapping[str, Any]]) -> str:
     lines = ["| what | tries | bad outcomes | target |", "|---|---|---|---|"]
     for name, found in sections.items():
         what, least = SECTIONS[name].what, SECTIONS[name].least
-        bad = f"**{found['bad']:,}**" if found["bad"] else "0"
-        lines.append(f"| {what} (`{name}`) | {found['tries']:,} | {bad} | 0 of ≥ {least:,} |")
-    return "\n".join(lines) + "\n"
+        bad = f"**{found['bad']:,.0f}**" if found["bad"] else "0"
+        lines.append(f"| {what} (`{name}`) | {found['tries']:,.0f} | {bad} | 0 of ≥ {least:,} |")
+    return "\n".join(lines)
 
 
-def rendered(page: str, results: Mapping[str, Any]) -> str:
-    """The page with the table of the results between its two marks."""
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}{table(results['sections'])}{END}{after}"
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The table of the sections that have cells."""
+
+    done: dict[str, Cell]
+
+    def table(self) -> str:
+        """As Markdown."""
+        return table({name: self.done[name] for name in SECTIONS if name in self.done})
+
+
+def section_cell(name: str, tries: int) -> Cell:
+    """A section in a process of its own, because it forks, and forks have no other threads."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "found.json")
+        command = [sys.executable, "-m", "benchmarks.faults", "--only", name, "--out", str(out)]
+        subprocess.run([*command, "--tries", str(tries)], check=True)
+        cell: Cell = json.loads(out.read_text(encoding="utf-8"))[name]
+    return {**cell, "faults": list(cell["faults"].items())}
+
+
+def jobs(given: Given) -> Iterator[Job]:
+    """A cell for each section."""
+    for name, section in SECTIONS.items():
+        yield name, section_cell, (name, len(given.range(section.tries)))
+
+
+SUITE: Final = Suite(
+    name="faults",
+    question="What goes wrong with files, tables, processes and threads?",
+    jobs=jobs,
+    summarise=Tables,
+    quick="^files$",
+    alone=True,
+)
 
 
 def main() -> None:
-    """Run the sections, print what went wrong, and keep the figures of each as it ends."""
+    """Run the sections, and print what went wrong."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -127,31 +156,16 @@ def main() -> None:
     parser.add_argument("--tries", type=int, help="seeds of each section")
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE}")
-    parser.add_argument("--out", type=Path, help=f"{RESULTS} by default, without --tries")
+    parser.add_argument("--out", type=Path, help="JSON file of what was found")
     args = parser.parse_args()
     torch.set_num_threads(1)  # forks have no other threads
+    sections = {}
     for name in args.only:
         seeds = range(args.seed, args.seed + (args.tries or SECTIONS[name].tries))
-        found = run_section(name, seeds, args.jobs)
-        print(table({name: found}), end="", flush=True)
-        # A few tries are no figures to be kept.
-        if out := args.out or (RESULTS if args.tries is None else None):
-            keep(out, name, found)
-    if args.write:
-        results = json.loads(RESULTS.read_text(encoding="utf-8"))
-        PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
-
-
-def keep(path: Path, name: str, found: Mapping[str, Any]) -> None:
-    """Put the figures of one section beside those of the others."""
-    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    sections = old.get("sections", {}) | {name: {"source": source_hash(), **found}}
-    ordered = {each: sections[each] for each in SECTIONS if each in sections}
-    results = {"machine": machine_facts(), "sections": ordered}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf-8")
+        sections[name] = run_section(name, seeds, args.jobs)
+        print(table({name: sections[name]}), flush=True)
+    if args.out:
+        args.out.write_text(json.dumps(sections), encoding="utf-8")
 
 
 if __name__ == "__main__":

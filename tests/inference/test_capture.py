@@ -139,6 +139,7 @@ def test_what_cannot_be_captured_runs_compiled(monkeypatch):
     assert record.record(there) == "compiled"
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not _HAS_GPU, reason="needs a GPU")
 def test_a_gpu_launches_what_was_recorded():
     function = Recorder(lambda x: (x.square().sum(-1), 2.0 * x))

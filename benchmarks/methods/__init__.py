@@ -1,0 +1,1 @@
+"""Ways to fit a table: the package's own, and its peers."""

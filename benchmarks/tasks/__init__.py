@@ -1,0 +1,1 @@
+"""Prediction tasks, by suite."""

@@ -1,0 +1,223 @@
+"""The benchmark command: its cells, its figures, and its tables in the docs."""
+
+import re
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from benchmarks import __main__ as command
+from benchmarks import gpu, records
+from benchmarks.cells import run_jobs
+from benchmarks.fits import quick, regressor
+from benchmarks.methods.base import Method
+from benchmarks.prediction import Standings, prediction_cell, scores
+from benchmarks.suite import Given
+from benchmarks.tasks.base import Data, Rows, Task
+
+_NOISE = 0.2
+
+
+class _Smooth:
+    """Normal(mean(x), noise)."""
+
+    def __init__(self, mean):
+        self.mean = mean
+
+    def log_density(self, x, y):
+        return norm.logpdf(y, self.mean(x), _NOISE)
+
+    def quantiles(self, x, probs):
+        return norm.ppf(probs, self.mean(x)[:, None], _NOISE)
+
+
+class _Truth(_Smooth):
+    """The same with a place, and regimes under other names."""
+
+    def places(self, along):
+        return np.array([[0.6, 0.5, 0.7]])
+
+    def regimes(self, x, y):
+        right = (x[:, 0] > 0.5).astype(float)
+        return np.column_stack([right, 1.0 - right])
+
+
+def _step(x):
+    return np.where(x[:, 0] > 0.5, 1.0, 0.0) + np.sin(x[:, 0])
+
+
+def _draw(seed):
+    rng = np.random.default_rng(seed)
+
+    def rows(count, low, high):
+        x = rng.uniform(low, high, (count, 1))
+        return Rows(x=x, y=_step(x) + _NOISE * rng.standard_normal(count))
+
+    test = rows(20_000, 0.0, 1.0)
+    return Data(
+        train=rows(100, 0.0, 1.0),
+        test=test,
+        beyond={"10%": rows(50, 1.0, 1.1)},
+        mean=_step,
+        thresholds=(0.5,),
+        regimes=(test.x[:, 0] > 0.5).astype(int),
+    )
+
+
+def _fit(x, y, seed):
+    return _Truth(_step)
+
+
+def _fit_smooth(x, y, seed):
+    return _Smooth(lambda x: np.sin(x[:, 0]) + 1.0 / (1.0 + np.exp(-60.0 * (x[:, 0] - 0.45))))
+
+
+def _fail(x, y, seed):
+    raise RuntimeError("no luck")
+
+
+_TASK = Task(name="made/step", about="a step", draw=_draw)
+
+
+def _method(name, fit):
+    return Method(name=name, settings="none", fit=fit)
+
+
+def test_the_truth_scores_what_it_has_to():
+    cell = prediction_cell(_TASK, _method("truth", _fit), 0)
+    # Entropy of a Normal; the sd of a mean of 20,000 squared normals is .01, of the others less.
+    entropy = -0.5 * np.log(2.0 * np.pi * np.e * _NOISE**2)
+    assert abs(cell["log_density"] - entropy) < 0.03
+    # Of the true distribution E CRPS = sigma / sqrt(pi); 99 quantiles leave out 1% of each tail.
+    assert abs(cell["crps"] / (_NOISE / np.sqrt(np.pi)) - 1.0) < 0.03
+    assert abs(cell["coverage"] - 0.9) < 0.01
+    assert abs(cell["rmse"] / _NOISE - 1.0) < 0.03
+    assert cell["derivative"] == {"away": 0.0, "at": 0.0}
+    assert cell["threshold"] == {"error": pytest.approx(0.1, abs=0.01), "covers": 1.0}
+    assert cell["ece"] == 0.0
+    assert set(cell["beyond"]) == {"10%"}
+
+
+def test_a_method_without_places_has_them_where_it_is_steepest():
+    cell = prediction_cell(_TASK, _method("smooth", _fit_smooth), 0)
+    assert cell["threshold"] == {"error": pytest.approx(0.05, abs=0.01), "covers": 0.0}
+    assert "ece" not in cell
+    assert cell["derivative"]["at"] > cell["derivative"]["away"] > 0.0
+
+
+def test_scores_see_a_wrong_scale():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0.0, 1.0, (5_000, 1))
+    narrow = scores(_Truth(_step), x, _step(x) + 3.0 * _NOISE * rng.standard_normal(5_000))
+    # P(|z| < 1.645 / 3); the sd of the share is .007.
+    assert abs(narrow["coverage"] - (2.0 * norm.cdf(1.645 / 3.0) - 1.0)) < 0.03
+
+
+def test_a_method_that_fails_says_why():
+    cell = prediction_cell(_TASK, _method("luckless", _fail), 0)
+    assert cell == {"failed": "RuntimeError: no luck"}
+    assert (
+        "failed: made/step|0|luckless: RuntimeError: no luck"
+        in Standings({"made/step|0|luckless": cell}).table()
+    )
+
+
+def _cells():
+    def cell(density, rmse):
+        return {"log_density": density, "crps": rmse, "rmse": rmse, "coverage": 0.9, "seconds": 1.0}
+
+    return {
+        "made/a|0|bayes_hybrid": cell(-1.0, 2.0),
+        "made/a|1|bayes_hybrid": cell(-3.0, 2.0),
+        "made/a|0|peer": cell(-1.0, 4.0),
+        "made/a|1|peer": cell(-1.0, 4.0),
+        "made/b|0|bayes_hybrid": cell(5.0, 1.0),
+        "made/b|0|peer": cell(4.0, 1.0),
+    }
+
+
+def test_standings_are_means_over_seeds_then_tasks():
+    table = Standings(_cells()).methods()
+    assert table["tasks"].to_dict() == {"bayes_hybrid": 2, "peer": 2}
+    assert table["rank by log density"].to_dict() == {"bayes_hybrid": 1.5, "peer": 1.5}
+    assert table["rank by CRPS"].to_dict() == {"bayes_hybrid": 1.25, "peer": 1.75}
+    assert table.loc["peer", "log density - ours"] == pytest.approx((1.0 - 1.0) / 2.0)
+    assert table.loc["peer", "RMSE / ours"] == pytest.approx(1.5)
+
+
+def test_cells_come_back_from_the_file(tmp_path):
+    path = tmp_path / "cells.parquet"
+    cell = {
+        "name": "a/0",
+        "source": "abc",
+        "versions": "python 3",
+        "value": 1.5,
+        "nested": {"deep": {"flag": True}, "none": {}},
+        "names": ["x", "y"],
+        "bad": float("-inf"),
+    }
+    records.write("one", {"a/0": cell}, path)
+    records.write("two", {"a/0": {"value": 7.0}}, path)
+    records.write("one", {"b/0": {"value": 2.0}}, path)
+    assert records.read("one", path) == {
+        "a/0": {**cell, "nested": {"deep": {"flag": 1.0}, "none": {}}},
+        "b/0": {"name": "b/0", "value": 2.0},
+    }
+    records.write("one", {"a/0": {"value": 3.0}}, path)
+    assert records.read("one", path)["a/0"] == {"name": "a/0", "value": 3.0}
+    assert records.read("two", path)["a/0"]["value"] == 7.0
+
+
+def _square(number):
+    return {"square": number**2}
+
+
+def test_a_stopped_run_goes_on(tmp_path):
+    path = tmp_path / "cells.jsonl"
+    jobs = [(f"{number}", _square, (number,)) for number in range(3)]
+    assert run_jobs(jobs[:2], path, 1)["1"]["square"] == 1
+    lines = path.read_text().splitlines()
+    done = run_jobs(jobs, path, 1)
+    assert path.read_text().splitlines()[:2] == lines
+    assert [done[str(number)]["square"] for number in range(3)] == [0, 1, 4]
+
+
+def test_the_gpu_suite_compares_answers():
+    # Those of this machine are its own.
+    assert [row["difference"] for row in gpu.answer_cell("cpu", "recorded")["rows"]] == [0.0, 0.0]
+
+
+def test_quick_fits_are_tiny_and_only_within():
+    with quick(True):
+        options = regressor(model="relu").fit_options
+        assert options is not None
+        assert options.sampler is None
+    assert regressor().fit_options is None
+
+
+@pytest.mark.parametrize("suite", command.SUITES.values(), ids=list(command.SUITES))
+def test_a_suite_has_cells_of_different_names(suite):
+    names = [name for name, *_ in suite.jobs(Given(seeds=1))]
+    assert len(set(names)) == len(names)
+    if suite.name not in ("tables", "gpu"):  # which need a folder of data, and a GPU
+        assert any(re.search(suite.quick, name) for name in names)
+    assert suite.question.endswith("?")
+    assert isinstance(suite.summarise({}).table(), str)
+
+
+def test_the_docs_have_the_committed_tables():
+    pages = [page for page in command.PAGES if "python -m benchmarks" in page.read_text()]
+    assert pages
+    for page in pages:
+        assert command.rendered(page.read_text()) == page.read_text(), (
+            "run python -m benchmarks --render"
+        )
+
+
+@pytest.mark.slow
+def test_every_suite_runs(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--quick", "--jobs", "1"])
+    command.main()
+    out = capsys.readouterr().out
+    for name in command.SUITES:
+        assert f"# {name}: " in out
