@@ -130,9 +130,9 @@ def test_bad_options():
     with pytest.raises(OptionError, match="num_units"):
         ReLUGate(num_units=0)
     with pytest.raises(TypeError):
-        Gate()  # type: ignore[abstract]
+        Gate()
     with pytest.raises(TypeError):
-        LinearGate(num_units=3)  # type: ignore[call-arg]
+        LinearGate(num_units=3)
 
 
 # -- the threshold gates
@@ -343,7 +343,7 @@ def test_bad_thresholds(kind):
 
 
 def test_a_column_by_an_integer_of_numpy():
-    gate = ThresholdGate(feature=np.int64(1))  # type: ignore[arg-type]
+    gate = ThresholdGate(feature=np.int64(1))
     gate = gate.resolved(2, ())
     draws = {"location": torch.zeros(3, 1), "sharpness": torch.ones(3, 1)}
     assert gate.boundaries(draws).feature == 1

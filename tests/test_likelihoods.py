@@ -153,7 +153,7 @@ def test_the_share_is_that_of_the_density():
 
 def test_families_without_a_shape_take_none():
     with pytest.raises(TypeError):
-        Normal(threshold=1.0)  # type: ignore[call-arg]
+        Normal(threshold=1.0)
     assert Laplace().shape is None
 
 
@@ -163,4 +163,4 @@ def test_scale_of_the_normal_is_its_standard_deviation():
 
 def test_abstract_class_cannot_be_built():
     with pytest.raises(TypeError):
-        Likelihood()  # type: ignore[abstract]
+        Likelihood()

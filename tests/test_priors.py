@@ -43,7 +43,7 @@ def test_are_values():
     assert hash(Priors()) == hash(Priors())
     assert Priors(noise=LogNormalPrior(median=0.5, spread=1.0)) != Priors()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Priors().noise_floor = 1.0  # type: ignore[misc]
+        Priors().noise_floor = 1.0
 
 
 def _sites(model):
@@ -157,4 +157,4 @@ def test_floors_bind():
 
 def test_a_number_is_no_prior():
     with pytest.raises(OptionError, match=r"noise must be a LogNormalPrior; got 0\.2"):
-        Priors(noise=0.2)  # type: ignore[arg-type]
+        Priors(noise=0.2)

@@ -14,7 +14,7 @@ from bayes_hybrid.words import OPTIONS, on_command_line, placed
 
 def options_of(command):
     """Names of the options of a command."""
-    params = get_command(app).commands[command].params  # type: ignore[attr-defined]
+    params = get_command(app).commands[command].params
     return {name for param in params for name in param.opts}
 
 

@@ -54,7 +54,7 @@ def test_what_cannot_be_folded_is_refused():
     with pytest.raises(OptionError, match="num_folds"):
         kfold(BASE, X, y, num_folds=1)
     with pytest.raises(OptionError, match="estimator must be a HybridRegressor"):
-        kfold("gaussian", X, y)  # type: ignore[arg-type] # (that is the point)
+        kfold("gaussian", X, y)  # (that is the point)
     with pytest.raises(OptionError, match="smoothing"):
         kfold(clone(BASE).set_params(smoothing="cubic"), X, y)
     with pytest.raises(DataError, match="too few"):

@@ -269,7 +269,7 @@ def test_it_is_immutable_and_owns_its_fields():
     mean[0] = 5.0
     assert standardizer.mean[0] == 0.0
     with pytest.raises(dataclasses.FrozenInstanceError):
-        standardizer.mean = mean  # type: ignore[misc]
+        standardizer.mean = mean
     with pytest.raises(ValueError, match="read-only"):
         standardizer.scale[0] = 2.0
 

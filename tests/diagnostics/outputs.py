@@ -24,7 +24,7 @@ def several_outputs(num_draws=3):
         y_scaling=Standardizer.fit(y, missing=True),
     )
     return FakeFit(
-        posterior=posterior,  # type: ignore[arg-type] # (one of the package's own)
+        posterior=posterior,  # (one of the package's own)
         x=x,
         y=y,
         feature_names=("dose", "other"),

@@ -33,7 +33,7 @@ def zoo_fit(gate, num_regimes, *, scale=1.0):
         y_scaling=Standardizer(mean=np.array(0.0), scale=np.array(1.0)),
     )
     return FakeFit(
-        posterior=posterior,  # type: ignore[arg-type] # (one of the package's own)
+        posterior=posterior,  # (one of the package's own)
         x=np.column_stack([_WIDE, _WIDE]),
         y=np.zeros(9),
         feature_names=("a", "b"),

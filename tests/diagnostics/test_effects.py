@@ -51,7 +51,7 @@ def real(name, *, num_rows=15, seed=0):
     )
     names = ("y",) if y.ndim == 1 else tuple(f"output {q}" for q in range(y.shape[1]))
     return FakeFit(
-        posterior=posterior,  # type: ignore[arg-type] # (one of the package's own)
+        posterior=posterior,  # (one of the package's own)
         x=x,
         y=y,
         feature_names=("dose", "other"),

@@ -11,8 +11,8 @@ from bayes_hybrid.diagnostics.gate import (
     gate_entropy,
     gate_findings,
     regime_distance,
-    unused_threshold,
 )
+from bayes_hybrid.inference.readings import unused_threshold
 from tests.diagnostics.fakes import FakePosterior, collapsed, healthy
 
 

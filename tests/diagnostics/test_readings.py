@@ -189,7 +189,7 @@ def test_a_row_for_each_reading():
     assert table["weight"].tolist() == [0.7, 0.3]
     assert table["usage[gaussian]"].tolist() == pytest.approx([0.6, 1.0])
     assert table["expert[relu]"].tolist() == ["relu", "relu"]
-    first: dict[str, str] = table.iloc[0].to_dict()  # type: ignore[assignment]
+    first: dict[str, str] = table.iloc[0].to_dict()
     assert {name: first[f"where[{name}]"] for name in ("gaussian", "relu")} == (
         regime_descriptions(fit)
     )

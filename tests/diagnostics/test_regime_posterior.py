@@ -45,7 +45,7 @@ def zoo_fit(name, *, labels=None, num_outputs=1, seed=0):
         y_scaling=Standardizer.fit(y, missing=num_outputs > 1),
     )
     return FakeFit(
-        posterior=posterior,  # type: ignore[arg-type] # (one of the package's own)
+        posterior=posterior,  # (one of the package's own)
         x=x,
         y=y,
         labels=labels,

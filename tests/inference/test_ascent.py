@@ -17,7 +17,11 @@ _SCHEDULE = Schedule(learning_rate=0.1, num_steps=6, final=0.1, decay=0.99)
 
 def test_adam_step_is_torchs():
     parameter = torch.randn(7, dtype=torch.float64)
-    ours, first, second = parameter.clone(), *torch.zeros(2, 7, dtype=torch.float64)
+    ours, first, second = (
+        parameter.clone(),
+        torch.zeros_like(parameter),
+        torch.zeros_like(parameter),
+    )
     theirs = parameter.clone()
     adam = Adam([theirs], _SCHEDULE, shares=[0.5])
     for row in _SCHEDULE.table(ours):

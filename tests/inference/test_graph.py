@@ -385,7 +385,7 @@ def test_what_changes_a_value_in_place_is_recorded_without():
     arguments = torch.randn(3), torch.randn(3)
     torch.testing.assert_close(recorder(*arguments), function(*arguments))
     record = recorder.record(*arguments)
-    assert not any(mutates(node) for node in record.graph.nodes)  # type: ignore[attr-defined]
+    assert not any(mutates(node) for node in record.graph.nodes)
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -68,7 +68,7 @@ def test_repeated_kl_weights_are_refused():
     with pytest.raises(OptionError, match="different weights"):
         Variational(kl_weights=(0.1, 0.1))
     with pytest.raises(OptionError, match="kl_weights must be a tuple"):
-        Variational(kl_weights=0.1)  # type: ignore[arg-type]
+        Variational(kl_weights=0.1)
 
 
 def test_more_draws_than_iterations_are_refused_where_hmc_may_run():

@@ -119,7 +119,7 @@ def _fit(model: HybridModel = _MIXTURE, **settings: Any) -> Fit:
             "'b' resumes 'a', which has to be",
         ),
         (lambda: FitOptions(plan="gausian_first"), "did you mean 'gaussian_first'"),
-        (lambda: FitOptions(plan=3), "'plain', a Plan, or several of these; got 3"),
+        (lambda: FitOptions(plan=3), "'plain', a Plan, or several of these; got 3"),  # type: ignore[arg-type]
     ],
 )
 def test_bad_plans_are_named(build, message):
@@ -246,7 +246,7 @@ def test_annealing_begins_at_one_end_and_reaches_the_other(unrecorded, monkeypat
 
     monkeypatch.setattr(Rows, "gradient", spy)
     ends = {"gate_entropy": (2.0, 0.0), "load_balance": (0.0, 0.0), "relu_smoothness": (1.0, 0.0)}
-    stage = dataclasses.replace(PlanStage(name="a", stop="steps", budget=0.25), **ends)  # type: ignore[arg-type]
+    stage = dataclasses.replace(PlanStage(name="a", stop="steps", budget=0.25), **ends)
     _, log = _start(Plan(stages=(stage, _FREE)), rows, patience=100)
     assert seen[:5] == [[2.0, 0.0, 1.0], [1.5, 0.0, 0.75], [1.0, 0.0, 0.5], [0.5, 0.0, 0.25], None]
     assert seen[5:] == [None] * 20
@@ -339,12 +339,12 @@ def test_a_plan_of_several_is_taken_apart():
     for other in (Plan(stages=(slow,)), Plan(stages=(_FREE,), kl_warmup=0.1)):
         with pytest.raises(OptionError, match="end with the same rates"):
             FitOptions(plan=(free, other))
-    listed = PlanStage(name="a", load_balance=[1.0, 0.0], stop="steps")  # type: ignore[arg-type]
+    listed = PlanStage(name="a", load_balance=[1.0, 0.0], stop="steps")
     assert len(plans_of((Plan(stages=(listed, _FREE)), "direct"))) == 2
     with pytest.raises(OptionError, match="different names"):
         plans_of((Plan(stages=(_FREE,), name="a"), Plan(stages=(_FREE, slow), name="a")))
     with pytest.raises(OptionError, match="plan must be"):
-        plans_of(3)  # type: ignore[arg-type]
+        plans_of(3)
 
 
 def test_where_no_gate_can_be_even_the_plan_is_left_out():

@@ -37,14 +37,14 @@ def test_a_mixture_needs_two_experts(experts):
 
 def test_mistyped_settings_are_refused():
     with pytest.raises(TypeError, match="num_unit"):
-        Pathway(num_unit=3)  # type: ignore[call-arg]
+        Pathway(num_unit=3)
     with pytest.raises(TypeError, match="gates"):
-        HybridMixture(gates=None)  # type: ignore[call-arg]
+        HybridMixture(gates=None)
 
 
 def test_abstract_model_cannot_be_built():
     with pytest.raises(TypeError):
-        HybridModel()  # type: ignore[abstract]
+        HybridModel()
 
 
 @pytest.mark.parametrize(

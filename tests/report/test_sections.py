@@ -545,7 +545,7 @@ def executed(code):
 )
 def test_the_code_imports_what_it_uses_and_makes_the_same_estimator(settings):
     reg = HybridRegressor(random_state=3, **settings)
-    reg.fit_ = SimpleNamespace(seed=3)  # type: ignore[assignment]
+    reg.fit_ = SimpleNamespace(seed=3)
     code = estimator_code(reg)
     lines = imports_of(code, *settings.values())
     again = executed("\n".join([*lines, f"again = {code}"]))["again"]
@@ -553,8 +553,8 @@ def test_the_code_imports_what_it_uses_and_makes_the_same_estimator(settings):
 
 
 def test_what_has_no_code_is_to_be_replaced():
-    reg = HybridRegressor(gate=object())  # type: ignore[arg-type]
-    reg.fit_ = SimpleNamespace(seed=3)  # type: ignore[assignment]
+    reg = HybridRegressor(gate=object())
+    reg.fit_ = SimpleNamespace(seed=3)
     code = estimator_code(reg)
     assert "gate=...,  # to be replaced: <object object at" in code
     executed("\n".join([*imports_of(code), code]))
