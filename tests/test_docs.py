@@ -17,7 +17,7 @@ from bayes_hybrid.models import HybridMixture
 from bayes_hybrid.report.sections import SECTIONS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 # Leave-one-out and ArviZ's plots ask for a hundred draws in all.
 QUICK: Final = FitOptions(
@@ -74,7 +74,7 @@ def quick(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem
+    "page", [page for page in PAGES if blocks(page)], ids=lambda page: str(page.relative_to(ROOT))
 )
 def test_python_blocks_run(page, quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -90,7 +90,7 @@ def test_the_pages_that_show_code_are_found():
     assert shown >= {"README", "did-my-gate-collapse", "how-do-i-use-the-raw-pyro-model"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(page):
     assert [target for target in links(page) if not (page.parent / target).exists()] == []
 
