@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import torch
 from pyro import poutine
-from pyro.infer.mcmc.util import TraceTreeEvaluator
+from pyro.infer.mcmc.util import TraceEinsumEvaluator
 from torch import Tensor
 
 from bayes_hybrid import checks
+from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
 from bayes_hybrid.inference.samplers.nuts import potential
 from bayes_hybrid.inference.sites import SiteTable
@@ -26,9 +27,9 @@ class ProgramDensity:
 
     The program's continuous latent sites, unconstrained, make up ``theta [C, P]``; ``table`` says
     which entries are which.  Discrete latent sites have to be marked for parallel enumeration, and
-    are summed out exactly.  The log Jacobian of the unconstraining maps is included, so this is
-    minus the potential of Pyro's NUTS.  It is recorded once for each shape of the data; running the
-    record costs none of Pyro's Python.
+    are summed out exactly, also in nested plates and under ``pyro.markov``.  The log Jacobian of
+    the unconstraining maps is included, so this is minus the potential of Pyro's NUTS.  It is
+    recorded once for each shape of the data; running the record costs none of Pyro's Python.
 
     A program that cannot be recorded, because its Python depends on the values of latent sites, is
     run as it is, with one warning.  Rows that a ``pyro.plate`` picks at random are picked anew at
@@ -36,11 +37,12 @@ class ProgramDensity:
 
     Args:
         program: the Pyro program; it is called with ``arguments``, which have to be tensors.
-        arguments: example data.
+        arguments: example data; where one is in double precision, so is the density.
         max_plate_nesting: most plates around a site; only needed beyond three.
 
     Raises:
-        OptionError: the sites change from run to run, or a discrete one is not enumerated.
+        OptionError: the sites change from run to run, a discrete one is not enumerated, the program
+            has a ``pyro.param``, whose value a record would keep, or an argument is no tensor.
 
     Source:
         Proportional to Bingham et al. (2019), Pyro, section 3, with the trace's log density in
@@ -67,14 +69,24 @@ class ProgramDensity:
     ) -> None:
         """Run the program, to know its sites; recording happens at the first call."""
         checks.positive_int("max_plate_nesting", max_plate_nesting, minimum=0)
+        for argument in arguments:
+            checks.instance("arguments", argument, Tensor)
         self._program, self._max_plate_nesting = program, max_plate_nesting
         self.table = SiteTable.of_program(program, *arguments)
+        double = any(argument.dtype == torch.float64 for argument in arguments)
+        zeros = torch.zeros(self.table.num_parameters, dtype=torch.float64 if double else None)
         with quiet_pyro(), torch.no_grad():
-            start = self.table.constrain(torch.zeros(self.table.num_parameters))
+            start = self.table.constrain(zeros)
             trace = self._trace(start, arguments)
+        if trace.param_nodes:
+            raise OptionError(
+                f"the program has pyro.param({trace.param_nodes[0]!r}), of which a record would keep "
+                "the present value; pass it as an argument, or sample it"
+            )
         self._enumerates = any("_enumerate_dim" in node["infer"] for node in _latent(trace))
-        # It reads the structure of the plates off a trace, and keeps it.
-        self._evaluator = TraceTreeEvaluator(
+        # It reads the structure of the plates off a trace, and keeps it.  (Pyro's tree evaluator is
+        # wrong under pyro.markov.)
+        self._evaluator = TraceEinsumEvaluator(
             trace, has_enumerable_sites=self._enumerates, max_plate_nesting=max_plate_nesting
         )
         self._recorder = Recorder(self._plain)

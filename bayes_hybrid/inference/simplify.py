@@ -51,13 +51,14 @@ def simplify(record: GraphModule) -> GraphModule:
         operand = _operand(node)
         if operand is not None:
             _replace(node, operand)
+    for node in graph.nodes:
+        if node.target in _VIEWS:
+            # What a copy stood for may be laid out otherwise, and so may a broadcast product.
+            node.target = _aten.reshape.default
     _fold(record)
     for node in list(graph.nodes):
         if node.target is _aten.bmm.default:
             _product(graph, node)
-        elif node.target in _VIEWS:
-            # A broadcast product may be laid out otherwise than a matrix product was.
-            node.target = _aten.reshape.default
     _merge(graph)
     graph.eliminate_dead_code()
     record.delete_all_unused_submodules()

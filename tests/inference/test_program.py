@@ -1,5 +1,6 @@
 """The recorded density of any Pyro program is the program's own."""
 
+import itertools
 import warnings
 from typing import Any
 
@@ -176,6 +177,103 @@ def test_programs_that_cannot_be_are_refused():
 
     with pytest.raises(OptionError, match="'count' is discrete; mark it"):
         ProgramDensity(discrete)
+
+    def tuned(y):
+        location = pyro.param("location", torch.tensor(0.0))
+        mean = pyro.sample("mean", dist.Normal(location, 1.0))
+        pyro.sample("y", dist.Normal(mean, 1.0), obs=y)
+
+    refused = pytest.raises(OptionError, match=r"pyro\.param\('location'\).*argument")
+    with pyro.get_param_store().scope(), refused:
+        ProgramDensity(tuned, torch.zeros(()))
+    with pytest.raises(OptionError, match="arguments must be a Tensor; got 3"):
+        ProgramDensity(constrained, torch.zeros(4, 1), 3)  # type: ignore[arg-type]
+
+
+_BERNOULLI = {"enumerate": "parallel"}
+_STEPS = 4
+
+
+def markov(y):
+    """Two states; they stay with probability p, and start as if the one before was 0."""
+    stay = pyro.sample("stay", dist.Beta(2.0, 2.0))
+    state = torch.tensor(0)
+    for t in pyro.markov(range(_STEPS)):
+        one = torch.where(state == 0, 1.0 - stay, stay)
+        state = pyro.sample(f"state_{t}", dist.Bernoulli(one), infer=_BERNOULLI).long()
+        pyro.sample(f"y_{t}", dist.Normal(2.0 * state, 1.0), obs=y[t])
+
+
+def every_path(stay, y):
+    """The same by the sum over all paths."""
+    total = torch.zeros(())
+    for path in itertools.product((0, 1), repeat=_STEPS):
+        states = torch.tensor((0, *path))
+        stays = states[1:] == states[:-1]
+        prior = torch.where(stays, stay, 1.0 - stay).prod()
+        likelihood = dist.Normal(2.0 * states[1:], 1.0).log_prob(y).sum().exp()
+        total = total + prior * likelihood
+    return total.log() + dist.Beta(2.0, 2.0).log_prob(stay) + (stay * (1.0 - stay)).log()
+
+
+def nested(y):
+    """A coin in each cell of nested plates."""
+    mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+    with pyro.plate("columns", 3, dim=-1), pyro.plate("rows", 4, dim=-2):
+        z = pyro.sample("z", dist.Bernoulli(0.3), infer=_BERNOULLI)
+        pyro.sample("y", dist.Normal(mean * z, 1.0), obs=y)
+
+
+def every_coin(mean, y):
+    """The same by hand."""
+    terms = [
+        torch.tensor(p).log() + dist.Normal(z * mean, 1.0).log_prob(y)
+        for z, p in ((0, 0.7), (1, 0.3))
+    ]
+    return torch.logsumexp(torch.stack(terms), 0).sum() + dist.Normal(0.0, 1.0).log_prob(mean)
+
+
+@pytest.mark.parametrize(
+    ("program", "by_hand", "constrain", "shape"),
+    [(markov, every_path, torch.sigmoid, (_STEPS,)), (nested, every_coin, torch.clone, (4, 3))],
+    ids=["markov", "nested plates"],
+)
+def test_discrete_sites_are_summed_out_exactly(program, by_hand, constrain, shape):
+    y = torch.randn(shape)
+    density = ProgramDensity(program, y)
+    theta = torch.tensor([[0.4], [-1.3]])
+    value, gradient = density.value_and_grad(theta, y)
+    for c in range(2):
+        flat = theta[c].clone().requires_grad_()
+        expected = by_hand(constrain(flat[0]), y)
+        torch.testing.assert_close(value[c], expected.detach(), **_EXACT)
+        torch.testing.assert_close(gradient[c], torch.autograd.grad(expected, flat)[0], **_EXACT)
+
+
+def test_double_precision_stays():
+    def program(x, y):
+        prior = dist.Normal(torch.zeros(2, dtype=torch.float64), 1.0).to_event(1)
+        weights = pyro.sample("weights", prior)
+        pyro.sample("y", dist.Normal(x @ weights, 1.0).to_event(1), obs=y)
+
+    x, y = torch.randn(5, 2, dtype=torch.float64), torch.randn(5, dtype=torch.float64)
+    theta = torch.randn(3, 2, dtype=torch.float64)
+    value, gradient = ProgramDensity(program, x, y).value_and_grad(theta, x, y)
+    assert value.dtype == gradient.dtype == torch.float64
+    prior = dist.Normal(0.0, 1.0).log_prob(theta).sum(1)
+    expected = prior + dist.Normal(theta @ x.mT, 1.0).log_prob(y).sum(1)
+    # Two ways to add up fifteen numbers of size one.
+    torch.testing.assert_close(value, expected, rtol=1e-13, atol=1e-13)
+
+
+def test_a_second_derivative_is_refused_and_not_zero():
+    x, y = zoo.rows(12)
+    density = ProgramDensity(constrained, x, y)
+    with pytest.raises(NotImplementedError, match="first derivatives only"):
+        torch.autograd.functional.hessian(
+            lambda q: density.potential(x, y)({"theta": q}),
+            torch.zeros(density.table.num_parameters),
+        )
 
 
 def test_nuts_runs_on_the_recorded_potential():

@@ -172,10 +172,25 @@ class _Minus(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, point: Tensor, value_and_grad: ValueAndGrad) -> Tensor:  # noqa: ANN401
         value, gradient = value_and_grad(point.detach())
-        ctx.save_for_backward(gradient)
+        ctx.save_for_backward(point, gradient)
         return -value
 
     @staticmethod
     def backward(ctx: Any, output: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        (gradient,) = ctx.saved_tensors
-        return -output * gradient, None
+        return -output * _Once.apply(*ctx.saved_tensors), None  # type: ignore[no-untyped-call]
+
+
+class _Once(torch.autograd.Function):
+    """A gradient that knows of no further ones: without this they would be zero."""
+
+    @staticmethod
+    def forward(ctx: Any, point: Tensor, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        del ctx, point
+        return gradient.clone()
+
+    @staticmethod
+    def backward(ctx: Any, output: Tensor) -> tuple[None, None]:  # noqa: ANN401
+        raise NotImplementedError(
+            "a recorded potential has first derivatives only; for second ones, differentiate "
+            "ProgramDensity.log_density"
+        )
