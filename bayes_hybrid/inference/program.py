@@ -80,8 +80,8 @@ class ProgramDensity:
             trace = self._trace(start, arguments)
         if trace.param_nodes:
             raise OptionError(
-                f"the program has pyro.param({trace.param_nodes[0]!r}), of which a record would keep "
-                "the present value; pass it as an argument, or sample it"
+                f"the program has pyro.param({trace.param_nodes[0]!r}); a record would keep its "
+                "present value, so pass it as an argument, or sample it"
             )
         self._enumerates = any("_enumerate_dim" in node["infer"] for node in _latent(trace))
         # It reads the structure of the plates off a trace, and keeps it.  (Pyro's tree evaluator is

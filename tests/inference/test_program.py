@@ -187,7 +187,7 @@ def test_programs_that_cannot_be_are_refused():
     with pyro.get_param_store().scope(), refused:
         ProgramDensity(tuned, torch.zeros(()))
     with pytest.raises(OptionError, match="arguments must be a Tensor; got 3"):
-        ProgramDensity(constrained, torch.zeros(4, 1), 3)  # type: ignore[arg-type]
+        ProgramDensity(constrained, torch.zeros(4, 1), 3)
 
 
 _BERNOULLI = {"enumerate": "parallel"}
