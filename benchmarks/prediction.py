@@ -61,11 +61,15 @@ def prediction_cell(task: Task, method: Method, seed: int) -> Cell:
         return {"left_out": f"{num_features} features"}
     if method.max_rows is not None and num_rows > method.max_rows:
         return {"left_out": f"{num_rows} rows"}
-    started = time.perf_counter()
     try:
-        fitted = method.fit(data.train.x, data.train.y, seed)
+        return _measured(data, method, seed)
     except Exception as error:  # of a peer: any
         return {"failed": f"{type(error).__name__}: {error}"}
+
+
+def _measured(data: Data, method: Method, seed: int) -> Cell:
+    started = time.perf_counter()
+    fitted = method.fit(data.train.x, data.train.y, seed)
     seconds = time.perf_counter() - started
     return {
         **scores(fitted, data.test.x, data.test.y),
