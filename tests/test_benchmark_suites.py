@@ -35,7 +35,7 @@ class _Truth(_Smooth):
     """The same with a place, and regimes under other names."""
 
     def places(self, along):
-        return np.array([[0.6, 0.5, 0.7]])
+        return np.array([[0.95, 0.9, 1.0], [0.6, 0.45, 0.7]])
 
     def regimes(self, x, y):
         right = (x[:, 0] > 0.5).astype(float)
@@ -178,7 +178,9 @@ def test_a_stopped_run_goes_on(tmp_path):
     assert run_jobs(jobs[:2], path, 1)["1"]["square"] == 1
     lines = path.read_text().splitlines()
     done = run_jobs(jobs, path, 1)
-    assert path.read_text().splitlines()[:2] == lines
+    again = path.read_text().splitlines()
+    assert again[:2] == lines
+    assert len(again) == 3
     assert [done[str(number)]["square"] for number in range(3)] == [0, 1, 4]
 
 

@@ -62,8 +62,7 @@ class HMC(Sampler):
         budget: see there.
         num_leapfrog: mean number of leapfrog steps of an iteration; each iteration's number is
             drawn between half and one and a half of it.
-        target_acceptance: what the step size is adapted to.  At 0.8 chains that come to
-            narrower places than those of the warm-up diverge there too often.
+        target_acceptance: what the step size is adapted to.
         max_dense: most parameters for which the curvature of the whole log joint is measured.
 
     Example:
