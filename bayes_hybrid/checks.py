@@ -23,6 +23,7 @@ __all__ = [
     "instance",
     "positive_float",
     "positive_int",
+    "positive_int_or_auto",
     "probabilities",
     "suggestion",
 ]
@@ -125,6 +126,30 @@ def positive_int(name: str, value: SupportsIndex, *, minimum: int = 1) -> int:
     if whole < minimum:
         raise OptionError(wanted)
     return whole
+
+
+def positive_int_or_auto(name: str, value: SupportsIndex | str) -> int | str:
+    """``"auto"``, or ``value`` as a Python ``int``, which has to be a whole number of 1 or more.
+
+    Raises:
+        OptionError: neither.
+
+    Example:
+        >>> positive_int_or_auto("num_units", "auto")
+        'auto'
+        >>> positive_int_or_auto("num_units", "32")
+        Traceback (most recent call last):
+        bayes_hybrid.errors.OptionError: num_units must be a positive integer or 'auto'; got '32',
+            which is text
+    """
+    if not isinstance(value, str):
+        return positive_int(name, value)
+    if value == "auto":
+        return value
+    raise OptionError(
+        f"{name} must be a positive integer or 'auto'; got {value!r}, which is text"
+        f"{suggestion(value, ('auto',))}"
+    )
 
 
 def positive_float(name: str, value: float, *, closed: bool = False) -> float:

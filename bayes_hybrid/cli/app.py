@@ -175,7 +175,11 @@ def fit(
         typer.Option(help="Hidden units of each pathway; auto is 32 up to 3 features, else 50."),
     ] = Settings.num_units,
     num_restarts: Annotated[
-        int, typer.Option(help="Modes that are looked for, each from a start of its own.")
+        str,
+        typer.Option(
+            help="Modes that are looked for, each from a start of its own; auto is 64 for a small "
+            "table, else 32."
+        ),
     ] = Settings.num_restarts,
     plan: Annotated[
         str,
@@ -378,7 +382,7 @@ def sbc(
     gate: Annotated[
         str, typer.Option(help="Gate over the two lines: threshold, monotone, linear or constant.")
     ] = "threshold",
-    num_restarts: Annotated[int, typer.Option(help="Modes that are looked for.")] = 12,
+    num_restarts: Annotated[str, typer.Option(help="Modes that are looked for.")] = "12",
     refine: Annotated[
         str, typer.Option(help="Short HMC after SVI: auto, always, never.")
     ] = Settings.refine,

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bayes_hybrid import checks
 from bayes_hybrid.cli.console import counted, say, show
-from bayes_hybrid.cli.regressor import quick_options, refuse_unknown
+from bayes_hybrid.cli.regressor import quick_options, refuse_unknown, whole_or_auto
 from bayes_hybrid.cli.settings import Settings, refuse_no_jobs
 from bayes_hybrid.data import atomic_file, write_table
 from bayes_hybrid.estimator import REFINE, HybridRegressor
@@ -64,7 +64,7 @@ def run(settings: Settings, plan: Plan, out: Path, *, quiet: bool) -> None:
     refuse_no_jobs(plan.jobs)
     refuse_unknown(settings)
     options = FitOptions(
-        num_restarts=settings.num_restarts,
+        num_restarts=whole_or_auto("--num-restarts", settings.num_restarts),
         sampler=REFINE[settings.refine],
         device=settings.device,
     )

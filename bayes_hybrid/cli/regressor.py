@@ -13,7 +13,7 @@ from bayes_hybrid.models.pathway import NOISE_KINDS
 from bayes_hybrid.nn import pathway_kind
 from bayes_hybrid.random import SEED_LIMIT
 
-__all__ = ["quick_options", "refuse_unknown", "regressor"]
+__all__ = ["quick_options", "refuse_unknown", "regressor", "whole_or_auto"]
 
 
 def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
@@ -28,17 +28,16 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
             refuses the others when it is fitted.
     """
     refuse_unknown(settings)
-    restarts = checks.positive_int("--num-restarts", settings.num_restarts)
     if checks.positive_int("--seed", settings.seed, minimum=0) >= SEED_LIMIT:
         raise OptionError(f"--seed must be below 2**32 = {SEED_LIMIT}; got {settings.seed}")
-    num_units = _num_units(settings.num_units)
+    num_units = whole_or_auto("--num-units", settings.num_units)
     label_head = LabelHead(
         noise=checks.choice("--label-noise", settings.label_noise, LABEL_NOISES),
         weight=checks.positive_float("--label-weight", settings.label_weight),
     )
     # With options of its own, a quick fit must leave the estimator's shorthands alone.
     shorthands = {
-        "num_restarts": restarts,
+        "num_restarts": whole_or_auto("--num-restarts", settings.num_restarts),
         "plan": _plans(settings),
         "refine": settings.refine,
         "device": settings.device,
@@ -93,11 +92,16 @@ def _gate(settings: Settings) -> str | Gate:
     return FEATURE_GATES[settings.gate](feature=settings.gate_feature)
 
 
-def _num_units(text: str) -> int | str:
+def whole_or_auto(name: str, text: str) -> int | str:
+    """The number that was typed, or ``"auto"``.
+
+    Raises:
+        OptionError: it is neither.
+    """
     if text == "auto":
         return text
     if not text.isdecimal() or int(text) < 1:
-        raise OptionError(f"--num-units must be auto or a whole number >= 1; got {text!r}")
+        raise OptionError(f"{name} must be auto or a whole number >= 1; got {text!r}")
     return int(text)
 
 

@@ -33,7 +33,7 @@ class Settings:
         label_noise: ``"learned"`` or ``"none"``.
         label_weight: weight of the regime labels.
         num_units: hidden units of each pathway, or ``"auto"``.
-        num_restarts: modes that are looked for.
+        num_restarts: modes that are looked for, or ``"auto"``.
         plan: name of a training plan, or several, separated by commas.
         refine: ``"auto"``, ``"always"`` or ``"never"``.
         seed: everything random is derived from it.
@@ -49,7 +49,7 @@ class Settings:
     label_noise: str = "learned"
     label_weight: float = 1.0
     num_units: str = "auto"
-    num_restarts: int = 32
+    num_restarts: str = "auto"
     plan: str = "default"
     refine: str = "auto"
     seed: int = 0

@@ -3,7 +3,7 @@
 Advice is written once.  Settings stand in backquotes as Python writes them, and alternatives in
 braces with bars between them::
 
-    Fit again with {more restarts (`num_restarts=64`)|`plan=('default', 'balanced')`}.
+    Fit again with {more restarts (`num_restarts=128`)|`plan=('default', 'balanced')`}.
 
 :func:`resolved` drops the alternatives that the fit has followed already, and a sentence of which
 none is left, and says where an object such as ``HMC(...)`` goes.
@@ -47,10 +47,10 @@ def resolved(text: str, settings: Settings) -> str:
         settings: of the fit; what is not among them counts as not followed.
 
     Example:
-        >>> text = "Fit again with {more restarts (`num_restarts=64`)|`plan='balanced'`}."
-        >>> resolved(text, {"num_restarts": 32})
-        "Fit again with more restarts (`num_restarts=64`) or `plan='balanced'`."
+        >>> text = "Fit again with {more restarts (`num_restarts=128`)|`plan='balanced'`}."
         >>> resolved(text, {"num_restarts": 64})
+        "Fit again with more restarts (`num_restarts=128`) or `plan='balanced'`."
+        >>> resolved(text, {"num_restarts": 128})
         "Fit again with `plan='balanced'`."
     """
     kept = []

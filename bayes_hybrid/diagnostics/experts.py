@@ -91,7 +91,7 @@ def _worth(rows: GateRows, k: int, num_rows: int, regime: str, weights: FloatArr
         f"rows (standard error over rows {spread}); restarts with {few:.0%} of the weight "
         f"add less than {threshold:.1f}.",
         advice=f"The regime '{regime}' is dead or nearly so: its expert explains next to nothing "
-        "that the others do not. Fit again with {more restarts (`num_restarts=64`), each with "
+        "that the others do not. Fit again with {more restarts (`num_restarts=128`), each with "
         "a start of its own|`plan=('default', 'balanced')`}. Compare held-out log densities with "
         "those of a model without it.",
         interval=(float(low), float(high)),
@@ -113,7 +113,7 @@ def _twins(overlaps: FloatArray, weights: FloatArray, regime_names: tuple[str, .
         meaning=f"Where the gate is undecided, the densities of the two experts most alike, "
         f"'{first}' and '{second}', overlap by {value:.0%}, on average over restarts.",
         advice="Two experts predict the same, so which of them a row belongs to says nothing. Fit "
-        "with {more restarts (`num_restarts=64`)|`plan=('default', 'balanced')`}. If twins "
+        "with {more restarts (`num_restarts=128`)|`plan=('default', 'balanced')`}. If twins "
         "stay, leave one of the two out, or make them differ by kind, width or noise.",
         interval=(float(low), float(high)),
     )

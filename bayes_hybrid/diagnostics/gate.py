@@ -138,7 +138,7 @@ def _dominant(
         meaning=f"The most used regime, on the whole '{name}', carries {value:.1%} of the training "
         "rows.",
         advice=f"The gate has collapsed on '{name}'. If the data should have more than one "
-        "regime, fit again with {more restarts (`num_restarts=64`)|`plan=('default', "
+        "regime, fit again with {more restarts (`num_restarts=128`)|`plan=('default', "
         "'balanced')`, a part of which is trained under a reward for an even gate}, and compare "
         "held-out log densities. A single expert says the same more simply if it predicts as well.",
         interval=_interval(largest, weights, value),

@@ -128,7 +128,7 @@ def inside_expert_findings(fit: FitLike, x: FloatArray) -> list[Finding]:
             meaning=f"{value:.0%} of the draws have {words}.",
             advice="The data change abruptly where the regime does not, so the regimes do not say "
             "where. Fit with {smooth experts (`experts=('gaussian', 'gaussian')`), which leave "
-            "the change to the gate|more restarts (`num_restarts=64`)}.",
+            "the change to the gate|more restarts (`num_restarts=128`)}.",
         )
     ]
 

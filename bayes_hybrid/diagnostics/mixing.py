@@ -161,6 +161,6 @@ def seed_finding(evaluation: Evaluation) -> list[Finding]:
             "between restarts by enough to matter; their largest r-hat, restarts as chains, is "
             f"{value:.2f}.",
             advice="Another seed may give another answer. Fit with {more restarts "
-            "(`num_restarts=64`)|`refine='always'`, which weighs them by what draws predict}.",
+            "(`num_restarts=128`)|`refine='always'`, which weighs them by what draws predict}.",
         )
     ]

@@ -261,7 +261,7 @@ def more_regimes_finding(fit: FitLike, rows: Realised, x: FloatArray) -> Finding
         math.log(_BAYES_FACTOR * looks),
         meaning=words,
         advice="Where one regime is said to be, there are two. Fit with {a regime more "
-        "(`experts=('gaussian', 'gaussian', 'relu')`)|more restarts (`num_restarts=64`)}, or with "
+        "(`experts=('gaussian', 'gaussian', 'relu')`)|more restarts (`num_restarts=128`)}, or with "
         "a feature that tells the groups apart.",
         interval=ends,
     )

@@ -94,7 +94,7 @@ def diagnose(
         y_test: held-out targets ``[M]``; ``trained_on`` and coverage are computed only when
             both are given.
         max_rows: at most so many training rows are read, evenly spread.
-        settings: what the fit was made with, such as ``{"num_restarts": 64}``: what is set so is
+        settings: what the fit was made with, such as ``{"num_restarts": 128}``: what is set so is
             not advised.
 
     Raises:

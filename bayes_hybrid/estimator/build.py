@@ -95,19 +95,15 @@ def _experts(settings: "HybridRegressor", num_features: int) -> tuple[Pathway, .
 
 
 def _pathway(settings: "HybridRegressor", expert: str, num_features: int) -> Pathway:
-    num_units, likelihood = settings.num_units, settings.likelihood
+    likelihood = settings.likelihood
+    num_units = checks.positive_int_or_auto("num_units", settings.num_units)
     if isinstance(num_units, str):
-        if num_units != "auto":
-            raise OptionError(
-                f"num_units must be a positive integer or 'auto'; got {num_units!r}, which is text"
-                f"{checks.suggestion(num_units, ('auto',))}"
-            )
         num_units = 32 if num_features <= 3 else 50
     if not isinstance(likelihood, Likelihood):
         likelihood = LIKELIHOODS[checks.choice("likelihood", likelihood, tuple(LIKELIHOODS))]()
     return Pathway(
         kind=pathway_kind("experts", expert),
-        num_units=checks.positive_int("num_units", num_units),
+        num_units=num_units,
         depth=settings.depth,
         smoothing=settings.smoothing,
         noise=settings.noise,
@@ -122,7 +118,7 @@ def build_options(settings: "HybridRegressor") -> FitOptions:
         _refuse_set(settings, _OF_FIT_OPTIONS, "fit_options is given: set it there")
         return given
     return FitOptions(
-        num_restarts=checks.positive_int("num_restarts", settings.num_restarts),
+        num_restarts=checks.positive_int_or_auto("num_restarts", settings.num_restarts),
         plan=settings.plan,
         sampler=REFINE[_refine(settings.refine)],
         batch_size=settings.batch_size,
@@ -134,9 +130,9 @@ def build_options(settings: "HybridRegressor") -> FitOptions:
 def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
     """What a fitted estimator was fitted with, for :func:`bayes_hybrid.diagnostics.diagnose`."""
     fit, options = estimator.fit_, build_options(estimator)
-    model = fit.posterior.model
+    model, left_out = fit.posterior.model, fit.training.num_dropped + fit.training.num_negligible
     settings: dict[str, object] = {
-        "num_restarts": options.num_restarts,
+        "num_restarts": fit.posterior.num_restarts + left_out,
         "plan": options.plan,
         # Where "auto" refined, "always" would do no more.
         "refine": "always" if fit.restarts.sampler else "never",

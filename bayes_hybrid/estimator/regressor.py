@@ -94,7 +94,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         smoothing: base of the Gaussian units: ``"bump"``, ``"step"``, ``"relu"``, ``"identity"``.
         num_restarts: modes that are looked for, each from a start of its own; what each counts is
             found out (:mod:`~bayes_hybrid.inference.recipe.weighing`).  The restarts that count are
-            ArviZ's chains.
+            ArviZ's chains.  ``"auto"`` is 64 on a small table, else 32
+            (:class:`~bayes_hybrid.FitOptions`).
         plan: how training goes: ``"default"``, ``"direct"``, ``"even_gate"``,
             ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
             :class:`~bayes_hybrid.inference.plans.Plan`, or several of these, which share the
@@ -161,7 +162,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         num_units: int | str = "auto",
         depth: int = 1,
         smoothing: str = "bump",
-        num_restarts: int = 32,
+        num_restarts: int | str = "auto",
         plan: str | Plan | Sequence[str | Plan] = "default",
         refine: str | bool = "auto",
         fit_options: FitOptions | None = None,

@@ -37,8 +37,9 @@ def untrained(model: HybridModel, x: Tensor, options: FitOptions) -> Drawn:
         x: standardised features ``[N, D]``.
         options: how many restarts and draws there are to be.
     """
-    restarts, draws = options.num_restarts, options.variational.num_draws
-    theta = x.new_zeros(restarts, draws, SiteTable.of(model, x[:1]).num_parameters)
+    num_parameters = SiteTable.of(model, x[:1]).num_parameters
+    restarts, draws = options.restarts(len(x) * num_parameters), options.variational.num_draws
+    theta = x.new_zeros(restarts, draws, num_parameters)
     reason = "the target is constant, so there is nothing to train"
     return Drawn(
         theta=theta,

@@ -24,6 +24,10 @@ COMPILED_STEPS_REPAY_AFTER: Final = 30_000
 """SVI steps, each of one batch of restarts, that compiling the whole step is worth: it takes some
 10 seconds more than compiling the gradient alone, and saves 0.2 to 0.4 milliseconds a step."""
 
+# Restarts up to a number of rows x parameters, and beyond.  Which readings half as many find on a
+# small table still depends on the seed.
+_MANY, _UP_TO, _FEWER = 64, 62_500, 32
+
 
 class HasRegimes(Protocol):
     """What of a model the options go by."""
@@ -43,7 +47,8 @@ class FitOptions:
 
     Args:
         num_restarts: modes that are looked for: each is trained from a start of its own, sampled,
-            and weighed (:mod:`~bayes_hybrid.inference.recipe.weighing`).
+            and weighed (:mod:`~bayes_hybrid.inference.recipe.weighing`).  ``"auto"`` is 64 up to
+            62,500 rows x parameters (some 200 rows of up to three features), else 32.
         plan: the stages of training: one of ``"default"``, ``"direct"``, ``"even_gate"``,
             ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
             :class:`~bayes_hybrid.inference.plans.Plan`, or several of these, which share the
@@ -62,7 +67,7 @@ class FitOptions:
         device: ``"auto"`` takes a GPU where there is one, else any torch device name.
     """
 
-    num_restarts: int = 32
+    num_restarts: int | str = "auto"
     plan: str | Plan | Sequence[str | Plan] = "default"
     warm_start: WarmStart = field(default_factory=WarmStart)
     variational: Variational = field(default_factory=Variational)
@@ -73,7 +78,7 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        checks.positive_int("num_restarts", self.num_restarts)
+        checks.positive_int_or_auto("num_restarts", self.num_restarts)
         plans_of(self.plan)
         checks.instance("warm_start", self.warm_start, WarmStart)
         checks.instance("variational", self.variational, Variational)
@@ -92,6 +97,12 @@ class FitOptions:
         checks.choice("compile", self.compile, COMPILE_CHOICES)
         if self.batch_size is not None:
             checks.positive_int("batch_size", self.batch_size)
+
+    def restarts(self, size: int) -> int:
+        """R, the restarts of a fit of ``size`` rows x parameters."""
+        if isinstance(self.num_restarts, int):
+            return self.num_restarts
+        return _MANY if size <= _UP_TO else _FEWER
 
     def compiles(self, num_calls: int) -> bool:
         """Whether to compile for this many gradient calls."""

@@ -220,7 +220,7 @@ def test_misspelt_names_get_a_suggestion(data, saved, tmp_path):
     ("more", "message"),
     [
         (["--num-units", "many"], "--num-units must be auto or a whole number >= 1; got 'many'"),
-        (["--num-restarts", "0"], "--num-restarts must be an integer >= 1; got 0"),
+        (["--num-restarts", "0"], "--num-restarts must be auto or a whole number >= 1; got '0'"),
         (
             ["--plan", "blanced"],
             "--plan must be one of 'default', 'direct', 'even_gate', 'gaussian_first', 'balanced', "

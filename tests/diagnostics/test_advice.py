@@ -120,20 +120,20 @@ def test_what_is_set_is_not_advised(text):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "Do {a (`num_restarts=64`)|b (`plan=('default', 'balanced')`)|c}."),
+        ({}, "Do {a (`num_restarts=128`)|b (`plan=('default', 'balanced')`)|c}."),
         (
-            {"num_restarts": 63},
-            "Do a (`num_restarts=64`), b (`plan=('default', 'balanced')`) or c.",
+            {"num_restarts": 127},
+            "Do a (`num_restarts=128`), b (`plan=('default', 'balanced')`) or c.",
         ),
-        ({"num_restarts": 64}, "Do b (`plan=('default', 'balanced')`) or c."),
+        ({"num_restarts": 128}, "Do b (`plan=('default', 'balanced')`) or c."),
         ({"plan": "balanced"}, None),
-        ({"plan": ("balanced", "direct", "even_gate")}, "Do a (`num_restarts=64`) or c."),
-        ({"num_restarts": 99, "plan": ("default", "balanced")}, "Do c."),
+        ({"plan": ("balanced", "direct", "even_gate")}, "Do a (`num_restarts=128`) or c."),
+        ({"num_restarts": 199, "plan": ("default", "balanced")}, "Do c."),
     ],
 )
 def test_alternatives(settings, words):
-    text = "Do {a (`num_restarts=64`)|b (`plan=('default', 'balanced')`)|c}."
-    everything = "Do a (`num_restarts=64`), b (`plan=('default', 'balanced')`) or c."
+    text = "Do {a (`num_restarts=128`)|b (`plan=('default', 'balanced')`)|c}."
+    everything = "Do a (`num_restarts=128`), b (`plan=('default', 'balanced')`) or c."
     expected = everything if words is None or not settings else words
     assert resolved(text, settings) == expected
 
@@ -152,8 +152,8 @@ def test_settings_that_go_together_are_followed_together():
 def test_findings_know_the_settings():
     fit = collapsed(switch=3.0)
     (plain,) = (f for f in diagnose(fit) if f.name == "dominant_regime")
-    assert "`num_restarts=64`" in plain.advice
-    settings = {"num_restarts": 64}
+    assert "`num_restarts=128`" in plain.advice
+    settings = {"num_restarts": 128}
     (told,) = (f for f in diagnose(fit, settings=settings) if f.name == "dominant_regime")
     assert "num_restarts" not in told.advice
     assert "balanced" in told.advice
@@ -176,7 +176,7 @@ def test_the_estimator_says_what_it_was_fitted_with():
     y = [value[0] % 3.0 for value in x]
     reg = HybridRegressor(num_units=3, fit_options=TINY, noise="constant", random_state=0).fit(x, y)
     settings = settings_of(reg)
-    assert settings["num_restarts"] == build_options(reg).num_restarts == 2
+    assert settings["num_restarts"] == TINY.num_restarts == 2
     assert settings["plan"] == ("default", "balanced")
     assert (settings["gate"], settings["noise"]) == ("relu", "constant")
     assert (settings["model"], settings["refine"]) == ("mixture", "never")

@@ -52,6 +52,15 @@ def test_chains_are_long_where_that_is_cheap():
     assert own.suited(100, 400, 32) == own.suited(1_000_000, 400, 32) == own
 
 
+def test_a_small_table_has_more_restarts():
+    auto = FitOptions()
+    assert (auto.restarts(62_500), auto.restarts(62_501)) == (64, 32)
+    assert FitOptions(num_restarts=3).restarts(1) == 3
+    for wrong in (0, "many", "64"):
+        with pytest.raises(OptionError, match="num_restarts must be"):
+            FitOptions(num_restarts=wrong)
+
+
 @pytest.mark.parametrize(("num_rows", "rows"), [(3, 3), (4_096, 4_096), (4_097, 512)])
 def test_minibatches_begin_where_full_batches_are_dear(num_rows, rows):
     assert FitOptions().rows_per_step(num_rows) == rows

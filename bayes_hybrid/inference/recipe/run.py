@@ -55,12 +55,13 @@ def run_recipe(
     size = SiteTable.of(model, x[:1]).num_parameters
     per_step = options.rows_per_step(len(x))
     most_rows = max(per_step, chunk_of(len(x), per_step, x.device))
-    batch = _batch(model, options, x.device, most_rows * size)
+    restarts = options.restarts(len(x) * size)
+    batch = _batch(restarts, len(options.plans_for(model)), x.device, most_rows * size)
     with suited_threads(float(most_rows) * size * batch, x.device), flushed():
-        context = _context(model, x, y, options, batch, size, seed, progress)
+        context = _context(model, x, y, options, restarts, batch, size, seed, progress)
         state = started(
             context.rows,
-            options.num_restarts,
+            restarts,
             options.warm_start.num_folds,
             stream_seed(seed, "start"),
         )
@@ -72,12 +73,12 @@ def run_recipe(
         return recorded(state, context)
 
 
-def _batch(model: HybridModel, options: FitOptions, device: torch.device, size: int) -> int:
+def _batch(restarts: int, num_plans: int, device: torch.device, size: int) -> int:
     """Restarts evaluated side by side, of ``size`` rows x parameters each."""
     if device.type != "cpu":
-        return options.num_restarts
+        return restarts
     # Every plan's share in pieces of one size, none of them filled up with repeats for long.
-    share = math.ceil(options.num_restarts / len(options.plans_for(model)))
+    share = math.ceil(restarts / num_plans)
     most = _BATCHES[0] if size <= _FEW else _BATCHES[1]
     return math.ceil(share / math.ceil(share / most))
 
@@ -87,13 +88,14 @@ def _context(
     x: Tensor,
     y: Tensor,
     options: FitOptions,
+    restarts: int,
     batch: int,
     size: int,
     seed: int,
     progress: Progress,
 ) -> Context:
     """Record the gradient, and compile it where that pays."""
-    log, plans, restarts = StageLog(), options.plans_for(model), options.num_restarts
+    log, plans = StageLog(), options.plans_for(model)
     sampler = options.sampler and options.sampler.suited(len(x), size, restarts)
     calls = options.warm_start.calls(restarts, batch)
     calls += options.variational.calls(len(x), restarts, batch, refined=sampler is not None)
