@@ -21,7 +21,7 @@ from bayes_hybrid import (
 )
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.diagnostics.advice import resolved
-from bayes_hybrid.estimator import build_options, settings_of
+from bayes_hybrid.estimator import settings_of
 from bayes_hybrid.words import OPTIONS, SPAN, on_command_line
 from tests.diagnostics.fakes import collapsed, healthy, refined
 
