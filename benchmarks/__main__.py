@@ -25,7 +25,9 @@ from benchmarks import (
 )
 from benchmarks.cells import run_jobs
 from benchmarks.faults import __main__ as faults
+from benchmarks.plots import plot_standings
 from benchmarks.prediction import SUITES as PREDICTION
+from benchmarks.prediction import Standings
 from benchmarks.suite import Given, Suite
 
 SUITES: dict[str, Suite] = {
@@ -44,7 +46,8 @@ SUITES: dict[str, Suite] = {
     )
 }
 
-PAGES = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
 _MARKS = r"(<!-- python -m benchmarks (\w+) --tables -->\n).*?(<!-- end -->\n)"
 
 
@@ -79,6 +82,17 @@ def rendered(page: str) -> str:
     return re.sub(_MARKS, table, page, flags=re.DOTALL)
 
 
+def render() -> None:
+    """Write tables and plots of the committed cells into the docs."""
+    for page in PAGES:
+        page.write_text(rendered(page.read_text()))
+    for suite in PREDICTION:
+        standings = Standings(records.read(suite.name))
+        if not standings.cells.empty:
+            path = DOCS / "images" / f"benchmark-{suite.name}.png"
+            plot_standings(standings).savefig(path, dpi=150)
+
+
 def main() -> None:
     """Run what is left of the suites and print their tables."""
     listing = "\n".join(f"  {suite.name:<14}{suite.question}" for suite in SUITES.values())
@@ -102,8 +116,7 @@ def main() -> None:
         parser.error(f"no suite is called {', '.join(unknown)}; there are {', '.join(SUITES)}")
     names = parsed.suites or list(SUITES)
     if parsed.render:
-        for page in PAGES:
-            page.write_text(rendered(page.read_text()))
+        render()
         return
     if parsed.quick:
         quick(names, parsed.jobs)

@@ -95,10 +95,17 @@ def run_jobs(
 
 
 class Figures:
-    """Means over cells, and the table of figures beside targets."""
+    """Means over cells, and the table of figures beside targets.
 
-    def __init__(self, done: dict[str, Cell]) -> None:
+    Args:
+        done: the cells.
+        side_by_side: whether figures are called "section: figure", and the table has a line for
+            each section and a column for each figure.
+    """
+
+    def __init__(self, done: dict[str, Cell], *, side_by_side: bool = False) -> None:
         self.done = done
+        self._side_by_side = side_by_side
         self.rows: list[dict[str, Any]] = []
 
     def values(self, prefix: str, suffix: str, *fields: str) -> np.ndarray:
@@ -120,20 +127,35 @@ class Figures:
             self.add(what, float(difference.mean()), bound, np.inf, float(error))
 
     def table(self) -> str:
-        """One line per figure."""
+        """A line for each figure, or for each section."""
+        if self._side_by_side:
+            return self._sections()
         lines = ["| what | target | figure | met |", "|---|---|---|---|"]
         for row in self.rows:
-            low, high = row["low"], row["high"]
-            target = f"{low:g} to {high:g}"
-            if not np.isfinite(high):
-                target = f"≥ {low:g}"
-            elif not np.isfinite(low):
-                target = f"≤ {high:g}"
+            target = _target(row)
             error = f" ± {row['se']:.3f}" if row["se"] else ""
-            met = "yes" if row["met"] else "**no**"
-            if not np.isfinite(low) and not np.isfinite(high):
-                target, met = "", ""
+            met = ("yes" if row["met"] else "**no**") if target else ""
             lines.append(f"| {row['what']} | {target} | {row['figure']:.3f}{error} | {met} |")
+        return "\n".join(lines)
+
+    def _sections(self) -> str:
+        """Figures that miss their target are bold; a target that all share is in the head."""
+        cells: dict[str, dict[str, str]] = {}
+        targets: dict[str, list[str]] = {}
+        for row in self.rows:
+            section, what = row["what"].split(": ", 1)
+            targets.setdefault(what, []).append(_target(row))
+            text = f"{row['figure']:.3f}"
+            cells.setdefault(section, {})[what] = text if row["met"] else f"**{text}**"
+        shared = {what: each[0] if len(set(each)) == 1 else "" for what, each in targets.items()}
+        for row in self.rows:
+            section, what = row["what"].split(": ", 1)
+            if _target(row) != shared[what]:
+                cells[section][what] += f" ({_target(row)})" if _target(row) else ""
+        head = [f"{what} ({target})" if target else what for what, target in shared.items()]
+        lines = [f"| | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
+        for section, found in cells.items():
+            lines.append(f"| {section} | {' | '.join(found.get(what, '') for what in shared)} |")
         return "\n".join(lines)
 
     def write(self, path: Path) -> None:
@@ -150,3 +172,13 @@ class Figures:
         path.parent.mkdir(parents=True, exist_ok=True)
         machine = {**machine_facts(), "sources": sources}
         path.write_text(json.dumps({"machine": machine, "figures": rows}, indent=1) + "\n")
+
+
+def _target(row: dict[str, Any]) -> str:
+    """The target of a figure in words; empty where it has none."""
+    low, high = row["low"], row["high"]
+    if np.isfinite(low) and np.isfinite(high):
+        return f"{low:g} to {high:g}"
+    if np.isfinite(low):
+        return f"≥ {low:g}"
+    return f"≤ {high:g}" if np.isfinite(high) else ""

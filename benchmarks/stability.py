@@ -96,7 +96,7 @@ def jobs(given: Given) -> Iterator[Job]:
 
 def summarise(done: dict[str, Cell]) -> Figures:
     """Means and spreads over seeds, beside the targets."""
-    out = Figures(done)
+    out = Figures(done, side_by_side=True)
     _section(out, "default", -4.35, 0.015)
     for same in ("constant", "nudged", "uncompiled"):
         _section(out, same, -4.45, 0.03)
@@ -119,12 +119,12 @@ def _section(out: Figures, name: str, least: float, spread: float) -> None:
     pairs = list(combinations(range(len(cells)), 2))
     same = np.array([adjusted_rand_score(labels[a], labels[b]) >= _SAME for a, b in pairs])
     apart = np.mean([np.abs(regimes[a] - regimes[b]).mean() for a, b in pairs])
-    out.add(f"{name}: log density, mean over seeds", float(density.mean()), least, np.inf)
-    out.add(f"{name}: log density, sd over seeds", float(density.std(ddof=1)), -np.inf, spread)
-    out.add(f"{name}: leading reading, mean weight", float(weights.mean()), -np.inf, np.inf)
-    out.add(f"{name}: leading reading, sd of its weight", float(weights.std(ddof=1)), -np.inf, 0.1)
-    out.add(f"{name}: two seeds have the same leading reading", float(same.mean()), 1.0, np.inf)
-    out.add(f"{name}: difference of p(z | x, y) between two seeds", float(apart), -np.inf, 0.03)
+    out.add(f"{name}: log density", float(density.mean()), least, np.inf)
+    out.add(f"{name}: its sd", float(density.std(ddof=1)), -np.inf, spread)
+    out.add(f"{name}: weight of the leading reading", float(weights.mean()), -np.inf, np.inf)
+    out.add(f"{name}: sd of that", float(weights.std(ddof=1)), -np.inf, 0.1)
+    out.add(f"{name}: pairs of seeds that agree on it", float(same.mean()), 1.0, np.inf)
+    out.add(f"{name}: difference of p(z given x, y)", float(apart), -np.inf, 0.03)
     quiet = np.mean([not cell["warnings"] for cell in cells])
     out.add(f"{name}: fits without a warning", float(quiet), 0.9, np.inf)
     out.add(f"{name}: seconds", float(np.mean([c["seconds"] for c in cells])), -np.inf, np.inf)

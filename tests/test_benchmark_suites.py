@@ -11,6 +11,7 @@ from benchmarks import gpu, records
 from benchmarks.cells import run_jobs
 from benchmarks.fits import quick, regressor
 from benchmarks.methods.base import Method
+from benchmarks.plots import plot_standings
 from benchmarks.prediction import Standings, prediction_cell, scores
 from benchmarks.suite import Given
 from benchmarks.tasks.base import Data, Rows, Task
@@ -143,6 +144,14 @@ def test_standings_are_means_over_seeds_then_tasks():
     assert table["rank by CRPS"].to_dict() == {"bayes_hybrid": 1.25, "peer": 1.75}
     assert table.loc["peer", "log density - ours"] == pytest.approx((1.0 - 1.0) / 2.0)
     assert table.loc["peer", "RMSE / ours"] == pytest.approx(1.5)
+
+
+def test_a_plot_of_the_standings():
+    (axes,) = plot_standings(Standings(_cells())).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["peer"]
+    tasks, mean, _ = axes.lines
+    assert tasks.get_xdata() == pytest.approx([1.0, -1.0])
+    assert mean.get_xdata() == pytest.approx([0.0])
 
 
 def test_cells_come_back_from_the_file(tmp_path):

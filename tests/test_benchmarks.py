@@ -100,6 +100,20 @@ def test_a_figure_that_is_not_a_number_is_a_miss():
     assert "| log density | ≥ -1 | nan | **no** |" in figures.table()
 
 
+def test_sections_beside_each_other():
+    figures = Figures({}, side_by_side=True)
+    for section, least, share in (("a", -1.0, 0.5), ("b", -2.0, 1.0)):
+        figures.add(f"{section}: log density", -1.5, least, float("inf"))
+        figures.add(f"{section}: same", share, 0.9, float("inf"))
+    figures.add("b: seconds", 3.0, float("-inf"), float("inf"))
+    assert figures.table().splitlines() == [
+        "| | log density | same (≥ 0.9) | seconds |",
+        "|---|---|---|---|",
+        "| a | **-1.500** (≥ -1) | **0.500** |  |",
+        "| b | -1.500 (≥ -2) | 1.000 | 3.000 |",
+    ]
+
+
 def test_ratios_are_of_the_same_size_and_per_restart():
     size = {"rows": 1_000, "batch": 1_000, "units": 32}
     rows = [

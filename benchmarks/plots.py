@@ -1,0 +1,35 @@
+"""Plots of the committed cells; ``python -m benchmarks --render`` draws them into the docs."""
+
+from typing import Final
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.methods.hybrid import HYBRID
+from benchmarks.prediction import Standings
+
+# Differences below it, in nats, are drawn to scale; beyond it by their logarithms.
+_LINEAR: Final = 0.1
+
+
+def plot_standings(standings: Standings) -> Figure:
+    """Log density of each method minus the package's: a dot per task, a bar at the mean.
+
+    Args:
+        standings: of a suite, with cells of the package and of others.
+    """
+    density = standings.by_task["log_density"].unstack("method")
+    order = [name for name in standings.methods().index if name != HYBRID.name]
+    apart = density.sub(density[HYBRID.name], axis=0)[order]
+    figure = Figure(figsize=(7.0, 0.8 + 0.28 * len(order)), layout="constrained")
+    axes = figure.add_subplot()
+    for height, name in enumerate(order):
+        values = apart[name].dropna().to_numpy()
+        axes.plot(values, np.full(len(values), height), "o", color="tab:blue", alpha=0.5, ms=4)
+        axes.plot(values.mean(), height, "|", color="black", ms=12, mew=2)
+    axes.axvline(0.0, color="tab:orange", lw=1)
+    axes.set_xscale("symlog", linthresh=_LINEAR)
+    axes.set_yticks(range(len(order)), order)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"log density of a row minus {HYBRID.name}'s, in nats; right is better")
+    return figure
