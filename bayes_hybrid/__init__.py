@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from bayes_hybrid.models import LabelHead, Pathway
     from bayes_hybrid.priors import LogNormalPrior, Priors
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "HMC",

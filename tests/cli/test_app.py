@@ -81,7 +81,7 @@ def test_what_was_typed_reaches_the_options(quick):
 
 def test_version():
     result = bayes_hybrid("--version")
-    assert (result.exit_code, result.stdout) == (0, "bayes-hybrid 0.1.0\n")
+    assert (result.exit_code, result.stdout) == (0, "bayes-hybrid 0.2.0\n")
 
 
 @pytest.mark.parametrize(
