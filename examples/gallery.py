@@ -61,104 +61,111 @@ PICTURES = (
     Picture(
         "fit",
         "plots.plot_fit(reg)",
-        "Data and predictive bands; colour and hatch say which regime.",
+        "Data and predictive bands. Colour and hatch show the regime.",
     ),
     Picture(
         "regime",
         "plots.plot_regime(reg)",
-        "The probability of each regime, with the band of that probability over the draws.",
+        "The probability of each regime, with its band over the draws.",
     ),
     Picture(
         "boundary",
         "plots.plot_boundary(reg)",
-        "Where the most probable regime changes, in each draw, under the regime probabilities.",
+        "The regime probabilities, and below them the places where the most probable regime "
+        "changes in each draw.",
     ),
     Picture(
         "uncertainty",
         "plots.plot_regime_uncertainty(reg)",
-        "Why a regime is not certain: because the regimes overlap, or because the draws disagree.",
+        "Why a regime is uncertain: the regimes overlap, or the draws disagree.",
     ),
-    Picture("overview", "plots.plot_overview(reg)", "Both, one above the other."),
+    Picture(
+        "overview",
+        "plots.plot_overview(reg)",
+        "The fit and the regime probabilities, one above the other.",
+    ),
     Picture(
         "effect",
         "plots.plot_effect(reg, beyond=0.15)",
-        "The mean of the fitted function with its band; where the background is hatched, the fit "
+        "The mean of the fitted function with its band. Where the background is hatched, the fit "
         "has seen no data and follows its priors.",
     ),
     Picture(
         "experts",
         'plots.plot_effect(reg, of="expert")',
-        "Each expert by itself, also where the gate gives it no weight and no data hold it.",
+        "Each expert by itself, even where the gate gives it no weight and no data constrain it.",
     ),
     Picture(
         "slope",
         "plots.plot_effect(reg, derivative=True)",
-        "The slope of the mean: where the target rises, falls, and turns.",
+        "The slope of the mean. It shows where the target rises, falls, and turns.",
     ),
     Picture(
         "contributions",
         "plots.plot_contributions(reg)",
-        "What each pathway adds to the mean, and what the predictive variance is made of: noise "
-        "within each expert, which regime it is, and what the fit does not know yet.",
+        "Above, the part of each pathway in the mean. Below, the parts of the predictive variance: "
+        "noise within each expert, which regime it is, and what the fit does not know yet.",
     ),
     Picture(
         "partial_dependence",
         "plots.plot_partial_dependence(two)",
-        "Partial dependence on each feature over the curves of single rows, which are not parallel "
-        "where features interact.",
+        "Partial dependence on each feature, with the curves of single rows. These are not "
+        "parallel where features interact.",
     ),
     Picture(
         "thresholds",
         "plots.plot_thresholds(nile)",
-        "Where the regime changes: the posterior of the threshold, with its 90% interval.",
+        "The posterior of the threshold, where the regime changes, with its 90% interval.",
     ),
     Picture(
         "ppc",
         "plots.plot_ppc(reg)",
-        "The density of the data over those of data that the fit makes.",
+        "The density of the data, over the densities of data sets drawn from the fit.",
     ),
     Picture(
         "pit",
         "plots.plot_pit(reg)",
-        "Leave-one-out PIT values against the uniform distribution: inside the band, predictive "
+        "Leave-one-out PIT values against the uniform distribution. Inside the band, predictive "
         "distributions are calibrated.",
     ),
     Picture(
         "coverage",
         "plots.plot_coverage(reg)",
-        "The share of rows inside central intervals, against what these claim.",
+        "The share of rows inside central intervals, against the probability that these claim.",
     ),
     Picture(
         "statistics",
         "plots.plot_statistics(reg)",
-        "Test statistics of the data among those of data that the fit makes.",
+        "Test statistics of the data, among those of data sets drawn from the fit.",
     ),
     Picture(
         "findings",
         "plots.plot_findings(reg)",
-        "Each finding against its threshold: right of the line is healthy.",
+        "Each finding against its threshold. Values to the right of the line are healthy.",
     ),
     Picture(
         "training",
         "plots.plot_training(reg)",
-        "How the objective went in each stage, and what the stages did to the regimes' usage.",
+        "The objective in each stage, and the usage of the regimes from stage to stage.",
     ),
     Picture(
         "restarts",
         "plots.plot_restarts(reg)",
-        "The mean curve of each restart, and the share of rows that each pair of restarts gives to "
-        "different regimes.",
+        "The mean curve of each restart, and the share of rows that two restarts give to different "
+        "regimes, for each pair.",
     ),
 )
 
 PAGE = f"""\
 # Gallery
 
-Every figure of `bayes_hybrid.plots`, with the line that makes it. `examples/gallery.py` wrote this
-page and ran what it shows. A figure takes the fitted estimator or its `fit_`, belongs to no window,
-and is saved with `figure.savefig("figure.png")`. A regime has the same colour, hatch, marker and
-line in all of them; the colours are told apart by colour-blind readers (Okabe and Ito 2008), and in
-grey by hatch and line. The fits behind the pictures:
+Here is every figure of `bayes_hybrid.plots`, with the line of code that makes it. Each function
+takes the fitted estimator or its `fit_`. The figure belongs to no window, and
+`figure.savefig("figure.png")` saves it. A regime has the same colour, hatch, marker and line in all
+figures. Colour-blind readers can tell the colours apart (Okabe and Ito 2008). Hatch and line tell
+them apart in grey. `examples/gallery.py` wrote this page and ran its code.
+
+These are the fits behind the pictures:
 
 ```python
 {IMPORTS}

@@ -92,7 +92,6 @@ def variants(base: HybridRegressor, *, only: Sequence[str] | None = None) -> tup
     ``minus_restarts``                    a single restart of a single candidate, so of the first
                                           plan alone
     ``minus_input_noise``                 noise that does not depend on the features
-    ``minus_weights``                     restarts of equal weight
     ``plan_plain``, ...                   another training plan
     ====================================  =======================================================
 
