@@ -24,9 +24,12 @@ COMPILED_STEPS_REPAY_AFTER: Final = 30_000
 """SVI steps, each of one batch of restarts, that compiling the whole step is worth: it takes some
 10 seconds more than compiling the gradient alone, and saves 0.2 to 0.4 milliseconds a step."""
 
-# Restarts up to a number of rows x parameters, and beyond.  Which readings half as many find on a
-# small table still depends on the seed.
-_MANY, _UP_TO, _FEWER = 64, 62_500, 32
+SMALL_TABLE: Final = 125_000
+"""Most rows x parameters of a small table: sixteen restarts side by side fit a CPU's cache."""
+
+# Restarts of a small table, and of others.  Which readings 32 restarts find on a small table still
+# depends on the seed (:mod:`benchmarks.stability`).
+_MANY, _FEWER = 64, 32
 
 
 class HasRegimes(Protocol):
@@ -48,7 +51,7 @@ class FitOptions:
     Args:
         num_restarts: modes that are looked for: each is trained from a start of its own, sampled,
             and weighed (:mod:`~bayes_hybrid.inference.recipe.weighing`).  ``"auto"`` is 64 up to
-            62,500 rows x parameters (some 200 rows of up to three features), else 32.
+            :data:`SMALL_TABLE` rows x parameters (some 350 rows of one feature), else 32.
         plan: the stages of training: one of ``"default"``, ``"direct"``, ``"even_gate"``,
             ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
             :class:`~bayes_hybrid.inference.plans.Plan`, or several of these, which share the
@@ -102,7 +105,7 @@ class FitOptions:
         """R, the restarts of a fit of ``size`` rows x parameters."""
         if isinstance(self.num_restarts, int):
             return self.num_restarts
-        return _MANY if size <= _UP_TO else _FEWER
+        return _MANY if size <= SMALL_TABLE else _FEWER
 
     def compiles(self, num_calls: int) -> bool:
         """Whether to compile for this many gradient calls."""

@@ -4,7 +4,7 @@ import pytest
 
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference import HMC, NUTS, SGHMC, FitOptions, Variational
-from bayes_hybrid.inference.options import COMPILE_REPAYS_AFTER
+from bayes_hybrid.inference.options import COMPILE_REPAYS_AFTER, SMALL_TABLE
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_chains_are_long_where_that_is_cheap():
 
 def test_a_small_table_has_more_restarts():
     auto = FitOptions()
-    assert (auto.restarts(62_500), auto.restarts(62_501)) == (64, 32)
+    assert (auto.restarts(SMALL_TABLE), auto.restarts(SMALL_TABLE + 1)) == (64, 32)
     assert FitOptions(num_restarts=3).restarts(1) == 3
     for wrong in (0, "many", "64"):
         with pytest.raises(OptionError, match="num_restarts must be"):

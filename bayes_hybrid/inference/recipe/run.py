@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid.inference.graph import log_joint
-from bayes_hybrid.inference.options import FitOptions
+from bayes_hybrid.inference.options import SMALL_TABLE, FitOptions
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.recipe.context import Context, Step
 from bayes_hybrid.inference.recipe.record import recorded
@@ -24,10 +24,8 @@ from bayes_hybrid.random import stream_seed, torch_generator
 
 __all__ = ["run_recipe"]
 
-# Restarts evaluated side by side on a CPU: where rows x parameters are more than the last number,
-# sixteen do not fit its cache, and cost more than in turn.
+# Restarts evaluated side by side on a CPU, of a small table and of others.
 _BATCHES: Final = (16, 8)
-_FEW: Final = 125_000
 
 
 def run_recipe(
@@ -79,7 +77,7 @@ def _batch(restarts: int, num_plans: int, device: torch.device, size: int) -> in
         return restarts
     # Every plan's share in pieces of one size, none of them filled up with repeats for long.
     share = math.ceil(restarts / num_plans)
-    most = _BATCHES[0] if size <= _FEW else _BATCHES[1]
+    most = _BATCHES[0] if size <= SMALL_TABLE else _BATCHES[1]
     return math.ceil(share / math.ceil(share / most))
 
 
