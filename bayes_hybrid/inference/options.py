@@ -103,8 +103,8 @@ class FitOptions:
 
     def restarts(self, size: int) -> int:
         """R, the restarts of a fit of ``size`` rows x parameters."""
-        if isinstance(self.num_restarts, int):
-            return self.num_restarts
+        if self.num_restarts != "auto":
+            return int(self.num_restarts)
         return _MANY if size <= SMALL_TABLE else _FEWER
 
     def compiles(self, num_calls: int) -> bool:

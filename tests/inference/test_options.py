@@ -1,5 +1,6 @@
 """What the options decide about a fit of a given size."""
 
+import numpy as np
 import pytest
 
 from bayes_hybrid.errors import OptionError
@@ -55,7 +56,7 @@ def test_chains_are_long_where_that_is_cheap():
 def test_a_small_table_has_more_restarts():
     auto = FitOptions()
     assert (auto.restarts(SMALL_TABLE), auto.restarts(SMALL_TABLE + 1)) == (64, 32)
-    assert FitOptions(num_restarts=3).restarts(1) == 3
+    assert FitOptions(num_restarts=np.int64(3)).restarts(1) == 3
     for wrong in (0, "many", "64"):
         with pytest.raises(OptionError, match="num_restarts must be"):
             FitOptions(num_restarts=wrong)

@@ -91,10 +91,13 @@ def test_a_fit_leaves_tiny_numbers_as_they_were():
 )
 def test_restarts_go_side_by_side_as_far_as_they_fit_the_cache(restarts, plan, size, batch):
     options = FitOptions(num_restarts=restarts, plan=plan)
-    assert run._batch(zoo.MODELS["mixture of 2, constant, constant"], options, _CPU, size) == batch
-    assert (
-        run._batch(
-            zoo.MODELS["mixture of 2, constant, constant"], options, torch.device("cuda"), size
-        )
-        == restarts
-    )
+    model = zoo.MODELS["mixture of 2, constant, constant"]
+    assert run._batch(model, options, size, size, _CPU) == batch
+    assert run._batch(model, options, size, size, torch.device("cuda")) == restarts
+
+
+def test_a_large_table_in_small_steps_has_large_pieces():
+    # 32 restarts for all of its rows, sixteen of them side by side for those of a step.
+    model = zoo.MODELS["mixture of 2, constant, constant"]
+    assert run._batch(model, FitOptions(), 1_000_000, 1, _CPU) == 16
+    assert run._batch(model, FitOptions(), 1_000_000, 1, torch.device("cuda")) == 32

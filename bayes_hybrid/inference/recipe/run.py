@@ -53,13 +53,12 @@ def run_recipe(
     size = SiteTable.of(model, x[:1]).num_parameters
     per_step = options.rows_per_step(len(x))
     most_rows = max(per_step, chunk_of(len(x), per_step, x.device))
-    restarts = options.restarts(len(x) * size)
-    batch = _batch(restarts, len(options.plans_for(model)), x.device, most_rows * size)
+    batch = _batch(model, options, len(x) * size, most_rows * size, x.device)
     with suited_threads(float(most_rows) * size * batch, x.device), flushed():
-        context = _context(model, x, y, options, restarts, batch, size, seed, progress)
+        context = _context(model, x, y, options, batch, size, seed, progress)
         state = started(
             context.rows,
-            restarts,
+            context.num_restarts,
             options.warm_start.num_folds,
             stream_seed(seed, "start"),
         )
@@ -71,13 +70,16 @@ def run_recipe(
         return recorded(state, context)
 
 
-def _batch(restarts: int, num_plans: int, device: torch.device, size: int) -> int:
-    """Restarts evaluated side by side, of ``size`` rows x parameters each."""
+def _batch(
+    model: HybridModel, options: FitOptions, size: int, per_step: int, device: torch.device
+) -> int:
+    """Restarts evaluated side by side; rows x parameters of a fit, and of one step."""
+    restarts = options.restarts(size)
     if device.type != "cpu":
         return restarts
     # Every plan's share in pieces of one size, none of them filled up with repeats for long.
-    share = math.ceil(restarts / num_plans)
-    most = _BATCHES[0] if size <= SMALL_TABLE else _BATCHES[1]
+    share = math.ceil(restarts / len(options.plans_for(model)))
+    most = _BATCHES[0] if per_step <= SMALL_TABLE else _BATCHES[1]
     return math.ceil(share / math.ceil(share / most))
 
 
@@ -86,7 +88,6 @@ def _context(
     x: Tensor,
     y: Tensor,
     options: FitOptions,
-    restarts: int,
     batch: int,
     size: int,
     seed: int,
@@ -94,6 +95,7 @@ def _context(
 ) -> Context:
     """Record the gradient, and compile it where that pays."""
     log, plans = StageLog(), options.plans_for(model)
+    restarts = options.restarts(len(x) * size)
     sampler = options.sampler and options.sampler.suited(len(x), size, restarts)
     calls = options.warm_start.calls(restarts, batch)
     calls += options.variational.calls(len(x), restarts, batch, refined=sampler is not None)
