@@ -25,7 +25,7 @@ from benchmarks import (
 )
 from benchmarks.cells import run_jobs
 from benchmarks.faults import __main__ as faults
-from benchmarks.plots import plot_standings
+from benchmarks.plots import plot_learning_curves, plot_standings
 from benchmarks.prediction import SUITES as PREDICTION
 from benchmarks.prediction import Standings
 from benchmarks.suite import Given, Suite
@@ -89,8 +89,11 @@ def render() -> None:
     for suite in PREDICTION:
         standings = Standings(records.read(suite.name))
         if not standings.cells.empty:
-            path = DOCS / "images" / f"benchmark-{suite.name}.png"
-            plot_standings(standings).savefig(path, dpi=150)
+            plots = {"": plot_standings(standings), "-curves": plot_learning_curves(standings)}
+            for suffix, figure in plots.items():
+                if figure is not None:
+                    path = DOCS / "images" / f"benchmark-{suite.name}{suffix}.png"
+                    figure.savefig(path, dpi=150)
 
 
 def main() -> None:

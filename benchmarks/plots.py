@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.methods.hybrid import HYBRID
+from benchmarks.methods.hybrid import CONTROLS, HYBRID
 from benchmarks.prediction import Standings
 
 # Differences below it, in nats, are drawn to scale; beyond it by their logarithms.
@@ -32,4 +32,31 @@ def plot_standings(standings: Standings) -> Figure:
     axes.set_yticks(range(len(order)), order)
     axes.invert_yaxis()
     axes.set_xlabel(f"log density of a row minus {HYBRID.name}'s, in nats; right is better")
+    return figure
+
+
+def plot_learning_curves(standings: Standings) -> Figure | None:
+    """RMSE by the number of rows, a panel per family; ``None`` where no task has several sizes."""
+    curves = standings.curves()
+    if not curves:
+        return None
+    columns = min(3, len(curves))
+    lines = -(-len(curves) // columns)
+    figure = Figure(figsize=(3.2 * columns, 2.6 * lines), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    names = [HYBRID.name, *(control.name for control in CONTROLS)]
+    for axes, (family, curve) in zip(panels, curves.items(), strict=False):
+        for name in curve:
+            ours = name in names
+            axes.plot(
+                curve.index,
+                curve[name],
+                color=f"C{names.index(str(name))}" if ours else "0.8",
+                zorder=2 if ours else 1,
+                label=str(name) if ours else None,
+            )
+        axes.set(title=family, xscale="log", yscale="log", xlabel="rows", ylabel="RMSE")
+    for axes in panels[len(curves) :]:
+        axes.set_axis_off()
+    panels[0].legend(fontsize=7)
     return figure

@@ -37,6 +37,7 @@ import pandas as pd
 
 from bayes_hybrid.diagnostics import regime_scores
 from benchmarks.cells import Cell, Figures, Job
+from benchmarks.curves import ROWS, TARGETS, efficiency, learning_curves
 from benchmarks.methods.base import Located, Method, Predictive, Regimes
 from benchmarks.methods.gaussian_processes import GAUSSIAN_PROCESSES
 from benchmarks.methods.hybrid import CONTROLS, HYBRID, LAYERS
@@ -264,6 +265,13 @@ class Standings:
             if controls and what in table:
                 label = f"{what.removesuffix(' - ours')}: log density over the worse control's"
                 add(label, -min(controls), 0.0, np.inf)
+        for family, curve in self.curves().items():
+            label = f"{family}: rows for the better pathway's RMSE at {ROWS}, over {ROWS}"
+            add(label, efficiency(curve), -np.inf, TARGETS.get(family, np.inf))
+
+    def curves(self) -> dict[str, pd.DataFrame]:
+        """RMSE by rows and method of the families with several sizes."""
+        return learning_curves(self._over_tasks("rmse"))
 
     def table(self) -> str:
         """Figures beside targets, a line for each method, and log densities by task."""

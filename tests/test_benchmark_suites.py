@@ -9,9 +9,10 @@ from scipy.stats import norm
 from benchmarks import __main__ as command
 from benchmarks import gpu, records
 from benchmarks.cells import run_jobs
+from benchmarks.curves import efficiency, rows_for
 from benchmarks.fits import quick, regressor
 from benchmarks.methods.base import Method
-from benchmarks.plots import plot_standings
+from benchmarks.plots import plot_learning_curves, plot_standings
 from benchmarks.prediction import Standings, prediction_cell, scores
 from benchmarks.suite import Given
 from benchmarks.tasks.base import Data, Rows, Task
@@ -152,6 +153,42 @@ def test_a_plot_of_the_standings():
     tasks, mean, _ = axes.lines
     assert tasks.get_xdata() == pytest.approx([1.0, -1.0])
     assert mean.get_xdata() == pytest.approx([0.0])
+
+
+def _learned(**errors):
+    """Cells of a family whose methods have these RMSEs at 100, 200 and 400 rows."""
+    return {
+        f"ablation/step/{size}|0|{method.replace('_p', ' p')}": {
+            "log_density": 0.0,
+            "crps": each,
+            "rmse": each,
+            "coverage": 0.9,
+            "seconds": 1.0,
+        }
+        for method, curve in errors.items()
+        for size, each in zip((100, 200, 400), curve, strict=True)
+    }
+
+
+def test_rows_for_the_error_of_the_better_pathway():
+    cells = _learned(
+        bayes_hybrid=(0.4, 0.2, 0.1),
+        gaussian_pathway=(0.5, 0.4, 0.3),
+        relu_pathway=(0.5, 0.4, 0.2 * 2**0.5),
+        peer=(0.1, 0.1, 0.1),
+    )
+    standings = Standings(cells)
+    # The error halves as the rows double, so the better one's is that of 100 * sqrt(2) rows.
+    assert efficiency(standings.curves()["step"]) == pytest.approx(2**0.5 / 4.0)
+    assert (
+        "| step: rows for the better pathway's RMSE at 400, over 400 | ≤ 0.5 | 0.354 | yes |"
+        in (standings.table())
+    )
+    curve = standings.curves()["step"]["bayes_hybrid"]
+    assert (rows_for(curve, 0.5), rows_for(curve, 0.05)) == (100.0, np.inf)
+    (axes,) = plot_learning_curves(standings).axes
+    assert len(axes.lines) == 4
+    assert plot_learning_curves(Standings(_cells())) is None
 
 
 def test_cells_come_back_from_the_file(tmp_path):
