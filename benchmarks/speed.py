@@ -266,7 +266,7 @@ _MOTORCYCLE = """
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.data import load_motorcycle
 table = load_motorcycle()
-reg = HybridRegressor(noise="constant", num_restarts=4, random_state=0)
+reg = HybridRegressor(noise="constant", random_state=0)
 reg.fit(table[["times"]], table["accel"])
 reg.diagnose()
 """
@@ -335,7 +335,7 @@ def to_end(code: str, *arguments: str, cache: str | None = None) -> tuple[list[f
 
 
 def motorcycle_rows(repeats: int) -> list[Row]:
-    """The demo's fit, from the start of the process to its findings."""
+    """The fit of the README, from the start of the process to its findings."""
     with tempfile.TemporaryDirectory() as cache:
         cold = to_end(_MOTORCYCLE, cache=cache)[1]
         warm = [to_end(_MOTORCYCLE, cache=cache)[1] for _ in range(repeats)]
