@@ -112,6 +112,7 @@ def _section(out: Figures, name: str, least: float, spread: float) -> None:
     cells: list[dict[str, Any]] = [c for key, c in out.done.items() if key.startswith(f"{name}/")]
     if len(cells) < 2:
         return
+    label = f"{name}, {len(cells)} seeds"
     density = np.array([cell["log_density"] for cell in cells])
     weights = np.array([cell["readings"][0][0] for cell in cells])
     regimes = [np.array(cell["regimes"]) for cell in cells]
@@ -119,15 +120,15 @@ def _section(out: Figures, name: str, least: float, spread: float) -> None:
     pairs = list(combinations(range(len(cells)), 2))
     same = np.array([adjusted_rand_score(labels[a], labels[b]) >= _SAME for a, b in pairs])
     apart = np.mean([np.abs(regimes[a] - regimes[b]).mean() for a, b in pairs])
-    out.add(f"{name}: log density", float(density.mean()), least, np.inf)
-    out.add(f"{name}: its sd", float(density.std(ddof=1)), -np.inf, spread)
-    out.add(f"{name}: weight of the leading reading", float(weights.mean()), -np.inf, np.inf)
-    out.add(f"{name}: sd of that", float(weights.std(ddof=1)), -np.inf, 0.1)
-    out.add(f"{name}: pairs of seeds that agree on it", float(same.mean()), 1.0, np.inf)
-    out.add(f"{name}: difference of p(z given x, y)", float(apart), -np.inf, 0.03)
+    out.add(f"{label}: log density", float(density.mean()), least, np.inf)
+    out.add(f"{label}: its sd", float(density.std(ddof=1)), -np.inf, spread)
+    out.add(f"{label}: weight of the leading reading", float(weights.mean()), -np.inf, np.inf)
+    out.add(f"{label}: sd of that", float(weights.std(ddof=1)), -np.inf, 0.1)
+    out.add(f"{label}: pairs of seeds that agree on it", float(same.mean()), 1.0, np.inf)
+    out.add(f"{label}: difference of p(z given x, y)", float(apart), -np.inf, 0.03)
     quiet = np.mean([not cell["warnings"] for cell in cells])
-    out.add(f"{name}: fits without a warning", float(quiet), 0.9, np.inf)
-    out.add(f"{name}: seconds", float(np.mean([c["seconds"] for c in cells])), -np.inf, np.inf)
+    out.add(f"{label}: fits without a warning", float(quiet), 0.9, np.inf)
+    out.add(f"{label}: seconds", float(np.mean([c["seconds"] for c in cells])), -np.inf, np.inf)
 
 
 SUITE: Final = Suite(
