@@ -4,7 +4,6 @@ Every cell (one data set, one model) is a fit with the estimator's defaults and 
 """
 
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +11,6 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import norm
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from bayes_hybrid import HMC, SGHMC, FitOptions, HybridRegressor, Variational
 from bayes_hybrid.data import FAMILIES, load_motorcycle, simulate
@@ -21,6 +18,7 @@ from bayes_hybrid.inference import Posterior
 from bayes_hybrid.random import spawn_seeds
 from benchmarks.cells import Cell, Figures, Job
 from benchmarks.fits import regressor
+from benchmarks.methods.gaussian_processes import GAUSSIAN_PROCESSES
 from benchmarks.suite import Given, Suite
 from benchmarks.tasks.tables import uci_split
 
@@ -105,7 +103,8 @@ def family_cell(family: str, size: int, noise: float, seed: int, what: str) -> C
     """One simulated data set and one way to fit it."""
     train, test = simulated(family, size, noise, seed)
     if what == "gp":
-        return {"default": gp_scores(train, test)}
+        gp = GAUSSIAN_PROCESSES[0].fit(*train, seed)
+        return {"default": {"log_density": float(gp.log_density(*test).mean())}}
     if what == "truth":
         return {"default": {"log_density": true_density(family, *test, noise)}}
     if what == "reference":
@@ -130,20 +129,6 @@ def true_density(family: str, x: np.ndarray, y: np.ndarray, noise: float) -> flo
     branch = 0.3 * (x > 0)
     terms = [norm.logpdf(y, np.sin(2 * x), noise), norm.logpdf(y, -1.5, noise)]
     return float(np.mean(logsumexp(terms, axis=0, b=[1 - branch, branch])))
-
-
-def gp_scores(train: Rows, test: Rows) -> Cell:
-    """scikit-learn's GP with an RBF and a white kernel, on standardised data."""
-    (x, y), (x_test, y_test) = train, test
-    kernel = ConstantKernel(1.0) * RBF(1.0) + WhiteKernel(0.1, (1e-8, 10.0))
-    gp = GaussianProcessRegressor(kernel, n_restarts_optimizer=3, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a kernel parameter at its bound is an answer too
-        gp.fit((x - x.mean(0)) / x.std(0), (y - y.mean()) / y.std())
-    mean, sd = gp.predict((x_test - x.mean(0)) / x.std(0), return_std=True)
-    error = (y_test - y.mean()) / y.std() - mean
-    density = -0.5 * (error / sd) ** 2 - np.log(sd * np.sqrt(2 * np.pi) * y.std())
-    return {"log_density": float(density.mean())}
 
 
 def switch_interval(posterior: Posterior) -> Cell:
