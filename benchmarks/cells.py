@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import getitem
@@ -140,18 +140,18 @@ class Figures:
 
     def _sections(self) -> str:
         """Figures that miss their target are bold; a target that all share is in the head."""
-        cells: dict[str, dict[str, str]] = {}
-        targets: dict[str, list[str]] = {}
+        targets: defaultdict[str, set[str]] = defaultdict(set)
+        for row in self.rows:
+            targets[row["what"].split(": ", 1)[1]].add(_target(row))
+        shared = {
+            what: next(iter(each)) if len(each) == 1 else "" for what, each in targets.items()
+        }
+        cells: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for row in self.rows:
             section, what = row["what"].split(": ", 1)
-            targets.setdefault(what, []).append(_target(row))
-            text = f"{row['figure']:.3f}"
-            cells.setdefault(section, {})[what] = text if row["met"] else f"**{text}**"
-        shared = {what: each[0] if len(set(each)) == 1 else "" for what, each in targets.items()}
-        for row in self.rows:
-            section, what = row["what"].split(": ", 1)
-            if _target(row) != shared[what]:
-                cells[section][what] += f" ({_target(row)})" if _target(row) else ""
+            text, target = f"{row['figure']:.3f}", _target(row)
+            own = f" ({target})" if target not in ("", shared[what]) else ""
+            cells[section][what] = (text if row["met"] else f"**{text}**") + own
         head = [f"{what} ({target})" if target else what for what, target in shared.items()]
         lines = [f"| | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
         for section, found in cells.items():

@@ -18,9 +18,8 @@ def plot_standings(standings: Standings) -> Figure:
     Args:
         standings: of a suite, with cells of the package and of others.
     """
-    density = standings.by_task["log_density"].unstack("method")
     order = [name for name in standings.methods().index if name != HYBRID.name]
-    apart = density.sub(density[HYBRID.name], axis=0)[order]
+    apart = standings.over_tasks("log_density", "-")[order]
     figure = Figure(figsize=(7.0, 0.8 + 0.28 * len(order)), layout="constrained")
     axes = figure.add_subplot()
     for height, name in enumerate(order):

@@ -199,7 +199,7 @@ class Standings:
             self.by_task = self.cells.groupby(["task", "method"]).mean(numeric_only=True)
             self._targets()
 
-    def _over_tasks(self, figure: str, ours: str = "") -> pd.DataFrame:
+    def over_tasks(self, figure: str, ours: str = "") -> pd.DataFrame:
         """Tasks in rows, methods in columns; ``ours``: "-" or "/" for relative to the package's."""
         if figure not in self.by_task:
             return pd.DataFrame(columns=self.cells["method"].unique())
@@ -212,30 +212,30 @@ class Standings:
 
     def ranks(self, figure: str, *, ascending: bool) -> "pd.Series[float]":
         """Mean rank of each method over the tasks; 1 is best."""
-        return self._over_tasks(figure).rank(axis=1, ascending=ascending).mean()
+        return self.over_tasks(figure).rank(axis=1, ascending=ascending).mean()
 
     def methods(self) -> pd.DataFrame:
         """A row for each method, best first."""
-        density, coverage = self._over_tasks("log_density"), self._over_tasks("coverage")
+        density, coverage = self.over_tasks("log_density"), self.over_tasks("coverage")
         columns = {
             "tasks": density.notna().sum(),
             "rank by log density": self.ranks("log_density", ascending=False),
             "rank by CRPS": self.ranks("crps", ascending=True),
-            "log density - ours": self._over_tasks("log_density", "-").mean(),
-            "RMSE / ours": self._over_tasks("rmse", "/").mean(),
-            "in layers / ours": self._over_tasks("layer/in", "/").mean(),
-            "outside / ours": self._over_tasks("layer/out", "/").mean(),
+            "log density - ours": self.over_tasks("log_density", "-").mean(),
+            "RMSE / ours": self.over_tasks("rmse", "/").mean(),
+            "in layers / ours": self.over_tasks("layer/in", "/").mean(),
+            "outside / ours": self.over_tasks("layer/out", "/").mean(),
             "coverage": coverage.mean(),
             "lowest": coverage.min(),
             "highest": coverage.max(),
-            "slope / ours, away": self._over_tasks("derivative/away", "/").mean(),
-            "slope / ours, at thresholds": self._over_tasks("derivative/at", "/").mean(),
-            "beyond 10% - ours": self._over_tasks("beyond/10%", "-").mean(),
-            "beyond 25% - ours": self._over_tasks("beyond/25%", "-").mean(),
-            "threshold error": self._over_tasks("threshold/error").mean(),
-            "threshold covered": self._over_tasks("threshold/covers").mean(),
-            "regime ECE": self._over_tasks("ece").mean(),
-            "seconds": self._over_tasks("seconds").mean(),
+            "slope / ours, away": self.over_tasks("derivative/away", "/").mean(),
+            "slope / ours, at thresholds": self.over_tasks("derivative/at", "/").mean(),
+            "beyond 10% - ours": self.over_tasks("beyond/10%", "-").mean(),
+            "beyond 25% - ours": self.over_tasks("beyond/25%", "-").mean(),
+            "threshold error": self.over_tasks("threshold/error").mean(),
+            "threshold covered": self.over_tasks("threshold/covers").mean(),
+            "regime ECE": self.over_tasks("ece").mean(),
+            "seconds": self.over_tasks("seconds").mean(),
         }
         found = pd.DataFrame(columns).dropna(axis=1, how="all")
         return found.sort_values("rank by log density")
@@ -271,13 +271,13 @@ class Standings:
 
     def curves(self) -> dict[str, pd.DataFrame]:
         """RMSE by rows and method of the families with several sizes."""
-        return learning_curves(self._over_tasks("rmse"))
+        return learning_curves(self.over_tasks("rmse"))
 
     def table(self) -> str:
         """Figures beside targets, a line for each method, and log densities by task."""
         if self.cells.empty:
             return "\n".join(["no cells", *self._failures()])
-        by_task = self._over_tasks("log_density")[list(self.methods().index)]
+        by_task = self.over_tasks("log_density")[list(self.methods().index)]
         parts = [self._figures.table(), _markdown(self.methods()), _markdown(by_task)]
         return "\n\n".join([*parts, *self._failures()])
 

@@ -118,7 +118,7 @@ def build_options(settings: "HybridRegressor") -> FitOptions:
         _refuse_set(settings, _OF_FIT_OPTIONS, "fit_options is given: set it there")
         return given
     return FitOptions(
-        num_restarts=checks.positive_int_or_auto("num_restarts", settings.num_restarts),
+        num_restarts=settings.num_restarts,
         plan=settings.plan,
         sampler=REFINE[_refine(settings.refine)],
         batch_size=settings.batch_size,
