@@ -2,6 +2,7 @@
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,10 @@ def test_the_estimator_says_what_it_was_fitted_with():
     reg = HybridRegressor(num_units=3, fit_options=TINY, noise="constant", random_state=0).fit(x, y)
     settings = settings_of(reg)
     assert settings["num_restarts"] == TINY.num_restarts == 2
+    # Those that were left out were started, too.
+    training = replace(reg.fit_.training, num_dropped=1, num_negligible=4)
+    reg.fit_ = replace(reg.fit_, training=training)
+    assert settings_of(reg)["num_restarts"] == 2 + 1 + 4
     assert settings["plan"] == ("default", "balanced")
     assert (settings["gate"], settings["noise"]) == ("relu", "constant")
     assert (settings["model"], settings["refine"]) == ("mixture", "never")
