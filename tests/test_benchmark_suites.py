@@ -189,6 +189,7 @@ def test_rows_for_the_error_of_the_better_pathway():
     (axes,) = plot_learning_curves(standings).axes
     assert len(axes.lines) == 4
     assert plot_learning_curves(Standings(_cells())) is None
+    assert not Standings({n: cell for n, cell in cells.items() if "/400|" not in n}).curves()
 
 
 def test_cells_come_back_from_the_file(tmp_path):
