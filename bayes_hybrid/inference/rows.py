@@ -150,6 +150,30 @@ class Rows:
             gradient = gradient + part[1] - prior[1]
         return value, gradient
 
+    def gradients(
+        self, theta: Tensor, feature_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """:meth:`full_gradient` at S points of each restart: ``[S, C]`` and ``[S, C, P]``.
+
+        As many points ``theta [S, C, P]`` are taken at once as the engine has places for.
+        """
+        num_restarts = theta.shape[1]
+        values, gradients = [], []
+        for points in theta.split(self.together(num_restarts)):
+            count = len(points)
+            rows = self
+            if count > 1 and self.row_weights is not None:
+                rows = replace(self, row_weights=self.row_weights.repeat(count, 1))
+            weight = None if feature_weight is None else feature_weight.repeat(count)
+            value, gradient = rows.full_gradient(points.flatten(0, 1), weight)
+            values.append(value.unflatten(0, (count, num_restarts)))
+            gradients.append(gradient.unflatten(0, (count, num_restarts)))
+        return torch.cat(values), torch.cat(gradients)
+
+    def together(self, num_restarts: int) -> int:
+        """Points of each restart that the engine takes at once."""
+        return max(1, self.joint.batch // num_restarts)
+
     def some(self, count: int, generator: torch.Generator) -> "Rows":
         """``count`` random rows whose :meth:`full_gradient` estimates that of all.
 

@@ -1,6 +1,7 @@
 """Stochastic variational inference of all restarts side by side."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -103,12 +104,14 @@ def exact_elbo(
     """
     total = torch.zeros_like(guide.kl_weight)
     num_draws = _NUM_RATIOS if rows.num_rows <= CHUNK else _FEWER
-    for number in range(num_draws):
-        noise = guide.noise(generator)
-        value, _ = rows.full_gradient(guide.draw(noise), guide.feature_weight)
-        total += value + guide.whitened_entropy()
-        progress("choice of the restarts", number + 1, num_draws)
-    return total / num_draws + guide.whitening.log_volume(guide.kl_weight)
+    done = 0
+    for _, theta in _draws(rows, guide, num_draws, generator):
+        value, _ = rows.gradients(theta, guide.feature_weight)
+        total += value.sum(0)
+        done += len(theta)
+        progress("choice of the restarts", done, num_draws)
+    entropy = guide.whitened_entropy() + guide.whitening.log_volume(guide.kl_weight)
+    return total / num_draws + entropy
 
 
 def log_ratios(
@@ -134,16 +137,26 @@ def weighted_sample(
     """Draws ``[C, S, P]`` of theta from the guide, and their :func:`log_ratios` ``[C, S]``."""
     has_density = guide.whitening.block_size > 0 or bool((guide.kl_weight > 0).any())
     nothing = guide.kl_weight.new_full((guide.num_restarts,), math.nan)
-    draws, ratios = [], []
-    for number in range(num_draws):
-        noise = guide.noise(generator)
-        theta = guide.draw(noise)
-        draws.append(theta)
-        ratios.append(
-            rows.full_gradient(theta)[0] - guide.log_prob(noise) if has_density else nothing
-        )
-        progress("weighing of the guide", number + 1, num_draws)
+    draws: list[Tensor] = []
+    ratios: list[Tensor] = []
+    for noises, theta in _draws(rows, guide, num_draws, generator):
+        draws += theta
+        if has_density:
+            values, _ = rows.gradients(theta)
+            ratios += [v - guide.log_prob(n) for v, n in zip(values, noises, strict=True)]
+        else:
+            ratios += [nothing] * len(theta)
+        progress("weighing of the guide", len(draws), num_draws)
     return torch.stack(draws, dim=1), torch.stack(ratios, dim=1)
+
+
+def _draws(
+    rows: Rows, guide: BlockGaussian, num_draws: int, generator: torch.Generator
+) -> Iterator[tuple[list[Tensor], Tensor]]:
+    """Standard normal ``[C, P]``, and draws ``[S, C, P]`` of theta, in parts of one engine call."""
+    for some in torch.arange(num_draws).split(rows.together(guide.num_restarts)):
+        noises = [guide.noise(generator) for _ in some]
+        yield noises, torch.stack([guide.draw(noise) for noise in noises])
 
 
 def sample(guide: BlockGaussian, num_draws: int, generator: torch.Generator) -> Tensor:

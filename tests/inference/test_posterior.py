@@ -333,10 +333,10 @@ def test_weights_count_as_copies_would(case, what):
 def test_samples_count_by_weight(case):
     posterior, x, _ = case
     weighed, _ = _weighed(posterior)
-    draws = weighed.sample(x[:1], 40_000, 0)
-    cdf = np.sort(weighed.cdf(np.repeat(x[:1], 40_000, axis=0), draws[:, 0]))
-    # Kolmogorov's distance of 40,000 draws exceeds 0.01 once in 3,000.
-    assert np.abs(cdf - np.linspace(0.0, 1.0, 40_000)).max() < 0.01
+    draws = weighed.sample(x[:1], 10_000, 0)
+    cdf = np.sort(weighed.cdf(np.repeat(x[:1], 10_000, axis=0), draws[:, 0]))
+    # Kolmogorov's distance of 10,000 draws exceeds 0.02 once in 3,000.
+    assert np.abs(cdf - np.linspace(0.0, 1.0, 10_000)).max() < 0.02
 
 
 def test_an_order_moves_regimes_and_no_prediction():

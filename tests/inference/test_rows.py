@@ -106,6 +106,21 @@ def test_some_rows_stand_for_all(monkeypatch, chunk):
         assert bool(((sampled.mean(0) - expected).abs() < 5 * error + 1e-9).all())
 
 
+@pytest.mark.parametrize("batch", [1, 3, 6, 7])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradients_at_many_points_are_those_at_each(batch, weighted):
+    _, rows = problem(6, batch=batch, dtype=torch.float64, slopes_are_features=True)
+    if weighted:
+        rows = dataclasses.replace(rows, row_weights=torch.rand(3, 6, dtype=torch.float64))
+    theta = torch.randn(5, 3, 4, dtype=torch.float64)
+    weight = torch.tensor([0.0, 0.4, 1.0], dtype=torch.float64)
+    for given in (None, weight):
+        found = rows.gradients(theta, given)
+        each = [rows.full_gradient(points, given) for points in theta]
+        for ours, theirs in zip(found, zip(*each, strict=True), strict=True):
+            torch.testing.assert_close(ours, torch.stack(theirs), **_EXACT)
+
+
 def test_full_gradient_ignores_the_batch_size():
     _, rows = problem(9, batch=2, dtype=torch.float64)
     theta = torch.randn(2, 4, dtype=torch.float64)

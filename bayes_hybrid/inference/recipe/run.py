@@ -26,6 +26,8 @@ __all__ = ["run_recipe"]
 
 # Restarts evaluated side by side on a CPU, of a small table and of others.
 _BATCHES: Final = (16, 8)
+# Rows x parameters up to which sixteen take little longer than one: calling operations takes most.
+_TINY_TABLE: Final = 10_000
 
 
 def run_recipe(
@@ -77,6 +79,8 @@ def _batch(
     restarts = options.restarts(size)
     if device.type != "cpu":
         return restarts
+    if per_step <= _TINY_TABLE:
+        return _BATCHES[0]
     # Every plan's share in pieces of one size, none of them filled up with repeats for long.
     share = math.ceil(restarts / len(options.plans_for(model)))
     most = _BATCHES[0] if per_step <= SMALL_TABLE else _BATCHES[1]

@@ -184,8 +184,12 @@ def weighing(state: State, context: Context) -> State:
 
 def _row_densities(rows: Rows, theta: Tensor) -> FloatArray:
     """``log p(y_n | x_n, theta)``, ``[R, S, N]``."""
-    each = [rows.log_likelihood(states) for states in theta.unbind(1)]
-    densities: FloatArray = torch.stack(each, dim=1).cpu().double().numpy()
+    restarts = len(theta)
+    parts = [
+        rows.log_likelihood(states.flatten(0, 1)).unflatten(0, (-1, restarts))
+        for states in theta.transpose(0, 1).split(rows.together(restarts))
+    ]
+    densities: FloatArray = torch.cat(parts).transpose(0, 1).cpu().double().numpy()
     return densities
 
 
