@@ -88,7 +88,7 @@ def test_a_fit_leaves_tiny_numbers_as_they_were():
         (9, "direct", 1_000_000, 5),
         (3, "default", 100_000, 2),
         # Of a tiny table sixteen take as long as one, and draws of a restart are taken together.
-        (3, "default", 10_000, 16),
+        (3, "default", 20_000, 16),
     ],
 )
 def test_restarts_go_side_by_side_as_far_as_they_fit_the_cache(restarts, plan, size, batch):

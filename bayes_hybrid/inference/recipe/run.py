@@ -27,7 +27,7 @@ __all__ = ["run_recipe"]
 # Restarts evaluated side by side on a CPU, of a small table and of others.
 _BATCHES: Final = (16, 8)
 # Rows x parameters up to which sixteen take little longer than one: calling operations takes most.
-_TINY_TABLE: Final = 10_000
+_TINY_TABLE: Final = 20_000
 
 
 def run_recipe(
