@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from bayes_hybrid.estimator import HybridRegressor, load
     from bayes_hybrid.gates import (
         ConstantGate,
+        Gate,
+        GateModule,
         LinearGate,
         MonotoneGate,
         ObliqueGate,
@@ -33,12 +35,13 @@ if TYPE_CHECKING:
         ContaminatedNormal,
         Huber,
         Laplace,
+        Likelihood,
         Normal,
         PseudoHuber,
         StudentT,
     )
-    from bayes_hybrid.models import LabelHead, Pathway
-    from bayes_hybrid.priors import LogNormalPrior, Priors
+    from bayes_hybrid.models import LabelHead, Pathway, register
+    from bayes_hybrid.priors import LogNormalPrior, NormalPrior, Priors
 
 __version__ = "0.2.0"
 
@@ -50,14 +53,18 @@ __all__ = [
     "ConstantGate",
     "ContaminatedNormal",
     "FitOptions",
+    "Gate",
+    "GateModule",
     "Huber",
     "HybridRegressor",
     "LabelHead",
     "Laplace",
+    "Likelihood",
     "LinearGate",
     "LogNormalPrior",
     "MonotoneGate",
     "Normal",
+    "NormalPrior",
     "ObliqueGate",
     "Pathway",
     "Plan",
@@ -72,6 +79,7 @@ __all__ = [
     "WarmStart",
     "ablate",
     "load",
+    "register",
 ]
 
 _HOMES = {
@@ -79,16 +87,20 @@ _HOMES = {
     "ConstantGate": "gates",
     "ContaminatedNormal": "likelihoods",
     "FitOptions": "inference",
+    "Gate": "gates",
+    "GateModule": "gates",
     "HMC": "inference",
     "Huber": "likelihoods",
     "HybridRegressor": "estimator",
     "LabelHead": "models",
     "Laplace": "likelihoods",
+    "Likelihood": "likelihoods",
     "LinearGate": "gates",
     "LogNormalPrior": "priors",
     "MonotoneGate": "gates",
     "NUTS": "inference",
     "Normal": "likelihoods",
+    "NormalPrior": "priors",
     "ObliqueGate": "gates",
     "Pathway": "models",
     "Plan": "inference",
@@ -104,6 +116,7 @@ _HOMES = {
     "WarmStart": "inference",
     "ablate": "ablation",
     "load": "estimator",
+    "register": "models",
 }
 
 

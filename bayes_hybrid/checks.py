@@ -19,6 +19,7 @@ __all__ = [
     "NEAREST",
     "central",
     "choice",
+    "finite_float",
     "fraction",
     "instance",
     "positive_float",
@@ -173,6 +174,23 @@ def positive_float(name: str, value: float, *, closed: bool = False) -> float:
     wanted = f"{name} must be a finite number {'>=' if closed else '>'} 0; got {value!r}"
     number = _real(wanted, value)
     if not (math.isfinite(number) and (number > 0.0 or (closed and number == 0.0))):
+        raise OptionError(wanted)
+    return number
+
+
+def finite_float(name: str, value: float) -> float:
+    """``value`` as a Python ``float``, which has to be finite.
+
+    Raises:
+        OptionError: not a real number, or not finite.
+
+    Example:
+        >>> finite_float("mean", -2)
+        -2.0
+    """
+    wanted = f"{name} must be a finite number; got {value!r}"
+    number = _real(wanted, value)
+    if not math.isfinite(number):
         raise OptionError(wanted)
     return number
 

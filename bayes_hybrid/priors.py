@@ -29,6 +29,24 @@ class LogNormalPrior:
         checks.positive_float("spread", self.spread)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NormalPrior:
+    """``v ~ Normal(mean, sd)`` for a quantity v of either sign.
+
+    Args:
+        mean: prior mean, in the quantity's own units.
+        sd: prior standard deviation.
+    """
+
+    mean: float
+    sd: float
+
+    def __post_init__(self) -> None:
+        """Check both numbers."""
+        checks.finite_float("mean", self.mean)
+        checks.positive_float("sd", self.sd)
+
+
 _LOG_NORMAL = (
     "feature_scale",
     "width",

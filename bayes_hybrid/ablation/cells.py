@@ -18,7 +18,7 @@ from bayes_hybrid.ablation.loo import kept
 from bayes_hybrid.diagnostics import Finding
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import FitError
-from bayes_hybrid.estimator import SETTING_CLASSES, HybridRegressor
+from bayes_hybrid.estimator import HybridRegressor, setting_classes
 from bayes_hybrid.inference.encoding import encode
 from bayes_hybrid.inference.manifest import package_version
 
@@ -114,7 +114,8 @@ def encoded(estimator: HybridRegressor) -> dict[str, object]:
     """
     params = estimator.get_params(deep=False)
     del params["random_state"], params["progress"]
-    return {name: encode(value, SETTING_CLASSES) for name, value in params.items()}
+    classes = setting_classes()
+    return {name: encode(value, classes) for name, value in params.items()}
 
 
 def run_cell(cell: Cell, x: FloatArray, y: FloatArray, *, one_thread: bool) -> Outcome:

@@ -170,8 +170,9 @@ class RegimeMixture(TorchDistribution):
 
     def icdf(self, value: Tensor) -> Tensor:
         """Exact quantiles, found between the smallest and largest component quantile."""
-        parts = along_last([part.icdf(value) for part in self.components])
-        return mixture_quantile(self.cdf, value, parts.amin(-1), parts.amax(-1))
+        ends = [_bracket(part, value) for part in self.components]
+        lower, upper = (along_last(end) for end in zip(*ends, strict=True))
+        return mixture_quantile(self.cdf, value, lower.amin(-1), upper.amax(-1))
 
     @property
     def mean(self) -> Tensor:
@@ -208,6 +209,27 @@ class RegimeMixture(TorchDistribution):
             probs = self.log_weights.exp().expand(*rows, len(self.components))
             regime = torch.distributions.Categorical(probs=probs).sample()
             return chosen(draws, regime, self.event_shape)
+
+
+def _bracket(part: Distribution, prob: Tensor) -> tuple[Tensor, Tensor]:
+    """Values below and above a component's quantile: the quantile itself where there is an icdf.
+
+    Otherwise steps from the mean double until they are past it, to 2**60 standard deviations.
+    """
+    try:
+        quantile: Tensor = part.icdf(prob)
+    except NotImplementedError:
+        mean, width = part.mean + 0.0 * prob, part.stddev + 0.0 * prob
+        lower, upper = mean - width, mean + width
+        for _ in range(60):
+            above, below = part.cdf(lower) > prob, part.cdf(upper) < prob
+            if not bool((above | below).any()):
+                break
+            width = 2.0 * width
+            lower = torch.where(above, mean - width, lower)
+            upper = torch.where(below, mean + width, upper)
+        return lower, upper
+    return quantile, quantile
 
 
 def chosen(draws: Tensor, regime: Tensor, event_shape: torch.Size) -> Tensor:

@@ -4,7 +4,13 @@ from bayes_hybrid.estimator.build import MODELS, REFINE, build_model, build_opti
 from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.estimator.regressor import HybridRegressor
 from bayes_hybrid.estimator.rows import training_rows
-from bayes_hybrid.estimator.saved import POSTERIOR_FILE, SAVED_FILES, SETTING_CLASSES, load
+from bayes_hybrid.estimator.saved import (
+    POSTERIOR_FILE,
+    SAVED_FILES,
+    SETTING_CLASSES,
+    load,
+    setting_classes,
+)
 
 __all__ = [
     "MODELS",
@@ -17,6 +23,7 @@ __all__ = [
     "build_options",
     "load",
     "reporting",
+    "setting_classes",
     "settings_of",
     "training_rows",
 ]

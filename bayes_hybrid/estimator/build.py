@@ -12,7 +12,14 @@ from bayes_hybrid.estimator.rows import feature_names
 from bayes_hybrid.gates import GATES, Gate
 from bayes_hybrid.inference import HMC, FitOptions, Sampler
 from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
-from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
+from bayes_hybrid.models import (
+    HybridMixture,
+    HybridModel,
+    LabelHead,
+    Pathway,
+    PathwayModel,
+)
+from bayes_hybrid.models.registry import require_known
 from bayes_hybrid.nn import COMBINATIONS, pathway_kind
 from bayes_hybrid.priors import Priors
 
@@ -45,6 +52,14 @@ def build_model(
     settings: "HybridRegressor", num_features: int, num_outputs: int = 1, labelled: bool = False
 ) -> HybridModel:
     """The model that the settings describe, for D features and Q outputs."""
+    model = _model(settings, num_features, num_outputs, labelled)
+    require_known(model)
+    return model
+
+
+def _model(
+    settings: "HybridRegressor", num_features: int, num_outputs: int, labelled: bool
+) -> HybridModel:
     kind = pathway_kind("model", settings.model, MODELS)
     priors = _instance("priors", settings.priors, Priors) or Priors()
     if kind != "mixture":

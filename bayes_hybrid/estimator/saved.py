@@ -25,22 +25,37 @@ from bayes_hybrid.inference import (
 from bayes_hybrid.inference.encoding import decode, encode
 from bayes_hybrid.inference.storage import FIT_FILES, SavedFit, read_saved, save_fit
 from bayes_hybrid.likelihoods import LIKELIHOODS
-from bayes_hybrid.models import HybridMixture, LabelHead, Pathway, PathwayModel
-from bayes_hybrid.priors import LogNormalPrior, Priors
+from bayes_hybrid.models import (
+    HybridMixture,
+    LabelHead,
+    Pathway,
+    PathwayModel,
+)
+from bayes_hybrid.models.registry import part_named, registered
+from bayes_hybrid.priors import LogNormalPrior, NormalPrior, Priors
 
 if TYPE_CHECKING:
     from bayes_hybrid.estimator.regressor import HybridRegressor
 
-__all__ = ["POSTERIOR_FILE", "SAVED_FILES", "SETTING_CLASSES", "load", "write_saved"]
+__all__ = [
+    "POSTERIOR_FILE",
+    "SAVED_FILES",
+    "SETTING_CLASSES",
+    "load",
+    "setting_classes",
+    "write_saved",
+]
 
 POSTERIOR_FILE: Final = "posterior.nc"
 SAVED_FILES: Final = (*FIT_FILES, POSTERIOR_FILE)
 """What :meth:`HybridRegressor.save` may write; only a fit with held-out rows has a file of them."""
 
-_MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, LabelHead, Priors, LogNormalPrior)
+_PRIORS = (Priors, LogNormalPrior, NormalPrior)
+_MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, LabelHead, *_PRIORS)
 _SAMPLERS = (HMC, NUTS, SGHMC)
 _FIT_CLASSES = (FitOptions, WarmStart, Variational, *_SAMPLERS, Plan, PlanStage, Rates)
-# Every class whose objects may stand in a saved fit; nothing else is ever built from a file.
+# The package's own classes whose objects may stand in a saved fit.  Beside registered parts nothing
+# else is ever built from a file.
 SETTING_CLASSES: Final = MappingProxyType(
     {
         kind.__name__: kind
@@ -85,9 +100,10 @@ def write_saved(
         params["progress"] = "auto"
     if not isinstance(estimator.random_state, int | np.integer):
         params["random_state"] = None
+    classes = setting_classes()
     config = _Config(
-        model=encode(fit.posterior.model, SETTING_CLASSES),
-        params={name: encode(value, SETTING_CLASSES) for name, value in params.items()},
+        model=encode(fit.posterior.model, classes),
+        params={name: encode(value, classes) for name, value in params.items()},
         named_features="feature_names_in_" in vars(estimator),
         regime_labels=encode(estimator.regime_labels_, SETTING_CLASSES),
     )
@@ -128,14 +144,14 @@ def load(path: str | os.PathLike[str]) -> "HybridRegressor":
     saved = read_saved(path)
     try:
         config = msgspec.convert(saved.config, _Config)
-        params = {name: decode(value, SETTING_CLASSES) for name, value in config.params.items()}
+        params = {name: decode(value, _setting_class) for name, value in config.params.items()}
         estimator = HybridRegressor(**params)
     except (msgspec.ValidationError, TypeError) as error:
         raise FileFormatError(
             f"{path} has settings that this version does not take: {shortened(error)}; "
             "load it with the version that wrote it"
         ) from error
-    model = decode(config.model, SETTING_CLASSES)
+    model = decode(config.model, _setting_class)
     if not isinstance(model, HybridMixture | PathwayModel):
         raise FileFormatError(f"{path} holds no model; expected one, got {type(model).__name__}")
     if len(config.regime_labels) not in (0, model.num_regimes):
@@ -154,12 +170,22 @@ def load(path: str | os.PathLike[str]) -> "HybridRegressor":
     return estimator
 
 
+def setting_classes() -> dict[str, type]:
+    """The classes whose objects a saved fit may name, and what it calls them."""
+    return {**SETTING_CLASSES, **registered()}
+
+
+def _setting_class(name: str) -> type | None:
+    return SETTING_CLASSES.get(name) or part_named(name)
+
+
 def _refuse_larger(model: HybridMixture | PathwayModel, saved: SavedFit) -> None:
     """Refuse a model that needs more parameters than the draws have, before it is built."""
     least = model.num_regimes
     for pathway in model.experts if isinstance(model, HybridMixture) else (model.pathway,):
-        # Every layer has a weight for each unit and input, and is read out.
-        inputs = model.num_features + (pathway.depth - 1) * pathway.num_units
+        # Every layer of ours has a weight for each unit and input; what anyone's has is read out.
+        own = type(pathway) is not Pathway
+        inputs = 0 if own else model.num_features + (pathway.depth - 1) * pathway.num_units
         least += pathway.num_units * (inputs + model.num_outputs)
     gate = model.gate if isinstance(model, HybridMixture) else None
     if isinstance(gate, ReLUGate):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -41,53 +41,70 @@ def encode(value: object, classes: Mapping[str, type]) -> Any:  # noqa: ANN401 (
         return value
     if isinstance(value, tuple | list):
         return [encode(item, classes) for item in value]
-    name = type(value).__name__
-    if classes.get(name) is type(value) and dataclasses.is_dataclass(value):
+    name = next((name for name, kind in classes.items() if kind is type(value)), None)
+    if name is not None and dataclasses.is_dataclass(value):
         fields = dataclasses.fields(value)
         return {"type": name} | {
             field.name: encode(getattr(value, field.name), classes) for field in fields
         }
     raise OptionError(
         f"a fit with {value!r} cannot be saved: expected text, numbers or settings of this "
-        f"package, got {type(value).__module__}.{name}"
+        f"package, got {type(value).__module__}.{type(value).__name__}"
     )
 
 
-def decode(data: Any, classes: Mapping[str, type]) -> Any:  # noqa: ANN401 (any setting)
+def decode(data: Any, find: Callable[[str], type | None]) -> Any:  # noqa: ANN401 (any setting)
     """Settings from what :func:`encode` made of them; sequences come back as tuples.
 
     Each settings class checks its own fields.
 
+    Args:
+        data: plain JSON values.
+        find: the settings class of a name, or ``None`` where that may not occur.
+
     Raises:
-        FileFormatError: a class that is not among ``classes``, fields or values that it does not
-            take, or more than twenty levels.
+        FileFormatError: a class that is not found, fields or values that it does not take, or more
+            than twenty levels.
 
     Example:
         >>> from bayes_hybrid.gates import ReLUGate
-        >>> decode([{"type": "ReLUGate", "num_units": 4}], {"ReLUGate": ReLUGate})
+        >>> decode([{"type": "ReLUGate", "num_units": 4}], {"ReLUGate": ReLUGate}.get)
         (ReLUGate(num_units=4),)
     """
-    return _decode(data, classes, 0)
+    return _decode(data, find, 0)
 
 
-def _decode(data: Any, classes: Mapping[str, type], depth: int) -> Any:  # noqa: ANN401
+def _decode(data: Any, find: Callable[[str], type | None], depth: int) -> Any:  # noqa: ANN401
     if depth > _DEEPEST:
         raise FileFormatError(f"the saved fit has settings of more than {_DEEPEST} levels")
     if isinstance(data, list):
-        return tuple(_decode(item, classes, depth + 1) for item in data)
+        return tuple(_decode(item, find, depth + 1) for item in data)
     if not isinstance(data, dict):
         return data
     name = data.get("type")
-    if not isinstance(name, str) or name not in classes:
-        raise FileFormatError(
-            f"the saved fit names the setting {shortened(repr(name))}, which this version does not "
-            f"know among {', '.join(sorted(classes))}; load it with the version that wrote it"
-        )
-    fields = {key: _decode(item, classes, depth + 1) for key, item in data.items() if key != "type"}
+    kind = find(name) if isinstance(name, str) else None
+    if kind is None:
+        raise FileFormatError(f"the saved fit has {_unknown(name)}")
+    fields = {key: _decode(item, find, depth + 1) for key, item in data.items() if key != "type"}
     try:
-        return classes[name](**fields)
+        return kind(**fields)
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise FileFormatError(
             f"the saved fit has a {name} that this version does not take: {shortened(error)}; "
             "load it with the version that wrote it"
         ) from error
+
+
+def _unknown(name: object) -> str:
+    """What a class is that cannot be found, and what to do."""
+    shown = shortened(repr(name))
+    if isinstance(name, str) and ":" in name:
+        module = shortened(name.partition(":")[0])
+        return (
+            f"a part from outside the package, {shown}, which is not registered; import {module} "
+            "first, where @bayes_hybrid.register makes it known"
+        )
+    return (
+        f"the setting {shown}, which this version does not know; load it with the version that "
+        "wrote it"
+    )

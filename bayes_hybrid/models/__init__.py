@@ -9,6 +9,7 @@ from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup, TrainingGr
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.mixture import HybridMixture
 from bayes_hybrid.models.pathway import Pathway, PathwayModel
+from bayes_hybrid.models.registry import register
 
 __all__ = [
     "HybridMixture",
@@ -19,4 +20,5 @@ __all__ = [
     "Regimes",
     "SiteGroup",
     "TrainingGroup",
+    "register",
 ]

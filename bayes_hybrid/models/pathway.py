@@ -10,12 +10,18 @@ from torch import Tensor, nn
 from bayes_hybrid import checks
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.distributions import along_last
+from bayes_hybrid.errors import OptionError
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models.base import HybridModel, Parts, SiteGroup
 from bayes_hybrid.models.latent import Sites
-from bayes_hybrid.models.lift import sample_features, sample_head, sample_positive
+from bayes_hybrid.models.lift import (
+    sample_features,
+    sample_head,
+    sample_normal,
+    sample_positive,
+)
 from bayes_hybrid.nn import SMOOTHINGS, bind, pathway_kind, stack
-from bayes_hybrid.priors import LogNormalPrior, Priors
+from bayes_hybrid.priors import LogNormalPrior, NormalPrior, Priors
 
 NOISE_KINDS = ("constant", "input")
 
@@ -23,6 +29,8 @@ NOISE_KINDS = ("constant", "input")
 @dataclass(frozen=True, kw_only=True)
 class Pathway:
     """What one expert is made of.
+
+    A pathway of your own extends this class with a ``kind`` and a method :meth:`build`.
 
     Args:
         kind: ``"gaussian"``, ``"relu"``, or a layer combination: ``"linear_mix"``,
@@ -47,7 +55,13 @@ class Pathway:
 
     def __post_init__(self) -> None:
         """Check the options."""
-        pathway_kind("kind", self.kind)
+        if type(self) is Pathway:
+            pathway_kind("kind", self.kind)
+        elif not (isinstance(self.kind, str) and self.kind.isidentifier()):
+            raise OptionError(
+                f"kind: expected what to call regimes of {type(self).__name__}, a name such as "
+                f"'fourier'; got {self.kind!r}"
+            )
         checks.positive_int("num_units", self.num_units)
         checks.positive_int("depth", self.depth)
         checks.choice("smoothing", self.smoothing, tuple(SMOOTHINGS))
@@ -56,11 +70,18 @@ class Pathway:
 
     @property
     def has_relu(self) -> bool:
-        """Whether there are ReLU units in it: in all but the Gaussian control."""
-        return self.kind != "gaussian"
+        """Whether there are ReLU units in it: in all but the Gaussian control.
 
-    def build(self, num_features: int) -> nn.Sequential:
-        """The hidden layers as a torch module ``[..., D] -> [..., H]``."""
+        A pathway of your own has none unless it says so.
+        """
+        return type(self) is Pathway and self.kind != "gaussian"
+
+    def build(self, num_features: int) -> nn.Module:
+        """The hidden layers as a torch module ``[..., D] -> [..., H]``.
+
+        Its parameters get priors by their names: a ``bias`` shares the scale of its module's
+        ``weight``, a ``width`` is positive, and any other is a matrix of weights.
+        """
         return stack(
             self.kind, num_features, self.num_units, depth=self.depth, smoothing=self.smoothing
         )
@@ -157,11 +178,14 @@ def stacked(
 
 def _sample_shape(sites: Sites, name: str, likelihood: Likelihood, like: Tensor) -> Tensor:
     """The likelihood's shape, drawn where it has a prior."""
-    shape = likelihood.shape
+    shape, site = likelihood.shape, f"{name}.{likelihood.shape_name}"
     if isinstance(shape, LogNormalPrior):
-        floor, site = likelihood.shape_floor, f"{name}.{likelihood.shape_name}"
+        floor = likelihood.shape_floor or 0.0
         site += f"_above_{floor:g}" if floor else ""
         return floor + sample_positive(sites, site, (), shape, SiteGroup.SCALES, like)
+    if isinstance(shape, NormalPrior):
+        site += f"_from_{shape.mean:g}" if shape.mean else ""
+        return shape.mean + sample_normal(sites, site, (), shape.sd, SiteGroup.SCALES, like)
     return like.new_full((), 1.0 if shape is None else shape)
 
 
@@ -216,7 +240,7 @@ class PathwayModel(HybridModel):
         return (0,) if self.pathway.has_relu else ()
 
     @cached_property
-    def _module(self) -> nn.Sequential:
+    def _module(self) -> nn.Module:
         return self.pathway.build(self.num_features)
 
     def parts(self, sites: Sites, like: Tensor) -> Parts:

@@ -224,12 +224,7 @@ _LIKELIHOODS: Final[Mapping[type[Likelihood], tuple[str, str]]] = MappingProxyTy
 
 def expert_equations(pathway: Pathway) -> list[Equation]:
     """An expert's hidden features, location, scale and density."""
-    latex, words = _KINDS[pathway.kind]
-    layers = "one layer" if pathway.depth == 1 else f"{pathway.depth} layers"
-    found = [_equation(latex, f"{words} {pathway.num_units} units, {layers}.")]
-    if pathway.kind in ("gaussian", "linear_mix", "relu_gates_gaussian"):
-        smooth, what = _SMOOTHINGS[pathway.smoothing]
-        found.append(_equation(rf"S_s(z) = {smooth}", f"Each Gaussian unit is {what}."))
+    found = _feature_equations(pathway)
     found.append(
         _equation(
             r"\mu(x) = b + \frac{v}{\sqrt{H}} \, a \cdot h(x)",
@@ -253,6 +248,19 @@ def expert_equations(pathway: Pathway) -> list[Equation]:
             )
         )
     return [*found, _density(pathway.likelihood)]
+
+
+def _feature_equations(pathway: Pathway) -> list[Equation]:
+    """The hidden features; of a pathway from outside the package its settings."""
+    if type(pathway) is not Pathway:
+        return [Equation(words=f"Hidden features: {pathway!r}")]
+    latex, words = _KINDS[pathway.kind]
+    layers = "one layer" if pathway.depth == 1 else f"{pathway.depth} layers"
+    found = [_equation(latex, f"{words} {pathway.num_units} units, {layers}.")]
+    if pathway.kind in ("gaussian", "linear_mix", "relu_gates_gaussian"):
+        smooth, what = _SMOOTHINGS[pathway.smoothing]
+        found.append(_equation(rf"S_s(z) = {smooth}", f"Each Gaussian unit is {what}."))
+    return found
 
 
 def _density(likelihood: Likelihood) -> Equation:
