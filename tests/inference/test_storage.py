@@ -620,7 +620,7 @@ def test_settings_that_are_nested_too_deeply_are_refused():
     for _ in range(10_000):
         deep = [deep]
     with pytest.raises(FileFormatError, match="more than 20 levels"):
-        decode(deep, CLASSES)
+        decode(deep, CLASSES.get)
 
 
 @pytest.mark.parametrize(
@@ -638,4 +638,4 @@ def test_settings_that_are_nested_too_deeply_are_refused():
 )
 def test_settings_that_are_unknown_are_refused(data):
     with pytest.raises(FileFormatError, match="version that wrote it"):
-        decode(data, CLASSES)
+        decode(data, CLASSES.get)
