@@ -16,7 +16,7 @@ from bayes_hybrid.ablation.cells import Cell, digest, encoded
 from bayes_hybrid.ablation.loo import read_kept
 from bayes_hybrid.ablation.result import Ablation, Finished, summarised
 from bayes_hybrid.ablation.running import check_jobs, outcomes
-from bayes_hybrid.ablation.store import Store
+from bayes_hybrid.ablation.store import CellStore
 from bayes_hybrid.ablation.variant import BASE, Variant, applied, chosen, variants
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.leave_one_out import LeaveOneOut
@@ -121,7 +121,9 @@ def ablate(
     store = None
     if folder is not None:
         settings = encoded(base)
-        store = Store(folder, data=digest(x, target), base=settings, seed=seed, num_folds=num_folds)
+        store = CellStore(
+            folder, data=digest(x, target), base=settings, seed=seed, num_folds=num_folds
+        )
     with reporting(base.progress) as report:
         finished = _finish(cells, x, target, store, n_jobs, report)
     finished, fits = _leave_one_out(finished)
@@ -242,7 +244,7 @@ def _finish(
     cells: Sequence[Cell],
     x: FloatArray,
     y: FloatArray,
-    store: Store | None,
+    store: CellStore | None,
     n_jobs: int | None,
     report: Progress,
 ) -> list[Finished]:

@@ -23,7 +23,7 @@ from bayes_hybrid.ablation.folder import claim, write_whole
 from bayes_hybrid.data.records import Number, decode_json, encode_json, to_numbers
 from bayes_hybrid.errors import FileFormatError, OutputExistsError
 
-__all__ = ["MANIFEST", "Store"]
+__all__ = ["MANIFEST", "CellStore"]
 
 MANIFEST: Final = "ablation.json"
 _FORMAT: Final = "bayes_hybrid.ablation"
@@ -56,7 +56,7 @@ class _Saved(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     draws: str
 
 
-class Store:
+class CellStore:
     """Outcomes on disk, each written whole or not at all as soon as it is there.
 
     Args:

@@ -15,14 +15,14 @@ from bayes_hybrid.ablation import Ablation, ablate, variants
 from bayes_hybrid.ablation.variant import BASE
 from bayes_hybrid.cli.columns import column_names
 from bayes_hybrid.cli.console import say, show
-from bayes_hybrid.cli.fitting import Rows
+from bayes_hybrid.cli.fitting import Source
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings, refuse_no_jobs
 from bayes_hybrid.data import atomic_file, read_table, split_target, write_table
 from bayes_hybrid.digits import with_error
 from bayes_hybrid.errors import OptionError
 
-__all__ = ["FILES", "Plan", "run", "write_folder"]
+__all__ = ["FILES", "AblationRun", "run", "write_folder"]
 
 FILES: Final = {
     "ablation.md": "this page",
@@ -42,7 +42,7 @@ _SHOWN: Final = ("variant", "log density", "coverage", "leave-one-out", "k > 0.7
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class AblationRun:
     """What to compare, and how often, as it was typed.
 
     Attributes:
@@ -58,7 +58,7 @@ class Plan:
     num_jobs: int
 
 
-def run(rows: Rows, settings: Settings, plan: Plan, out: Path, *, quiet: bool) -> None:
+def run(rows: Source, settings: Settings, plan: AblationRun, out: Path, *, quiet: bool) -> None:
     """Compare, write the folder, and print the table.
 
     Raises:
@@ -109,7 +109,7 @@ def run(rows: Rows, settings: Settings, plan: Plan, out: Path, *, quiet: bool) -
     say(f"Written to {out}: {', '.join(FILES)}")
 
 
-def _folds(plan: Plan) -> str:
+def _folds(plan: AblationRun) -> str:
     times = "once" if plan.num_repeats == 1 else f"{plan.num_repeats} times"
     return f"{plan.num_folds}-fold cross-validation {times}"
 

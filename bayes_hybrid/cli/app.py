@@ -200,9 +200,9 @@ def fit(
 ) -> None:
     """Fit a table, print the findings, and save the fit."""
     with clean_exit():
-        from bayes_hybrid.cli.fitting import Rows, run
+        from bayes_hybrid.cli.fitting import Source, run
 
-        rows = Rows(
+        rows = Source(
             data=data,
             target=target,
             features=features,
@@ -366,11 +366,11 @@ def ablate(
     missing.
     """
     with clean_exit():
-        from bayes_hybrid.cli.ablating import Plan, run
-        from bayes_hybrid.cli.fitting import Rows
+        from bayes_hybrid.cli.ablating import AblationRun, run
+        from bayes_hybrid.cli.fitting import Source
 
-        rows = Rows(data=data, target=target, features=features)
-        plan = Plan(only=only, num_folds=folds, num_repeats=repeats, num_jobs=jobs)
+        rows = Source(data=data, target=target, features=features)
+        plan = AblationRun(only=only, num_folds=folds, num_repeats=repeats, num_jobs=jobs)
         run(rows, Settings(seed=seed, device=device, quick=quick), plan, out, quiet=quiet)
 
 
@@ -401,7 +401,7 @@ def sbc(
     goes on from there.  A replication of 100 rows takes about 8 seconds on one core.
     """
     with clean_exit():
-        from bayes_hybrid.cli.calibrating import Plan, run
+        from bayes_hybrid.cli.calibrating import CalibrationRun, run
 
         settings = Settings(
             gate=gate,
@@ -411,7 +411,12 @@ def sbc(
             device=device,
             quick=quick,
         )
-        run(settings, Plan(replications=replications, rows=rows, jobs=jobs), out, quiet=quiet)
+        run(
+            settings,
+            CalibrationRun(replications=replications, rows=rows, jobs=jobs),
+            out,
+            quiet=quiet,
+        )
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from bayes_hybrid.inference import FitOptions
 from bayes_hybrid.models import Pathway
 from bayes_hybrid.validation import SimulationCalibration, sbc
 
-__all__ = ["FILES", "Plan", "run"]
+__all__ = ["FILES", "CalibrationRun", "run"]
 
 FILES: Final = {
     "sbc.md": "this page",
@@ -38,7 +38,7 @@ _LINE: Final = Pathway(kind="gaussian", smoothing="identity", num_units=1, noise
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class CalibrationRun:
     """What to simulate, and how often, as it was typed.
 
     Attributes:
@@ -52,7 +52,7 @@ class Plan:
     jobs: int
 
 
-def run(settings: Settings, plan: Plan, out: Path, *, quiet: bool) -> None:
+def run(settings: Settings, plan: CalibrationRun, out: Path, *, quiet: bool) -> None:
     """Calibrate, write the folder, and print the table.
 
     Raises:

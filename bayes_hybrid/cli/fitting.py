@@ -35,14 +35,14 @@ from bayes_hybrid.inference.storage import WHAT
 from bayes_hybrid.random import stream_seed
 from bayes_hybrid.words import on_command_line
 
-__all__ = ["Rows", "run"]
+__all__ = ["Source", "run"]
 
 _LEAST_ROWS = 2
 """What the estimator can be fitted to."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class Source:
     """Which rows and columns to fit, and which rows to hold out.
 
     Attributes:
@@ -69,7 +69,7 @@ class _Split(NamedTuple):
     held_out: HeldOut | None
 
 
-def run(rows: Rows, settings: Settings, out: Path, *, force: bool, quiet: bool) -> None:
+def run(rows: Source, settings: Settings, out: Path, *, force: bool, quiet: bool) -> None:
     """Fit, save, and print the findings.
 
     Raises:
@@ -122,7 +122,7 @@ def _refuse_gate_feature(settings: Settings, features: list[str]) -> None:
         )
 
 
-def _split(rows: Rows, seed: int) -> _Split:
+def _split(rows: Source, seed: int) -> _Split:
     """Training features, targets and labels, and the held-out rows."""
     if rows.test_fraction != 0.0:
         checks.fraction("--test-fraction, unless it is 0 for none,", rows.test_fraction)

@@ -19,7 +19,7 @@ from bayes_hybrid.models import HybridModel
 from bayes_hybrid.random import resolve_seed, spawn_seeds
 from bayes_hybrid.validation.calibration import SimulationCalibration, summarised
 from bayes_hybrid.validation.replication import Replication, replicate
-from bayes_hybrid.validation.store import Store
+from bayes_hybrid.validation.store import ReplicationStore
 
 __all__ = ["sbc"]
 
@@ -111,7 +111,7 @@ def sbc(
     if folder is not None:
         setup = {"format": "bayes_hybrid.sbc", "version": package_version(), "seed": root}
         sizes = {"num_rows": num_rows, "num_features": num_features}
-        store = Store(folder, {**setup, **sizes, "settings": encoded(estimator)})
+        store = ReplicationStore(folder, {**setup, **sizes, "settings": encoded(estimator)})
     found = [None if store is None else store.read(number) for number in range(num_replications)]
     done = [replication for replication in found if replication is not None]
     # A longer list of seeds starts with the shorter one: more replications keep the earlier ones.

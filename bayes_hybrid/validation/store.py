@@ -18,13 +18,13 @@ from bayes_hybrid.data.records import decode_json, encode_json
 from bayes_hybrid.errors import FileFormatError, OutputExistsError
 from bayes_hybrid.validation.replication import Replication
 
-__all__ = ["FOLDER", "MANIFEST", "Store"]
+__all__ = ["FOLDER", "MANIFEST", "ReplicationStore"]
 
 MANIFEST: Final = "sbc.json"
 FOLDER: Final = "replications"
 
 
-class Store:
+class ReplicationStore:
     """Replications on disk, each written whole or not at all as soon as it is there.
 
     Args:

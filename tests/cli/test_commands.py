@@ -12,7 +12,7 @@ import pytest
 
 from bayes_hybrid import HybridRegressor, load
 from bayes_hybrid.cli.demo import FILES, _recipe
-from bayes_hybrid.cli.fitting import Rows, _split
+from bayes_hybrid.cli.fitting import Source, _split
 from bayes_hybrid.data import read_table, write_table
 from bayes_hybrid.diagnostics import threshold_sentences
 from bayes_hybrid.digits import with_error
@@ -412,7 +412,7 @@ def test_ctrl_c_leaves_nothing(data, tmp_path, monkeypatch):
 
 
 def test_held_out_rows_are_a_partition_that_the_seed_repeats(data):
-    rows = Rows(data=data, target=["response"], features=["other, dose"], test_fraction=0.2)
+    rows = Source(data=data, target=["response"], features=["other, dose"], test_fraction=0.2)
     first, again, other = (_split(rows, seed) for seed in (1, 1, 2))
     assert list(first.X.columns) == ["other", "dose"]
     assert first.held_out is not None
@@ -478,11 +478,11 @@ def test_held_out_rows_that_were_trained_on_are_called_so(saved, tmp_path):
 
 def test_splits_that_cannot_be(data):
     with pytest.raises(OptionError, match="test-fraction"):
-        _split(Rows(data=data, target=["response"], test_fraction=-0.1), 0)
+        _split(Source(data=data, target=["response"], test_fraction=-0.1), 0)
     with pytest.raises(DataError, match="of 40 rows holds out 40 and leaves 0 to fit"):
-        _split(Rows(data=data, target=["response"], test_fraction=0.999), 0)
+        _split(Source(data=data, target=["response"], test_fraction=0.999), 0)
     # 38 of 40 rows leave two, which is enough; 39 do not.
-    rows = Rows(data=data, target=["response"], features=["dose"], test_fraction=0.95)
+    rows = Source(data=data, target=["response"], features=["dose"], test_fraction=0.95)
     assert len(_split(rows, 0).X) == 2
     with pytest.raises(DataError, match="leaves 1 to fit"):
         _split(replace(rows, test_fraction=0.975), 0)

@@ -6,7 +6,7 @@ import pytest
 
 from bayes_hybrid import HybridRegressor, load
 from bayes_hybrid.cli.columns import target_columns
-from bayes_hybrid.cli.fitting import Rows, _split
+from bayes_hybrid.cli.fitting import Source, _split
 from bayes_hybrid.data import read_table, write_table
 from bayes_hybrid.errors import DataError, OptionError
 from tests.cli.conftest import bayes_hybrid, make_table
@@ -142,7 +142,7 @@ def test_tables_that_cannot_be_fitted_are_refused_by_column(tmp_path, change, me
 
 def test_a_held_out_table_is_looked_at_before_the_fit(data, tmp_path, monkeypatch):
     monkeypatch.setattr(HybridRegressor, "fit", lambda *_: pytest.fail("fitted"))
-    rows = Rows(
+    rows = Source(
         data=data,
         target=["response,heat"],
         regime_label="zone",
@@ -164,7 +164,7 @@ def test_a_held_out_table_is_looked_at_before_the_fit(data, tmp_path, monkeypatc
 
 
 def test_every_row_keeps_its_label_when_others_are_held_out(data):
-    rows = Rows(data=data, target=["response,heat"], regime_label="zone", test_fraction=0.3)
+    rows = Source(data=data, target=["response,heat"], regime_label="zone", test_fraction=0.3)
     split = _split(rows, 0)
     assert split.labels is not None
     known = split.labels.notna().to_numpy()
