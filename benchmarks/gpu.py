@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid.data import load_motorcycle, simulate
-from bayes_hybrid.inference.graph import LogJoint
+from bayes_hybrid.inference.engine.graph import LogJoint
 from benchmarks.cells import Cell, Job
 from benchmarks.fits import regressor
 from benchmarks.speed import Tables, data_of, model_of
@@ -44,7 +44,7 @@ def _gradient(device: str, rows: int, restarts: int, how: str) -> Gradient:
     """The engine's gradient at the same points, on a device."""
     x, y = (tensor.to(device) for tensor in data_of(rows))
     joint = LogJoint(model_of(32), x, min(_BATCH, restarts), compiled=how != "recorded")
-    captured = patch("bayes_hybrid.inference.recorder._capture", lambda *_: None)
+    captured = patch("bayes_hybrid.inference.engine.recorder._capture", lambda *_: None)
     if how == "captured":
         joint.prepare(x, y)
     else:

@@ -31,7 +31,7 @@ from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
 from bayes_hybrid.cli.predicting import Wanted, predictions
 from bayes_hybrid.data import load_motorcycle
 from bayes_hybrid.inference import Posterior
-from bayes_hybrid.inference.over_draws import draw_weights
+from bayes_hybrid.inference.posterior.over_draws import draw_weights
 from benchmarks.cells import Figures
 
 _RESULT: Final = Path("benchmarks/results/predict.json")

@@ -29,14 +29,14 @@ from torch import Tensor
 from bayes_hybrid import FitOptions, Pathway
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.inference import Posterior, fit
-from bayes_hybrid.inference.adam import Schedule
-from bayes_hybrid.inference.ascent import Ascent, CompiledAscent
-from bayes_hybrid.inference.evaluation import evaluate_regimes
-from bayes_hybrid.inference.graph import LogJoint, log_joint
-from bayes_hybrid.inference.guides import BlockGaussian
-from bayes_hybrid.inference.rows import Rows
-from bayes_hybrid.inference.sites import SiteTable
-from bayes_hybrid.inference.whitening import whiten
+from bayes_hybrid.inference.engine.adam import Schedule
+from bayes_hybrid.inference.engine.graph import LogJoint, log_joint
+from bayes_hybrid.inference.engine.rows import Rows
+from bayes_hybrid.inference.engine.sites import SiteTable
+from bayes_hybrid.inference.guides.ascent import Ascent, CompiledAscent
+from bayes_hybrid.inference.guides.block import BlockGaussian
+from bayes_hybrid.inference.guides.whitening import whiten
+from bayes_hybrid.inference.posterior.evaluation import evaluate_regimes
 from bayes_hybrid.models import HybridMixture
 from benchmarks.cells import Cell, Job
 from benchmarks.peers import HandWritten, hand_written_step, numpyro_model, pyro_model
@@ -250,7 +250,7 @@ _START = """
 import sys, time
 import torch
 from benchmarks.speed import data_of, model_of
-from bayes_hybrid.inference.graph import LogJoint
+from bayes_hybrid.inference.engine.graph import LogJoint
 x, y = data_of(200)
 compiled = sys.argv[1] == "compile"
 started = time.perf_counter()

@@ -15,8 +15,8 @@ import torch
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import DataError
 from bayes_hybrid.inference import Posterior, ProgramDensity
-from bayes_hybrid.inference.graph import LogJoint
-from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.engine.graph import LogJoint
+from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.models import HybridMixture, Pathway
 from benchmarks import collapse, quality, records
 from benchmarks.cells import Figures

@@ -47,9 +47,9 @@ from bayes_hybrid.estimator import (
 )
 from bayes_hybrid.estimator.saved import _refuse_larger
 from bayes_hybrid.gates import THRESHOLD_GATES, Gate, ReLUGate
-from bayes_hybrid.inference.manifest import MANIFEST, sealed
-from bayes_hybrid.inference.sites import SiteTable
-from bayes_hybrid.inference.storage import HELD_OUT, RECORD, read_saved
+from bayes_hybrid.inference.engine.sites import SiteTable
+from bayes_hybrid.inference.saving.manifest import MANIFEST, sealed
+from bayes_hybrid.inference.saving.storage import HELD_OUT, RECORD, read_saved
 from bayes_hybrid.models import HybridMixture, PathwayModel
 from bayes_hybrid.nn import COMBINATIONS
 

@@ -37,6 +37,16 @@ LAYERS: Final = {
     "cli": 7,
     "__main__": 7,
 }
+# Folders and modules of inference from the ground up; those on one floor do not know each other.
+INFERENCE: Final = (
+    {"progress", "readings", "engine"},
+    {"guides", "posterior"},
+    {"samplers", "result"},
+    {"recipe", "program"},
+    {"constant", "saving"},
+    {"fit"},
+    {""},
+)
 # Where ArviZ's objects and xarray's may be seen.
 ARVIZ_UNITS: Final = {"diagnostics", "plots", "estimator", "ablation", "validation", "cli"}
 ARVIZ: Final = {"arviz", "arviz_base", "arviz_stats", "arviz_plots", "xarray"}
@@ -91,10 +101,9 @@ def violations(source: str, module: str, *, is_package: bool = False) -> list[st
             found.append(f"{where}; ArviZ and xarray belong to {sorted(ARVIZ_UNITS)}")
         if root == "pyro" and unit == "nn":
             found.append(f"{where}; nn is plain torch")
-    if unit != "models" and module != f"{PACKAGE}.inference.guides":
+    if unit != "models":
         found += [
-            f"{module}, line {line}: a sample site outside models and inference.guides"
-            for line in sample_sites(source)
+            f"{module}, line {line}: a sample site outside models" for line in sample_sites(source)
         ]
     return found
 
@@ -131,6 +140,30 @@ def circles(arrows: dict[str, set[str]]) -> list[str]:
         return seen
 
     return sorted(unit for unit in arrows if unit in reached(unit))
+
+
+def _floor(name: str) -> tuple[int, str]:
+    """The floor of inference that a full name of it is on, and its folder or module."""
+    part = [*name.split("."), ""][2]
+    part = part if any(part in floor for floor in INFERENCE) else ""
+    return next(number for number, floor in enumerate(INFERENCE) if part in floor), part
+
+
+def test_inference_has_floors():
+    wrong = []
+    for module, path in MODULES:
+        if unit_of(module) != "inference":
+            continue
+        floor, own = _floor(module)
+        source = path.read_text(encoding="utf-8")
+        for name, line in imports(source, module, is_package=path.name == "__init__.py"):
+            if _inside(name, f"{PACKAGE}.inference"):
+                below, other = _floor(name)
+                if other != own and below >= floor:
+                    wrong.append(f"{module}, line {line}: {name}")
+    assert wrong == []
+    found = {[*module.split("."), ""][2] for module, _ in MODULES if unit_of(module) == "inference"}
+    assert found == set().union(*INFERENCE)
 
 
 def _inside(name: str, module: str) -> bool:
@@ -181,23 +214,27 @@ def test_no_circles_between_units():
     ("module", "source"),
     [
         ("bayes_hybrid.errors", "import bayes_hybrid.checks as c\nfrom bayes_hybrid import data"),
-        ("bayes_hybrid.models.mixture", "from bayes_hybrid.inference.svi import step"),
+        ("bayes_hybrid.models.mixture", "from bayes_hybrid.inference.guides.svi import step"),
         ("bayes_hybrid.models.mixture", "from bayes_hybrid import inference"),
         ("bayes_hybrid.models.mixture", "from ..inference import svi"),
         ("bayes_hybrid.models.mixture", "def f():\n    from bayes_hybrid import load"),
-        ("bayes_hybrid.inference.svi", "import bayes_hybrid.cli"),
-        ("bayes_hybrid.inference.svi", "from bayes_hybrid.models import HybridMixture"),
-        ("bayes_hybrid.inference.svi", "from bayes_hybrid.models.mixture import HybridMixture"),
-        ("bayes_hybrid.inference.svi", "import bayes_hybrid.models"),
-        ("bayes_hybrid.inference.svi", "from bayes_hybrid.models.baseline import Other"),
+        ("bayes_hybrid.inference.guides.svi", "import bayes_hybrid.cli"),
+        ("bayes_hybrid.inference.guides.svi", "from bayes_hybrid.models import HybridMixture"),
+        (
+            "bayes_hybrid.inference.guides.svi",
+            "from bayes_hybrid.models.mixture import HybridMixture",
+        ),
+        ("bayes_hybrid.inference.guides.svi", "import bayes_hybrid.models"),
+        ("bayes_hybrid.inference.guides.svi", "from bayes_hybrid.models.baseline import Other"),
         ("bayes_hybrid.inference.result", "import xarray as xr"),
         ("bayes_hybrid.data.tables", "from arviz_base import from_dict"),
         ("bayes_hybrid.nn.relu", "import pyro.distributions as dist"),
         ("bayes_hybrid.gates", "import pyro\npyro.sample('z', None)"),
         ("bayes_hybrid.gates", "import pyro as p\np.sample('z', None)"),
         ("bayes_hybrid.gates", "from pyro import sample"),
-        ("bayes_hybrid.inference.svi", "from pyro.nn import PyroSample"),
-        ("bayes_hybrid.inference.svi", "import pyro\npyro.nn.PyroSample(None)"),
+        ("bayes_hybrid.inference.guides.svi", "from pyro.nn import PyroSample"),
+        ("bayes_hybrid.inference.guides.block", "import pyro\npyro.sample('z', None)"),
+        ("bayes_hybrid.inference.guides.svi", "import pyro\npyro.nn.PyroSample(None)"),
     ],
 )
 def test_a_planted_violation_is_caught(module, source):
@@ -210,10 +247,12 @@ def test_a_planted_violation_is_caught(module, source):
         ("bayes_hybrid.models.mixture", "from bayes_hybrid.nn import ReLUBlock"),
         ("bayes_hybrid.models.mixture", "from .base import HybridModel\nfrom .. import errors"),
         ("bayes_hybrid.models.mixture", "import pyro\npyro.sample('z', None)"),
-        ("bayes_hybrid.inference.guides", "import pyro\npyro.sample('z', None)"),
-        ("bayes_hybrid.inference.svi", "from bayes_hybrid.models.base import HybridModel"),
-        ("bayes_hybrid.inference.svi", "from bayes_hybrid.models import base"),
-        ("bayes_hybrid.inference.svi", "import pyro\npyro.plate('rows', 3)\nposterior.sample()"),
+        ("bayes_hybrid.inference.guides.svi", "from bayes_hybrid.models.base import HybridModel"),
+        ("bayes_hybrid.inference.guides.svi", "from bayes_hybrid.models import base"),
+        (
+            "bayes_hybrid.inference.guides.svi",
+            "import pyro\npyro.plate('rows', 3)\nposterior.sample()",
+        ),
         ("bayes_hybrid.diagnostics.export", "import xarray\nfrom arviz_base import from_dict"),
         ("bayes_hybrid.cli.fit", "from bayes_hybrid import __version__, load"),
         ("bayes_hybrid", "from bayes_hybrid.estimator import HybridRegressor"),

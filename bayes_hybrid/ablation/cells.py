@@ -19,8 +19,8 @@ from bayes_hybrid.diagnostics import Finding
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import FitError
 from bayes_hybrid.estimator import HybridRegressor, setting_classes
-from bayes_hybrid.inference.encoding import encode
-from bayes_hybrid.inference.manifest import package_version
+from bayes_hybrid.inference.saving.encoding import encode
+from bayes_hybrid.inference.saving.manifest import package_version
 
 __all__ = ["Cell", "Outcome", "alone", "digest", "encoded", "run_cell"]
 

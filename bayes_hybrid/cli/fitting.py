@@ -31,7 +31,7 @@ from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import SAVED_FILES, settings_of
 from bayes_hybrid.gates import FEATURE_GATES
-from bayes_hybrid.inference.storage import WHAT
+from bayes_hybrid.inference.saving.storage import WHAT
 from bayes_hybrid.random import stream_seed
 from bayes_hybrid.words import on_command_line
 

@@ -5,7 +5,7 @@ import numpy as np
 from bayes_hybrid.cli.console import counted
 from bayes_hybrid.digits import percentages
 from bayes_hybrid.estimator import HybridRegressor
-from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 
 __all__ = ["describe_labels"]
 

@@ -22,7 +22,7 @@ from bayes_hybrid.diagnostics.support import OutOfData, out_of_data
 from bayes_hybrid.diagnostics.thresholds import threshold_sentences, threshold_table
 from bayes_hybrid.diagnostics.training import restart_report, training_report
 from bayes_hybrid.diagnostics.verdict import diagnose, exit_code, findings_frame, verdict
-from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 
 __all__ = [
     "Boundary",

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.inference.plans import plans_of
+from bayes_hybrid.inference.recipe.plans import plans_of
 from bayes_hybrid.words import SETTING, SPAN, placed
 
 __all__ = ["Settings", "resolved", "resolved_findings"]

@@ -15,7 +15,7 @@ from bayes_hybrid.diagnostics.changes import Changes, gate_changes, row_changes
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import At, line_along, position
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.inference.over_draws import draw_weights, weighted_quantiles
+from bayes_hybrid.inference.posterior.over_draws import draw_weights, weighted_quantiles
 
 __all__ = ["Boundary", "BoundaryPosterior", "boundaries"]
 

@@ -11,7 +11,7 @@ from bayes_hybrid.diagnostics.effects import EffectCurve, curve_of, target_mean
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.diagnostics.slices import one_output, slice_along
-from bayes_hybrid.inference.over_draws import mean_over_draws, sd_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, sd_over_draws
 
 __all__ = ["Contributions", "contributions"]
 

@@ -9,7 +9,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, flat_draws, row_chunks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import position
-from bayes_hybrid.inference.over_draws import draw_weights, weighted_quantiles
+from bayes_hybrid.inference.posterior.over_draws import draw_weights, weighted_quantiles
 
 __all__ = ["expected_durations"]
 

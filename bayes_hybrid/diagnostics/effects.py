@@ -12,7 +12,7 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLik
 from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
 from bayes_hybrid.diagnostics.support import out_of_data
-from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 
 __all__ = [
     "QUANTITIES",

@@ -13,7 +13,7 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLik
 from bayes_hybrid.diagnostics.more_regimes import Realised, join_rows, realised
 from bayes_hybrid.diagnostics.pathways import NEAR_FLOOR, layer_shares
 from bayes_hybrid.errors import DataError
-from bayes_hybrid.inference.over_draws import mean_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
 
 __all__ = [
     "Evaluation",

@@ -10,7 +10,7 @@ from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate_rows import GateRows
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.digits import with_error
-from bayes_hybrid.inference.over_draws import quantiles_over_draws, weighted_quantiles
+from bayes_hybrid.inference.posterior.over_draws import quantiles_over_draws, weighted_quantiles
 
 __all__ = ["dead_threshold", "expert_findings", "twin_overlap"]
 

@@ -11,7 +11,7 @@ from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import line_along
 from bayes_hybrid.digits import figures
-from bayes_hybrid.inference.over_draws import mean_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
 
 __all__ = ["abrupt", "even_in_data", "inside_expert_findings"]
 

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from bayes_hybrid.data.support import spread_rows
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
-from bayes_hybrid.inference.over_draws import weighted_quantiles
+from bayes_hybrid.inference.posterior.over_draws import weighted_quantiles
 
 __all__ = [
     "Realised",

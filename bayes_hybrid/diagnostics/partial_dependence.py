@@ -20,7 +20,7 @@ from bayes_hybrid.diagnostics.evaluation import row_chunks, spread_rows
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.slices import one_output, slice_along
 from bayes_hybrid.diagnostics.support import out_of_data
-from bayes_hybrid.inference.over_draws import mean_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
 
 __all__ = ["PartialDependence", "partial_dependence"]
 

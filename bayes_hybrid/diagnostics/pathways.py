@@ -10,7 +10,7 @@ from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate_rows import GateRows
 from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike
 from bayes_hybrid.digits import percentages
-from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 
 __all__ = [
     "NEAR_FLOOR",

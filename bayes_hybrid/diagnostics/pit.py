@@ -15,7 +15,7 @@ from bayes_hybrid.diagnostics.evaluation import row_chunks
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike
 from bayes_hybrid.errors import DataError
-from bayes_hybrid.inference.over_draws import draw_weights
+from bayes_hybrid.inference.posterior.over_draws import draw_weights
 
 __all__ = ["PitEcdf", "loo_pit", "pit_ecdf", "pit_finding"]
 

@@ -9,7 +9,7 @@ import pandas as pd
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.diagnostics.lines import At, line_along, position
-from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 
 __all__ = ["regions"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free, material, mixing
-from bayes_hybrid.inference.over_draws import mean_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
 
 __all__ = ["sampler_findings"]
 

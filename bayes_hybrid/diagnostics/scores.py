@@ -13,7 +13,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.evaluation import known_rows, row_chunks
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.inference.over_draws import draw_weights
+from bayes_hybrid.inference.posterior.over_draws import draw_weights
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["ALL", "predictive_scores", "row_groups"]

@@ -14,7 +14,11 @@ from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, ThresholdsLi
 from bayes_hybrid.digits import figures
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import THRESHOLD_GATES
-from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws, sd_over_draws
+from bayes_hybrid.inference.posterior.over_draws import (
+    mean_over_draws,
+    quantiles_over_draws,
+    sd_over_draws,
+)
 
 __all__ = [
     "boundary_names",

@@ -98,7 +98,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             (:class:`~bayes_hybrid.FitOptions`).
         plan: how training goes: ``"default"``, ``"direct"``, ``"even_gate"``,
             ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
-            :class:`~bayes_hybrid.inference.plans.Plan`, or several of these, which share the
+            :class:`~bayes_hybrid.inference.recipe.plans.Plan`, or several of these, which share the
             restarts; for gates that collapse.
         refine: ``True`` or ``"always"`` runs HMC after SVI, ``False`` or ``"never"`` does not,
             ``"auto"`` where its budget allows.

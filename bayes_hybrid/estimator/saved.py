@@ -22,8 +22,8 @@ from bayes_hybrid.inference import (
     Variational,
     WarmStart,
 )
-from bayes_hybrid.inference.encoding import decode, encode
-from bayes_hybrid.inference.storage import FIT_FILES, SavedFit, read_saved, save_fit
+from bayes_hybrid.inference.saving.encoding import decode, encode
+from bayes_hybrid.inference.saving.storage import FIT_FILES, SavedFit, read_saved, save_fit
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models import (
     HybridMixture,

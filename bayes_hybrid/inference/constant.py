@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bayes_hybrid.inference.options import FitOptions
+from bayes_hybrid.inference.engine.sites import SiteTable
+from bayes_hybrid.inference.recipe.options import FitOptions
 from bayes_hybrid.inference.result import Drawn, Restarts, Stage, Training
-from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel
 
 __all__ = ["CONSTANT_STATUS", "pinned", "untrained"]

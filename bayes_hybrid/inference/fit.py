@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from bayes_hybrid.data import Standardizer, constant_columns
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.constant import pinned, untrained
-from bayes_hybrid.inference.options import FitOptions
-from bayes_hybrid.inference.posterior import Posterior
+from bayes_hybrid.inference.engine.sites import SiteTable
+from bayes_hybrid.inference.posterior.posterior import Posterior
 from bayes_hybrid.inference.progress import Progress, silent
+from bayes_hybrid.inference.recipe.options import FitOptions
 from bayes_hybrid.inference.recipe.run import run_recipe
 from bayes_hybrid.inference.result import Fit
-from bayes_hybrid.inference.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel
 
 FloatArray = NDArray[np.float64]

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.inference.recorder import Recorder, quiet_pyro
+from bayes_hybrid.inference.engine.recorder import Recorder, quiet_pyro
+from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.inference.samplers.nuts import potential
-from bayes_hybrid.inference.sites import SiteTable
 
 __all__ = ["ProgramDensity"]
 

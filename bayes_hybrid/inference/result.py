@@ -13,7 +13,7 @@ from torch import Tensor
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.data.support import spread_rows
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.inference.posterior import Posterior
+from bayes_hybrid.inference.posterior.posterior import Posterior
 from bayes_hybrid.inference.readings import Reading, grouped
 
 FloatArray = NDArray[np.float64]

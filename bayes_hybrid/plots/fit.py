@@ -15,7 +15,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.evaluation import fitted_regimes, spread_rows
 from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
-from bayes_hybrid.inference.over_draws import mean_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import (
     INK,

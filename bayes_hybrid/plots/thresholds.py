@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.thresholds import boundary_names, threshold_draws, threshold_table
-from bayes_hybrid.inference.over_draws import draw_weights, quantiles_over_draws
+from bayes_hybrid.inference.posterior.over_draws import draw_weights, quantiles_over_draws
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, legend_above, new_axes, regime_styles, tidy
 

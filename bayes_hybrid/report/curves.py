@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayes_hybrid.diagnostics import out_of_data
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.slices import Slice, slice_along
-from bayes_hybrid.inference.over_draws import mean_over_draws, quantiles_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 from bayes_hybrid.report.evidence import Evidence
 
 __all__ = ["LEVELS", "MAX_FEATURES", "Curves", "curve_frame", "curves_along"]

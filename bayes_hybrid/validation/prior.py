@@ -11,8 +11,8 @@ from pyro import poutine
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.inference import Posterior
-from bayes_hybrid.inference.recorder import quiet_pyro
-from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.engine.recorder import quiet_pyro
+from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.models import HybridModel
 from bayes_hybrid.random import seeded
 

@@ -21,7 +21,7 @@ from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free
 from bayes_hybrid.estimator import HybridRegressor, build_options, reporting, settings_of
 from bayes_hybrid.inference import NUTS, Fit, FitOptions, Posterior, Progress, fit
-from bayes_hybrid.inference.over_draws import mean_over_draws, sd_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, sd_over_draws
 from bayes_hybrid.models import HybridModel
 from bayes_hybrid.random import stream_seed
 

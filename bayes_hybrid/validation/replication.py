@@ -10,7 +10,7 @@ import numpy as np
 from bayes_hybrid.ablation.cells import alone
 from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.inference import FitOptions, fit
-from bayes_hybrid.inference.over_draws import draw_weights
+from bayes_hybrid.inference.posterior.over_draws import draw_weights
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.models import HybridModel
 from bayes_hybrid.random import spawn_seeds

@@ -14,7 +14,7 @@ from bayes_hybrid.ablation.running import as_they_end, check_jobs
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor, build_model, build_options, reporting
 from bayes_hybrid.inference import FitOptions
-from bayes_hybrid.inference.manifest import package_version
+from bayes_hybrid.inference.saving.manifest import package_version
 from bayes_hybrid.models import HybridModel
 from bayes_hybrid.random import resolve_seed, spawn_seeds
 from bayes_hybrid.validation.calibration import SimulationCalibration, summarised

@@ -20,7 +20,7 @@ import pandas as pd
 from bayes_hybrid import ThresholdGate, load
 from bayes_hybrid.data.records import encode_json
 from bayes_hybrid.errors import BayesHybridError
-from bayes_hybrid.inference.manifest import MANIFEST, sealed
+from bayes_hybrid.inference.saving.manifest import MANIFEST, sealed
 from benchmarks.faults.changes import FORGED, PLACES, PLAIN, Change, Files, Rng
 from benchmarks.faults.outcomes import Outcome, bug
 from benchmarks.faults.tiny import FEATURES, TARGET, answers, make, tiny_table

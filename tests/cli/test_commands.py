@@ -18,7 +18,7 @@ from bayes_hybrid.diagnostics import threshold_sentences
 from bayes_hybrid.digits import with_error
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import SAVED_FILES
-from bayes_hybrid.inference.storage import HELD_OUT
+from bayes_hybrid.inference.saving.storage import HELD_OUT
 from bayes_hybrid.words import on_command_line
 from tests.cli.conftest import bayes_hybrid, make_table
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from bayes_hybrid.inference import Restarts, Training
-from bayes_hybrid.inference.over_draws import mean_over_draws
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
 from bayes_hybrid.inference.readings import Reading
 
 

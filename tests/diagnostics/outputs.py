@@ -5,7 +5,7 @@ import torch
 
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.inference import Posterior
-from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.engine.sites import SiteTable
 from tests.diagnostics.fakes import FakeFit
 from tests.models import zoo
 

@@ -12,7 +12,7 @@ from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics import contributions, effect_curve, partial_dependence
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference import Posterior
-from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.engine.sites import SiteTable
 from tests.diagnostics.fakes import FakeFit, draw_quantiles, healthy
 from tests.models import zoo
 

@@ -14,7 +14,7 @@ from bayes_hybrid.diagnostics import evaluation, regime_posterior
 from bayes_hybrid.diagnostics.evaluation import evaluate
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.inference import Posterior
-from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.engine.sites import SiteTable
 from tests.diagnostics.fakes import FakeFit, draw_quantiles, healthy
 from tests.models import zoo
 

@@ -25,7 +25,7 @@ from bayes_hybrid.distributions import (
     RegimeMixture,
     StudentT,
 )
-from bayes_hybrid.inference.recorder import Recorder
+from bayes_hybrid.inference.engine.recorder import Recorder
 
 _LOC, _SCALE = 1.3, 0.7
 # Of several numbers, and what makes them; the noise families are the others.

@@ -4,7 +4,7 @@ import pyro
 import pytest
 import torch
 
-from bayes_hybrid.inference import recorder
+from bayes_hybrid.inference.engine import recorder
 
 
 @pytest.fixture(autouse=True)

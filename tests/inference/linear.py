@@ -7,14 +7,14 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from bayes_hybrid.inference.graph import LogJoint
-from bayes_hybrid.inference.guides import BlockGaussian
-from bayes_hybrid.inference.plans import Plan
+from bayes_hybrid.inference.engine.graph import LogJoint
+from bayes_hybrid.inference.engine.rows import Rows
+from bayes_hybrid.inference.guides.block import BlockGaussian
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.recipe.context import Context, State
+from bayes_hybrid.inference.recipe.plans import Plan
 from bayes_hybrid.inference.recipe.start import WarmStart, started
 from bayes_hybrid.inference.result import StageLog
-from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.samplers import Chains, Sampler
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models import HybridModel, SiteGroup

@@ -24,12 +24,12 @@ from bayes_hybrid.inference import (
     fit,
     resolve_device,
 )
+from bayes_hybrid.inference.engine.rows import Rows
+from bayes_hybrid.inference.engine.sites import SiteTable
+from bayes_hybrid.inference.guides.svi import train as svi_train
 from bayes_hybrid.inference.recipe import start
 from bayes_hybrid.inference.recipe import variational as svi_step
 from bayes_hybrid.inference.recipe.variational import GUIDES
-from bayes_hybrid.inference.rows import Rows
-from bayes_hybrid.inference.sites import SiteTable
-from bayes_hybrid.inference.svi import train as svi_train
 from tests.inference.linear import LinearRegression, closed_form
 from tests.models import zoo
 
@@ -382,7 +382,7 @@ def test_failed_compilation_is_one_warning_and_the_recorded_graph(monkeypatch):
     def fail(*_arguments, **_settings):
         raise RuntimeError("no compiler")
 
-    monkeypatch.setattr("bayes_hybrid.inference.recorder.compile_graph", fail)
+    monkeypatch.setattr("bayes_hybrid.inference.engine.recorder.compile_graph", fail)
     with pytest.warns(RuntimeWarning, match=r"torch.compile failed.*up to rounding") as caught:
         done = _fit(options=_options(compile="always"))
     assert len(caught) == 1

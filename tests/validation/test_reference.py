@@ -15,7 +15,7 @@ from bayes_hybrid.diagnostics.finding import judge
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import LinearGate, ObliqueGate, ThresholdGate
 from bayes_hybrid.inference import NUTS, Posterior
-from bayes_hybrid.inference.sites import SiteTable
+from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.likelihoods import StudentT
 from bayes_hybrid.models import HybridMixture
 from bayes_hybrid.validation import ReferenceCheck, check_against_nuts

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayes_hybrid.errors import FitError
-from bayes_hybrid.inference.guides import BlockGaussian
-from bayes_hybrid.inference.plans import Plan
+from bayes_hybrid.inference.engine.rows import Rows
+from bayes_hybrid.inference.guides.block import BlockGaussian
 from bayes_hybrid.inference.progress import Progress
+from bayes_hybrid.inference.recipe.plans import Plan
 from bayes_hybrid.inference.result import StageLog
-from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.samplers import Chains, Sampler
 from bayes_hybrid.random import stream_seed, torch_generator
 

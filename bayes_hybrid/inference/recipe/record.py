@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bayes_hybrid.inference.plans import Plan
 from bayes_hybrid.inference.recipe.context import Context, State
+from bayes_hybrid.inference.recipe.plans import Plan
 from bayes_hybrid.inference.result import Drawn, Restarts, Training
 from bayes_hybrid.inference.samplers import Chains
 from bayes_hybrid.models.base import HybridModel

@@ -7,18 +7,18 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from bayes_hybrid.inference.graph import log_joint
-from bayes_hybrid.inference.options import SMALL_TABLE, FitOptions
+from bayes_hybrid.inference.engine.graph import log_joint
+from bayes_hybrid.inference.engine.rows import Rows, chunk_of
+from bayes_hybrid.inference.engine.sites import SiteTable
+from bayes_hybrid.inference.engine.threads import flushed, suited_threads
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.recipe.context import Context, Step
+from bayes_hybrid.inference.recipe.options import SMALL_TABLE, FitOptions
 from bayes_hybrid.inference.recipe.record import recorded
 from bayes_hybrid.inference.recipe.sampling import sampling
 from bayes_hybrid.inference.recipe.start import started
 from bayes_hybrid.inference.recipe.weighing import weighing
 from bayes_hybrid.inference.result import Drawn, StageLog
-from bayes_hybrid.inference.rows import Rows, chunk_of
-from bayes_hybrid.inference.sites import SiteTable
-from bayes_hybrid.inference.threads import flushed, suited_threads
 from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.random import stream_seed, torch_generator
 

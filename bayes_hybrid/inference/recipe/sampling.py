@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from bayes_hybrid.inference.labels import usage
 from bayes_hybrid.inference.recipe.context import Context, State, require_usable
+from bayes_hybrid.inference.recipe.relabelling import usage
 from bayes_hybrid.inference.samplers import Sampler
 
 __all__ = ["sampling"]

@@ -10,15 +10,15 @@ from pyro import poutine
 from torch import Tensor
 
 from bayes_hybrid import checks
-from bayes_hybrid.inference.adam import Adam, Schedule
-from bayes_hybrid.inference.graph import LogJoint
-from bayes_hybrid.inference.labels import usage
-from bayes_hybrid.inference.plans import Plan, PlanStage
+from bayes_hybrid.inference.engine.adam import Adam, Schedule
+from bayes_hybrid.inference.engine.graph import LogJoint
+from bayes_hybrid.inference.engine.recorder import quiet_pyro
+from bayes_hybrid.inference.engine.rows import Rows, held_out_score
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.recipe.context import Context, State, require_usable
-from bayes_hybrid.inference.recorder import quiet_pyro
+from bayes_hybrid.inference.recipe.plans import Plan, PlanStage
+from bayes_hybrid.inference.recipe.relabelling import usage
 from bayes_hybrid.inference.result import StageLog
-from bayes_hybrid.inference.rows import Rows, held_out_score
 from bayes_hybrid.models.base import SiteGroup
 from bayes_hybrid.random import seeded
 
@@ -60,8 +60,8 @@ class WarmStart:
     restarts of their held-out log density is recorded; when it has not improved for ``patience``
     checks, training goes back to the best check.  It goes on from there at a tenth of the step,
     ``num_cuts`` times, and then stops: with next to no noise most of the fit is gained then.
-    That is the plan ``direct``; another :class:`~bayes_hybrid.inference.plans.Plan` may have other
-    stages.
+    That is the plan ``direct``; another :class:`~bayes_hybrid.inference.recipe.plans.Plan` may have
+    other stages.
 
     Args:
         max_steps: most Adam steps at each size of the step.

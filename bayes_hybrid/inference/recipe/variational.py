@@ -11,16 +11,16 @@ from torch import Tensor
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.inference.ascent import PLAIN, Course
-from bayes_hybrid.inference.guides import BlockGaussian
-from bayes_hybrid.inference.labels import relabel, usage
-from bayes_hybrid.inference.plans import Plan
+from bayes_hybrid.inference.engine.rows import Rows, held_out_score, pooled_score
+from bayes_hybrid.inference.guides.ascent import PLAIN, Course
+from bayes_hybrid.inference.guides.block import BlockGaussian
+from bayes_hybrid.inference.guides.svi import log_ratios, sample, train, weighted_sample
+from bayes_hybrid.inference.guides.whitening import Whitening, whiten_at
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.recipe.context import Approximation, Context, State, require_usable
+from bayes_hybrid.inference.recipe.plans import Plan
+from bayes_hybrid.inference.recipe.relabelling import relabel, usage
 from bayes_hybrid.inference.recipe.start import penalty_weights
-from bayes_hybrid.inference.rows import Rows, held_out_score, pooled_score
-from bayes_hybrid.inference.svi import log_ratios, sample, train, weighted_sample
-from bayes_hybrid.inference.whitening import Whitening, whiten_at
 
 __all__ = ["GUIDES", "Variational", "choose_kl_weight"]
 

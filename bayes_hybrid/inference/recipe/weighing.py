@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 from torch import Tensor
 
+from bayes_hybrid.inference.engine.rows import Rows
+from bayes_hybrid.inference.guides.svi import exact_elbo
 from bayes_hybrid.inference.recipe.context import Context, State, Weighed
-from bayes_hybrid.inference.rows import Rows
-from bayes_hybrid.inference.svi import exact_elbo
 
 __all__ = [
     "TEMPERATURES",

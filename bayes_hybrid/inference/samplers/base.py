@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid import checks
-from bayes_hybrid.inference.guides import BlockGaussian
+from bayes_hybrid.inference.engine.rows import Rows
+from bayes_hybrid.inference.guides.block import BlockGaussian
 from bayes_hybrid.inference.progress import Progress
-from bayes_hybrid.inference.rows import Rows
 
 # Warm-up and kept iterations, the longer ones up to this cost.
 _LONG: Final = (150, 100)

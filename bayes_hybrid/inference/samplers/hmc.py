@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid import checks
-from bayes_hybrid.inference.guides import BlockGaussian
+from bayes_hybrid.inference.engine.rows import Rows
+from bayes_hybrid.inference.engine.sites import Site
+from bayes_hybrid.inference.guides.block import BlockGaussian
+from bayes_hybrid.inference.guides.whitening import Whitening, curvature, whiten
 from bayes_hybrid.inference.progress import Progress
-from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.samplers.base import Chains, Sampler, kept_iterations
-from bayes_hybrid.inference.sites import Site
-from bayes_hybrid.inference.whitening import Whitening, curvature, whiten
 from bayes_hybrid.models.base import SiteGroup
 
 # A trajectory whose energy error exceeds this has left the level set (Stan's threshold).

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.inference.graph import log_joint
-from bayes_hybrid.inference.guides import BlockGaussian
+from bayes_hybrid.inference.engine.graph import log_joint
+from bayes_hybrid.inference.engine.recorder import quiet_pyro
+from bayes_hybrid.inference.engine.rows import Rows
+from bayes_hybrid.inference.guides.block import BlockGaussian
+from bayes_hybrid.inference.guides.whitening import Whitening
 from bayes_hybrid.inference.progress import Progress
-from bayes_hybrid.inference.recorder import quiet_pyro
-from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.samplers.base import Chains, Sampler, kept_iterations
-from bayes_hybrid.inference.whitening import Whitening
 from bayes_hybrid.random import seeded
 
 # A trajectory has up to two to this power steps.

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid import checks
-from bayes_hybrid.inference.guides import BlockGaussian
+from bayes_hybrid.inference.engine.rows import Rows
+from bayes_hybrid.inference.guides.block import BlockGaussian
 from bayes_hybrid.inference.progress import Progress
-from bayes_hybrid.inference.rows import Rows
 from bayes_hybrid.inference.samplers.base import Chains, Sampler, kept_iterations
 
 # What of a step's velocity friction takes, so that one lives for some twenty steps; and what of the

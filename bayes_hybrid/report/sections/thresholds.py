@@ -12,7 +12,7 @@ from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.thresholds import boundary_names, threshold_draws
 from bayes_hybrid.digits import figures
 from bayes_hybrid.gates import THRESHOLD_GATES
-from bayes_hybrid.inference.over_draws import draw_weights
+from bayes_hybrid.inference.posterior.over_draws import draw_weights
 from bayes_hybrid.report.charts import PALETTE_TONES, Chart, bars, limits, new_figure, rounded
 from bayes_hybrid.report.evidence import MAX_FEATURES, Evidence
 from bayes_hybrid.report.section import Section

@@ -1,0 +1,239 @@
+"""A hybrid model's log joint, recorded once as a flat tensor graph.
+
+The unconstrained latents of a batch of C restarts live in one matrix ``theta [C, P]``.
+``poutine.condition`` and ``poutine.trace`` evaluate the Pyro program on slices of it, and a
+:class:`~bayes_hybrid.inference.engine.recorder.Recorder` keeps value and gradient.  Running the
+record skips Pyro's Python altogether.  Everything that changes between calls (rows, row weights,
+prior weights) is an input of the graph.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from bayes_hybrid.inference.engine.recorder import Recorder
+from bayes_hybrid.inference.engine.sites import FixedNormals, SiteTable
+from bayes_hybrid.models.base import OBSERVED, HybridModel
+
+
+def _terms(
+    model: HybridModel,
+    table: SiteTable,
+    normals: FixedNormals,
+    theta: Tensor,
+    x: Tensor,
+    y: Tensor,
+    penalties: Mapping[str, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Log prior of features, log prior of the rest, row log likelihoods, for one ``theta [P]``.
+
+    The priors include the log Jacobian of the unconstraining maps, the rest also the regularisers.
+    """
+    values = table.constrain(theta)
+    conditioned = poutine.condition(model.marginal, data=values)
+    trace = poutine.trace(conditioned).get_trace(x, y, penalties=penalties)
+    nodes: Mapping[str, Any] = trace.nodes
+    # One expression for all fixed Normal priors: site by site they were most of the graph.
+    feature, rest = normals.log_prob(theta)
+    for site in table.sites:
+        if site.normal is not None:
+            continue
+        free = theta[site.start : site.stop].reshape(site.free_shape)
+        jacobian = site.transform.log_abs_det_jacobian(free, values[site.name]).sum()
+        term = nodes[site.name]["fn"].log_prob(values[site.name]).sum() + jacobian
+        if site.group.is_feature:
+            feature = feature + term
+        else:
+            rest = rest + term
+    for name in penalties or ():
+        rest = rest + nodes[name]["fn"].log_prob(nodes[name]["value"])
+    data = [nodes[name]["fn"].log_prob(nodes[name]["value"]) for name in OBSERVED if name in nodes]
+    return feature, rest, data[0] if len(data) == 1 else torch.stack(data).sum(0)
+
+
+@lru_cache(maxsize=16)
+def _pieces(count: int, batch: int, device: torch.device) -> tuple[Tensor | slice, ...]:
+    """See :meth:`LogJoint.pieces`."""
+    # A slice is a view; an index would copy every step's tensors.
+    whole = [slice(start, start + batch) for start in range(0, count - batch + 1, batch)]
+    if count % batch == 0:
+        return tuple(whole)
+    index = torch.arange(count - count % batch, count - count % batch + batch, device=device)
+    return (*whole, index.clamp_max(count - 1))
+
+
+@lru_cache(maxsize=16)
+def _ones(batch: int, size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Row and feature weights of one."""
+    return (
+        torch.ones(batch, size, dtype=dtype, device=device),
+        torch.ones(batch, dtype=dtype, device=device),
+    )
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+class LogJoint:
+    """The batched log joint of a hybrid model and its gradient.
+
+    ``log_joint_c = w_c . log p(y | x, theta_c) + log p(rest_c) + f_c log p(features_c)`` with row
+    weights ``w [C, N]`` (a fold mask, N / B for a minibatch, or ones) and feature weights
+    ``f [C]``.  Where weights of regularisers are given, their factors are added; that is a record
+    of its own, so that fits without them pay nothing.
+
+    Args:
+        model: the hybrid model.
+        x: example features ``[N, D]``, for device and dtype; a graph is recorded per shape.
+        batch: restarts evaluated side by side.  Other numbers are evaluated in pieces of this
+            size, so that one graph, recorded and compiled once, serves them all.
+        compiled: whether :meth:`prepare` compiles.
+    """
+
+    def __init__(
+        self, model: HybridModel, x: Tensor, batch: int, *, compiled: bool = False
+    ) -> None:
+        """Lay out the sites; recording happens at the first call."""
+        self.model = model
+        self.table = SiteTable.of(model, x)
+        self._normals = self.table.fixed_normals(x)
+        self.batch = batch
+        self.compiled = compiled
+        self._evaluate = Recorder(self.evaluate)
+        self._evaluate_penalised = Recorder(self._penalised)
+        self._log_likelihood = Recorder(self._plain_log_likelihood)
+
+    def value_and_grad(
+        self,
+        theta: Tensor,
+        x: Tensor,
+        y: Tensor,
+        row_weights: Tensor | None = None,
+        feature_weight: Tensor | None = None,
+        penalties: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Log joint ``[C]`` and its gradient ``[C, P]``; row and feature weights are 1 by default.
+
+        Args:
+            theta: ``[C, P]``.
+            x: features ``[N, D]``.
+            y: targets ``[N]``.
+            row_weights: ``[C, N]``.
+            feature_weight: ``[C]``.
+            penalties: weights of the model's regularisers in the order of
+                :attr:`HybridModel.penalty_names`, or ``None`` for none.
+        """
+        ones, one = _ones(self.batch, x.shape[0], x.dtype, x.device)
+        count, values, gradients = theta.shape[0], [], []
+        for piece in self.pieces(theta):
+            weights = ones if row_weights is None else row_weights[piece]
+            scale = one if feature_weight is None else feature_weight[piece]
+            arguments = (theta[piece], x, y, weights, scale)
+            if penalties is None:
+                value, gradient, _ = self._evaluate(*arguments)
+            else:
+                value, gradient = self._evaluate_penalised(*arguments, penalties)
+            values.append(value)
+            gradients.append(gradient)
+        return _joined(values)[:count], _joined(gradients)[:count]
+
+    def log_likelihood(
+        self, theta: Tensor, x: Tensor, y: Tensor, *, by_gradient: bool = False
+    ) -> Tensor:
+        """Row log likelihoods ``[C, N]``.
+
+        With ``by_gradient`` they come from the record of the gradient, which has them anyway: where
+        it is there already, and most often compiled, that saves another.
+        """
+        pieces = self.pieces(theta)
+        if by_gradient:
+            weights = _ones(self.batch, x.shape[0], x.dtype, x.device)
+            parts = [self._evaluate(theta[i], x, y, *weights)[2] for i in pieces]
+        else:
+            parts = [self._log_likelihood(theta[i], x, y) for i in pieces]
+        return _joined(parts)[: theta.shape[0]]
+
+    def prepare(self, x: Tensor, y: Tensor, *, penalised: bool = False) -> bool:
+        """Record the gradient for rows of this shape, and compile it if asked to.
+
+        Args:
+            x: features ``[N, D]``.
+            y: targets ``[N]``.
+            penalised: whether to take the record with the regularisers instead.
+
+        Returns:
+            Whether the graph is compiled.  Where ``torch.compile`` fails, most often for lack of a
+            C++ compiler, one warning says so and the recorded graph stays.
+        """
+        theta = x.new_zeros(self.batch, self.table.num_parameters)
+        ones = _ones(self.batch, x.shape[0], x.dtype, x.device)
+        arguments: tuple[Tensor, ...] = (theta, x, y, *ones)
+        recorder = self._evaluate
+        if penalised:
+            recorder = self._evaluate_penalised
+            arguments = (*arguments, x.new_zeros(len(self.model.penalty_names)))
+        if self.compiled:
+            return recorder.compile(*arguments)
+        recorder(*arguments)
+        return False
+
+    def pieces(self, theta: Tensor) -> tuple[Tensor | slice, ...]:
+        """Which restarts make up pieces of ``batch``, the last one filled up with repeats."""
+        return _pieces(theta.shape[0], self.batch, theta.device)
+
+    @torch.enable_grad()
+    def evaluate(
+        self,
+        theta: Tensor,
+        x: Tensor,
+        y: Tensor,
+        row_weights: Tensor,
+        feature_weight: Tensor,
+        penalties: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What is recorded: value, gradient and row log likelihoods, by Pyro and autograd."""
+        theta = theta.detach().requires_grad_()
+
+        def one(flat: Tensor, weights: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+            terms = _terms(self.model, self.table, self._normals, flat, x, y, penalties)
+            feature, rest, rows = terms
+            return rest + scale * feature + (weights * rows).sum(), rows
+
+        value, rows = torch.func.vmap(one)(theta, row_weights, feature_weight)
+        (gradient,) = torch.autograd.grad(value.sum(), theta)
+        return value.detach(), gradient, rows.detach()
+
+    def _penalised(
+        self,
+        theta: Tensor,
+        x: Tensor,
+        y: Tensor,
+        row_weights: Tensor,
+        feature_weight: Tensor,
+        penalties: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        named = dict(zip(self.model.penalty_names, penalties, strict=True))
+        value, gradient, _ = self.evaluate(theta, x, y, row_weights, feature_weight, named)
+        return value, gradient
+
+    def _plain_log_likelihood(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return torch.func.vmap(
+            lambda flat: _terms(self.model, self.table, self._normals, flat, x, y)[2]
+        )(theta)
+
+
+@lru_cache(maxsize=8)
+def log_joint(
+    model: HybridModel, batch: int, dtype: torch.dtype, device: torch.device, *, compiled: bool
+) -> LogJoint:
+    """The engine of a model; fits of equal models share it, and so what was recorded.
+
+    Compiled engines are apart, so that what one fit compiled does not change another's rounding.
+    """
+    example = torch.zeros(1, model.num_features, dtype=dtype, device=device)
+    return LogJoint(model, example, batch, compiled=compiled)

@@ -1,0 +1,1 @@
+"""The variational family, its coordinates, and SVI of all restarts side by side."""

@@ -1,0 +1,1 @@
+"""Fits on disk: settings as JSON, tensors as safetensors, checksums of both."""
