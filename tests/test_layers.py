@@ -13,6 +13,7 @@ ROOT: Final = Path(__file__).resolve().parents[1] / PACKAGE
 # A unit is a module or folder directly in the package.
 LAYERS: Final = {
     "errors": 0,
+    "arrays": 0,
     "checks": 0,
     "cached": 0,
     "digits": 0,

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from bayes_hybrid.ablation.loo import kept
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics import Finding
-from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import FitError
 from bayes_hybrid.estimator import HybridRegressor, setting_classes
 from bayes_hybrid.inference.saving.encoding import encode

@@ -7,7 +7,7 @@ import joblib
 import numpy as np
 
 from bayes_hybrid.ablation.cells import Cell, Outcome, run_cell
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.errors import OptionError
 
 __all__ = ["as_they_end", "check_jobs", "outcomes"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cli.columns import target_columns
 from bayes_hybrid.cli.console import counted, findings_table, say, scores_table, show, typed, warn
 from bayes_hybrid.data import Standardizer, read_table, refuse_far, split_target
@@ -17,7 +18,6 @@ from bayes_hybrid.diagnostics import (
     threshold_sentences,
     verdict,
 )
-from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import HybridRegressor, load, settings_of
 from bayes_hybrid.random import stream_seed

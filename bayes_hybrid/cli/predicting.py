@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cli.columns import found_column, require_column, target_columns
 from bayes_hybrid.cli.console import counted, say
 from bayes_hybrid.cli.exits import complain
@@ -27,7 +28,6 @@ from bayes_hybrid.inference import Fit, Posterior
 
 __all__ = ["OUTSIDE", "Wanted", "predictions", "run"]
 
-FloatArray = NDArray[np.float64]
 
 OUTSIDE: Final = "out_of_data"
 """The column that says whether a row lies outside the training data."""

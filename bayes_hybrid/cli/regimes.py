@@ -4,9 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from bayes_hybrid.diagnostics import FitLike, boundaries, regions, threshold_sentences
+from bayes_hybrid.diagnostics import boundaries, regions, threshold_sentences
 from bayes_hybrid.diagnostics.evaluation import fitted_regimes, spread_rows
 from bayes_hybrid.digits import figures, percentages
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["describe"]
 
@@ -14,7 +15,7 @@ _SURE = 0.9
 _MAX_ROWS = 2_000
 
 
-def describe(fit: FitLike) -> list[str]:
+def describe(fit: Fit) -> list[str]:
     """Where the regimes are, and how sure that is, one sentence each.
 
     With one feature: its regions and where they change.  With more, or one that is constant: how
@@ -29,7 +30,7 @@ def describe(fit: FitLike) -> list[str]:
     return _regions_in_words(fit) + (thresholds or _changes_in_words(fit))
 
 
-def _regions_in_words(fit: FitLike) -> list[str]:
+def _regions_in_words(fit: Fit) -> list[str]:
     name, words = fit.feature_names[0], []
     table = regions(fit)
     # The narrowest region has the digits for all, or neighbours would seem to overlap.
@@ -44,7 +45,7 @@ def _regions_in_words(fit: FitLike) -> list[str]:
     return words
 
 
-def _changes_in_words(fit: FitLike) -> list[str]:
+def _changes_in_words(fit: Fit) -> list[str]:
     name = fit.feature_names[0]
     words = []
     for change in boundaries(fit).boundaries:
@@ -58,7 +59,7 @@ def _changes_in_words(fit: FitLike) -> list[str]:
     return words
 
 
-def _rows_in_words(fit: FitLike) -> list[str]:
+def _rows_in_words(fit: Fit) -> list[str]:
     rows = spread_rows(fit.x.shape[0], _MAX_ROWS)
     given_y = fitted_regimes(fit.for_regimes, rows)
     likeliest = given_y.argmax(axis=1)

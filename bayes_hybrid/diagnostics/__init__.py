@@ -9,7 +9,6 @@ from bayes_hybrid.diagnostics.effects import EffectCurve, effect_curve
 from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.guide import correction_report, guide_report
 from bayes_hybrid.diagnostics.health import is_gate_health
-from bayes_hybrid.diagnostics.interface import FitLike, PosteriorLike
 from bayes_hybrid.diagnostics.partial_dependence import PartialDependence, partial_dependence
 from bayes_hybrid.diagnostics.pit import PitEcdf, pit_ecdf
 from bayes_hybrid.diagnostics.predictive_checks import PredictiveChecks, predictive_checks
@@ -31,12 +30,10 @@ __all__ = [
     "Contributions",
     "EffectCurve",
     "Finding",
-    "FitLike",
     "KFold",
     "OutOfData",
     "PartialDependence",
     "PitEcdf",
-    "PosteriorLike",
     "PredictiveChecks",
     "RegimePosterior",
     "boundaries",

@@ -5,10 +5,11 @@ from typing import Final
 
 import numpy as np
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.chains import psis_k
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.inference.result import Fit
 
 __all__ = [
     "SPREAD",
@@ -116,7 +117,7 @@ def between_restarts(draws: FloatArray, weights: FloatArray) -> FloatArray:
     return np.asarray(np.tensordot(weights, square, 1) / (1.0 - np.square(weights).sum()))
 
 
-def optimiser_findings(fit: FitLike) -> list[Finding]:
+def optimiser_findings(fit: Fit) -> list[Finding]:
     """How the fit ended, how many restarts are there, and the guide's k-hat; needs no draws.
 
     Args:
@@ -128,7 +129,7 @@ def optimiser_findings(fit: FitLike) -> list[Finding]:
     return findings
 
 
-def ending_findings(fit: FitLike) -> list[Finding]:
+def ending_findings(fit: Fit) -> list[Finding]:
     """How the fit ended, and how many restarts are there.
 
     Args:
@@ -153,7 +154,7 @@ def approximation_findings(evaluation: Evaluation) -> list[Finding]:
     return findings
 
 
-def _converged(fit: FitLike) -> Finding:
+def _converged(fit: Fit) -> Finding:
     return judge(
         "converged",
         float(fit.training.converged),
@@ -166,7 +167,7 @@ def _converged(fit: FitLike) -> Finding:
     )
 
 
-def _dropped(fit: FitLike) -> Finding:
+def _dropped(fit: Fit) -> Finding:
     kept, dropped = fit.posterior.num_restarts, fit.training.num_dropped
     return judge(
         "restarts_dropped",

@@ -11,11 +11,12 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.changes import Changes, gate_changes, row_changes
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import At, line_along, position
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.posterior.over_draws import draw_weights, weighted_quantiles
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["Boundary", "BoundaryPosterior", "boundaries"]
 
@@ -96,7 +97,7 @@ class BoundaryPosterior:
 
 
 def boundaries(
-    fit: FitLike,
+    fit: Fit,
     feature: int | str = 0,
     *,
     of: str = "gate",

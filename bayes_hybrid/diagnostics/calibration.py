@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.finding import Comparison, Finding, Severity, judge
-from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.digits import percentages
 
 __all__ = ["coverage_bounds", "coverage_finding", "density_finding"]

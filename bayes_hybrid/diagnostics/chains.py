@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 import numpy as np
 from arviz_stats import base
 
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.arrays import FloatArray
 
 __all__ = ["BAD_K", "ess_bulk", "psis_k", "psis_weights", "r_hat"]
 

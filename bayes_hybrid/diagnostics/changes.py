@@ -7,9 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, flat_draws, row_chunks
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["Changes", "gate_changes", "row_changes"]
 
@@ -35,9 +36,7 @@ class Changes:
         return Changes(draw=self.draw[chosen], place=self.place[chosen], rising=self.rising[chosen])
 
 
-def gate_changes(
-    fit: FitLike, points: FloatArray, along: FloatArray
-) -> dict[tuple[int, int], Changes]:
+def gate_changes(fit: Fit, points: FloatArray, along: FloatArray) -> dict[tuple[int, int], Changes]:
     """The changes of p(z | x) along a line, by the two regimes a < b.
 
     Args:
@@ -48,7 +47,7 @@ def gate_changes(
     return _changes(flat_draws(fit.posterior.regime_probability_draws(points)), along)
 
 
-def row_changes(fit: FitLike) -> dict[tuple[int, int], Changes]:
+def row_changes(fit: Fit) -> dict[tuple[int, int], Changes]:
     """The changes of p(z | x, y) between neighbouring fitted rows, by the two regimes a < b.
 
     Args:

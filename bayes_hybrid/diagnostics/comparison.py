@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.approximation import good_k
 from bayes_hybrid.diagnostics.datatree import moves
 from bayes_hybrid.diagnostics.evaluation import evaluate
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.leave_one_out import (
     BAD_SHARE,
     LeaveOneOut,
@@ -23,6 +23,7 @@ from bayes_hybrid.diagnostics.leave_one_out import (
     leave_one_out,
 )
 from bayes_hybrid.errors import DataError, OptionError
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["Comparison", "Estimator", "KFold", "compare"]
 
@@ -86,7 +87,7 @@ class Estimator(Protocol):
     """An estimator that is fitted, such as :class:`bayes_hybrid.HybridRegressor`."""
 
     @property
-    def fit_(self) -> FitLike:
+    def fit_(self) -> Fit:
         """The finished fit."""
 
 
@@ -99,7 +100,7 @@ class _Finished(Protocol):
 
 
 def compare(
-    fits: Mapping[str, FitLike | Estimator] | Mapping[str, KFold], *, max_rows: int = 5_000
+    fits: Mapping[str, Fit | Estimator] | Mapping[str, KFold], *, max_rows: int = 5_000
 ) -> Comparison:
     """Compare fits to the same rows by leave-one-out, or estimators by K-fold.
 
@@ -147,7 +148,7 @@ def compare(
     )
 
 
-def _result(name: str, given: object) -> FitLike | KFold:
+def _result(name: str, given: object) -> Fit | KFold:
     """A fit, that of an estimator, or a K-fold.
 
     Raises:
@@ -161,7 +162,7 @@ def _result(name: str, given: object) -> FitLike | KFold:
             f"{name!r} is {given!r}; expected a fitted estimator, its fit_, or what "
             "bayes_hybrid.ablation.kfold returned"
         )
-    return cast(FitLike, fit)
+    return cast(Fit, fit)
 
 
 def _by_folds(folds: Mapping[str, KFold]) -> Comparison:
@@ -175,7 +176,7 @@ def _by_folds(folds: Mapping[str, KFold]) -> Comparison:
     return _compared(folds, {}, [])
 
 
-def _by_loo(fits: Mapping[str, FitLike], max_rows: int) -> Comparison:
+def _by_loo(fits: Mapping[str, Fit], max_rows: int) -> Comparison:
     loos: dict[str, LeaveOneOut] = {}
     details: dict[str, dict[str, float]] = {}
     notes: list[str] = []

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.effects import EffectCurve, curve_of, target_mean
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.diagnostics.slices import one_output, slice_along
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, sd_over_draws
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["Contributions", "contributions"]
 
@@ -72,7 +73,7 @@ class Contributions:
 
 
 def contributions(
-    fit: FitLike,
+    fit: Fit,
     feature: int | str = 0,
     *,
     at: At = None,

@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.evaluation import (
     Evaluation,
     evaluate,
@@ -21,13 +22,13 @@ from bayes_hybrid.diagnostics.evaluation import (
     spread_rows,
 )
 from bayes_hybrid.diagnostics.gate import regime_distance
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.output_variables import (
     OutputVariable,
     output_variables,
     variable_name,
 )
 from bayes_hybrid.diagnostics.thresholds import boundary_names
+from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["moves", "to_datatree"]
@@ -38,7 +39,7 @@ _DIMS: Final = (*_SAMPLE_DIMS, "obs", "regime", "feature", "boundary", "output",
 
 @np.errstate(under="ignore")  # what vanishes is zero, whatever the caller lets NumPy raise
 def to_datatree(
-    fit: FitLike,
+    fit: Fit,
     *,
     x_test: FloatArray | None = None,
     y_test: FloatArray | None = None,
@@ -158,7 +159,7 @@ def _dataset(
 
 
 def _posterior(
-    fit: FitLike, evaluation: Evaluation, coords: Mapping[str, Any]
+    fit: Fit, evaluation: Evaluation, coords: Mapping[str, Any]
 ) -> dict[str, xr.Dataset]:
     """The groups ``posterior`` and, where needed, ``posterior_fixed``."""
     summaries = {"usage": evaluation.usage, "log_lik": evaluation.log_likelihood.sum(axis=-1)}
@@ -197,7 +198,7 @@ def moves(draws: FloatArray) -> bool:
 
 
 def _log_likelihood(
-    fit: FitLike,
+    fit: Fit,
     log_likelihood: FloatArray,
     outputs: Sequence[OutputVariable],
     coords: Mapping[str, Any],
@@ -213,7 +214,7 @@ def _log_likelihood(
     return _dataset({joint: log_likelihood} | by_output, dims, coords).set_coords([*by_output])
 
 
-def _sample_stats(fit: FitLike, evaluation: Evaluation, coords: Mapping[str, Any]) -> xr.Dataset:
+def _sample_stats(fit: Fit, evaluation: Evaluation, coords: Mapping[str, Any]) -> xr.Dataset:
     """The sampler's statistics, each chain's weight, and how far its regimes are from others'."""
     stats = {name: np.asarray(values) for name, values in fit.restarts.sampler.items()}
     if "diverging" in stats:
@@ -228,7 +229,7 @@ def _sample_stats(fit: FitLike, evaluation: Evaluation, coords: Mapping[str, Any
 
 
 def _predictions(
-    fit: FitLike,
+    fit: Fit,
     x: FloatArray,
     y: FloatArray | None,
     seed: int,
@@ -255,7 +256,7 @@ def _predictions(
     }
 
 
-def _coords(fit: FitLike, rows: NDArray[np.intp]) -> dict[str, Any]:
+def _coords(fit: Fit, rows: NDArray[np.intp]) -> dict[str, Any]:
     return {
         "chain": fit.restarts.sources,
         "obs": rows,
@@ -276,7 +277,7 @@ def _library() -> dict[str, str]:
         return {"inference_library": "bayes_hybrid"}
 
 
-def _attributes(fit: FitLike) -> dict[str, str | int]:
+def _attributes(fit: Fit) -> dict[str, str | int]:
     """What a reader of the file wants to know; netCDF has no booleans."""
     return {
         **_library(),

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, flat_draws, row_chunks
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import position
 from bayes_hybrid.inference.posterior.over_draws import draw_weights, weighted_quantiles
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["expected_durations"]
 
@@ -17,7 +18,7 @@ _PROB: Final = 0.9
 
 
 def expected_durations(
-    fit: FitLike, *, order: int | str | None = None, prob: float = _PROB
+    fit: Fit, *, order: int | str | None = None, prob: float = _PROB
 ) -> pd.DataFrame:
     """Expected length of a run of each regime over the fitted rows, in rows.
 
@@ -90,7 +91,7 @@ def _summary(
     return float(weights @ length / weights.sum()), float(lower), float(upper)
 
 
-def _rows_and_runs(fit: FitLike, index: np.ndarray) -> tuple[FloatArray, FloatArray]:
+def _rows_and_runs(fit: Fit, index: np.ndarray) -> tuple[FloatArray, FloatArray]:
     """Expected number of rows and of runs of each regime in each draw, both ``[R S, K]``."""
     posterior = fit.posterior
     size = posterior.num_restarts * posterior.num_draws

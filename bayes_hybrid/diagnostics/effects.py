@@ -8,11 +8,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
 from bayes_hybrid.diagnostics.support import out_of_data
+from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
+from bayes_hybrid.inference.result import Fit
 
 __all__ = [
     "QUANTITIES",
@@ -105,7 +107,7 @@ class EffectCurve:
 
 
 def effect_curve(
-    fit: FitLike,
+    fit: Fit,
     feature: int | str = 0,
     *,
     at: At = None,
@@ -158,7 +160,7 @@ def effect_curve(
 
 
 def curve_of(
-    fit: FitLike,
+    fit: Fit,
     line: Slice,
     drawn: Output,
     of: Quantity,
@@ -183,18 +185,18 @@ def curve_of(
     )
 
 
-def curve_names(fit: FitLike, of: Quantity) -> tuple[str, ...]:
+def curve_names(fit: Fit, of: Quantity) -> tuple[str, ...]:
     """What the C curves of that quantity are called."""
     return ("mean",) if of == "mean" else curve_posterior(fit, of).regime_names
 
 
-def curve_posterior(fit: FitLike, of: Quantity) -> PosteriorLike:
+def curve_posterior(fit: Fit, of: Quantity) -> Posterior:
     """The posterior that the quantity is read from."""
     return (fit.for_regimes if of == "expert" else fit).posterior
 
 
 def curve_draws(
-    fit: FitLike, x: FloatArray, drawn: Output, of: Quantity, *, slope: int | None = None
+    fit: Fit, x: FloatArray, drawn: Output, of: Quantity, *, slope: int | None = None
 ) -> FloatArray:
     """The quantity at rows ``x [N, D]`` for each draw, ``[R, S, N, C]``.
 
@@ -229,6 +231,6 @@ def curve_draws(
     return terms if of == "contribution" else terms.sum(axis=-1, keepdims=True) + level
 
 
-def target_mean(fit: FitLike, drawn: Output) -> float:
+def target_mean(fit: Fit, drawn: Output) -> float:
     """``ybar``, the mean of the training targets that are there."""
     return float(np.nanmean(drawn.of(fit.y)))

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import constant_columns
 from bayes_hybrid.data.support import spread_rows
 from bayes_hybrid.diagnostics.gate_rows import GateRows, gate_rows, join
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
 from bayes_hybrid.diagnostics.more_regimes import Realised, join_rows, realised
 from bayes_hybrid.diagnostics.pathways import NEAR_FLOOR, layer_shares
 from bayes_hybrid.errors import DataError
+from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
+from bayes_hybrid.inference.result import Fit
 
 __all__ = [
     "Evaluation",
@@ -93,7 +95,7 @@ def flat_draws(draws: FloatArray) -> FloatArray:
     return draws.reshape(-1, *draws.shape[2:])
 
 
-def fitted_regime_draws(fit: FitLike, rows: slice | NDArray[np.intp]) -> FloatArray:
+def fitted_regime_draws(fit: Fit, rows: slice | NDArray[np.intp]) -> FloatArray:
     """``p(z_n = k | x_n, y_n, label_n, theta)`` of some of the fitted rows, ``[R, S, M, K]``.
 
     The label only where the row has one.
@@ -106,12 +108,12 @@ def fitted_regime_draws(fit: FitLike, rows: slice | NDArray[np.intp]) -> FloatAr
     return fit.posterior.regime_probability_draws(fit.x[rows], fit.y[rows], labels)
 
 
-def fitted_regimes(fit: FitLike, rows: slice | NDArray[np.intp]) -> FloatArray:
+def fitted_regimes(fit: Fit, rows: slice | NDArray[np.intp]) -> FloatArray:
     """:func:`fitted_regime_draws` averaged over draws, ``[M, K]``: these have seen the targets."""
     return mean_over_draws(fitted_regime_draws(fit, rows), fit.posterior.restart_weights)
 
 
-def mean_draws(posterior: PosteriorLike, x: FloatArray) -> FloatArray:
+def mean_draws(posterior: Posterior, x: FloatArray) -> FloatArray:
     """``E[y | x_n, theta] = sum_k pi_k(x_n) mu_k(x_n)``, ``[R, S, N]``, or ``[R, S, N, Q]``."""
     gate, experts = posterior.gate_and_mean_draws(x)
     if experts.ndim > gate.ndim:
@@ -153,7 +155,7 @@ def held_out(
 
 
 def known_rows(
-    fit: FitLike, x: ArrayLike | None = None, y: ArrayLike | None = None
+    fit: Fit, x: ArrayLike | None = None, y: ArrayLike | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Rows whose targets are known, the training rows without any: ``[N, D]`` and ``[N]``.
 
@@ -179,7 +181,7 @@ def known_rows(
     return features, target
 
 
-def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
+def evaluate(fit: Fit, *, max_rows: int | None) -> Evaluation:
     """Read the posterior at evenly spread training rows, in chunks.
 
     Args:
@@ -229,7 +231,7 @@ def evaluate(fit: FitLike, *, max_rows: int | None) -> Evaluation:
     )
 
 
-def _means(posterior: PosteriorLike, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _means(posterior: Posterior, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Predicted means ``[R, S, P]`` and predictive variances ``[P]``."""
     mean, variance = mean_draws(posterior, x), posterior.variance(x)
     if y.ndim == 1:

@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate_rows import GateRows
-from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.digits import with_error
 from bayes_hybrid.inference.posterior.over_draws import quantiles_over_draws, weighted_quantiles
 

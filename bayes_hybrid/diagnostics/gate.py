@@ -8,9 +8,9 @@ can still swap parts between restarts; :func:`regime_distance` sees that.
 import numpy as np
 from scipy.special import entr
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.digits import percentages
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 from bayes_hybrid.inference.readings import unused_threshold

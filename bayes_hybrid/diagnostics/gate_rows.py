@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from scipy.special import entr
 
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.arrays import FloatArray
 
 __all__ = ["CERTAIN", "GateRows", "gate_rows", "join", "overlap", "row_worth"]
 

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate_rows import CERTAIN, GateRows
-from bayes_hybrid.diagnostics.interface import FloatArray
 
 __all__ = ["gate_misfit", "gate_use_findings", "saturation"]
 

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k
 from bayes_hybrid.diagnostics.chains import psis_weights
 from bayes_hybrid.diagnostics.evaluation import held_out, mean_draws, row_chunks, spread_rows
-from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike, TrainedLike
 from bayes_hybrid.errors import DataError
+from bayes_hybrid.inference.posterior import Posterior
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["correction_report", "guide_report", "importance_weights"]
 
@@ -20,7 +22,7 @@ _MAX_ROWS: Final = 1_000
 
 
 @np.errstate(under="ignore")  # what vanishes is zero, whatever the caller lets NumPy raise
-def guide_report(fit: TrainedLike) -> pd.DataFrame:
+def guide_report(fit: Fit) -> pd.DataFrame:
     """How far the guide of each restart is from the posterior, by ratios at M fresh draws of it.
 
     With ``r_m = log p(y, theta_m | x) - log q(theta_m)``, whose mean is the ELBO::
@@ -84,7 +86,7 @@ def importance_weights(log_ratios: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def correction_report(
-    fit: TrainedLike, *, x_test: FloatArray | None = None, y_test: FloatArray | None = None
+    fit: Fit, *, x_test: FloatArray | None = None, y_test: FloatArray | None = None
 ) -> pd.DataFrame:
     """What SVI says, what it says when its draws are reweighted, and the reported posterior.
 
@@ -144,7 +146,7 @@ def correction_report(
 
 
 def _answer(
-    posterior: PosteriorLike, weights: FloatArray, x: FloatArray, y: FloatArray
+    posterior: Posterior, weights: FloatArray, x: FloatArray, y: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Predictive mean and log density of each row, ``[N]``, from weighted draws."""
     mean, density = np.empty(len(x)), np.empty(len(x))

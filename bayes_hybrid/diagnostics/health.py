@@ -9,7 +9,6 @@ from bayes_hybrid.diagnostics.finding import Finding
 from bayes_hybrid.diagnostics.gate import gate_findings
 from bayes_hybrid.diagnostics.gate_use import gate_use_findings
 from bayes_hybrid.diagnostics.inside_expert import inside_expert_findings
-from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.diagnostics.mixing import seed_finding
 from bayes_hybrid.diagnostics.more_regimes import more_regimes_finding
 from bayes_hybrid.diagnostics.pathways import (
@@ -19,6 +18,7 @@ from bayes_hybrid.diagnostics.pathways import (
 )
 from bayes_hybrid.diagnostics.thresholds import threshold_findings
 from bayes_hybrid.inference.readings import unused_threshold
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["GATE_HEALTH", "health_findings", "is_gate_health"]
 
@@ -54,7 +54,7 @@ def is_gate_health(name: str) -> bool:
 
 
 def health_findings(
-    fit: FitLike, evaluation: Evaluation, regimes: Sequence[int] | None = None
+    fit: Fit, evaluation: Evaluation, regimes: Sequence[int] | None = None
 ) -> list[Finding]:
     """All findings of :data:`GATE_HEALTH` that apply to the model.
 

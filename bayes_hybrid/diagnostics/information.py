@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import constant_columns
 from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["constant_findings", "least_parameters", "prior_finding", "varying_targets"]
 
@@ -29,7 +30,7 @@ def least_parameters(num_features: int, num_regimes: int, num_outputs: int = 1) 
     return num_outputs * num_regimes * (num_features + 2) + 2 * (num_regimes - 1)
 
 
-def prior_finding(fit: FitLike) -> Finding:
+def prior_finding(fit: Fit) -> Finding:
     """``prior_dominated``: are there more values of y than :func:`least_parameters`?
 
     Args:
@@ -55,7 +56,7 @@ def prior_finding(fit: FitLike) -> Finding:
     )
 
 
-def constant_findings(fit: FitLike, y_test: FloatArray | None = None) -> list[Finding]:
+def constant_findings(fit: Fit, y_test: FloatArray | None = None) -> list[Finding]:
     """``constant_target`` and ``constant_feature[name]`` for columns that are; none for others.
 
     Of several outputs it is ``constant_target[name]``, unless all of them are constant.
@@ -79,7 +80,7 @@ def constant_findings(fit: FitLike, y_test: FloatArray | None = None) -> list[Fi
     return found
 
 
-def varying_targets(fit: FitLike, y_test: FloatArray) -> FloatArray:
+def varying_targets(fit: Fit, y_test: FloatArray) -> FloatArray:
     """Held-out targets, NaN in outputs that are constant in training and here alike.
 
     A width near zero covers these whatever the fit is worth.

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data.support import Support
 from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import line_along
 from bayes_hybrid.digits import figures
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["abrupt", "even_in_data", "inside_expert_findings"]
 
@@ -91,7 +92,7 @@ def abrupt(gate: FloatArray, mean: FloatArray, scale: FloatArray) -> NDArray[np.
     return np.asarray(large & (highest - lowest <= _STILL) & (lowest >= _LEAST))
 
 
-def inside_expert_findings(fit: FitLike, x: FloatArray) -> list[Finding]:
+def inside_expert_findings(fit: Fit, x: FloatArray) -> list[Finding]:
     """``change_inside_expert``: the share of the draws with an abrupt change inside an expert.
 
     Each feature with as many distinct values as there are cells is gone along, from its smallest to
@@ -133,7 +134,7 @@ def inside_expert_findings(fit: FitLike, x: FloatArray) -> list[Finding]:
     ]
 
 
-def _along(fit: FitLike, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _along(fit: Fit, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Shares of the draws with an abrupt change here and nearby, ``[K, Q, W]``; mean curve."""
     posterior = fit.posterior
     gate, mean = posterior.gate_and_mean_draws(points)
@@ -152,7 +153,7 @@ def _along(fit: FitLike, points: FloatArray) -> tuple[FloatArray, FloatArray, Fl
 
 
 def _words(
-    fit: FitLike, column: int, along: FloatArray, curve: FloatArray, k: int, q: int, place: int
+    fit: Fit, column: int, along: FloatArray, curve: FloatArray, k: int, q: int, place: int
 ) -> str:
     """The change in the data's units."""
     first, last = (place + _AROUND // 2 + side * _CENTRE for side in (-1, 1))

@@ -11,9 +11,9 @@ import pandas as pd
 import xarray as xr
 from arviz_stats.loo import compare, loo
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
 from bayes_hybrid.diagnostics.chains import BAD_K
-from bayes_hybrid.diagnostics.interface import FloatArray
 
 __all__ = [
     "BAD_SHARE",

@@ -7,9 +7,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data.arrays import unmasked
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["At", "line_along", "position"]
 
@@ -38,7 +39,7 @@ def position(option: str, wanted: int | str, names: tuple[str, ...]) -> int:
 
 
 def line_along(
-    fit: FitLike, column: int, num_points: int, *, at: At = None, margin: float = 0.0
+    fit: Fit, column: int, num_points: int, *, at: At = None, margin: float = 0.0
 ) -> FloatArray:
     """Evenly spaced points over the range of one feature, ``[G, D]``.
 
@@ -64,7 +65,7 @@ def line_along(
     return points
 
 
-def _held(fit: FitLike, at: At) -> FloatArray:
+def _held(fit: Fit, at: At) -> FloatArray:
     """Where each feature is held, ``[D]``."""
     names = fit.feature_names
     held = np.median(fit.x, axis=0)

@@ -6,12 +6,12 @@ from typing import Final
 
 import numpy as np
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.approximation import between_restarts
 from bayes_hybrid.diagnostics.chains import ess_bulk, r_hat
 from bayes_hybrid.diagnostics.evaluation import Evaluation
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate import DISTANT
-from bayes_hybrid.diagnostics.interface import FloatArray
 
 __all__ = [
     "MAX_R_HAT",

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data.support import spread_rows
 from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.inference.posterior.over_draws import weighted_quantiles
+from bayes_hybrid.inference.result import Fit
 
 __all__ = [
     "Realised",
@@ -211,7 +212,7 @@ def group_gains(values: FloatArray, x: FloatArray) -> Iterator[tuple[int | None,
             yield column, np.sum(list(gains), axis=0)
 
 
-def more_regimes_finding(fit: FitLike, rows: Realised, x: FloatArray) -> Finding:
+def more_regimes_finding(fit: Fit, rows: Realised, x: FloatArray) -> Finding:
     """``more_regimes``: what the rows of a regime gain when told in two groups, in nats.
 
     Under a model that is right, residuals in a regime that is drawn from its posterior are those of

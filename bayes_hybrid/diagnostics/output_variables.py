@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.lines import position
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["OutputVariable", "output_variables", "variable_name"]
 
@@ -38,7 +39,7 @@ class OutputVariable:
 
 
 def output_variables(
-    fit: FitLike, y: FloatArray, output: int | str | None, taken: Collection[str]
+    fit: Fit, y: FloatArray, output: int | str | None, taken: Collection[str]
 ) -> list[OutputVariable]:
     """The variables that stand for the outputs.
 

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.effects import (
     QUANTITIES,
     EffectCurve,
@@ -17,10 +18,10 @@ from bayes_hybrid.diagnostics.effects import (
     curve_posterior,
 )
 from bayes_hybrid.diagnostics.evaluation import row_chunks, spread_rows
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.slices import one_output, slice_along
 from bayes_hybrid.diagnostics.support import out_of_data
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["PartialDependence", "partial_dependence"]
 
@@ -69,7 +70,7 @@ class PartialDependence:
 
 
 def partial_dependence(
-    fit: FitLike,
+    fit: Fit,
     feature: int | str = 0,
     *,
     of: Quantity = "mean",

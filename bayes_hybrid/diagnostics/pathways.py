@@ -6,10 +6,11 @@ from typing import Final
 
 import numpy as np
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.diagnostics.gate_rows import GateRows
-from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike
 from bayes_hybrid.digits import percentages
+from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 
 __all__ = [
@@ -55,7 +56,7 @@ def regime_shares(spread: FloatArray) -> FloatArray:
     return np.asarray(spread / np.where(np.isfinite(total), total, np.nan))
 
 
-def layer_shares(posterior: PosteriorLike, x: FloatArray) -> dict[str, FloatArray]:
+def layer_shares(posterior: Posterior, x: FloatArray) -> dict[str, FloatArray]:
     """Share of each kind of unit in an expert's mean, where its layers mix them linearly.
 
     ::

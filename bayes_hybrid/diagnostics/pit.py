@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.chains import BAD_K, psis_weights
 from bayes_hybrid.diagnostics.evaluation import row_chunks
 from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.interface import FloatArray, PosteriorLike
 from bayes_hybrid.errors import DataError
+from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.posterior.over_draws import draw_weights
 
 __all__ = ["PitEcdf", "loo_pit", "pit_ecdf", "pit_finding"]
@@ -151,7 +152,7 @@ def _smallest_tail(counts: NDArray[np.int64], num_rows: int, points: FloatArray)
 
 
 def loo_pit(
-    posterior: PosteriorLike, x: FloatArray, y: FloatArray, log_likelihood: FloatArray | None = None
+    posterior: Posterior, x: FloatArray, y: FloatArray, log_likelihood: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """``sum_s w_ns F(y_n | x_n, theta_s)``: each training row in its leave-one-out predictive.
 

@@ -11,14 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
 from bayes_hybrid.diagnostics.evaluation import known_rows, spread_rows
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
 from bayes_hybrid.diagnostics.lines import position
 from bayes_hybrid.diagnostics.pit import PitEcdf, loo_pit, pit_ecdf
 from bayes_hybrid.diagnostics.scores import ALL, row_groups
 from bayes_hybrid.diagnostics.statistics import PROB, statistic_table, statistic_values
 from bayes_hybrid.errors import DataError
+from bayes_hybrid.inference.posterior import Posterior
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["PredictiveChecks", "predictive_checks"]
 
@@ -186,7 +188,7 @@ class PredictiveChecks:
 
 
 def predictive_checks(
-    fit: FitLike,
+    fit: Fit,
     x: ArrayLike | None = None,
     y: ArrayLike | None = None,
     *,
@@ -265,7 +267,7 @@ def _one(values: FloatArray, q: int) -> FloatArray:
 
 
 def _replicated(
-    posterior: PosteriorLike, x: FloatArray, q: int, num_replicates: int, seed: int
+    posterior: Posterior, x: FloatArray, q: int, num_replicates: int, seed: int
 ) -> FloatArray:
     """Data sets ``[M, N]`` of one output, each from one posterior draw."""
     count = min(num_replicates, posterior.num_restarts * posterior.num_draws)

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.boundaries import Boundary, boundaries
 from bayes_hybrid.diagnostics.evaluation import output_scales, spread_rows
 from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.digits import figures
+from bayes_hybrid.inference.result import Fit
 
 __all__ = [
     "reading_findings",
@@ -39,7 +40,7 @@ _NOISE_ROWS: Final = 50
 _LOUDER: Final = 2.0
 
 
-def regimes_in_question(fit: FitLike) -> tuple[int, ...]:
+def regimes_in_question(fit: Fit) -> tuple[int, ...]:
     """Numbers of the regimes of the leading reading whose health is asked about.
 
     Those that are used.  Where that is one, none, if others were found that have more: the data
@@ -55,17 +56,17 @@ def regimes_in_question(fit: FitLike) -> tuple[int, ...]:
     return () if any(reading.num_used > 1 for reading in others) else every
 
 
-def told_readings(fit: FitLike) -> list[int]:
+def told_readings(fit: Fit) -> list[int]:
     """Numbers of the leading reading, and of the others with a weight of at least 5%."""
     return [n for n, reading in enumerate(fit.readings) if n == 0 or reading.weight >= _TOLD]
 
 
-def reading_rows(fit: FitLike, number: int = 0) -> NDArray[np.intp]:
+def reading_rows(fit: Fit, number: int = 0) -> NDArray[np.intp]:
     """Which training rows a reading's responsibilities are of, ``[M]``."""
     return spread_rows(len(fit.x), len(fit.readings[number].responsibilities))
 
 
-def regime_feature(fit: FitLike, number: int = 0) -> int | None:
+def regime_feature(fit: Fit, number: int = 0) -> int | None:
     """The feature that tells the regimes of a reading apart best; ``None`` where there is none.
 
     The one that the thresholds are on; under other gates that with the largest share of rows in
@@ -94,7 +95,7 @@ def _told_apart(values: FloatArray, responsibilities: FloatArray) -> float:
     return float(counts.max(axis=1).sum())
 
 
-def regime_descriptions(fit: FitLike, number: int = 0) -> dict[str, str]:
+def regime_descriptions(fit: Fit, number: int = 0) -> dict[str, str]:
     """Where and how each regime is that a reading uses, by its name: ``"times < 14.1, quiet"``.
 
     Where: its pieces of the feature that tells the regimes apart (:func:`regime_feature`), between
@@ -133,7 +134,7 @@ def regime_descriptions(fit: FitLike, number: int = 0) -> dict[str, str]:
     return found
 
 
-def _places(fit: FitLike, number: int) -> dict[str, str]:
+def _places(fit: Fit, number: int) -> dict[str, str]:
     """The pieces of one feature that belong to a regime, by its name, where there are such."""
     column = regime_feature(fit, number)
     if column is None:
@@ -166,7 +167,7 @@ def _pieces(feature: str, cuts: Sequence[Boundary]) -> Iterator[str]:
     yield f"{feature} > {at[-1]}"
 
 
-def _noise(fit: FitLike, number: int) -> dict[str, str]:
+def _noise(fit: Fit, number: int) -> dict[str, str]:
     """``", quiet"`` or ``", noisy"`` of regimes that are, by name."""
     reading, posterior = fit.readings[number], fit.reading(number).posterior
     some = spread_rows(len(reading.responsibilities), _NOISE_ROWS)
@@ -183,7 +184,7 @@ def _noise(fit: FitLike, number: int) -> dict[str, str]:
     return {posterior.regime_names[k]: str(word) for k, word in zip(used, words, strict=True)}
 
 
-def reading_findings(fit: FitLike) -> list[Finding]:
+def reading_findings(fit: Fit) -> list[Finding]:
     """``leading_reading``: its weight, and what the others are; none for a single regime."""
     if fit.posterior.num_regimes == 1:
         return []
@@ -193,7 +194,7 @@ def reading_findings(fit: FitLike) -> list[Finding]:
     return [judge("leading_reading", weight, ">=", 0.0, meaning=f"{text}.", advice="")]
 
 
-def _said(fit: FitLike, number: int) -> str:
+def _said(fit: Fit, number: int) -> str:
     """A reading, its weight and its regimes, in words."""
     reading = fit.readings[number]
     share = f"{reading.weight:.0%}" + (" of the posterior" if number == 0 else "")
@@ -203,7 +204,7 @@ def _said(fit: FitLike, number: int) -> str:
     return f"{reading.num_used} regimes explain these rows ({share}), {told}"
 
 
-def readings_frame(fit: FitLike) -> pd.DataFrame:
+def readings_frame(fit: Fit) -> pd.DataFrame:
     """A row for each reading, the heaviest first.
 
     Columns ``reading``, ``weight``, ``elpd`` (mean leave-one-out log density of its restarts, in
@@ -230,7 +231,7 @@ def readings_frame(fit: FitLike) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _experts(fit: FitLike) -> list[str]:
+def _experts(fit: Fit) -> list[str]:
     """Which experts serve each regime of a reading, the most used first."""
     found = []
     for shares in fit.posterior.service:

@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr, softmax
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, flat_draws, row_chunks
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.errors import DataError
 from bayes_hybrid.inference.posterior.over_draws import draw_weights, weighted_quantiles
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["RegimePosterior", "regime_posterior"]
 
@@ -94,7 +95,7 @@ class RegimePosterior:
 
 
 def regime_posterior(
-    fit: FitLike,
+    fit: Fit,
     x: ArrayLike | None = None,
     y: ArrayLike | None = None,
     *,
@@ -187,9 +188,7 @@ def _summary(draws: FloatArray, weights: FloatArray, tail: float) -> tuple[Float
     return probability, lower, upper, total, np.minimum(ambiguity, total)
 
 
-def _new_rows(
-    fit: FitLike, x: ArrayLike, y: ArrayLike | None
-) -> tuple[FloatArray, FloatArray | None]:
+def _new_rows(fit: Fit, x: ArrayLike, y: ArrayLike | None) -> tuple[FloatArray, FloatArray | None]:
     """Features ``[N, D]`` and targets ``[N]`` or ``[N, Q]`` as float64."""
     rows = np.asarray(x, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[1] != fit.x.shape[1] or not len(rows):

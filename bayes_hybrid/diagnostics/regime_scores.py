@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score
 
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.errors import DataError
 
 __all__ = ["regime_scores"]

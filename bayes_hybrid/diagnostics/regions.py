@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.diagnostics.lines import At, line_along, position
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["regions"]
 
@@ -18,7 +18,7 @@ _GRID: Final = 400
 
 
 def regions(
-    fit: FitLike,
+    fit: Fit,
     feature: int | str = 0,
     *,
     at: At = None,

@@ -10,10 +10,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.evaluation import known_rows, row_chunks
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, PosteriorLike
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.posterior.over_draws import draw_weights
+from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["ALL", "predictive_scores", "row_groups"]
@@ -31,7 +33,7 @@ posterior draws themselves are given, and what differs between them is no part o
 
 
 def predictive_scores(
-    fit: FitLike,
+    fit: Fit,
     x: ArrayLike,
     y: ArrayLike,
     *,
@@ -109,7 +111,7 @@ def predictive_scores(
     return pd.DataFrame(lines, columns=[*columns, "monte_carlo_error"])
 
 
-def row_groups(fit: FitLike, x: FloatArray, *, by_regime: bool) -> dict[str, NDArray[np.bool_]]:
+def row_groups(fit: Fit, x: FloatArray, *, by_regime: bool) -> dict[str, NDArray[np.bool_]]:
     """Which rows ``[N]`` belong to each group: ``"all"``, and each regime that has some.
 
     Raises:
@@ -140,7 +142,7 @@ class _Scored:
     @classmethod
     def of(
         cls,
-        posterior: PosteriorLike,
+        posterior: Posterior,
         x: FloatArray,
         y: FloatArray,
         levels: FloatArray,
@@ -195,7 +197,7 @@ class _Scored:
 
 
 def _crps(
-    posterior: PosteriorLike, x: FloatArray, target: FloatArray, seed: int
+    posterior: Posterior, x: FloatArray, target: FloatArray, seed: int
 ) -> tuple[FloatArray, FloatArray]:
     """CRPS and its Monte Carlo error, both ``[N, Q]``."""
     per_round = posterior.num_restarts * posterior.num_draws

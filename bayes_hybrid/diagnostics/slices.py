@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.lines import At, line_along, position
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["Output", "Slice", "one_output", "slice_along"]
 
@@ -56,7 +57,7 @@ class Output:
         return draws if self.column is None else draws[..., self.column, :]
 
 
-def one_output(fit: FitLike, output: int | str) -> Output:
+def one_output(fit: Fit, output: int | str) -> Output:
     """The output of that position or name.
 
     Raises:
@@ -70,7 +71,7 @@ def one_output(fit: FitLike, output: int | str) -> Output:
 
 
 def slice_along(
-    fit: FitLike,
+    fit: Fit,
     feature: int | str,
     num_points: int,
     *,

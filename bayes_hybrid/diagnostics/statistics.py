@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.arrays import FloatArray
 
 __all__ = ["PROB", "STATISTICS", "statistic_table", "statistic_values", "tail_probability"]
 

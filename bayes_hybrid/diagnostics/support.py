@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data.support import Support
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.errors import DataError
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["OutOfData", "out_of_data"]
 
@@ -51,7 +52,7 @@ class OutOfData:
         return pd.DataFrame(columns | beyond)
 
 
-def out_of_data(fit: FitLike, x: ArrayLike) -> OutOfData:
+def out_of_data(fit: Fit, x: ArrayLike) -> OutOfData:
     """Whether points lie outside the data: beyond a feature's range, or far from every row.
 
     See :class:`~bayes_hybrid.data.support.Support` for what is far.  In many features distances

@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.evaluation import flat_draws, row_chunks
 from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray, ThresholdsLike
 from bayes_hybrid.digits import figures
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import THRESHOLD_GATES
@@ -19,6 +19,8 @@ from bayes_hybrid.inference.posterior.over_draws import (
     quantiles_over_draws,
     sd_over_draws,
 )
+from bayes_hybrid.inference.posterior.thresholds import Thresholds
+from bayes_hybrid.inference.result import Fit
 
 __all__ = [
     "boundary_names",
@@ -41,7 +43,7 @@ _NONE: Final = 0.005
 """A smaller share of the draws is printed as 0%."""
 
 
-def threshold_table(fit: FitLike, *, prob: float = _PROB) -> pd.DataFrame:
+def threshold_table(fit: Fit, *, prob: float = _PROB) -> pd.DataFrame:
     """One row per boundary between neighbouring regimes, in the feature's own units.
 
     ================================  ============================================================
@@ -97,7 +99,7 @@ def threshold_table(fit: FitLike, *, prob: float = _PROB) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def threshold_draws(fit: FitLike) -> ThresholdsLike:
+def threshold_draws(fit: Fit) -> Thresholds:
     """The draws of the thresholds.
 
     Raises:
@@ -112,7 +114,7 @@ def threshold_draws(fit: FitLike) -> ThresholdsLike:
     return found
 
 
-def threshold_sentences(fit: FitLike) -> list[str]:
+def threshold_sentences(fit: Fit) -> list[str]:
     """A sentence for each boundary; none where the gate has no thresholds.
 
     Args:
@@ -133,7 +135,7 @@ def threshold_sentences(fit: FitLike) -> list[str]:
     return words
 
 
-def threshold_findings(fit: FitLike) -> list[Finding]:
+def threshold_findings(fit: Fit) -> list[Finding]:
     """``threshold_unidentified[...]`` of each boundary; none where the gate has no thresholds.
 
     With ``b_s`` the share of the rows that draw s puts below the threshold::
@@ -210,7 +212,7 @@ def _doubt(outside: float, no_row: float) -> str:
     return "".join(f"; {part}" for part in parts)
 
 
-def _placed(found: ThresholdsLike, x: FloatArray, weights: FloatArray) -> dict[str, FloatArray]:
+def _placed(found: Thresholds, x: FloatArray, weights: FloatArray) -> dict[str, FloatArray]:
     """Shares of the draws that put no row on one side of a threshold, ``[K - 1]`` each."""
     above = _rows_above(found, x)
     all_rows = np.full((*above.shape[:2], 1), len(x))
@@ -222,7 +224,7 @@ def _placed(found: ThresholdsLike, x: FloatArray, weights: FloatArray) -> dict[s
     }
 
 
-def _rows_above(found: ThresholdsLike, x: FloatArray) -> NDArray[np.intp]:
+def _rows_above(found: Thresholds, x: FloatArray) -> NDArray[np.intp]:
     """How many rows each draw puts above each threshold, ``[R, S, K - 1]``."""
     location = flat_draws(found.location)
     if found.coefficients is None:
@@ -237,13 +239,13 @@ def _rows_above(found: ThresholdsLike, x: FloatArray) -> NDArray[np.intp]:
     return np.concatenate(parts).reshape(found.location.shape)
 
 
-def boundary_names(fit: FitLike) -> list[str]:
+def boundary_names(fit: Fit) -> list[str]:
     """A name for each boundary, such as ``"gaussian to relu"``."""
     names = fit.posterior.regime_names
     return [f"{below} to {above}" for below, above in itertools.pairwise(names)]
 
 
-def _score(found: ThresholdsLike, names: tuple[str, ...], weights: FloatArray) -> str:
+def _score(found: Thresholds, names: tuple[str, ...], weights: FloatArray) -> str:
     """What the thresholds are on, in words: a feature, or a sum of them about their means."""
     if found.coefficients is None:
         return names[0 if found.feature is None else found.feature]

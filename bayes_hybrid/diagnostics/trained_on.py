@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.interface import FloatArray
 
 __all__ = ["trained_on_finding"]
 

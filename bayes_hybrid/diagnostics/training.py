@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.evaluation import evaluate, mean_draws, output_scales
 from bayes_hybrid.diagnostics.gate import regime_distance
-from bayes_hybrid.diagnostics.interface import FloatArray, TrainedLike
 from bayes_hybrid.inference import Stage
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["objective_of", "restart_report", "training_report"]
 
@@ -21,7 +22,7 @@ _LEAST_TAIL: Final = 4
 """Fewer points give a slope with no or one degree of freedom."""
 
 
-def training_report(fit: TrainedLike) -> pd.DataFrame:
+def training_report(fit: Fit) -> pd.DataFrame:
     """What each stage of a fit did, and whether its objective was still moving at the end.
 
     A stage's trace is thinned to at most 400 points.  Its last fifth is fitted by a line: what the
@@ -68,7 +69,7 @@ def objective_of(stage: Stage) -> tuple[str, FloatArray]:
     return ("ELBO", -values) if stage.name == "SVI" else ("held-out log density", values)
 
 
-def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
+def restart_report(fit: Fit, *, max_rows: int = 1_000) -> pd.DataFrame:
     """The restarts side by side: do some fit worse, or mean something else by a regime?
 
     Args:
@@ -107,7 +108,7 @@ def restart_report(fit: TrainedLike, *, max_rows: int = 1_000) -> pd.DataFrame:
     )
 
 
-def _readings(fit: TrainedLike) -> NDArray[np.int64]:
+def _readings(fit: Fit) -> NDArray[np.int64]:
     """Of each restart the number of its reading ``[R]``."""
     numbers = np.zeros(fit.posterior.num_restarts, dtype=np.int64)
     for number, reading in enumerate(fit.readings):
@@ -115,7 +116,7 @@ def _readings(fit: TrainedLike) -> NDArray[np.int64]:
     return numbers
 
 
-def _errors(fit: TrainedLike, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> FloatArray:
+def _errors(fit: Fit, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> FloatArray:
     """Root mean squared error of each restart's mean, ``[R]``."""
     x, y = fit.x[rows], fit.y[rows]
     means = mean_draws(fit.posterior, x).mean(axis=1)

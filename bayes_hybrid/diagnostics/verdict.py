@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import constant_columns
 from bayes_hybrid.diagnostics.advice import Settings, resolved_findings
 from bayes_hybrid.diagnostics.approximation import (
@@ -24,18 +25,18 @@ from bayes_hybrid.diagnostics.information import (
     prior_finding,
     varying_targets,
 )
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.pit import loo_pit, pit_finding
 from bayes_hybrid.diagnostics.readings import reading_findings, regimes_in_question
 from bayes_hybrid.diagnostics.sampler import sampler_findings
 from bayes_hybrid.diagnostics.trained_on import trained_on_finding
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["diagnose", "exit_code", "findings_frame", "verdict"]
 
 
 @np.errstate(under="ignore")  # what vanishes is zero, whatever the caller lets NumPy raise
 def diagnose(
-    fit: FitLike,
+    fit: Fit,
     *,
     x_test: FloatArray | None = None,
     y_test: FloatArray | None = None,
@@ -107,7 +108,7 @@ def diagnose(
 
 
 def _findings(
-    fit: FitLike, test: tuple[FloatArray, FloatArray | None] | None, max_rows: int
+    fit: Fit, test: tuple[FloatArray, FloatArray | None] | None, max_rows: int
 ) -> list[Finding]:
     """All of them, with advice that is not resolved yet."""
     posterior = fit.posterior
@@ -149,7 +150,7 @@ def _findings(
     ]
 
 
-def _pit(fit: FitLike, evaluation: Evaluation) -> list[Finding]:
+def _pit(fit: Fit, evaluation: Evaluation) -> list[Finding]:
     """Uniformity of the leave-one-out PIT values of each output."""
     if fit.posterior.num_restarts * fit.posterior.num_draws < MIN_PARETO_DRAWS:
         return []

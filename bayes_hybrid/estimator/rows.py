@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import validate_data
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import (
     is_several,
     numeric_array,
@@ -34,8 +35,6 @@ __all__ = [
     "target_rows",
     "training_rows",
 ]
-
-FloatArray = NDArray[np.float64]
 
 
 def training_rows(

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import Standardizer, constant_columns
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.constant import pinned, untrained
@@ -16,8 +16,6 @@ from bayes_hybrid.inference.recipe.options import FitOptions
 from bayes_hybrid.inference.recipe.run import run_recipe
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.models.base import HybridModel
-
-FloatArray = NDArray[np.float64]
 
 
 def resolve_device(name: str) -> torch.device:

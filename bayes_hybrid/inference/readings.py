@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from bayes_hybrid.arrays import FloatArray
+
 __all__ = ["Reading", "grouped", "unused_threshold"]
 
-FloatArray = NDArray[np.float64]
 
 # Restarts are one reading where no more of the rows than this change their group.
 _APART: Final = 0.1

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.data.support import spread_rows
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.posterior.posterior import Posterior
 from bayes_hybrid.inference.readings import Reading, grouped
 
-FloatArray = NDArray[np.float64]
 _TRACE_LENGTH = 200
 # Rows beyond these say nothing new about how they are grouped.
 _READ_ROWS = 1_000

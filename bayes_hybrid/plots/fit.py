@@ -12,10 +12,11 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.evaluation import fitted_regimes, spread_rows
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
+from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import (
     INK,
@@ -171,7 +172,7 @@ def _experts(
 
 
 def _points(
-    axes: Axes, fit: FitLike, column: int, drawn: Output, styles: Mapping[str, RegimeStyle]
+    axes: Axes, fit: Fit, column: int, drawn: Output, styles: Mapping[str, RegimeStyle]
 ) -> None:
     rows = spread_rows(fit.x.shape[0], _MAX_POINTS)
     x = fit.x[rows]

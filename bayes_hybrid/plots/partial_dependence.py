@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.effects import Quantity
 from bayes_hybrid.diagnostics.evaluation import spread_rows
-from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.diagnostics.partial_dependence import partial_dependence
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.plots.effect import draw_curves
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, legend_above, used_styles
@@ -89,6 +89,6 @@ def plot_partial_dependence(
     return figure
 
 
-def _varying(fit: FitLike) -> list[int | str]:
+def _varying(fit: Fit) -> list[int | str]:
     """The first features with more than one value."""
     return [int(d) for d in np.flatnonzero(np.ptp(fit.x, axis=0) > 0.0)[:_MOST_PANELS]]

@@ -9,9 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import constant_columns
 from bayes_hybrid.diagnostics import PredictiveChecks, predictive_checks
-from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.scores import ALL
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, RegimeStyle, legend_above, new_axes, regime_styles, tidy

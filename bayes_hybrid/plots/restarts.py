@@ -7,11 +7,12 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.effects import effect_curve
 from bayes_hybrid.diagnostics.evaluation import evaluate
 from bayes_hybrid.diagnostics.gate import regime_distance
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
 from bayes_hybrid.diagnostics.lines import At
+from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, label_along, legend_above, tidy
 
@@ -66,7 +67,7 @@ def plot_restarts(
 
 def _curves(
     axes: Axes,
-    fit: FitLike,
+    fit: Fit,
     feature: int | str,
     at: At,
     output: int | str,

@@ -5,16 +5,16 @@ from typing import Any, TypeAlias, cast
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from bayes_hybrid.diagnostics.interface import FitLike
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.inference.result import Fit
 
 __all__ = ["Source", "as_fit"]
 
-Source: TypeAlias = "FitLike | BaseEstimator"
+Source: TypeAlias = "Fit | BaseEstimator"
 """A fit (``reg.fit_``), or the fitted ``HybridRegressor`` itself."""
 
 
-def as_fit(source: Source) -> FitLike:
+def as_fit(source: Source) -> Fit:
     """The fit: ``source`` itself, or what a fitted estimator holds as ``fit_``.
 
     Raises:
@@ -32,4 +32,4 @@ def as_fit(source: Source) -> FitLike:
             "expected a fitted HybridRegressor or its fit_, such as load(folder) gives; got an "
             f"object of type {type(source).__name__}"
         )
-    return cast(FitLike, held)
+    return cast(Fit, held)

@@ -15,7 +15,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from bayes_hybrid.diagnostics.interface import FitLike, FloatArray
+from bayes_hybrid.arrays import FloatArray
+from bayes_hybrid.inference.result import Fit
 
 __all__ = [
     "INK",
@@ -78,7 +79,7 @@ def regime_styles(regime_names: tuple[str, ...]) -> dict[str, RegimeStyle]:
     return {name: PALETTE[index[name]] for name in regime_names}
 
 
-def used_styles(fit: FitLike) -> dict[str, RegimeStyle]:
+def used_styles(fit: Fit) -> dict[str, RegimeStyle]:
     """A style for each regime that the leading reading uses; the others are not drawn."""
     styles, used = regime_styles(fit.posterior.regime_names), fit.readings[0].used
     return {name: style for (name, style), each in zip(styles.items(), used, strict=True) if each}

@@ -14,7 +14,7 @@ from bokeh.models import ColumnDataSource, LayoutDOM, Range1d
 from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure
 
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.plots.style import PALETTE
 
 __all__ = [

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics import out_of_data
-from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.slices import Slice, slice_along
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 from bayes_hybrid.report.evidence import Evidence

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.diagnostics import (
     Boundary,
@@ -18,7 +19,6 @@ from bayes_hybrid.diagnostics import (
 )
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
 from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, spread_rows
-from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.diagnostics.pit import loo_pit
 from bayes_hybrid.diagnostics.readings import regime_feature, told_readings
 from bayes_hybrid.estimator import HybridRegressor, settings_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.errors import FitError
 from bayes_hybrid.validation.ranks import simultaneous_band
 from bayes_hybrid.validation.replication import Replication

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from pyro import poutine
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import Standardizer
-from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.inference import Posterior
 from bayes_hybrid.inference.engine.recorder import quiet_pyro
 from bayes_hybrid.inference.engine.sites import SiteTable

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.inference import Posterior
 
 __all__ = ["quantities"]

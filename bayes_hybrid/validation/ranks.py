@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 import numpy as np
 from arviz_stats import ecdf_utils
 
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.errors import DataError
 
 __all__ = ["Band", "simultaneous_band", "uniform_rank"]

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from bayes_hybrid.ablation.cells import alone
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.inference import FitOptions, fit
 from bayes_hybrid.inference.posterior.over_draws import draw_weights
 from bayes_hybrid.inference.result import Fit

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayes_hybrid.arrays import FloatArray
+
 __all__ = [
     "draw_weights",
     "mean_over_draws",
@@ -11,7 +13,6 @@ __all__ = [
     "weighted_quantiles",
 ]
 
-FloatArray = NDArray[np.float64]
 
 # Up to a million weights that add up to one are added up with a smaller error.
 _ROUNDING = 1e-10

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.distributions import RegimeMixture, pooled_quantiles
@@ -23,7 +24,6 @@ from bayes_hybrid.inference.posterior.thresholds import Thresholds, in_units
 from bayes_hybrid.models.base import HybridModel, Regimes
 from bayes_hybrid.random import seeded, torch_generator
 
-FloatArray = NDArray[np.float64]
 # Numbers that are kept at once: one for each draw, row and regime, and in the search for quantiles
 # one for each of those and each level.
 _CHUNK_ENTRIES = 250_000

@@ -2,13 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.gates import Boundaries
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

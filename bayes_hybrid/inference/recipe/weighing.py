@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 from torch import Tensor
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.inference.engine.rows import Rows
 from bayes_hybrid.inference.guides.svi import exact_elbo
 from bayes_hybrid.inference.recipe.context import Context, State, Weighed
@@ -34,7 +35,6 @@ __all__ = [
     "weighing",
 ]
 
-FloatArray = NDArray[np.float64]
 
 TEMPERATURES: Final = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0, 128.0, math.inf)
 """What :func:`choose_temperature` chooses from, in nats; infinity gives equal weights."""

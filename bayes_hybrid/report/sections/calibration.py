@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics import pit_ecdf, predictive_scores
 from bayes_hybrid.diagnostics.calibration import coverage_bounds
-from bayes_hybrid.diagnostics.interface import FloatArray
 from bayes_hybrid.random import stream_seed
 from bayes_hybrid.report.charts import (
     PALETTE_TONES,

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bayes_hybrid.diagnostics.interface import FloatArray
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.statistics import statistic_table, statistic_values
 from bayes_hybrid.random import stream_seed
 from bayes_hybrid.report.charts import Chart, bars, limits, line, new_figure, rounded, steps
