@@ -16,10 +16,11 @@ from torch.distributions import Distribution
 
 from bayes_hybrid import checks
 from bayes_hybrid.distributions import Outputs, RegimeMixture, chosen
+from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
-from bayes_hybrid.models.latent import Sites, drawn, given
+from bayes_hybrid.models.latent import Drawn, Sites, given
 from bayes_hybrid.models.penalties import (
     mean_entropy,
     neighbours,
@@ -199,7 +200,7 @@ class HybridModel(abc.ABC):
         """Gate and experts with their parameters.
 
         Args:
-            sites: where parameters come from: :func:`~bayes_hybrid.models.latent.drawn` samples
+            sites: where parameters come from: :class:`~bayes_hybrid.models.latent.Drawn` samples
                 them in Pyro, :func:`~bayes_hybrid.models.latent.given` looks them up.  It may give
                 S draws of each, ``[S, *shape]``; then the parts give the results of all draws,
                 ``[S, N, ...]``.
@@ -212,7 +213,7 @@ class HybridModel(abc.ABC):
 
     def regimes(self, x: Tensor) -> Regimes:
         """Sample every latent parameter (Pyro sites) and apply gate and experts to ``x [N, D]``."""
-        return self.parts(drawn, x)(x)
+        return self._sampled(Drawn(), x, None, None)
 
     @property
     def reading_names(self) -> tuple[str, ...]:
@@ -303,8 +304,9 @@ class HybridModel(abc.ABC):
         Raises:
             OptionError: a regulariser of another name.
         """
-        predictive = self.predictive(self._regularised(x, num_rows, penalties))
-        log_confusion = self._log_confusion(x)
+        sites = Drawn()
+        predictive = self.predictive(self._sampled(sites, x, num_rows, penalties))
+        log_confusion = self._log_confusion(sites, x)
         values, labels = (None, None) if y is None else self.observed(y)
         with self._rows(x, num_rows):
             targets: Tensor = pyro.sample("y", predictive, obs=values)
@@ -326,8 +328,14 @@ class HybridModel(abc.ABC):
         Arguments and return value are those of :meth:`marginal`.  Under ``TraceEnum_ELBO``,
         ``infer_discrete`` and ``NUTS`` the site is enumerated; under ``Predictive`` it is drawn.
         """
-        regimes = self._regularised(x, num_rows, penalties)
-        log_confusion = self._log_confusion(x)
+        sites = Drawn()
+        regimes = self._sampled(sites, x, num_rows, penalties)
+        log_confusion = self._log_confusion(sites, x)
+        if sites.vectorised and log_confusion.dim() > 2:
+            raise OptionError(
+                "enumerated: label noise is not read by several draws side by side; use marginal, "
+                "which is the same joint density, or one particle at a time"
+            )
         parts = self.predictive(regimes).components
         values, labels = (None, None) if y is None else self.observed(y)
         with self._rows(x, num_rows):
@@ -339,16 +347,24 @@ class HybridModel(abc.ABC):
                 pyro.sample("label", site, obs=labels)
         return targets
 
-    def _regularised(
-        self, x: Tensor, num_rows: int | None, penalties: Mapping[str, float | Tensor] | None
+    def _sampled(
+        self,
+        sites: Drawn,
+        x: Tensor,
+        num_rows: int | None,
+        penalties: Mapping[str, float | Tensor] | None,
     ) -> Regimes:
         """:meth:`regimes`, and a factor for each of the regularisers that act on the model."""
-        if not penalties:
-            return self.regimes(x)
+        penalties = penalties or {}
         for name in penalties:
             checks.choice("penalties", name, PENALTIES)
-        parts = self.parts(drawn, x)
+        parts = self.parts(sites, x)
         regimes = parts(x)
+        if penalties and sites.vectorised:
+            raise OptionError(
+                "penalties: a regulariser is one number of all rows, which several draws side by "
+                "side do not have; use one particle at a time"
+            )
         size = len(x) if num_rows is None else num_rows
         for name in self.penalty_names:
             if name not in penalties:
@@ -360,7 +376,13 @@ class HybridModel(abc.ABC):
             else:
                 term = -self._roughness(x, regimes.locations, parts)
             pyro.factor(name, size * penalties[name] * term)
-        return regimes
+        axes = 3 if self.num_outputs > 1 else 2
+        return Regimes(
+            sites.placed(regimes.log_weights, 2),
+            sites.placed(regimes.locations, axes),
+            sites.placed(regimes.scales, axes),
+            sites.placed(regimes.shapes, axes),
+        )
 
     def _roughness(self, x: Tensor, locations: Tensor, parts: Parts) -> Tensor:
         """:func:`~bayes_hybrid.models.penalties.roughness` of the experts with ReLU units."""
@@ -368,7 +390,7 @@ class HybridModel(abc.ABC):
         relu = list(self.relu_regimes)
         return roughness(locations[..., relu], around[..., relu])
 
-    def _log_confusion(self, x: Tensor) -> Tensor:
+    def _log_confusion(self, sites: Drawn, x: Tensor) -> Tensor:
         """``log p(label | z)``, ``[K, K]``; nothing is drawn without a label head."""
         if self.label_head is None:
             return x.new_zeros(())
@@ -376,8 +398,7 @@ class HybridModel(abc.ABC):
         if prior is None:
             return self.label_head.noise_free(self.num_regimes, x)
         note = cast(InferDict, {"group": SiteGroup.HEADS, "training": TrainingGroup.HEADS})
-        confusion: Tensor = pyro.sample("label_confusion", prior, infer=note)
-        return confusion.log()
+        return sites.placed(sites("label_confusion", lambda: prior, note), 2).log()
 
     @staticmethod
     def _rows(x: Tensor, num_rows: int | None) -> pyro.plate:

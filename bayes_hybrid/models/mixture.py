@@ -127,11 +127,14 @@ class HybridMixture(HybridModel):
 
     @cached_property
     def _modules(self) -> tuple[nn.Module, ...]:
-        return tuple(expert.build(self.num_features) for expert in self.experts)
+        # Their own parameters are never used: sites take their places.
+        return tuple(
+            expert.build(self.num_features).requires_grad_(False) for expert in self.experts
+        )
 
     @cached_property
     def _gate_module(self) -> GateModule:
-        return self.gate.build(self.num_features, self.num_regimes)
+        return self.gate.build(self.num_features, self.num_regimes).requires_grad_(False)
 
     def exchangeable(self, first: int, second: int) -> bool:
         """See :meth:`HybridModel.exchangeable`: experts made alike that nothing else orders."""

@@ -55,7 +55,8 @@ def bind(module: nn.Module, values: Mapping[str, Tensor]) -> Callable[[Tensor], 
         torch.Size([7, 5, 2])
     """
     drawn = any(values[path].dim() > own.dim() for path, own in module.named_parameters())
-    if not drawn or _takes_draws(module):
+    # In place, as draws are read for predictions, nothing could be differentiated.
+    if not drawn or (_takes_draws(module) and not torch.is_grad_enabled()):
         return _with_parameters(module, values)
 
     def of_draws(x: Tensor) -> Tensor:
