@@ -52,6 +52,15 @@ _INTERVAL: Final = (0.05, 0.95)
 _STEP: Final = 0.005
 _NEAR: Final = 0.05
 _GRID: Final = 2_001
+# Columns of the first table of a suite; those of the second say where a method is wrong.
+_OF_ROWS: Final = (
+    "tasks",
+    "rank by log density",
+    "rank by CRPS",
+    "log density - ours",
+    "RMSE / ours",
+    "coverage",
+)
 
 
 def prediction_cell(task: Task, method: Method, seed: int) -> Cell:
@@ -277,8 +286,21 @@ class Standings:
         """Figures beside targets, a line for each method, and log densities by task."""
         if self.cells.empty:
             return "\n".join(["no cells", *self._failures()])
-        by_task = self.over_tasks("log_density")[list(self.methods().index)]
-        parts = [self._figures.table(), _markdown(self.methods()), _markdown(by_task)]
+        methods = self.methods()
+        ranges = methods.pop("lowest").map(_short) + " to " + methods.pop("highest").map(_short)
+        of_rows = methods[[name for name in methods if name in _OF_ROWS]]
+        of_shape = methods.drop(columns=of_rows.columns)
+        by_task = self.over_tasks("log_density").T.loc[methods.index]
+        by_task.columns = [str(task).partition("/")[2] for task in by_task]
+        parts = [
+            self._figures.table(),
+            "Predictions, averaged over tasks:",
+            _markdown(of_rows.assign(**{"coverage by task": ranges})),
+            "Shape and regimes:",
+            _markdown(of_shape),
+            "Log density by task, nats a row:",
+            _markdown(by_task),
+        ]
         return "\n\n".join([*parts, *self._failures()])
 
     def _failures(self) -> list[str]:
@@ -297,14 +319,16 @@ def _flat(cell: Mapping[str, Any], before: str = "") -> dict[str, float]:
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    lines = [[table.index.name or "", *table.columns], ["---"] * (1 + len(table.columns))]
+    lines = [["method", *table.columns], ["---"] * (1 + len(table.columns))]
     lines += [
         [name, *map(_short, row)] for name, row in zip(table.index, table.to_numpy(), strict=True)
     ]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def _short(value: float) -> str:
+def _short(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
     return "" if np.isnan(value) else f"{value:.3g}"
 
 
