@@ -1,13 +1,14 @@
 """The benchmark command: its cells, its figures, and its tables in the docs."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 from benchmarks import __main__ as command
-from benchmarks import gpu, records
+from benchmarks import gpu, prediction, records
 from benchmarks.cells import run_jobs
 from benchmarks.curves import efficiency, rows_for
 from benchmarks.fits import quick, regressor
@@ -100,9 +101,27 @@ def test_the_truth_scores_what_it_has_to():
     assert set(cell["beyond"]) == {"10%"}
 
 
-def test_a_method_without_places_has_them_where_it_is_steepest():
+@pytest.mark.parametrize(
+    ("mean", "thresholds"),
+    [
+        (_step, (0.5,)),
+        (lambda x: (2.0 * x[:, 0]).clip(0.5, 1.2), (0.25, 0.6)),
+        (lambda x: np.abs(np.abs(x[:, 0] - 0.5) - 0.25), (0.25, 0.5, 0.75)),
+        (lambda x: x[:, 0] % 0.3, (0.3, 0.6, 0.9)),
+    ],
+)
+def test_a_mean_changes_where_it_jumps_or_bends(mean, thresholds):
+    data = replace(_draw(0), thresholds=thresholds)
+    column = data.train.x[:, 0]
+    found = prediction._changes(_Smooth(mean), data, float(column.min()), float(np.ptp(column)))
+    apart = np.abs(found[:, None] - thresholds).min(axis=0)
+    np.testing.assert_allclose(apart, 0.0, atol=0.005)
+
+
+def test_a_method_without_places_has_them_where_its_mean_is_steepest():
     cell = prediction_cell(_TASK, _method("smooth", _fit_smooth), 0)
-    assert cell["threshold"] == {"error": pytest.approx(0.05, abs=0.01), "covers": 0.0}
+    # The ramp about 0.45 bends at 0.48.
+    assert cell["threshold"] == {"error": pytest.approx(0.02, abs=0.01), "covers": 0.0}
     assert "ece" not in cell
     assert cell["derivative"]["at"] > cell["derivative"]["away"] > 0.0
 
