@@ -35,6 +35,9 @@ class GateModule(nn.Module, abc.ABC):
     module's own parameters have the priors that it states.
     """
 
+    thresholds: ClassVar[frozenset[str]] = frozenset()
+    """Own parameters in which the density is nearly a step: samplers step them one by one."""
+
     @abc.abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[..., D]`` to ``[..., K]`` normalised log probabilities."""

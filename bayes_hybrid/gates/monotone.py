@@ -64,6 +64,8 @@ def unwarped(target: Tensor, raw: Tensor) -> Tensor:
 class MonotoneGateModule(GateModule):
     """``log pi_(k+1) - log pi_k = sharpness_k (m(x_j) - location_k)``."""
 
+    thresholds = frozenset({"location", "sharpness"})
+
     def __init__(self, feature: int, num_regimes: int, gate: "MonotoneGate") -> None:
         """Start from an even warp and thresholds along the standardised range."""
         super().__init__()

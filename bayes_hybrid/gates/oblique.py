@@ -29,6 +29,8 @@ def unit(raw: Tensor) -> Tensor:
 class ObliqueGateModule(GateModule):
     """``log pi_(k+1) - log pi_k = sharpness_k (w . x - location_k)`` with ``|w| = 1``."""
 
+    thresholds = frozenset({"location", "sharpness"})
+
     def __init__(self, num_features: int, num_regimes: int, gate: "ObliqueGate") -> None:
         """Start from equal weights and thresholds along the standardised range."""
         super().__init__()

@@ -125,6 +125,8 @@ def column(feature: int | str | None, num_features: int, names: Sequence[str] = 
 class ThresholdGateModule(GateModule):
     """``log pi_(k+1) - log pi_k = sharpness_k (x_j - location_k)``."""
 
+    thresholds = frozenset({"location", "sharpness"})
+
     def __init__(self, feature: int, num_regimes: int, gate: "ThresholdGate") -> None:
         """Start from thresholds along the standardised range."""
         super().__init__()

@@ -45,6 +45,7 @@ class SiteGroup(StrEnum):
     GATE_FEATURES = "gate_features"
     HEADS = "heads"
     GATE_HEAD = "gate_head"
+    THRESHOLDS = "thresholds"  # where the density is nearly a step, so that samplers step singly
     SCALES = "scales"
     SCALE_SLOPES = "scale_slopes"
 
@@ -74,6 +75,7 @@ class TrainingGroup(StrEnum):
         return {
             SiteGroup.GATE_FEATURES: cls.GATE,
             SiteGroup.GATE_HEAD: cls.GATE,
+            SiteGroup.THRESHOLDS: cls.GATE,
             SiteGroup.SCALES: cls.SCALES,
             SiteGroup.SCALE_SLOPES: cls.NOISE_SLOPES,
         }.get(group, cls.HEADS)

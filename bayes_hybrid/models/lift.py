@@ -152,5 +152,6 @@ def sample_gate(
             part = sample_features(sites, name, child, priors, SiteGroup.GATE_FEATURES, like)
         values |= {f"{path}.{leaf}": value for leaf, value in part.items()}
     for path, prior in module.parameter_priors(priors, like).items():
-        values[path] = sites(f"gate.{path}", partial(_known, prior), _note(SiteGroup.GATE_HEAD))
+        group = SiteGroup.THRESHOLDS if path in module.thresholds else SiteGroup.GATE_HEAD
+        values[path] = sites(f"gate.{path}", partial(_known, prior), _note(group))
     return bind(module, values)

@@ -108,7 +108,8 @@ class WarmStart:
             if plan.stages[0].rates.noise_slopes == 0.0:
                 start[:, table.mask(SiteGroup.SCALE_SLOPES).to(theta.device)] *= _ALMOST_NOTHING
             if plan.even_gate:
-                start[:, table.mask(SiteGroup.GATE_HEAD).to(theta.device)] *= _ALMOST_NOTHING
+                gate = table.mask(SiteGroup.GATE_HEAD, SiteGroup.THRESHOLDS)
+                start[:, gate.to(theta.device)] *= _ALMOST_NOTHING
             name = f"warm start, {plan.name or number + 1}" if len(plans) > 1 else "warm start"
             climbs.append((share, _Climb(rows, start, folds, plan, self, context.log, name)))
         total, done, settled = sum(climb.most_steps for _, climb in climbs), 0, True

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from pyro.distributions import constraints
 from torch import Tensor
 
 from bayes_hybrid import checks
@@ -233,9 +234,14 @@ def _single_sites(rows: Rows) -> list[_Single]:
     table = rows.joint.table
     scale = table.fixed_normals(torch.ones(())).scale
     return [
-        _Single(site, number, float(scale[site.start + number]), site.name == "gate.location")
+        _Single(
+            site,
+            number,
+            float(scale[site.start + number]),
+            constrained=site.transform.codomain is constraints.ordered_vector,
+        )
         for site in table.sites
-        if site.group is SiteGroup.SCALES or site.name in ("gate.location", "gate.sharpness")
+        if site.group in (SiteGroup.SCALES, SiteGroup.THRESHOLDS)
         for number in range(site.stop - site.start)
     ]
 

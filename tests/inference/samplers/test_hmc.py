@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import arviz as az
-import pyro
 import pyro.distributions as dist
 import pytest
 import torch
@@ -24,7 +23,8 @@ from bayes_hybrid.inference.guides.whitening import Whitening, whiten_at
 from bayes_hybrid.inference.samplers.base import kept_iterations
 from bayes_hybrid.inference.samplers.hmc import StepSize
 from bayes_hybrid.likelihoods import Likelihood, Normal
-from bayes_hybrid.models import HybridMixture, Regimes, SiteGroup
+from bayes_hybrid.models import HybridMixture, SiteGroup
+from bayes_hybrid.models.base import Parts
 from tests.inference.linear import LinearRegression, closed_form, problem, run_sampler
 from tests.models import zoo
 
@@ -134,18 +134,23 @@ class _Cut(LinearRegression):
     def likelihoods(self) -> tuple[Likelihood, ...]:
         return (Normal(), Normal())
 
-    def regimes(self, x):
-        prior = dist.Normal(x.new_zeros(1), 1.0).to_event(1)
+    def parts(self, sites, like):
+        prior = dist.Normal(like.new_zeros(1), 1.0).to_event(1)
         if self.num_thresholds > 1:
-            prior = OrderedNormal(x.new_zeros(()), x.new_ones(()), self.num_thresholds)
-        tau = pyro.sample("gate.location", prior, infer={"group": SiteGroup.GATE_HEAD})
+            prior = OrderedNormal(like.new_zeros(()), like.new_ones(()), self.num_thresholds)
+        tau = sites("gate.location", lambda: prior, {"group": SiteGroup.THRESHOLDS})
         if self.num_thresholds > 1:
-            tau = x.new_zeros(1)
-        weights = torch.nn.functional.logsigmoid(200.0 * torch.cat([tau - x, x - tau], dim=-1))
-        location = torch.tensor([0.0, 1.0]).expand(len(x), 2)
-        return Regimes(
-            weights, location, torch.full_like(location, self.noise), torch.ones_like(location)
-        )
+            tau = like.new_zeros(1)
+
+        def gate(x):
+            logits = 200.0 * torch.cat([tau - x, x - tau], dim=-1)
+            return torch.nn.functional.logsigmoid(logits)
+
+        def experts(x):
+            location = torch.tensor([0.0, 1.0]).expand(len(x), 2)
+            return location, torch.full_like(location, self.noise), torch.ones_like(location)
+
+        return Parts(gate, experts)
 
 
 def test_a_sharp_threshold_s_posterior_is_that_of_quadrature():
