@@ -11,11 +11,13 @@ import pyro.distributions as dist
 import pytest
 import torch
 from scipy import stats
+from torch import nn
 
 import bayes_hybrid
 from bayes_hybrid import (
     ConstantGate,
     Gate,
+    GateModule,
     HybridRegressor,
     Likelihood,
     LogNormalPrior,
@@ -29,6 +31,7 @@ from bayes_hybrid.errors import FileFormatError, OptionError
 from bayes_hybrid.gates import LinearGate
 from bayes_hybrid.models import HybridMixture, register, registry
 from bayes_hybrid.models.registry import part_named
+from bayes_hybrid.nn import ReLUBlock, bind
 from bayes_hybrid.report import write_report
 from tests.test_docs import ROOT, blocks
 from tests.test_estimator import tiny
@@ -119,15 +122,132 @@ def test_what_could_not_be_saved_is_refused_before_the_fit():
     HybridRegressor(gate=_Unregistered(), fit_options=tiny(), num_units=2).fit(*_rows())
 
 
-def test_a_density_without_what_predictions_ask_for_is_refused_by_name():
-    @register
-    @dataclass(frozen=True, kw_only=True)
-    class NoCdf(Likelihood):
-        def __call__(self, location, scale, shape=None):
-            return dist.AsymmetricLaplace(location, scale, torch.ones_like(scale))
+class _Odd(GateModule):
+    """Logits, or a column too many, or a parameter without a prior."""
 
-    with pytest.raises(OptionError, match=r"NoCdf: its density AsymmetricLaplace has no cdf\(val"):
-        HybridRegressor(likelihood=NoCdf(), fit_options=tiny()).fit(*_rows())
+    def __init__(self, num_features, num_regimes, wrong):
+        super().__init__()
+        self.weight, self.wrong = nn.Parameter(torch.ones(num_regimes, num_features)), wrong
+
+    def forward(self, x):
+        logits = x @ self.weight.mT
+        if self.wrong == "logits":
+            return logits
+        return torch.log_softmax(torch.cat([logits, logits], dim=-1), dim=-1)
+
+    def parameter_priors(self, priors, like):
+        prior = dist.Normal(torch.zeros_like(self.weight), 1.0).to_event(2)
+        return {} if self.wrong == "prior" else {"weight": prior}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OddGate(Gate):
+    wrong: str
+
+    def build(self, num_features, num_regimes):
+        if self.wrong == "module":
+            return nn.Linear(num_features, num_regimes)
+        return _Odd(num_features, num_regimes, self.wrong)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OddPathway(Pathway):
+    kind: str = "odd"
+    wrong: str
+
+    def build(self, num_features):
+        module = nn.Linear(num_features, self.num_units + (self.wrong == "units"))
+        if self.wrong == "bias":
+            module = nn.Module()
+            module.bias = nn.Parameter(torch.zeros(self.num_units))
+        if self.wrong == "scalar":
+            module.gain = nn.Parameter(torch.ones(()))
+        return None if self.wrong == "module" else module
+
+
+class _Backwards(dist.Normal):
+    def cdf(self, value):
+        return 1.0 - super().cdf(value)
+
+
+class _Summed(dist.Normal):
+    def log_prob(self, value):
+        return super().log_prob(value).sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OddLikelihood(Likelihood):
+    wrong: str
+
+    def __call__(self, location, scale, shape=None):
+        if self.wrong == "nothing":
+            return None
+        if self.wrong == "cdf":
+            return dist.AsymmetricLaplace(location, scale, torch.ones_like(scale))
+        kinds = {"backwards": _Backwards, "summed": _Summed, "mean": dist.Cauchy}
+        return kinds[self.wrong](location, scale)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "message"),
+    [
+        (_OddGate, "logits", "expected log probabilities, which add up to one; use torch.log_sof"),
+        (_OddGate, "column", r"expected log weights of the shape \(rows, 2\).*got \(3, 4\)"),
+        (_OddGate, "prior", r"own parameters, \['weight'\]; parameter_priors gives \[\]"),
+        (_OddGate, "module", "expected a GateModule, got Linear"),
+        (_OddPathway, "units", r"of the shape \(rows, 3\), as num_units says; got \(3, 4\)"),
+        (_OddPathway, "bias", "'bias' shares the scale of a weight, which its module has to have"),
+        (_OddPathway, "scalar", "'gain' has no axis"),
+        (_OddPathway, "module", "expected a torch module, got None"),
+        (_OddLikelihood, "cdf", r"its density AsymmetricLaplace has no cdf\(value\)"),
+        (_OddLikelihood, "backwards", r"its cdf does not belong to its log_prob: .* add"),
+        (_OddLikelihood, "summed", r"expected a log_prob\(value\) for each of 2001 rows; got the"),
+        (_OddLikelihood, "mean", "has no finite mean"),
+        (_OddLikelihood, "nothing", "expected a distribution, got None"),
+    ],
+)
+def test_a_part_that_does_not_keep_its_promise_is_refused_before_the_fit(kind, wrong, message):
+    register(kind)
+    small = Pathway(kind="relu", num_units=3)
+    settings = {
+        _OddGate: {"gate": _OddGate(wrong=wrong)},
+        _OddPathway: {"experts": (small, _OddPathway(wrong=wrong, num_units=3))},
+        _OddLikelihood: {"likelihood": _OddLikelihood(wrong=wrong)},
+    }[kind]
+    before = torch.get_rng_state()
+    with pytest.raises(OptionError, match=message):
+        HybridRegressor(**settings, fit_options=tiny()).fit(*_rows())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_class_registered_anew_takes_the_place_of_the_one_before(monkeypatch):
+    register(_Unregistered)
+    again = dataclass(frozen=True, kw_only=True)(type("_Unregistered", (_Unregistered,), {}))
+    monkeypatch.setattr(again, "__module__", _Unregistered.__module__)
+    with pytest.warns(UserWarning, match="_Unregistered is registered anew"):
+        register(again)
+    with pytest.raises(OptionError, match=r"registered anew after _Unregistered\(\) was made"):
+        HybridRegressor(gate=_Unregistered(), fit_options=tiny()).fit(*_rows())
+
+
+class _Gelu(ReLUBlock):
+    def forward(self, x):
+        return nn.functional.gelu(x @ self.weight.mT + self.bias)
+
+
+def test_a_subclass_of_our_block_is_read_draw_by_draw():
+    block, x = _Gelu(1, 4), torch.randn(7, 1)
+    draws = {"weight": torch.randn(7, 4, 1), "bias": torch.randn(7, 4)}
+    with torch.no_grad():
+        found = bind(block, draws)(x)
+        each = [bind(block, {k: v[s] for k, v in draws.items()})(x) for s in range(7)]
+    torch.testing.assert_close(found, torch.stack(each))
+
+
+def test_regimes_of_one_name_are_refused():
+    twice = _OddPathway(kind="relu_1", wrong="")
+    with pytest.raises(OptionError, match="their kinds give regimes of one name"):
+        HybridMixture(experts=(twice, Pathway(kind="relu"), Pathway(kind="relu")))
 
 
 def test_only_frozen_settings_of_our_kinds_are_registered():
@@ -140,6 +260,8 @@ def test_only_frozen_settings_of_our_kinds_are_registered():
 
     with pytest.raises(OptionError, match="Plain must be a frozen dataclass"):
         register(Plain)
+    with pytest.raises(OptionError, match="Plain is made inside a function"):
+        register(dataclass(frozen=True, kw_only=True)(Plain))
     assert register(_Unregistered) is _Unregistered
     assert bayes_hybrid.register is register
 

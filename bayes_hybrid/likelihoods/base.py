@@ -51,6 +51,11 @@ class Likelihood(abc.ABC):
         if floor is None:
             if not isinstance(shape, NormalPrior):
                 checks.finite_float(name, getattr(self, name))
+        elif isinstance(shape, NormalPrior):
+            raise OptionError(
+                f"{name}: a NormalPrior may be below {floor:g}; use a LogNormalPrior, or say "
+                "shape_floor = None in the class"
+            )
         elif checks.positive_float(name, getattr(self, name)) <= floor:
             raise OptionError(
                 f"{name} must be above {floor:g}, or the density has no mean to predict; "

@@ -83,6 +83,11 @@ class HybridMixture(HybridModel):
                 f"experts: expected two or more pathways, got {len(self.experts)}; for a single "
                 "one use HybridRegressor(model=...), or PathwayModel."
             )
+        if len(set(self.regime_names)) < len(self.experts):
+            raise OptionError(
+                f"experts: their kinds give regimes of one name, {self.regime_names}; give a "
+                "pathway of your own another kind"
+            )
 
     @cached_property
     def regime_names(self) -> tuple[str, ...]:
@@ -129,12 +134,13 @@ class HybridMixture(HybridModel):
     def _modules(self) -> tuple[nn.Module, ...]:
         # Their own parameters are never used: sites take their places.
         return tuple(
-            expert.build(self.num_features).requires_grad_(False) for expert in self.experts
+            expert.build(self.num_features).requires_grad_(False).eval() for expert in self.experts
         )
 
     @cached_property
     def _gate_module(self) -> GateModule:
-        return self.gate.build(self.num_features, self.num_regimes).requires_grad_(False)
+        gate = self.gate.build(self.num_features, self.num_regimes)
+        return gate.requires_grad_(False).eval()
 
     def exchangeable(self, first: int, second: int) -> bool:
         """See :meth:`HybridModel.exchangeable`: experts made alike that nothing else orders."""

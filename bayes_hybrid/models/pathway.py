@@ -241,7 +241,7 @@ class PathwayModel(HybridModel):
 
     @cached_property
     def _module(self) -> nn.Module:
-        return self.pathway.build(self.num_features).requires_grad_(False)
+        return self.pathway.build(self.num_features).requires_grad_(False).eval()
 
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         """See :meth:`HybridModel.parts`; K = 1 and the only log weight is zero."""

@@ -1,14 +1,16 @@
 """Parts from outside the package: gates, likelihoods and pathways that saved fits may name."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
 import torch
+from torch import Tensor, nn
 
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.gates import Gate
+from bayes_hybrid.gates import Gate, GateModule
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.models.mixture import HybridMixture
@@ -18,6 +20,12 @@ _Part = TypeVar("_Part", bound=type)
 
 _PACKAGE: Final = __name__.partition(".")[0]
 _GROUP: Final = f"{_PACKAGE}.parts"
+# What parts of one's own are tried on, and rounding of sums in float32.
+_ROWS: Final = 3
+_POINTS: Final = 2_001
+_ALMOST: Final = 1e-4
+# A trapezoid rule on these points is off by less than a thousandth, but for kinks and steps.
+_CLOSE: Final = 0.01
 _parts: dict[str, type] = {}
 
 
@@ -36,7 +44,7 @@ def register(part: _Part) -> _Part:
         The class itself, so that this is a decorator.
 
     Raises:
-        OptionError: anything else.
+        OptionError: anything else, or a class made inside a function, which nobody could import.
 
     Example:
         >>> from dataclasses import dataclass
@@ -58,7 +66,18 @@ def register(part: _Part) -> _Part:
             f"register: {part.__name__} must be a frozen dataclass, whose fields are its settings; "
             "put @dataclass(frozen=True, kw_only=True) below @register"
         )
-    _parts[_name_of(part)] = part
+    if "<locals>" in part.__qualname__:
+        raise OptionError(
+            f"register: {part.__name__} is made inside a function, where loading cannot find it; "
+            "move the class to the top of its module"
+        )
+    if _parts.setdefault(_name_of(part), part) is not part:
+        warnings.warn(
+            f"{_name_of(part)} is registered anew: fits with the class of before will be loaded "
+            "with this one",
+            stacklevel=2,
+        )
+        _parts[_name_of(part)] = part
     return part
 
 
@@ -77,51 +96,130 @@ def part_named(name: str) -> type | None:
 
 
 def require_known(model: HybridModel) -> None:
-    """Refuse parts of one's own that could not be saved, or used to the end, before the fit.
+    """Refuse parts of one's own that could not be saved, or that are wrong, before the fit.
 
     Raises:
-        OptionError: a part is not registered, or a likelihood's density lacks what a fit asks of
-            it.
+        OptionError: a part is not registered, or does not keep what its base class promises.
     """
-    parts: list[object] = []
+    experts: tuple[Pathway, ...] = ()
     if isinstance(model, HybridMixture):
-        parts = [model.gate, *model.experts]
+        experts = model.experts
     elif isinstance(model, PathwayModel):
-        parts = [model.pathway]
-    for part in (*parts, *model.likelihoods):
-        kind = type(part)
-        if kind.__module__.partition(".")[0] == _PACKAGE:
-            continue
-        if _parts.get(_name_of(kind)) is not kind:
+        experts = (model.pathway,)
+    # Modules are built with random numbers, and densities sampled.
+    with torch.random.fork_rng(devices=[]):
+        if isinstance(model, HybridMixture) and _is_own(model.gate):
+            _check_gate(model)
+        for pathway in filter(_is_own, experts):
+            _check_pathway(pathway, model.num_features)
+        for likelihood in filter(_is_own, model.likelihoods):
+            _check_density(likelihood)
+
+
+def _is_own(part: object) -> bool:
+    """Whether it is from outside the package; then it has to be registered."""
+    kind = type(part)
+    if kind.__module__.partition(".")[0] == _PACKAGE:
+        return False
+    known = _parts.get(_name_of(kind))
+    if known is None:
+        raise OptionError(
+            f"{kind.__name__} is not registered, so a fit with it could not be saved: put "
+            "@bayes_hybrid.register above the class"
+        )
+    if known is not kind:
+        raise OptionError(
+            f"{kind.__name__} was registered anew after {part!r} was made: make it again"
+        )
+    return True
+
+
+def _check_gate(model: HybridMixture) -> None:
+    name, gate = type(model.gate).__name__, model.gate.build(model.num_features, model.num_regimes)
+    if not isinstance(gate, GateModule):
+        raise OptionError(f"{name}.build: expected a GateModule, got {gate!r}")
+    own = {path for path, _ in gate.named_parameters(recurse=False)}
+    stated = set(gate.parameter_priors(model.priors, torch.zeros(())))
+    if stated != own:
+        raise OptionError(
+            f"{name}: expected a prior of each of the module's own parameters, {sorted(own)}; "
+            f"parameter_priors gives {sorted(stated)}"
+        )
+    weights = gate(torch.linspace(-1.0, 1.0, _ROWS)[:, None].expand(-1, model.num_features))
+    if weights.shape != (_ROWS, model.num_regimes):
+        raise OptionError(
+            f"{name}: expected log weights of the shape (rows, {model.num_regimes}), one for each "
+            f"regime; got {tuple(weights.shape)} of {_ROWS} rows"
+        )
+    if bool((weights.logsumexp(-1).abs() > _ALMOST).any()):
+        raise OptionError(
+            f"{name}: expected log probabilities, which add up to one; use torch.log_softmax"
+        )
+
+
+def _check_pathway(pathway: Pathway, num_features: int) -> None:
+    name, module = type(pathway).__name__, pathway.build(num_features)
+    if not isinstance(module, nn.Module):
+        raise OptionError(f"{name}.build: expected a torch module, got {module!r}")
+    weights = set()
+    for path, parameter in module.named_parameters():
+        block, _, leaf = path.rpartition(".")
+        if leaf == "bias" and block not in weights:
             raise OptionError(
-                f"{kind.__name__} is not registered, so a fit with it could not be saved: put "
-                "@bayes_hybrid.register above the class"
+                f"{name}: parameter {path!r} shares the scale of a weight, which its module has to "
+                "have before it"
             )
-        if isinstance(part, Likelihood):
-            _require_complete(part)
+        if not parameter.dim():
+            raise OptionError(f"{name}: parameter {path!r} has no axis; give it one")
+        if leaf not in ("bias", "width"):
+            weights.add(block)
+    found = module.eval()(torch.zeros(_ROWS, num_features))
+    if found.shape != (_ROWS, pathway.num_units):
+        raise OptionError(
+            f"{name}: expected hidden features of the shape (rows, {pathway.num_units}), as "
+            f"num_units says; got {tuple(found.shape)} of {_ROWS} rows"
+        )
+
+
+def _check_density(likelihood: Likelihood) -> None:
+    """Ask the density about 0 for all that fits and predictions will ask it for."""
+    name, zero = type(likelihood).__name__, torch.zeros(_POINTS, dtype=torch.float64)
+    made = likelihood(zero, zero + 1.0, zero + likelihood.typical_shape)
+    if not isinstance(made, torch.distributions.Distribution):
+        raise OptionError(f"{name}: expected a distribution, got {made!r}")
+    density, points = cast(Any, made), torch.linspace(-5.0, 5.0, _POINTS, dtype=torch.float64)
+    asked: dict[str, Callable[[], Tensor]] = {
+        "log_prob(value)": lambda: density.log_prob(points),
+        "cdf(value)": lambda: density.cdf(points),
+        "mean": lambda: density.mean,
+        "variance": lambda: density.variance,
+        "sample()": lambda: density.expand((_POINTS,)).sample(),
+    }
+    found = {}
+    for what, ask in asked.items():
+        try:
+            found[what] = ask()
+        except NotImplementedError as error:
+            raise OptionError(
+                f"{name}: its density {type(density).__name__} has no {what}, which predictions "
+                "and diagnostics ask for; expected log_prob, cdf, mean, variance, sample and expand"
+            ) from error
+        if found[what].shape != (_POINTS,):
+            raise OptionError(
+                f"{name}: expected a {what} for each of {_POINTS} rows; got the shape "
+                f"{tuple(found[what].shape)}"
+            )
+    if not bool(found["mean"].isfinite().all()):
+        raise OptionError(f"{name}: its density has no finite mean, which is what predict gives")
+    share = torch.trapezoid(found["log_prob(value)"].exp(), points)
+    below = found["cdf(value)"]
+    if not bool((below.diff() >= -_ALMOST).all() and abs(below[-1] - below[0] - share) < _CLOSE):
+        raise OptionError(
+            f"{name}: its cdf does not belong to its log_prob: between -5 and 5 the density adds "
+            f"up to {float(share):.3f}, and the cdf goes from {float(below[0]):.3f} to "
+            f"{float(below[-1]):.3f}"
+        )
 
 
 def _name_of(part: type) -> str:
     return f"{part.__module__}:{part.__qualname__}"
-
-
-def _require_complete(likelihood: Likelihood) -> None:
-    """Ask the density about 0 for all that fits and predictions will ask it for."""
-    zero = torch.zeros(1, dtype=torch.float64)
-    density = cast(Any, likelihood(zero, zero + 1.0, zero + likelihood.typical_shape))
-    asked: dict[str, Callable[[], object]] = {
-        "log_prob(value)": lambda: density.log_prob(zero),
-        "cdf(value)": lambda: density.cdf(zero),
-        "mean": lambda: density.mean,
-        "variance": lambda: density.variance,
-        "sample()": lambda: density.expand((2,)).sample(),
-    }
-    for name, ask in asked.items():
-        try:
-            ask()
-        except NotImplementedError as error:
-            raise OptionError(
-                f"{type(likelihood).__name__}: its density {type(density).__name__} has no {name}, "
-                "which predictions and diagnostics ask for; expected log_prob, cdf, mean, "
-                "variance, sample and expand"
-            ) from error

@@ -69,9 +69,11 @@ def bind(module: nn.Module, values: Mapping[str, Tensor]) -> Callable[[Tensor], 
 
 def _takes_draws(module: nn.Module) -> bool:
     """Whether a module's ``forward`` is right with S draws of its parameters, too."""
-    if isinstance(module, nn.Sequential):
-        return all(_takes_draws(layer) for layer in module)
-    return isinstance(module, nn.Identity) or getattr(module, "takes_draws", False)
+    kind = type(module)
+    if kind is nn.Sequential:
+        return all(_takes_draws(layer) for layer in module.children())
+    # Of the class itself: a subclass may have another forward.
+    return kind is nn.Identity or bool(vars(kind).get("takes_draws", False))
 
 
 def _with_parameters(

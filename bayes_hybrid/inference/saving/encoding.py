@@ -100,9 +100,10 @@ def _unknown(name: object) -> str:
     shown = shortened(repr(name))
     if isinstance(name, str) and ":" in name:
         module = shortened(name.partition(":")[0])
+        what = "define it" if module == "__main__" else f"import {module}"
         return (
-            f"a part from outside the package, {shown}, which is not registered; import {module} "
-            "first, where @bayes_hybrid.register makes it known"
+            f"a part from outside the package, {shown}, which is not registered; {what} first, "
+            "where @bayes_hybrid.register makes it known"
         )
     return (
         f"the setting {shown}, which this version does not know; load it with the version that "
