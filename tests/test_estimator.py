@@ -318,16 +318,6 @@ def test_settings_come_back(tmp_path, fitted, table):
     assert (params["progress"], params["random_state"]) == ("auto", None)
 
 
-def test_a_gate_of_ones_own_is_not_saved(fitted, tmp_path, table):
-    class Own(LinearGate):
-        """Stands for a gate that this package has never heard of."""
-
-    reg = clone(fitted).set_params(gate=Own()).fit(*table)
-    with pytest.raises(OptionError, match="cannot be saved"):
-        reg.save(tmp_path / "fit")
-    assert list(tmp_path.iterdir()) == []
-
-
 THRESHOLDS = {
     "threshold": ThresholdGate(feature="load"),
     "monotone": MonotoneGate(feature=1, num_units=3),
