@@ -59,6 +59,7 @@ _OF_ROWS: Final = (
     "rank by log density",
     "rank by CRPS",
     "log density - ours",
+    "sd over seeds",
     "RMSE / ours",
     "coverage",
 )
@@ -238,6 +239,14 @@ class Standings:
         """Mean rank of each method over the tasks; 1 is best."""
         return self.over_tasks(figure).rank(axis=1, ascending=ascending).mean()
 
+    def _spread(self) -> "pd.Series[float]":
+        """Sd over seeds of the mean over tasks of a method's log density minus the package's."""
+        each = self.cells.set_index(["task", "seed", "method"])["log_density"].unstack("method")
+        if HYBRID.name not in each:
+            return each.mean() * np.nan
+        apart = each.sub(each[HYBRID.name], axis=0)
+        return apart.groupby("seed").mean().std()
+
     def methods(self) -> pd.DataFrame:
         """A row for each method, best first."""
         density, coverage = self.over_tasks("log_density"), self.over_tasks("coverage")
@@ -246,6 +255,7 @@ class Standings:
             "rank by log density": self.ranks("log_density", ascending=False),
             "rank by CRPS": self.ranks("crps", ascending=True),
             "log density - ours": self.over_tasks("log_density", "-").mean(),
+            "sd over seeds": self._spread(),
             "RMSE / ours": self.over_tasks("rmse", "/").mean(),
             "in layers / ours": self.over_tasks("layer/in", "/").mean(),
             "outside / ours": self.over_tasks("layer/out", "/").mean(),
