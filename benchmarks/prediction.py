@@ -16,7 +16,7 @@ figure                  of the test rows
 ``beyond/25%``          by a tenth to a quarter
 ``threshold/error``     distance of each threshold to the nearest place that the method names, in
                         ranges, on average; a method that names none has those where its mean is
-                       steepest or bends most
+                        steepest or bends most
 ``threshold/covers``    share of the thresholds inside the 90% interval of that place
 ``ece``                 calibration error of the regimes' probabilities, p(z given x, y)
 ``seconds``             of the fit, on one thread

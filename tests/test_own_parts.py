@@ -10,6 +10,7 @@ import numpy as np
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro import poutine
 from scipy import stats
 from torch import nn
 
@@ -23,13 +24,14 @@ from bayes_hybrid import (
     LogNormalPrior,
     NormalPrior,
     Pathway,
+    StudentT,
     load,
 )
 from bayes_hybrid.ablation.cells import encoded
 from bayes_hybrid.distributions import RegimeMixture
 from bayes_hybrid.errors import FileFormatError, OptionError
 from bayes_hybrid.gates import LinearGate
-from bayes_hybrid.models import HybridMixture, register, registry
+from bayes_hybrid.models import HybridMixture, HybridModel, PathwayModel, register, registry
 from bayes_hybrid.models.registry import part_named
 from bayes_hybrid.nn import ReLUBlock, bind
 from bayes_hybrid.report import write_report
@@ -67,6 +69,12 @@ def _settings(parts: Any) -> dict[str, dict[str, Any]]:
         "gate": {"gate": parts.RadialGate(), "experts": (small, small)},
         "pathway": {"experts": (parts.FourierPathway(num_units=3), small)},
     }
+
+
+def _sampled(model: HybridModel) -> dict[str, Any]:
+    """Values of a model's sites, drawn from their priors."""
+    trace = poutine.trace(model.marginal).get_trace(torch.zeros(1, model.num_features))
+    return {name: trace.nodes[name]["value"] for name in trace.stochastic_nodes}
 
 
 def _fitted(settings: dict[str, Any]) -> HybridRegressor:
@@ -244,6 +252,44 @@ def test_a_subclass_of_our_block_is_read_draw_by_draw():
     torch.testing.assert_close(found, torch.stack(each))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Fixed(Pathway):
+    kind: str = "fixed"
+    noise: str = "constant"
+
+    def build(self, num_features):
+        return nn.AdaptiveAvgPool1d(self.num_units)
+
+
+def test_a_pathway_without_parameters_is_loaded(tmp_path):
+    register(_Fixed)
+    experts = (_Fixed(num_units=30), _Fixed(num_units=30))
+    reg = _fitted({"experts": experts, "gate": "constant"})
+    reg.save(tmp_path / "fit")
+    assert load(tmp_path / "fit").fit_.posterior.model.experts == experts
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Dropped(Pathway):
+    kind: str = "dropped"
+
+    def build(self, num_features):
+        return nn.Sequential(nn.Linear(num_features, self.num_units), nn.Dropout(0.5))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        PathwayModel(pathway=_Dropped(num_units=4)),
+        HybridMixture(experts=(_Dropped(num_units=4), Pathway(num_units=4))),
+    ],
+)
+def test_what_is_random_in_training_is_not_in_a_model(model):
+    x = torch.randn(5, 1)
+    parts = model.given(_sampled(model), x)
+    assert torch.equal(parts(x).locations, parts(x).locations)
+
+
 def test_regimes_of_one_name_are_refused():
     twice = _OddPathway(kind="relu_1", wrong="")
     with pytest.raises(OptionError, match="their kinds give regimes of one name"):
@@ -294,6 +340,21 @@ def test_a_learned_shape_of_either_sign_has_a_normal_prior(parts):
     lean = reg.fit_.posterior.sites["gaussian.lean"]
     # The truth is log 0.4 = -0.92, under a prior with sd 0.5.
     assert -1.2 < lean.mean() < -0.4
+
+
+@pytest.mark.parametrize("mean", [0.0, -3.0])
+def test_a_learned_shape_scatters_about_the_mean_of_its_prior(mean):
+    likelihood = _Number(number=NormalPrior(mean=mean, sd=0.01))
+    model = PathwayModel(pathway=Pathway(num_units=2, likelihood=likelihood))
+    # Ten of its prior's standard deviations.
+    shapes = model.given(_sampled(model), torch.zeros(()))(torch.zeros(4, 1)).shapes
+    assert bool(((shapes - mean).abs() < 0.1).all())
+
+
+def test_a_normal_prior_of_a_shape_with_a_floor_is_refused():
+    with pytest.raises(OptionError, match=r"df: a NormalPrior may be below 1.*shape_floor = None"):
+        StudentT(df=NormalPrior(mean=4.0, sd=1.0))
+    assert StudentT(df=LogNormalPrior(median=3.0, spread=1.0)).typical_shape == 4.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The finite mixture that is left when the regime is summed out."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -170,9 +171,9 @@ class RegimeMixture(TorchDistribution):
 
     def icdf(self, value: Tensor) -> Tensor:
         """Exact quantiles, found between the smallest and largest component quantile."""
-        ends = [_bracket(part, value) for part in self.components]
-        lower, upper = (along_last(end) for end in zip(*ends, strict=True))
-        return mixture_quantile(self.cdf, value, lower.amin(-1), upper.amax(-1))
+        lower, upper = zip(*(_bracket(part, value) for part in self.components), strict=True)
+        least, most = reduce(torch.minimum, lower), reduce(torch.maximum, upper)
+        return mixture_quantile(self.cdf, value, least, most)
 
     @property
     def mean(self) -> Tensor:

@@ -19,6 +19,7 @@ from bayes_hybrid.models import (
     Pathway,
     PathwayModel,
 )
+from bayes_hybrid.models.mixture import pathways
 from bayes_hybrid.models.registry import require_known
 from bayes_hybrid.nn import COMBINATIONS, pathway_kind
 from bayes_hybrid.priors import Priors
@@ -153,9 +154,8 @@ def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
         "refine": "always" if fit.restarts.sampler else "never",
         "Variational.guide": options.variational.guide,
     }
-    experts: tuple[Pathway, ...] = (model.pathway,) if isinstance(model, PathwayModel) else ()
+    experts = pathways(model)
     if isinstance(model, HybridMixture):
-        experts = model.experts
         settings["gate"] = next((n for n, kind in GATES.items() if type(model.gate) is kind), None)
         if any(expert.has_relu for expert in experts):
             settings["model"] = "mixture"  # which is advised for its ReLU units

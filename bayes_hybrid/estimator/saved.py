@@ -31,6 +31,7 @@ from bayes_hybrid.models import (
     Pathway,
     PathwayModel,
 )
+from bayes_hybrid.models.mixture import pathways
 from bayes_hybrid.models.registry import part_named, registered
 from bayes_hybrid.priors import LogNormalPrior, NormalPrior, Priors
 
@@ -182,7 +183,7 @@ def _setting_class(name: str) -> type | None:
 def _refuse_larger(model: HybridMixture | PathwayModel, saved: SavedFit) -> None:
     """Refuse a model that needs more parameters than the draws have, before it is built."""
     least = model.num_regimes
-    for pathway in model.experts if isinstance(model, HybridMixture) else (model.pathway,):
+    for pathway in pathways(model):
         # Every layer of ours has a weight for each unit and input; what anyone's has is read out.
         own = type(pathway) is not Pathway
         inputs = 0 if own else model.num_features + (pathway.depth - 1) * pathway.num_units

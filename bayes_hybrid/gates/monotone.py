@@ -13,6 +13,7 @@ from bayes_hybrid.distributions import mixture_quantile
 from bayes_hybrid.gates.base import Boundaries, Gate, GateModule
 from bayes_hybrid.gates.threshold import (
     LOG_ODDS_90,
+    ORDERED,
     SHARPNESS,
     check_feature,
     check_ordered,
@@ -64,7 +65,7 @@ def unwarped(target: Tensor, raw: Tensor) -> Tensor:
 class MonotoneGateModule(GateModule):
     """``log pi_(k+1) - log pi_k = sharpness_k (m(x_j) - location_k)``."""
 
-    thresholds = frozenset({"location", "sharpness"})
+    thresholds = ORDERED
 
     def __init__(self, feature: int, num_regimes: int, gate: "MonotoneGate") -> None:
         """Start from an even warp and thresholds along the standardised range."""

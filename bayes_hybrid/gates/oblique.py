@@ -12,6 +12,7 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates.base import Boundaries, Gate, GateModule
 from bayes_hybrid.gates.threshold import (
     LOG_ODDS_90,
+    ORDERED,
     SHARPNESS,
     check_ordered,
     ordered_log_weights,
@@ -29,7 +30,7 @@ def unit(raw: Tensor) -> Tensor:
 class ObliqueGateModule(GateModule):
     """``log pi_(k+1) - log pi_k = sharpness_k (w . x - location_k)`` with ``|w| = 1``."""
 
-    thresholds = frozenset({"location", "sharpness"})
+    thresholds = ORDERED
 
     def __init__(self, num_features: int, num_regimes: int, gate: "ObliqueGate") -> None:
         """Start from equal weights and thresholds along the standardised range."""

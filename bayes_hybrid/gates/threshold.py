@@ -34,6 +34,10 @@ def ordered_log_weights(score: Tensor, location: Tensor, sharpness: Tensor) -> T
     return log_softmax_from_first(logits)
 
 
+ORDERED: Final = frozenset({"location", "sharpness"})
+"""Names of the two."""
+
+
 def ordered_parameters(
     num_regimes: int, sharpness: LogNormalPrior
 ) -> tuple[nn.Parameter, nn.Parameter]:
@@ -125,7 +129,7 @@ def column(feature: int | str | None, num_features: int, names: Sequence[str] = 
 class ThresholdGateModule(GateModule):
     """``log pi_(k+1) - log pi_k = sharpness_k (x_j - location_k)``."""
 
-    thresholds = frozenset({"location", "sharpness"})
+    thresholds = ORDERED
 
     def __init__(self, feature: int, num_regimes: int, gate: "ThresholdGate") -> None:
         """Start from thresholds along the standardised range."""

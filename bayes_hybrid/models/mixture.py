@@ -17,7 +17,13 @@ from bayes_hybrid.models.base import HybridModel, Parts
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import sample_gate
-from bayes_hybrid.models.pathway import Pathway, sample_expert, sample_noise, stacked
+from bayes_hybrid.models.pathway import (
+    Pathway,
+    PathwayModel,
+    sample_expert,
+    sample_noise,
+    stacked,
+)
 from bayes_hybrid.priors import Priors
 
 _GATE: Final = "gate."
@@ -176,3 +182,10 @@ class HybridMixture(HybridModel):
         ]
         gate = sample_gate(sites, self._gate_module, self.priors, like)
         return Parts(gate, partial(stacked, experts))
+
+
+def pathways(model: HybridModel) -> tuple[Pathway, ...]:
+    """The experts of the package's own models; none of another model."""
+    if isinstance(model, HybridMixture):
+        return model.experts
+    return (model.pathway,) if isinstance(model, PathwayModel) else ()

@@ -13,8 +13,8 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Gate, GateModule
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.base import HybridModel
-from bayes_hybrid.models.mixture import HybridMixture
-from bayes_hybrid.models.pathway import Pathway, PathwayModel
+from bayes_hybrid.models.mixture import HybridMixture, pathways
+from bayes_hybrid.models.pathway import Pathway
 
 _Part = TypeVar("_Part", bound=type)
 
@@ -101,26 +101,29 @@ def require_known(model: HybridModel) -> None:
     Raises:
         OptionError: a part is not registered, or does not keep what its base class promises.
     """
-    experts: tuple[Pathway, ...] = ()
-    if isinstance(model, HybridMixture):
-        experts = model.experts
-    elif isinstance(model, PathwayModel):
-        experts = (model.pathway,)
+    gate = (model.gate,) if isinstance(model, HybridMixture) else ()
+    own = [part for part in (*gate, *pathways(model), *model.likelihoods) if _is_own(type(part))]
+    if not own:
+        return
     # Modules are built with random numbers, and densities sampled.
     with torch.random.fork_rng(devices=[]):
-        if isinstance(model, HybridMixture) and _is_own(model.gate):
-            _check_gate(model)
-        for pathway in filter(_is_own, experts):
-            _check_pathway(pathway, model.num_features)
-        for likelihood in filter(_is_own, model.likelihoods):
-            _check_density(likelihood)
+        for part in own:
+            _check_registered(part)
+            if isinstance(part, Pathway):
+                _check_pathway(part, model.num_features)
+            elif isinstance(part, Likelihood):
+                _check_density(part)
+            elif isinstance(model, HybridMixture):
+                _check_gate(model)
 
 
-def _is_own(part: object) -> bool:
-    """Whether it is from outside the package; then it has to be registered."""
+def _is_own(kind: type) -> bool:
+    """Whether a class is from outside the package."""
+    return kind.__module__.partition(".")[0] != _PACKAGE
+
+
+def _check_registered(part: Gate | Pathway | Likelihood) -> None:
     kind = type(part)
-    if kind.__module__.partition(".")[0] == _PACKAGE:
-        return False
     known = _parts.get(_name_of(kind))
     if known is None:
         raise OptionError(
@@ -131,21 +134,21 @@ def _is_own(part: object) -> bool:
         raise OptionError(
             f"{kind.__name__} was registered anew after {part!r} was made: make it again"
         )
-    return True
 
 
 def _check_gate(model: HybridMixture) -> None:
-    name, gate = type(model.gate).__name__, model.gate.build(model.num_features, model.num_regimes)
-    if not isinstance(gate, GateModule):
-        raise OptionError(f"{name}.build: expected a GateModule, got {gate!r}")
-    own = {path for path, _ in gate.named_parameters(recurse=False)}
-    stated = set(gate.parameter_priors(model.priors, torch.zeros(())))
+    name = type(model.gate).__name__
+    module = model.gate.build(model.num_features, model.num_regimes)
+    if not isinstance(module, GateModule):
+        raise OptionError(f"{name}.build: expected a GateModule, got {module!r}")
+    own = {path for path, _ in module.named_parameters(recurse=False)}
+    stated = set(module.parameter_priors(model.priors, torch.zeros(())))
     if stated != own:
         raise OptionError(
             f"{name}: expected a prior of each of the module's own parameters, {sorted(own)}; "
             f"parameter_priors gives {sorted(stated)}"
         )
-    weights = gate(torch.linspace(-1.0, 1.0, _ROWS)[:, None].expand(-1, model.num_features))
+    weights = module(torch.linspace(-1.0, 1.0, _ROWS)[:, None].expand(-1, model.num_features))
     if weights.shape != (_ROWS, model.num_regimes):
         raise OptionError(
             f"{name}: expected log weights of the shape (rows, {model.num_regimes}), one for each "

@@ -29,10 +29,10 @@ from bayes_hybrid.likelihoods import (
     PseudoHuber,
     StudentT,
 )
-from bayes_hybrid.models import HybridMixture, HybridModel, Pathway, PathwayModel
+from bayes_hybrid.models import HybridMixture, HybridModel, Pathway
 from bayes_hybrid.report.mathml import formula
 
-__all__ = ["Equation", "expert_equations", "gate_equations", "joint_equations", "pathways"]
+__all__ = ["Equation", "expert_equations", "gate_equations", "joint_equations"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +45,6 @@ class Equation:
 
 def _equation(latex: str, words: str) -> Equation:
     return Equation(words=words, math=formula(latex))
-
-
-def pathways(model: HybridModel) -> tuple[Pathway, ...]:
-    """The experts of the package's own models; none of another model."""
-    if isinstance(model, HybridMixture):
-        return model.experts
-    return (model.pathway,) if isinstance(model, PathwayModel) else ()
 
 
 def joint_equations(model: HybridModel) -> list[Equation]:

@@ -19,7 +19,7 @@ from bayes_hybrid.errors import OptionError
 from tests.models import zoo
 
 _EXACT = {"rtol": 1e-5, "atol": 1e-4}
-_SHAPES = [(3,), (2, 2), (1,)]
+_SHAPES = [(3,), (2, 3), (1,)]
 
 
 def _rows(model, size=7):
@@ -131,6 +131,9 @@ def test_what_several_draws_do_not_have_is_refused():
     planted = _outside(model.marginal, (3,))
     with pytest.raises(OptionError, match="a regulariser is one number of all rows"):
         planted(x, y, penalties={"gate_entropy": 0.1})
+    labelled = zoo.MODELS["mixture of 3, 2 outputs, labels"]
+    with pytest.raises(OptionError, match="label noise is not read by several draws"):
+        _outside(labelled.enumerated, (3,))(torch.randn(7, labelled.num_features))
     noise = {"noise": torch.rand(())}
     rest = poutine.condition(planted, noise)
     with pytest.raises(OptionError, match="expected draws of all sites, or of none"):

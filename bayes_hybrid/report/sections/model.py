@@ -7,12 +7,12 @@ from typing import Final
 import pandas as pd
 
 from bayes_hybrid.models import HybridMixture, HybridModel, PathwayModel
+from bayes_hybrid.models.mixture import pathways
 from bayes_hybrid.priors import LogNormalPrior, Priors
 from bayes_hybrid.report.equations import (
     expert_equations,
     gate_equations,
     joint_equations,
-    pathways,
 )
 from bayes_hybrid.report.evidence import Evidence
 from bayes_hybrid.report.section import Section

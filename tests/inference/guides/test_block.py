@@ -360,8 +360,10 @@ def test_log_ratios_of_the_exact_posterior_are_the_evidence():
     torch.testing.assert_close(ratios, torch.full_like(ratios, evidence), rtol=1e-5, atol=1e-5)
 
 
-def test_draws_come_with_their_own_ratios():
-    _, rows = problem(dtype=torch.float64)
+# One draw of every restart at a time, and three.
+@pytest.mark.parametrize("batch", [4, 3 * _COUNT])
+def test_draws_come_with_their_own_ratios(batch):
+    _, rows = problem(batch=batch, dtype=torch.float64)
     theta = torch.randn(_COUNT, 4, dtype=torch.float64)
     guide = BlockGaussian.start(_whiten_heads(rows, theta), 1.0)
     draws, ratios = weighted_sample(rows, guide, 6, _generator())

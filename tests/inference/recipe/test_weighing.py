@@ -4,15 +4,18 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from bayes_hybrid.inference.recipe.weighing import (
     TEMPERATURES,
+    _row_densities,
     choose_temperature,
     restart_weights,
     scores,
     truncated_loo,
 )
+from tests.inference.linear import problem
 
 
 def test_leave_one_out_of_a_normal_mean_is_its_exact_predictive():
@@ -25,6 +28,15 @@ def test_leave_one_out_of_a_normal_mean_is_its_exact_predictive():
     exact = stats.norm.logpdf(y, others, math.sqrt(1.0 + 1.0 / (len(y) - 1)))
     # A thousandth of a nat is what chance leaves of 40,000 draws.
     np.testing.assert_allclose(found, [exact, exact], atol=4e-3)
+
+
+# As many draws of three restarts at once as the engine has places for: one, and two.
+@pytest.mark.parametrize("batch", [3, 7])
+def test_row_densities_are_those_of_each_draw(batch):
+    _, rows = problem(6, batch=batch, dtype=torch.float64)
+    draws = torch.randn(3, 5, 4, dtype=torch.float64)
+    each = [rows.log_likelihood(draws[:, s]) for s in range(5)]
+    np.testing.assert_array_equal(_row_densities(rows, draws), torch.stack(each, dim=1))
 
 
 def test_a_draw_without_density_is_seen():
