@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from string import ascii_uppercase
 from typing import Final, cast
@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from bayes_hybrid import checks
-from bayes_hybrid.distributions import Outputs, RegimeMixture, chosen
+from bayes_hybrid.cached import cached_property
+from bayes_hybrid.distributions import Outputs, RegimeMixture, along_last, chosen
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
@@ -81,26 +82,74 @@ class TrainingGroup(StrEnum):
         }.get(group, cls.HEADS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Expert:
+    """What one expert says of N rows.
+
+    Args:
+        likelihood: the family of its density.
+        numbers: those that the family takes, ``[..., N]``, or of Q > 1 outputs ``[..., N, Q]``.
+    """
+
+    likelihood: Likelihood
+    numbers: tuple[Tensor, ...]
+
+    @cached_property
+    def density(self) -> dist.TorchDistribution:
+        """The distribution of ``y`` in this regime, batch shape that of the numbers."""
+        return self.likelihood(*self.numbers)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Expert":
+        """The same with each of its numbers changed."""
+        return replace(self, numbers=tuple(map(change, self.numbers)))
+
+
+@dataclass(frozen=True, eq=False)
 class Regimes:
-    """What the gate and the experts say of N rows; all that a mixture needs to know.
+    """What the gate and the K experts say of N rows; all that a mixture needs to know.
 
-    ===============  ===============  =================================================
-    field            shape            meaning
-    ===============  ===============  =================================================
-    ``log_weights``  ``[..., N, K]``  log p(z = k | x), normalised over k
-    ``locations``    ``[..., N, K]``  location of expert k
-    ``scales``       ``[..., N, K]``  scale of expert k, positive
-    ``shapes``       ``[..., N, K]``  shape of expert k's likelihood; 1 where it has none
-    ===============  ===============  =================================================
-
-    With Q > 1 outputs the last three are ``[..., N, Q, K]``.
+    Args:
+        log_weights: ``log p(z = k | x)``, normalised over k, ``[..., N, K]``.
+        experts: one for each regime.
     """
 
     log_weights: Tensor
-    locations: Tensor
-    scales: Tensor
-    shapes: Tensor
+    experts: tuple[Expert, ...]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Regimes":
+        """The same with each of its tensors changed."""
+        return Regimes(
+            change(self.log_weights), tuple(expert.map(change) for expert in self.experts)
+        )
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The log weights, and each expert's numbers."""
+        return self.log_weights, *(number for e in self.experts for number in e.numbers)
+
+    def ordered(self, order: Tensor) -> "Regimes":
+        """The same of S draws with regime k served by expert ``order[s, k]``, a comparable one.
+
+        Args:
+            order: of each draw the number of an expert for each regime, ``[S, K]``.
+        """
+        num_draws, num_rows, num_regimes = len(order), *self.log_weights.shape[1:]
+        weights = self.log_weights.expand(num_draws, num_rows, num_regimes)
+        index = order.unsqueeze(1).expand(weights.shape)
+        served = (self._serving(k, order[:, k]) for k in range(len(self.experts)))
+        return Regimes(weights.gather(-1, index), tuple(served))
+
+    def _serving(self, regime: int, expert: Tensor) -> Expert:
+        """Expert ``expert [S]`` of each draw, which all have the regime's family."""
+        own = self.experts[regime]
+        numbers = own.numbers
+        for j, other in enumerate(self.experts):
+            if j != regime and other.likelihood == own.likelihood:
+                numbers = tuple(
+                    torch.where((expert == j).reshape(-1, *[1] * (theirs.dim() - 1)), theirs, ours)
+                    for ours, theirs in zip(numbers, other.numbers, strict=True)
+                )
+        return replace(own, numbers=numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,15 +158,15 @@ class Parts:
 
     Args:
         gate: gives log weights.
-        experts: gives locations, scales and shapes, as in :class:`Regimes`.
+        experts: one for each regime.
     """
 
     gate: Callable[[Tensor], Tensor]
-    experts: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+    experts: tuple[Callable[[Tensor], Expert], ...]
 
     def __call__(self, x: Tensor) -> Regimes:
         """Gate and experts of ``x``."""
-        return Regimes(self.gate(x), *self.experts(x))
+        return Regimes(self.gate(x), tuple(expert(x) for expert in self.experts))
 
 
 class HybridModel(abc.ABC):
@@ -126,14 +175,14 @@ class HybridModel(abc.ABC):
     For rows n = 1..N, with all parameters drawn from their priors first::
 
         z_n ~ Categorical(pi(x_n))
-        y_n | z_n = k ~ F_k(location_k(x_n), scale_k(x_n))
+        y_n | z_n = k ~ F_k(location_k(x_n), ...)
 
-    A concrete model states the parameters' priors and computes pi, location and scale in
-    :meth:`parts`.  The likelihood is written here, once, and read in two ways.
+    A concrete model states the parameters' priors and computes pi and the numbers of each
+    likelihood F_k in :meth:`parts`.  The likelihood is written here, once, and read in two ways.
 
     With Q > 1 outputs a row's outputs share its regime, and are independent given it::
 
-        y_nq | z_n = k ~ F_k(location_kq(x_n), scale_kq(x_n))
+        y_nq | z_n = k ~ F_k(location_kq(x_n), ...)
 
     A target of NaN is missing and has no factor.  With a label head the rows' regimes are observed
     too, possibly under another name (:class:`~bayes_hybrid.models.labels.LabelHead`)::
@@ -266,13 +315,10 @@ class HybridModel(abc.ABC):
 
         With Q > 1 outputs its event shape is ``(Q,)``.
         """
-        parts = [
-            likelihood(regimes.locations[..., k], regimes.scales[..., k], regimes.shapes[..., k])
-            for k, likelihood in enumerate(self.likelihoods)
-        ]
+        densities: list[Distribution] = [expert.density for expert in regimes.experts]
         if self.num_outputs > 1:
-            return RegimeMixture(regimes.log_weights, [Outputs(part) for part in parts])
-        return RegimeMixture(regimes.log_weights, parts)
+            densities = [Outputs(density) for density in densities]
+        return RegimeMixture(regimes.log_weights, densities)
 
     def observed(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """Targets ``[B]`` or ``[B, Q]``, and the labels ``[B]`` of a model with a label head."""
@@ -376,21 +422,18 @@ class HybridModel(abc.ABC):
             elif name == "load_balance":
                 term = -usage_variation(regimes.log_weights)
             else:
-                term = -self._roughness(x, regimes.locations, parts)
+                term = -self._roughness(x, regimes, parts)
             pyro.factor(name, size * penalties[name] * term)
-        axes = 3 if self.num_outputs > 1 else 2
-        return Regimes(
-            sites.placed(regimes.log_weights, 2),
-            sites.placed(regimes.locations, axes),
-            sites.placed(regimes.scales, axes),
-            sites.placed(regimes.shapes, axes),
-        )
+        axes = 2 if self.num_outputs > 1 else 1
+        experts = (e.map(lambda value: sites.placed(value, axes)) for e in regimes.experts)
+        return Regimes(sites.placed(regimes.log_weights, 2), tuple(experts))
 
-    def _roughness(self, x: Tensor, locations: Tensor, parts: Parts) -> Tensor:
+    def _roughness(self, x: Tensor, regimes: Regimes, parts: Parts) -> Tensor:
         """:func:`~bayes_hybrid.models.penalties.roughness` of the experts with ReLU units."""
-        around, _, _ = parts.experts(neighbours(x))
-        relu = list(self.relu_regimes)
-        return roughness(locations[..., relu], around[..., relu])
+        near = neighbours(x)
+        means = [regimes.experts[k].density.mean for k in self.relu_regimes]
+        around = [parts.experts[k](near).density.mean for k in self.relu_regimes]
+        return roughness(along_last(means), along_last(around))
 
     def _log_confusion(self, sites: Drawn, x: Tensor) -> Tensor:
         """``log p(label | z)``, ``[K, K]``; nothing is drawn without a label head."""

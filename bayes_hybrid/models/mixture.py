@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from torch import Tensor, nn
@@ -17,13 +16,7 @@ from bayes_hybrid.models.base import HybridModel, Parts
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import sample_gate
-from bayes_hybrid.models.pathway import (
-    Pathway,
-    PathwayModel,
-    sample_expert,
-    sample_noise,
-    stacked,
-)
+from bayes_hybrid.models.pathway import Pathway, PathwayModel, sample_expert, sample_noise
 from bayes_hybrid.priors import Priors
 
 _GATE: Final = "gate."
@@ -174,14 +167,14 @@ class HybridMixture(HybridModel):
         """See :meth:`HybridModel.parts`."""
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
         noise = sample_noise(sites, self.priors, outputs, like)
-        experts = [
+        experts = tuple(
             sample_expert(sites, name, pathway, module, self.priors, noise, outputs, like)
             for name, pathway, module in zip(
                 self.regime_names, self.experts, self._modules, strict=True
             )
-        ]
+        )
         gate = sample_gate(sites, self._gate_module, self.priors, like)
-        return Parts(gate, partial(stacked, experts))
+        return Parts(gate, experts)
 
 
 def pathways(model: HybridModel) -> tuple[Pathway, ...]:

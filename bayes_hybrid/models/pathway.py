@@ -1,18 +1,16 @@
 """One expert: a pathway of hidden features, its location and its noise scale."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from bayes_hybrid import checks
 from bayes_hybrid.cached import cached_property
-from bayes_hybrid.distributions import along_last
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.likelihoods import Likelihood, Normal
-from bayes_hybrid.models.base import HybridModel, Parts, SiteGroup
+from bayes_hybrid.models.base import Expert, HybridModel, Parts, SiteGroup
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import (
     sample_features,
@@ -101,8 +99,8 @@ def sample_expert(
     noise: Tensor,
     outputs: tuple[int, ...],
     like: Tensor,
-) -> Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]:
-    """Sample one expert's parameters; from ``x [N, D]`` to location, scale and shape, each ``[N]``.
+) -> Callable[[Tensor], Expert]:
+    """Sample one expert's parameters; from ``x [N, D]`` to the numbers of its likelihood, ``[N]``.
 
     ::
 
@@ -116,7 +114,7 @@ def sample_expert(
     may differ, but an expert with next to no noise on a few rows is a priori improbable.
 
     With Q > 1 outputs, ``outputs = (Q,)`` and one entry of ``noise [Q]`` for each, b, A, C and
-    ratio have a row for each output, hidden layers and shape are shared, and all three results are
+    ratio have a row for each output, hidden layers and shape are shared, and results are
     ``[N, Q]``.
     """
     features = sample_features(sites, name, module, priors, SiteGroup.FEATURES, like)
@@ -141,17 +139,22 @@ def sample_expert(
             like,
         )
         weight = torch.cat([weight, slope["weight"]], dim=-2)
-    number = _sample_shape(sites, name, pathway.likelihood, like)
+    shapes = _sample_shape(sites, name, pathway.likelihood, like)
 
-    def expert(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def expert(x: Tensor) -> Expert:
         read = _read(layers(x), weight, outputs)
         location = read[0] + bias
         scale = noise.expand(location.shape)
         if len(read) > 1:
             # Bounded to a factor e**4 either way: an exponential of an unbounded ReLU overflows.
             scale = noise * torch.exp(4.0 * torch.tanh(read[1] / 4.0))
-        beside = number.reshape(number.shape + (1,) * (location.dim() - number.dim()))
-        return location, priors.noise_floor + scale, beside.expand(location.shape)
+        beside = (
+            number.reshape(number.shape + (1,) * (location.dim() - number.dim())).expand(
+                location.shape
+            )
+            for number in shapes
+        )
+        return Expert(pathway.likelihood, (location, priors.noise_floor + scale, *beside))
 
     return expert
 
@@ -167,26 +170,19 @@ def _by_row(value: Tensor, outputs: tuple[int, ...]) -> Tensor:
     return value if value.dim() == len(outputs) else value.unsqueeze(1)
 
 
-def stacked(
-    experts: Sequence[Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]], x: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Locations, scales and shapes of K experts on ``x [N, D]``, ``[N, K]`` or ``[N, Q, K]``."""
-    columns = zip(*(expert(x) for expert in experts), strict=True)
-    location, scale, shape = (along_last(column) for column in columns)
-    return location, scale, shape
-
-
-def _sample_shape(sites: Sites, name: str, likelihood: Likelihood, like: Tensor) -> Tensor:
-    """The likelihood's shape, drawn where it has a prior."""
+def _sample_shape(
+    sites: Sites, name: str, likelihood: Likelihood, like: Tensor
+) -> tuple[Tensor, ...]:
+    """The likelihood's shape, drawn where it has a prior; nothing where it has none."""
     shape, site = likelihood.shape, f"{name}.{likelihood.shape_name}"
     if isinstance(shape, LogNormalPrior):
         floor = likelihood.shape_floor or 0.0
         site += f"_above_{floor:g}" if floor else ""
-        return floor + sample_positive(sites, site, (), shape, SiteGroup.SCALES, like)
+        return (floor + sample_positive(sites, site, (), shape, SiteGroup.SCALES, like),)
     if isinstance(shape, NormalPrior):
         site += f"_from_{shape.mean:g}" if shape.mean else ""
-        return shape.mean + sample_normal(sites, site, (), shape.sd, SiteGroup.SCALES, like)
-    return like.new_full((), 1.0 if shape is None else shape)
+        return (shape.mean + sample_normal(sites, site, (), shape.sd, SiteGroup.SCALES, like),)
+    return () if shape is None else (like.new_full((), shape),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,4 +246,4 @@ class PathwayModel(HybridModel):
         expert = sample_expert(
             sites, self.pathway.kind, self.pathway, self._module, self.priors, noise, outputs, like
         )
-        return Parts(lambda x: x.new_zeros(len(x), 1), partial(stacked, [expert]))
+        return Parts(lambda x: x.new_zeros(len(x), 1), (expert,))

@@ -18,7 +18,7 @@ from bayes_hybrid.inference.result import StageLog
 from bayes_hybrid.inference.samplers import Chains, Sampler
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models import HybridModel, SiteGroup
-from bayes_hybrid.models.base import Parts
+from bayes_hybrid.models.base import Expert, Parts
 from bayes_hybrid.models.latent import Sites
 
 NUM_FEATURES = 3
@@ -57,11 +57,11 @@ class LinearRegression(HybridModel):
         slope = sites("slope", lambda: dist.Normal(zeros, 1.0).to_event(1), note)
         intercept = sites("intercept", lambda: dist.Normal(like.new_zeros(()), 2.0), {})
 
-        def line(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            location = (slope @ x.mT + intercept.unsqueeze(-1)).unsqueeze(-1)
-            return location, torch.full_like(location, self.noise), torch.ones_like(location)
+        def line(x: Tensor) -> Expert:
+            location = slope @ x.mT + intercept.unsqueeze(-1)
+            return Expert(Normal(), (location, torch.full_like(location, self.noise)))
 
-        return Parts(lambda x: x.new_zeros(len(x), 1), line)
+        return Parts(lambda x: x.new_zeros(len(x), 1), (line,))
 
 
 def closed_form(model: LinearRegression, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

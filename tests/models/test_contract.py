@@ -77,13 +77,15 @@ def test_shapes(model):
     outputs = () if model.num_outputs == 1 else (model.num_outputs,)
     regimes = model.regimes(x)
     assert regimes.log_weights.shape == (size, num_regimes)
-    for field in (regimes.locations, regimes.scales, regimes.shapes):
-        assert field.shape == (size, *outputs, num_regimes)
-        assert field.dtype == x.dtype
+    for expert, likelihood in zip(regimes.experts, model.likelihoods, strict=True):
+        assert expert.likelihood is likelihood
+        for number in expert.numbers:
+            assert number.shape == (size, *outputs)
+            assert number.dtype == x.dtype
+        assert bool((expert.density.stddev > model.noise_floor).all())
     # Up to three float64 numbers below one.
     total = regimes.log_weights.exp().sum(-1)
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-14)
-    assert bool((regimes.scales > model.noise_floor).all())
     assert len(model.regime_names) == len(set(model.regime_names)) == num_regimes
     assert len(model.likelihoods) == num_regimes
     predictive = model.predictive(regimes)

@@ -34,14 +34,12 @@ def _row(model, regimes, row, k, values, y):
     """``log p(y | k)`` of one row and one regime, by a loop over its outputs, and its label's."""
     targets, labels = model.observed(y)
     targets = targets.reshape(len(y), -1)
-    locations, scales, shapes = (
-        field[row].reshape(-1, model.num_regimes)[:, k]
-        for field in (regimes.locations, regimes.scales, regimes.shapes)
-    )
+    expert = regimes.experts[k]
+    numbers = [number[row].reshape(-1) for number in expert.numbers]
     total = torch.zeros(())
     for q in range(model.num_outputs):
         if not torch.isnan(targets[row, q]):
-            density = model.likelihoods[k](locations[q], scales[q], shapes[q])
+            density = model.likelihoods[k](*(number[q] for number in numbers))
             total = total + density.log_prob(targets[row, q])
     if labels is not None and not torch.isnan(labels[row]):
         confusion = values.get("label_confusion", torch.eye(model.num_regimes))

@@ -4,6 +4,7 @@ No Pyro program runs here and no module is changed, so that any number of thread
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -44,13 +45,12 @@ class Evaluation:
         self._tile = max(1, _TILE // (min(_DRAWS, self._size) * table.width))
 
     def __call__(self, x: Tensor) -> Regimes:
-        """Of ``x [N, D]``, fields ``[S, N, K]``."""
-        return Regimes(*self._assembled(x, _regimes))
+        """Of ``x [N, D]``, log weights ``[S, N, K]`` and experts ``[S, N]``."""
+        return self._assembled(x, _regimes)
 
     def log_weights(self, x: Tensor) -> Tensor:
         """Those of the gate alone on ``x [N, D]``, ``[S, N, K]``."""
-        (gate,) = self._assembled(x, _gate)
-        return gate
+        return self._assembled(x, _gate).log_weights
 
     def mean_over_draws(
         self, x: Tensor, weights: Tensor, of: Callable[[Regimes], Tensor]
@@ -64,7 +64,7 @@ class Evaluation:
         """
         result = None
         for rows, draws, tile in self._tiles(x, _regimes):
-            value = of(Regimes(*tile))
+            value = of(tile)
             if result is None:
                 result = value.new_zeros(len(x), *value.shape[2:])
             share = weights[draws]
@@ -76,57 +76,50 @@ class Evaluation:
     def regime_probabilities(self, x: Tensor, weights: Tensor) -> Tensor:
         """Those of the gate on ``x [N, D]``, averaged over draws by their weights, ``[N, K]``."""
         result = x.new_zeros(len(x), self._num_regimes)
-        for rows, draws, (gate,) in self._tiles(x, _gate):
-            share = weights[draws]
+        for rows, draws, tile in self._tiles(x, _gate):
+            share, gate = weights[draws], tile.log_weights
             result[rows] += torch.tensordot(
                 share, gate.exp().expand(len(share), *gate.shape[1:]), 1
             )
         return result
 
-    def _assembled(
-        self, x: Tensor, of: Callable[[Parts, Tensor], tuple[Tensor, ...]]
-    ) -> list[Tensor]:
-        """Results for all rows under all draws, ``[S, N, ..., K]``, with K first in memory."""
-        results: list[Tensor] = []
-        for rows, draws, tiles in self._tiles(x, of):
-            if not results:
-                rests = [tile.shape[tile.dim() - 1 - (tile.dim() > 3) :] for tile in tiles]
-                results = [x.new_empty(r[-1], self._size, len(x), *r[:-1]) for r in rests]
-                results = [result.movedim(0, -1) for result in results]
-            for result, tile in zip(results, tiles, strict=True):
-                result[draws, rows] = tile
-        return results
+    def _assembled(self, x: Tensor, of: Callable[[Parts, Tensor], Regimes]) -> Regimes:
+        """Results for all rows under all draws."""
+        result = None
+        for rows, draws, tile in self._tiles(x, of):
+            if result is None:
+                # With the regimes first in memory: short axes are slow where they are last.
+                weights = x.new_empty(self._num_regimes, self._size, len(x)).movedim(0, -1)
+                room = tile.map(lambda value: x.new_empty(self._size, len(x), *value.shape[2:]))
+                result = replace(room, log_weights=weights)
+            for whole, part in zip(result.tensors, tile.tensors, strict=True):
+                whole[draws, rows] = part
+        if result is None:
+            raise ValueError("expected at least one row")
+        return result
 
     @torch.no_grad()
     def _tiles(
-        self, x: Tensor, of: Callable[[Parts, Tensor], tuple[Tensor, ...]]
-    ) -> Iterator[tuple[slice, slice, tuple[Tensor, ...]]]:
+        self, x: Tensor, of: Callable[[Parts, Tensor], Regimes]
+    ) -> Iterator[tuple[slice, slice, Regimes]]:
         """``of`` some draws and some rows, as many as a cache holds."""
         for start in range(0, len(x), self._tile):
             rows = slice(start, min(start + self._tile, len(x)))
             for draws, parts in self._pieces:
-                yield rows, draws, tuple(self._ordered(part, draws) for part in of(parts, x[rows]))
-
-    def _ordered(self, values: Tensor, draws: slice) -> Tensor:
-        """Of experts ``[S', M, ..., K]``, in the order of the regimes."""
-        if self._order is None:
-            return values
-        order = self._order[draws]
-        values = values.expand(len(order), *values.shape[1:])
-        index = order.reshape(len(order), *[1] * (values.dim() - 2), -1)
-        return values.gather(-1, index.expand(values.shape))
+                tile = of(parts, x[rows])
+                yield rows, draws, tile if self._order is None else tile.ordered(self._order[draws])
 
 
-def _regimes(parts: Parts, x: Tensor) -> tuple[Tensor, ...]:
-    return *_gate(parts, x), *parts.experts(x)
+def _regimes(parts: Parts, x: Tensor) -> Regimes:
+    return replace(_gate(parts, x), experts=tuple(expert(x) for expert in parts.experts))
 
 
-def _gate(parts: Parts, x: Tensor) -> tuple[Tensor]:
+def _gate(parts: Parts, x: Tensor) -> Regimes:
     gate = parts.gate(x)
     # One without parameters does not know that there are draws.
-    return (gate if gate.dim() > 2 else gate.unsqueeze(0),)
+    return Regimes(gate if gate.dim() > 2 else gate.unsqueeze(0), ())
 
 
 def evaluate_regimes(model: HybridModel, table: SiteTable, theta: Tensor, x: Tensor) -> Regimes:
-    """Gate and experts of draws ``theta [S, P]`` on ``x [N, D]``, fields ``[S, N, K]``."""
+    """Gate and experts of draws ``theta [S, P]`` on ``x [N, D]``, experts ``[S, N]``."""
     return Evaluation(model, table, theta)(x)

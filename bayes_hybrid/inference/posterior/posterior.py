@@ -1,8 +1,9 @@
 """The posterior as an object: draws, and what they predict, in the units of the data."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -229,7 +230,7 @@ class Posterior:
         return self._by_restart(torch.cat(gate, dim=1)), mean_draws * scale + mean
 
     def slope_draws(self, x: ArrayLike, feature: int) -> tuple[FloatArray, FloatArray]:
-        """Slopes of gate and expert locations along a feature, :func:`.slopes.regime_slopes`.
+        """Slopes of gate and expert means along a feature, :func:`.slopes.regime_slopes`.
 
         Args:
             x: features ``[N, D]``.
@@ -237,7 +238,7 @@ class Posterior:
 
         Returns:
             ``d p(z = k | x, theta) / d x_j``, ``[R, S, N, K]``, per unit of the feature, and the
-            slope of each expert's location, ``[R, S, N, K]`` or ``[R, S, N, Q, K]``, in y's units.
+            slope of each expert's mean, ``[R, S, N, K]`` or ``[R, S, N, Q, K]``, in y's units.
         """
         slopes = (
             regime_slopes(self.model, self.table, self._flat(), inputs, feature)
@@ -420,7 +421,7 @@ class Posterior:
         return total
 
     def _predictive_of(self, regimes: Regimes, draws: slice, rows: slice | Tensor) -> RegimeMixture:
-        return self._predictive(_some(regimes, draws, rows))
+        return self._predictive(regimes.map(itemgetter((draws, rows))))
 
     def _mean_of(self, regimes: Regimes) -> Tensor:
         return self._predictive(regimes).mean
@@ -436,7 +437,7 @@ class Posterior:
         size = max(1, _QUANTILE_ENTRIES // entries)
         tiles = []
         for start in range(0, num_rows, size):
-            tile = _some(regimes, slice(None), slice(start, start + size))
+            tile = regimes.map(itemgetter((slice(None), slice(start, start + size))))
             pooled = pooled_quantiles(partial(self._predictive_of, tile), probs, self._draw_weights)
             tiles.append(pooled)
         standard = np.moveaxis(_numpy(torch.cat(tiles, dim=1)), 0, -1)
@@ -535,11 +536,6 @@ class Posterior:
 
     def _by_restart(self, value: Tensor) -> FloatArray:
         return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))
-
-
-def _some(regimes: Regimes, draws: slice, rows: slice | Tensor) -> Regimes:
-    """Gate and experts of some draws and rows."""
-    return Regimes(*(getattr(regimes, field.name)[draws, rows] for field in fields(regimes)))
 
 
 def _filled(num_rows: int, parts: Iterable[tuple[slice, FloatArray]]) -> FloatArray:

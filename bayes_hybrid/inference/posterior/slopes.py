@@ -12,7 +12,7 @@ __all__ = ["regime_slopes"]
 def regime_slopes(
     model: HybridModel, table: SiteTable, theta: Tensor, x: Tensor, feature: int
 ) -> tuple[Tensor, Tensor]:
-    """``d pi_k / d x_j`` and ``d location_k / d x_j`` by automatic differentiation.
+    """``d pi_k / d x_j`` and ``d E_k[y] / d x_j`` by automatic differentiation.
 
     Exact up to rounding.  A ReLU unit has a kink, where its slope from the left differs from that
     from the right; at the very point of the kink torch takes the unit as silent.
@@ -30,14 +30,15 @@ def regime_slopes(
 
     def one(flat: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         regimes = model.given(table.constrain(flat), rows)(rows)
-        return regimes.log_weights.exp(), regimes.locations
+        means = [expert.density.mean for expert in regimes.experts]
+        return regimes.log_weights.exp(), torch.stack(means, dim=-1)
 
     # Backwards, because the first forward-mode derivative of a process loads torch's decompositions
     # for seconds, with a warning.  Rows do not mix, so one pass serves all of them and all draws.
     inputs = x.expand(theta.shape[0], *x.shape).clone().requires_grad_()
     with torch.enable_grad():
-        gate, locations = torch.func.vmap(one)(theta, inputs)
-        return _slopes(gate, inputs, feature), _slopes(locations, inputs, feature)
+        gate, means = torch.func.vmap(one)(theta, inputs)
+        return _slopes(gate, inputs, feature), _slopes(means, inputs, feature)
 
 
 def _slopes(values: Tensor, inputs: Tensor, feature: int) -> Tensor:

@@ -21,7 +21,7 @@ from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.inference.posterior.evaluation import evaluate_regimes
 from bayes_hybrid.likelihoods import Normal
 from bayes_hybrid.models import HybridModel, SiteGroup
-from bayes_hybrid.models.base import Parts
+from bayes_hybrid.models.base import Expert, Parts
 from tests.inference.linear import LinearRegression
 from tests.models import zoo
 
@@ -132,11 +132,11 @@ class _Hierarchical(HybridModel):
         shift = sites("v", lambda: dist.Normal(new(2.0), 0.5), {})
         noise = sites("u", lambda: dist.Gamma(new(2.0), 3.0), {})
 
-        def experts(x):
-            location = (x @ mean + shift).unsqueeze(-1)
-            return location, noise.expand(location.shape), torch.ones_like(location)
+        def expert(x):
+            location = x @ mean + shift
+            return Expert(Normal(), (location, noise.expand(location.shape)))
 
-        return Parts(lambda x: x.new_zeros(len(x), 1), experts)
+        return Parts(lambda x: x.new_zeros(len(x), 1), (expert,))
 
 
 def test_priors_of_every_kind():
@@ -261,10 +261,8 @@ def test_evaluate_regimes_is_the_loop_over_draws(name):
     batched = evaluate_regimes(model, table, theta, x)
     for s in range(3):
         single = poutine.condition(model.regimes, data=table.constrain(theta[s]))(x)
-        for field in ("log_weights", "locations", "scales", "shapes"):
-            torch.testing.assert_close(
-                getattr(batched, field)[s], getattr(single, field), rtol=1e-12, atol=1e-12
-            )
+        for ours, theirs in zip(batched.tensors, single.tensors, strict=True):
+            torch.testing.assert_close(ours[s], theirs, rtol=1e-12, atol=1e-12)
 
 
 def test_engines_are_shared_by_equal_models():

@@ -68,8 +68,10 @@ def test_experts_are_those_of_the_model_in_the_units_of_each_output(case):
     regimes = poutine.condition(model.regimes, data=values)(inputs)
     unit = np.nanstd(y, axis=0)[:, None]
     center = np.nanmean(y, axis=0)[:, None]
-    np.testing.assert_allclose(means[1, 2], regimes.locations.numpy() * unit + center, **_EXACT)
-    np.testing.assert_allclose(scales[1, 2], regimes.scales.numpy() * unit, **_EXACT)
+    for k, expert in enumerate(regimes.experts):
+        location, scale = (number.numpy() * unit.T for number in expert.numbers)
+        np.testing.assert_allclose(means[1, 2, ..., k], location + center.T, **_EXACT)
+        np.testing.assert_allclose(scales[1, 2, ..., k], scale, **_EXACT)
     np.testing.assert_allclose(posterior.scale_floor, model.noise_floor * unit, **_EXACT)
 
 

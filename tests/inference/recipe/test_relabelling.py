@@ -67,7 +67,7 @@ def test_an_oblique_gate_is_turned_round_to_agree(num_regimes):
     both = torch.stack([theta, turned])
     before, after = (r for r in zip(*evaluate_fields(rows, both), strict=True))
     for ours, theirs in zip(after, before, strict=True):
-        torch.testing.assert_close(ours, theirs[:, order])
+        torch.testing.assert_close(ours, theirs[..., order])
     torch.testing.assert_close(relabel(rows, both, 0)[1], theta)
     # Nothing else may be renamed: with a threshold on one feature the regimes have their order.
     model = HybridMixture(
@@ -80,7 +80,8 @@ def test_an_oblique_gate_is_turned_round_to_agree(num_regimes):
 
 def evaluate_fields(rows, theta):
     regimes = evaluate_regimes(rows.joint.model, rows.joint.table, theta, rows.x)
-    return regimes.log_weights, regimes.locations, regimes.scales
+    numbers = zip(*(expert.numbers for expert in regimes.experts), strict=True)
+    return regimes.log_weights, *(torch.stack(each, -1) for each in numbers)
 
 
 def test_experts_of_different_kinds_are_not_relabelled():

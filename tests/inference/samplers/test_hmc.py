@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import arviz as az
 import pyro.distributions as dist
@@ -24,7 +25,7 @@ from bayes_hybrid.inference.samplers.base import kept_iterations
 from bayes_hybrid.inference.samplers.hmc import StepSize
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.models import HybridMixture, SiteGroup
-from bayes_hybrid.models.base import Parts
+from bayes_hybrid.models.base import Expert, Parts
 from tests.inference.linear import LinearRegression, closed_form, problem, run_sampler
 from tests.models import zoo
 
@@ -146,11 +147,11 @@ class _Cut(LinearRegression):
             logits = 200.0 * torch.cat([tau - x, x - tau], dim=-1)
             return torch.nn.functional.logsigmoid(logits)
 
-        def experts(x):
-            location = torch.tensor([0.0, 1.0]).expand(len(x), 2)
-            return location, torch.full_like(location, self.noise), torch.ones_like(location)
+        def level(height, x):
+            location = torch.full((len(x),), height)
+            return Expert(Normal(), (location, torch.full_like(location, self.noise)))
 
-        return Parts(gate, experts)
+        return Parts(gate, (partial(level, 0.0), partial(level, 1.0)))
 
 
 def test_a_sharp_threshold_s_posterior_is_that_of_quadrature():
