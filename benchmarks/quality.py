@@ -61,7 +61,7 @@ Rows = tuple[np.ndarray, np.ndarray]
 
 def scores(posterior: Posterior, x: np.ndarray, y: np.ndarray) -> Cell:
     """Mean log density, RMSE of the mean and coverage of the central 90% interval."""
-    cdf = posterior.cdf(x, y)
+    cdf = posterior.pit(x, y)
     return {
         "log_density": float(posterior.log_density(x, y).mean()),
         "rmse": float(np.sqrt(np.mean((posterior.mean(x) - y) ** 2))),

@@ -13,7 +13,7 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import REFINE, HybridRegressor, build_options
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.inference import FitOptions
-from bayes_hybrid.likelihoods import LIKELIHOODS
+from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood, Normal
 from bayes_hybrid.models import Pathway
 from bayes_hybrid.nn import COMBINATIONS
 
@@ -87,7 +87,7 @@ def variants(base: HybridRegressor, *, only: Sequence[str] | None = None) -> tup
                                           combination
     ``mixture``                           a mixture of the default experts, where the base is none
     ``gate_linear``, ...                  every other gate, where the base is a mixture
-    ``likelihood_...``                    every other likelihood
+    ``likelihood_...``                    every other likelihood of such targets
     ``minus_refinement``                  without HMC after SVI, which then takes all its steps
     ``minus_restarts``                    a single restart of a single candidate, so of the first
                                           plan alone
@@ -113,7 +113,7 @@ def variants(base: HybridRegressor, *, only: Sequence[str] | None = None) -> tup
     steps = [
         *_models(base),
         *(_registered("gate", GATES) if base.model == "mixture" else ()),
-        *_registered("likelihood", LIKELIHOODS),
+        *_registered("likelihood", _of_the_target(base)),
         *MITIGATIONS,
     ]
     before = _compared(base)
@@ -154,6 +154,14 @@ def _models(base: HybridRegressor) -> list[Variant]:
 
 def _registered(setting: str, registry: Mapping[str, type]) -> list[Variant]:
     return [Variant(f"{setting}_{name}", {setting: name}) for name in registry]
+
+
+def _of_the_target(base: HybridRegressor) -> dict[str, type[Likelihood]]:
+    """The likelihoods of targets such as the base's."""
+    own = (each.likelihood for each in base.experts if isinstance(each, Pathway))
+    given = next(own, base.likelihood)
+    kind = LIKELIHOODS.get(given, Normal) if isinstance(given, str) else given
+    return {name: each for name, each in LIKELIHOODS.items() if each.takes == kind.takes}
 
 
 def _placed(base: HybridRegressor, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -164,7 +164,8 @@ def fit(
     likelihood: Annotated[
         str,
         typer.Option(
-            help="normal, student_t, laplace, huber, pseudo_huber or contaminated_normal."
+            help="normal, student_t, laplace, huber, pseudo_huber or contaminated_normal; of "
+            "counts poisson or negative_binomial; of 0 and 1 bernoulli."
         ),
     ] = Settings.likelihood,
     noise: Annotated[

@@ -180,7 +180,7 @@ def loo_pit(
         known = None if log_likelihood is None else log_likelihood[:, :, part]
         logs = posterior.log_likelihood(x[part], y[part]) if known is None else known
         logs = logs.reshape(num_draws, -1)
-        cdf = posterior.cdf_draws(x[part], y[part])
+        cdf = posterior.pit_draws(x[part], y[part])
         cdf = cdf.reshape(num_draws, *cdf.shape[2:])
         for row in np.flatnonzero(np.isfinite(logs).all(axis=0)):
             weights, k[part.start + row] = psis_weights(logs[:, row] - prior)

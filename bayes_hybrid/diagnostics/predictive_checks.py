@@ -245,7 +245,7 @@ def predictive_checks(
             )
         pit, k = loo_pit(posterior, features, target)
     else:
-        pit = posterior.cdf(features, target)
+        pit = posterior.pit(features, target)
     return PredictiveChecks(
         output=fit.output_names[q],
         feature=fit.feature_names[column],

@@ -168,8 +168,13 @@ def _pieces(feature: str, cuts: Sequence[Boundary]) -> Iterator[str]:
 
 
 def _noise(fit: Fit, number: int) -> dict[str, str]:
-    """``", quiet"`` or ``", noisy"`` of regimes that are, by name."""
+    """``", quiet"`` or ``", noisy"`` of regimes that are, by name.
+
+    Nothing of counts, whose spread follows from their mean.
+    """
     reading, posterior = fit.readings[number], fit.reading(number).posterior
+    if not posterior.has_noise:
+        return dict.fromkeys(posterior.regime_names, "")
     some = spread_rows(len(reading.responsibilities), _NOISE_ROWS)
     scales = posterior.expert_scale_draws(fit.x[reading_rows(fit, number)[some]])
     # The median over draws: heavy tails may have an infinite standard deviation in some.

@@ -120,7 +120,7 @@ def _findings(
     first = []
     if test is not None and y_test is not None:
         density.append(posterior.log_density(test[0], y_test))
-        cdf = posterior.cdf(test[0], y_test)[~np.isnan(varying_targets(fit, y_test))]
+        cdf = posterior.pit(test[0], y_test)[~np.isnan(varying_targets(fit, y_test))]
         first.append(trained_on_finding(fit.x, fit.y, test[0], y_test))
         first += [coverage_finding(cdf)] if cdf.size else []
     first = [density_finding(np.concatenate(density)), *first, *constant_findings(fit, y_test)]

@@ -1,6 +1,7 @@
 """Densities that Pyro does not ship, or not with exact tails. Mathematics only: no sample sites."""
 
 from bayes_hybrid.distributions.contaminated_normal import ContaminatedNormal
+from bayes_hybrid.distributions.counts import Bernoulli, NegativeBinomial, Poisson
 from bayes_hybrid.distributions.huber import Huber
 from bayes_hybrid.distributions.laplace import Laplace
 from bayes_hybrid.distributions.mixture import RegimeMixture, along_last, chosen, mixture_quantile
@@ -12,12 +13,15 @@ from bayes_hybrid.distributions.quantiles import pooled_quantiles
 from bayes_hybrid.distributions.student_t import StudentT
 
 __all__ = [
+    "Bernoulli",
     "ContaminatedNormal",
     "Huber",
     "Laplace",
+    "NegativeBinomial",
     "Normal",
     "OrderedNormal",
     "Outputs",
+    "Poisson",
     "PseudoHuber",
     "RegimeMixture",
     "StudentT",

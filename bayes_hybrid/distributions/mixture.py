@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from typing import cast
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -72,6 +73,31 @@ def mixture_quantile(
     return torch.where(f_a.abs() <= f_b.abs(), a, b)
 
 
+def whole_quantile(
+    cdf: Callable[[Tensor], Tensor], prob: Tensor, mean: Tensor, spread: Tensor
+) -> Tensor:
+    """The least whole number from zero on with ``cdf >= prob``, by bisection.
+
+    The bracket is Cantelli's inequality, as in :func:`.quantiles.pooled_quantiles`.
+
+    Args:
+        cdf: of a distribution of whole numbers, elementwise.
+        prob: probabilities ``[...]`` in (0, 1).
+        mean: of the distribution, ``[...]``.
+        spread: its standard deviation.
+    """
+    lower = (mean - spread * ((1.0 - prob) / prob).sqrt()).floor() - 1.0
+    upper = (mean + spread * (prob / (1.0 - prob)).sqrt()).ceil() + 1.0
+    lower = lower.clamp_min(-1.0)
+    # A sum of probabilities that is the level but for its rounding is the level.
+    enough = prob * (1.0 - 4.0 * torch.finfo(prob.dtype).eps)
+    while bool((upper - lower > 1.0).any()):
+        middle = (0.5 * (lower + upper)).floor()
+        reached = cdf(middle) >= enough
+        lower, upper = torch.where(reached, lower, middle), torch.where(reached, middle, upper)
+    return upper
+
+
 class RegimeMixture(TorchDistribution):
     """``p(y) = sum_k pi_k p_k(y)``: K component distributions, of any families, one per regime.
 
@@ -129,8 +155,13 @@ class RegimeMixture(TorchDistribution):
 
     @property
     def support(self) -> constraints.Constraint:
-        """The real numbers."""
-        return constraints.independent(constraints.real, len(self.event_shape))
+        """That of the components."""
+        return cast(constraints.Constraint, self.components[0].support)
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether values are whole numbers."""
+        return bool(self.support.is_discrete)
 
     def expand(
         self, batch_shape: Sequence[int], _instance: "RegimeMixture | None" = None
@@ -160,6 +191,25 @@ class RegimeMixture(TorchDistribution):
         """``sum_k pi_k F_k(y)``, of each output."""
         return self._mixed([part.cdf(value) for part in self.components])
 
+    def pit(self, value: Tensor, uniform: Tensor) -> Tensor:
+        """Probability integral transform of each output, uniform where the mixture is the truth.
+
+        It is ``F(y)``; of whole numbers, which have ties, a place between ``F(y - 1)`` and
+        ``F(y)``.
+
+        Args:
+            value: y, ``[...]``, or ``[..., Q]``.
+            uniform: that place in the step, from 0 to 1, of the shape of y.
+
+        Source: Czado, Gneiting and Held (2009), Predictive model assessment for count data,
+        Biometrics 65.
+        """
+        upto = self.cdf(value)
+        if not self.is_discrete:
+            return upto
+        below = self.cdf(value - 1.0)
+        return below + uniform * (upto - below)
+
     def square_about(self, center: Tensor) -> Tensor:
         """``E[(y - center)**2]``, of each output by itself."""
         means, variances = (
@@ -170,7 +220,13 @@ class RegimeMixture(TorchDistribution):
         )
 
     def icdf(self, value: Tensor) -> Tensor:
-        """Exact quantiles, found between the smallest and largest component quantile."""
+        """Exact quantiles, found between the smallest and largest component quantile.
+
+        Of whole numbers, the least one with ``cdf >= value``.
+        """
+        if self.is_discrete:
+            mean, spread = (part + 0.0 * value for part in (self.mean, self.variance.sqrt()))
+            return whole_quantile(self.cdf, value, mean, spread)
         lower, upper = zip(*(_bracket(part, value) for part in self.components), strict=True)
         least, most = reduce(torch.minimum, lower), reduce(torch.maximum, upper)
         return mixture_quantile(self.cdf, value, least, most)

@@ -29,7 +29,6 @@ class Outputs(TorchDistribution):
     """
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (torch's own protocol)
-    support = constraints.independent(constraints.real, 1)
     has_rsample = False
 
     def __init__(self, base: Distribution) -> None:
@@ -38,6 +37,11 @@ class Outputs(TorchDistribution):
         batch = base.batch_shape
         # NaN has a meaning here, so values are not checked.
         super().__init__(batch[:-1], batch[-1:], validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """That of each output."""
+        return constraints.independent(self.base.support, 1)
 
     def expand(self, batch_shape: Sequence[int], _instance: "Outputs | None" = None) -> "Outputs":
         """The same outputs over a larger batch."""

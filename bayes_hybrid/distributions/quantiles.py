@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from bayes_hybrid.distributions.mixture import RegimeMixture, along_last
+from bayes_hybrid.distributions.mixture import RegimeMixture, along_last, whole_quantile
 from bayes_hybrid.distributions.normal import Normal
 from bayes_hybrid.distributions.outputs import Outputs
 
@@ -33,7 +33,8 @@ def pooled_quantiles(
         m - s sqrt((1 - p) / p) <= quantile(p) <= m + s sqrt(p / (1 - p))
 
     Within it, inverse cubic interpolation of the last two points, with the density, from where it
-    ends for every fourth draw.  Rows that are done are left out of later steps.
+    ends for every fourth draw.  Rows that are done are left out of later steps.  Of whole numbers
+    it is the least one that reaches the probability (:func:`~.mixture.whole_quantile`).
 
     Args:
         of: from some of S draws and some of N rows to their mixtures, batch shape ``[S, N]``; of
@@ -55,8 +56,23 @@ def pooled_quantiles(
         >>> median.shape, bool((median.abs() < 1e-9).all())
         (torch.Size([1, 3]), True)
     """
+    mixture = of(slice(None), slice(None))
+    if mixture.is_discrete:
+        return _whole(mixture, levels, shares)
     start = _solved(of, levels, shares, slice(None, None, _THINNED), None, _NEAR)
     return _solved(of, levels, shares, slice(None), start, _CLOSE)
+
+
+def _whole(mixture: RegimeMixture, levels: Tensor, shares: Tensor) -> Tensor:
+    mean = torch.tensordot(shares, mixture.mean, 1)
+    spread = torch.tensordot(shares, mixture.square_about(mean), 1).sqrt()
+    prob = levels.to(mean).reshape(-1, *[1] * mean.dim()).expand(-1, *mean.shape)
+
+    def cdf(value: Tensor) -> Tensor:
+        by_level = [torch.tensordot(shares, mixture.cdf(each), 1) for each in value]
+        return torch.stack(by_level)
+
+    return whole_quantile(cdf, prob, mean, spread)
 
 
 def _solved(

@@ -15,6 +15,7 @@ from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.recipe.options import FitOptions
 from bayes_hybrid.inference.recipe.run import run_recipe
 from bayes_hybrid.inference.result import Fit
+from bayes_hybrid.likelihoods.base import require_supported
 from bayes_hybrid.models.base import HybridModel
 
 
@@ -84,21 +85,24 @@ def fit(
         The fit, with a posterior in the units of the data.
 
     Raises:
+        DataError: targets that a likelihood is not of.
         FitError: every restart became non-finite.
         OptionError: an option does not fit the machine.
     """
-    options = options or FitOptions()
+    _require_targets(model, y, labels)
+    model, options = model.anchored(y), options or FitOptions()
     device = resolve_device(options.device)
-    x_scaling, y_scaling = scalings or (Standardizer.fit(x), Standardizer.of_targets(y))
+    x_scaling, y_scaling = scalings or (Standardizer.fit(x), _target_scaling(model, y))
     inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
     # With a standardisation of its own, its mean need not be the constant.
-    constant = constant_columns(y) if scalings is None else np.zeros(y.shape[1:], dtype=bool)
+    constant = np.zeros(y.shape[1:], dtype=bool)
+    if scalings is None and model.standardises:
+        constant = constant_columns(y)
     observed = np.where(constant, np.nan, y_scaling.transform(y))
     if labels is not None:
         observed = np.column_stack([observed, labels])
     targets = torch.as_tensor(observed, dtype=torch.float32, device=device)
     outputs = _names("y", output_names, y)
-    _require_targets(model, y, labels)
     if bool(constant.all()):
         done = untrained(model, inputs, options)
     else:
@@ -130,10 +134,17 @@ def fit(
     ).in_order()
 
 
+def _target_scaling(model: HybridModel, y: FloatArray) -> Standardizer:
+    if model.standardises:
+        return Standardizer.of_targets(y)
+    return Standardizer(mean=np.zeros(y.shape[1:]), scale=np.ones(y.shape[1:]))
+
+
 def _require_targets(model: HybridModel, y: FloatArray, labels: FloatArray | None) -> None:
     """Refuse targets and labels that are not what the model is of.
 
     Raises:
+        DataError: values that a likelihood is not of.
         OptionError: another number of outputs, or labels without a label head or the reverse.
     """
     count = 1 if y.ndim == 1 else y.shape[1]
@@ -147,6 +158,7 @@ def _require_targets(model: HybridModel, y: FloatArray, labels: FloatArray | Non
             f"labels: {came}, and the model has label_head={model.label_head!r}; "
             "give both or neither"
         )
+    require_supported(model.likelihoods, y)
 
 
 def _names(letter: str, names: Sequence[str] | None, values: FloatArray) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
-"""Likelihoods of one expert: a location and a scale in, a normalised density out.
+"""Likelihoods of one expert: its location, and scale and shape if any, in; a density out.
 
 A new likelihood is a new file with its option, and its row in :data:`LIKELIHOODS`.
 """
 
 from bayes_hybrid.likelihoods.base import Likelihood
 from bayes_hybrid.likelihoods.contaminated_normal import ContaminatedNormal
+from bayes_hybrid.likelihoods.counts import Bernoulli, NegativeBinomial, Poisson
 from bayes_hybrid.likelihoods.families import LIKELIHOODS
 from bayes_hybrid.likelihoods.huber import Huber
 from bayes_hybrid.likelihoods.laplace import Laplace
@@ -14,11 +15,14 @@ from bayes_hybrid.likelihoods.student_t import StudentT
 
 __all__ = [
     "LIKELIHOODS",
+    "Bernoulli",
     "ContaminatedNormal",
     "Huber",
     "Laplace",
     "Likelihood",
+    "NegativeBinomial",
     "Normal",
+    "Poisson",
     "PseudoHuber",
     "StudentT",
 ]

@@ -1,25 +1,53 @@
-"""What every likelihood is: an option that makes a density of a location and a scale."""
+"""What every likelihood is: an option that makes a density of what experts say of a row."""
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
+import numpy as np
 import pyro.distributions as dist
+import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 from bayes_hybrid import checks
-from bayes_hybrid.errors import OptionError
+from bayes_hybrid.arrays import FloatArray
+from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.priors import LogNormalPrior, NormalPrior
 
 
 @dataclass(frozen=True, kw_only=True)
 class Likelihood(abc.ABC):
-    """A choice of density for ``y`` given one expert's location and scale.
+    """A choice of density for ``y`` given what one expert says of a row.
 
-    A family may have one more number, its shape: degrees of freedom, the threshold of a
-    Huber density, the ratio of two scales.  It is fixed, or has a prior and is learned: a LogNormal
-    one above its floor, or where it has no floor a Normal one.
+    ============  ================================================================================
+    number        of whom
+    ============  ================================================================================
+    location      every expert: what is read off its hidden features.  Families of counts and the
+                  like take it as the log of a mean, or as log odds: their link is in the call.
+    scale         families that have one (:attr:`has_scale`): the noise, in the units of y
+    shape         families that have one more number (:attr:`shape_name`): degrees of freedom, the
+                  threshold of a Huber density, the concentration of counts.  It is fixed, or has a
+                  prior and is learned: a LogNormal one above its floor, or where it has no floor a
+                  Normal one.
+    ============  ================================================================================
     """
+
+    has_scale: ClassVar[bool] = True
+    """Whether it takes a scale."""
+
+    standardises: ClassVar[bool] = True
+    """Whether targets are standardised for it; counts and events are taken as they are."""
+
+    support: ClassVar[constraints.Constraint] = constraints.real
+    """What targets it is of."""
+
+    takes: ClassVar[str] = "numbers"
+    """The same in words."""
+
+    formula: ClassVar[tuple[str, str] | None] = None
+    """Its density as LaTeX and in words, for the report."""
 
     shape_name: ClassVar[str | None] = None
     """What the shape is called, in the option and as a latent site; ``None`` without one."""
@@ -72,21 +100,43 @@ class Likelihood(abc.ABC):
             )
         return like.new_full((), self.shape)
 
+    def anchored(self, y: FloatArray) -> Self:
+        """The same for targets of the size of ``y [N]`` or ``[N, Q]``, before it is fitted.
+
+        Where targets are not standardised, this says what a location of zero means.
+        """
+        del y
+        return self
+
     @abc.abstractmethod
-    def __call__(
-        self, location: Tensor, scale: Tensor, shape: Tensor | None = None
-    ) -> dist.TorchDistribution:
-        """The density about ``location``, batch shape ``[...]`` of all arguments.
+    def __call__(self, *numbers: Any, **named: Any) -> dist.TorchDistribution:  # noqa: ANN401
+        """The density of y, batch shape ``[...]`` of all arguments.
 
         It does not check its values: torch's switch for that is one for all threads, and a model
         gives values that are right by construction.
 
         Args:
-            location: ``[...]``, in the units of y.
-            scale: ``[...]``, positive, in the units of y.
-            shape: ``[...]``; ``None`` takes the option's own number, and families without a shape
-                do not look at it.
+            numbers: location, then the scale and the shape of families that have them, each
+                ``[...]``.  Without a shape the option's own number is taken.
+            named: the same by name.
 
         Raises:
             OptionError: the shape is learned and did not come.
         """
+
+
+def require_supported(likelihoods: Sequence[Likelihood], y: FloatArray) -> None:
+    """Refuse targets that one of the likelihoods is not of; NaN is a missing one.
+
+    Raises:
+        DataError: the first of them.
+    """
+    for likelihood in dict.fromkeys(likelihoods):
+        if likelihood.support is constraints.real:
+            continue
+        wrong = ~likelihood.support.check(torch.as_tensor(np.nan_to_num(y))).numpy()
+        if wrong.any():
+            raise DataError(
+                f"y: {type(likelihood).__name__} is a likelihood of {likelihood.takes}; got "
+                f"{y[wrong][0]:g}. Take another likelihood, or other rows"
+            )

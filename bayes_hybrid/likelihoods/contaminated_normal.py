@@ -34,6 +34,11 @@ class ContaminatedNormal(Likelihood):
         [-1.0, -5.1, -10.7]
     """
 
+    formula: ClassVar[tuple[str, str] | None] = (
+        r"f(y; \mu, \sigma) = (1 - \epsilon) \, N(y; \mu, \sigma^2) "
+        r"+ \epsilon \, N(y; \mu, \kappa^2 \sigma^2)",
+        "Normal noise; in a share ε of the rows its scale is larger by the ratio κ.",
+    )
     shape_name: ClassVar[str | None] = "ratio"
     ratio: float | LogNormalPrior = _RATIO
     share: float = 0.05

@@ -5,6 +5,7 @@ from typing import Final
 
 from bayes_hybrid.likelihoods.base import Likelihood
 from bayes_hybrid.likelihoods.contaminated_normal import ContaminatedNormal
+from bayes_hybrid.likelihoods.counts import Bernoulli, NegativeBinomial, Poisson
 from bayes_hybrid.likelihoods.huber import Huber
 from bayes_hybrid.likelihoods.laplace import Laplace
 from bayes_hybrid.likelihoods.normal import Normal
@@ -19,5 +20,8 @@ LIKELIHOODS: Final[MappingProxyType[str, type[Likelihood]]] = MappingProxyType(
         "huber": Huber,
         "pseudo_huber": PseudoHuber,
         "contaminated_normal": ContaminatedNormal,
+        "poisson": Poisson,
+        "negative_binomial": NegativeBinomial,
+        "bernoulli": Bernoulli,
     }
 )

@@ -33,6 +33,11 @@ class Huber(Likelihood):
         1.345
     """
 
+    formula: ClassVar[tuple[str, str] | None] = (
+        r"f(y; \mu, \sigma) \propto \frac{1}{\sigma} e^{-\rho(r)}, \quad \rho(r) = r^2 / 2 "
+        r"\text{ for } |r| \le \delta, \quad \delta (|r| - \delta / 2) \text{ beyond}",
+        "The normalised density of Huber's loss: a Normal core with exponential tails.",
+    )
     shape_name: ClassVar[str | None] = "threshold"
     threshold: float | LogNormalPrior = 1.345
 

@@ -1,6 +1,7 @@
 """Noise with exponential tails."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pyro.distributions as dist
 from torch import Tensor
@@ -21,9 +22,12 @@ class Laplace(Likelihood):
         2.0
     """
 
-    def __call__(
-        self, location: Tensor, scale: Tensor, shape: Tensor | None = None
-    ) -> dist.TorchDistribution:
+    formula: ClassVar[tuple[str, str] | None] = (
+        r"f(y; \mu, \sigma) = \frac{1}{2 \sigma} e^{-|r|}, "
+        r"\quad r = \frac{y - \mu}{\sigma}",
+        "Laplace noise: exponential tails.",
+    )
+
+    def __call__(self, location: Tensor, scale: Tensor) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
-        del shape
         return LaplaceDensity(location, scale, validate_args=False)

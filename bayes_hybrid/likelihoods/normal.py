@@ -1,6 +1,7 @@
 """Normal noise."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pyro.distributions as dist
 from torch import Tensor
@@ -19,9 +20,12 @@ class Normal(Likelihood):
         torch.Size([3])
     """
 
-    def __call__(
-        self, location: Tensor, scale: Tensor, shape: Tensor | None = None
-    ) -> dist.TorchDistribution:
+    formula: ClassVar[tuple[str, str] | None] = (
+        r"f(y; \mu, \sigma) = \frac{1}{\sigma \sqrt{2 \pi}} e^{-r^2 / 2}, "
+        r"\quad r = \frac{y - \mu}{\sigma}",
+        "Normal noise.",
+    )
+
+    def __call__(self, location: Tensor, scale: Tensor) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
-        del shape
         return NormalDensity(location, scale, validate_args=False)

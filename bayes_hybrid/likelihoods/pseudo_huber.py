@@ -34,6 +34,11 @@ class PseudoHuber(Likelihood):
         1.345
     """
 
+    formula: ClassVar[tuple[str, str] | None] = (
+        r"f(y; \mu, \sigma) \propto \frac{1}{\sigma} "
+        r"e^{-\delta^2 (\sqrt{1 + (r / \delta)^2} - 1)}, \quad r = \frac{y - \mu}{\sigma}",
+        "The normalised density of the pseudo-Huber loss: a smooth passage to exponential tails.",
+    )
     shape_name: ClassVar[str | None] = "threshold"
     threshold: float | LogNormalPrior = 1.345
 

@@ -27,6 +27,11 @@ class StudentT(Likelihood):
         tensor(2.)
     """
 
+    formula: ClassVar[tuple[str, str] | None] = (
+        r"f(y; \mu, \sigma) \propto \frac{1}{\sigma} "
+        r"(1 + \frac{r^2}{\nu})^{-\frac{\nu + 1}{2}}, \quad r = \frac{y - \mu}{\sigma}",
+        "Student's t noise: heavy tails, outliers pull little.",
+    )
     shape_name: ClassVar[str | None] = "df"
     shape_floor: ClassVar[float] = 1.0
     df: float | LogNormalPrior = 4.0

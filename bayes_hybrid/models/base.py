@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from string import ascii_uppercase
-from typing import Final, cast
+from typing import Final, Self, cast
 
 import pyro
 import pyro.distributions as dist
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.distributions import Outputs, RegimeMixture, along_last, chosen
 from bayes_hybrid.errors import OptionError
@@ -93,6 +94,11 @@ class Expert:
 
     likelihood: Likelihood
     numbers: tuple[Tensor, ...]
+
+    @property
+    def location(self) -> Tensor:
+        """What is read off the expert's hidden features: on the scale of the link, if any."""
+        return self.numbers[0]
 
     @cached_property
     def density(self) -> dist.TorchDistribution:
@@ -209,6 +215,16 @@ class HybridModel(abc.ABC):
     @abc.abstractmethod
     def noise_floor(self) -> float:
         """The smallest scale that any expert can have."""
+
+    @property
+    def standardises(self) -> bool:
+        """Whether targets are standardised before it sees them."""
+        return all(likelihood.standardises for likelihood in self.likelihoods)
+
+    def anchored(self, y: FloatArray) -> Self:
+        """The model for targets of the size of ``y``, where likelihoods go by it."""
+        del y
+        return self
 
     @property
     def width_floor(self) -> float | None:
@@ -431,9 +447,9 @@ class HybridModel(abc.ABC):
     def _roughness(self, x: Tensor, regimes: Regimes, parts: Parts) -> Tensor:
         """:func:`~bayes_hybrid.models.penalties.roughness` of the experts with ReLU units."""
         near = neighbours(x)
-        means = [regimes.experts[k].density.mean for k in self.relu_regimes]
-        around = [parts.experts[k](near).density.mean for k in self.relu_regimes]
-        return roughness(along_last(means), along_last(around))
+        locations = [regimes.experts[k].location for k in self.relu_regimes]
+        around = [parts.experts[k](near).location for k in self.relu_regimes]
+        return roughness(along_last(locations), along_last(around))
 
     def _log_confusion(self, sites: Drawn, x: Tensor) -> Tensor:
         """``log p(label | z)``, ``[K, K]``; nothing is drawn without a label head."""
@@ -466,7 +482,7 @@ class _Selected(dist.TorchDistribution):
 
     @property
     def support(self) -> dist.constraints.Constraint:
-        return dist.constraints.independent(dist.constraints.real, len(self.event_shape))
+        return cast(dist.constraints.Constraint, self.parts[0].support)
 
     def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "_Selected":
         size = torch.Size(batch_shape)

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 from torch import Tensor, nn
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Boundaries, Gate, GateModule, ReLUGate
@@ -87,6 +88,14 @@ class HybridMixture(HybridModel):
                 f"experts: their kinds give regimes of one name, {self.regime_names}; give a "
                 "pathway of your own another kind"
             )
+        if (
+            len({(likelihood.standardises, likelihood.takes) for likelihood in self.likelihoods})
+            > 1
+        ):
+            raise OptionError(
+                "experts: the regimes share a target, and these likelihoods are not of one: "
+                + ", ".join(f"{type(one).__name__} ({one.takes})" for one in self.likelihoods)
+            )
 
     @cached_property
     def regime_names(self) -> tuple[str, ...]:
@@ -129,6 +138,10 @@ class HybridMixture(HybridModel):
         """See :attr:`HybridModel.relu_regimes`."""
         return tuple(k for k, expert in enumerate(self.experts) if expert.has_relu)
 
+    def anchored(self, y: FloatArray) -> Self:
+        """See :meth:`HybridModel.anchored`."""
+        return replace(self, experts=tuple(expert.anchored(y) for expert in self.experts))
+
     @cached_property
     def _modules(self) -> tuple[nn.Module, ...]:
         # Their own parameters are never used: sites take their places.
@@ -166,7 +179,7 @@ class HybridMixture(HybridModel):
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         """See :meth:`HybridModel.parts`."""
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
-        noise = sample_noise(sites, self.priors, outputs, like)
+        noise = sample_noise(sites, self.likelihoods, self.priors, outputs, like)
         experts = tuple(
             sample_expert(sites, name, pathway, module, self.priors, noise, outputs, like)
             for name, pathway, module in zip(

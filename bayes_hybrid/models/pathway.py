@@ -1,12 +1,14 @@
 """One expert: a pathway of hidden features, its location and its noise scale."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from bayes_hybrid import checks
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.likelihoods import Likelihood, Normal
@@ -74,6 +76,10 @@ class Pathway:
         """
         return type(self) is Pathway and self.kind != "gaussian"
 
+    def anchored(self, y: FloatArray) -> Self:
+        """With its likelihood for targets of the size of ``y``."""
+        return replace(self, likelihood=self.likelihood.anchored(y))
+
     def build(self, num_features: int) -> nn.Module:
         """The hidden layers as a torch module ``[..., D] -> [..., H]``.
 
@@ -85,8 +91,19 @@ class Pathway:
         )
 
 
-def sample_noise(sites: Sites, priors: Priors, outputs: tuple[int, ...], like: Tensor) -> Tensor:
-    """The noise scale that the experts share, one number for each of Q > 1 outputs."""
+def sample_noise(
+    sites: Sites,
+    likelihoods: Sequence[Likelihood],
+    priors: Priors,
+    outputs: tuple[int, ...],
+    like: Tensor,
+) -> Tensor | None:
+    """The noise scale that the experts share, one number for each of Q > 1 outputs.
+
+    ``None`` where no likelihood has one.
+    """
+    if not any(likelihood.has_scale for likelihood in likelihoods):
+        return None
     return sample_positive(sites, "noise", outputs, priors.noise, SiteGroup.SCALES, like)
 
 
@@ -96,7 +113,7 @@ def sample_expert(
     pathway: Pathway,
     module: nn.Module,
     priors: Priors,
-    noise: Tensor,
+    noise: Tensor | None,
     outputs: tuple[int, ...],
     like: Tensor,
 ) -> Callable[[Tensor], Expert]:
@@ -109,6 +126,8 @@ def sample_expert(
         scale(x) = floor + noise * ratio                                      (noise "constant")
         scale(x) = floor + noise * ratio * exp(slope_scale / sqrt(H) C h(x))  (noise "input")
         shape = the likelihood's own number, or ~ LogNormal where that is learned
+
+    each where the likelihood has it.
 
     ``noise`` is shared by the experts and ``ratio ~ LogNormal`` is the expert's own: noise levels
     may differ, but an expert with next to no noise on a few rows is a priori improbable.
@@ -124,37 +143,39 @@ def sample_expert(
         sites, f"{name}.location", shape, priors.location_scale, 1.0, SiteGroup.HEADS, like
     )
     bias = _by_row(head["bias"] if outputs else head["bias"].squeeze(-1), outputs)
-    noise = noise * sample_positive(
-        sites, f"{name}.noise_ratio", outputs, priors.noise_ratio, SiteGroup.SCALES, like
-    )
-    noise, weight = _by_row(noise, outputs), head["weight"]
-    if pathway.noise == "input":
-        slope = sample_head(
-            sites,
-            f"{name}.noise_slope",
-            shape,
-            priors.noise_slope,
-            None,
-            SiteGroup.SCALE_SLOPES,
-            like,
+    weight, level = head["weight"], None
+    if noise is not None and pathway.likelihood.has_scale:
+        ratio = sample_positive(
+            sites, f"{name}.noise_ratio", outputs, priors.noise_ratio, SiteGroup.SCALES, like
         )
-        weight = torch.cat([weight, slope["weight"]], dim=-2)
+        level = _by_row(noise * ratio, outputs)
+        if pathway.noise == "input":
+            slope = sample_head(
+                sites,
+                f"{name}.noise_slope",
+                shape,
+                priors.noise_slope,
+                None,
+                SiteGroup.SCALE_SLOPES,
+                like,
+            )
+            weight = torch.cat([weight, slope["weight"]], dim=-2)
     shapes = _sample_shape(sites, name, pathway.likelihood, like)
 
     def expert(x: Tensor) -> Expert:
         read = _read(layers(x), weight, outputs)
         location = read[0] + bias
-        scale = noise.expand(location.shape)
-        if len(read) > 1:
-            # Bounded to a factor e**4 either way: an exponential of an unbounded ReLU overflows.
-            scale = noise * torch.exp(4.0 * torch.tanh(read[1] / 4.0))
-        beside = (
-            number.reshape(number.shape + (1,) * (location.dim() - number.dim())).expand(
-                location.shape
-            )
-            for number in shapes
-        )
-        return Expert(pathway.likelihood, (location, priors.noise_floor + scale, *beside))
+        numbers = [location]
+        if level is not None:
+            scale = level.expand(location.shape)
+            if len(read) > 1:
+                # Bounded to e**4 either way: an exponential of an unbounded ReLU overflows.
+                scale = level * torch.exp(4.0 * torch.tanh(read[1] / 4.0))
+            numbers.append(priors.noise_floor + scale)
+        for shape in shapes:
+            beside = shape.reshape(shape.shape + (1,) * (location.dim() - shape.dim()))
+            numbers.append(beside.expand(location.shape))
+        return Expert(pathway.likelihood, tuple(numbers))
 
     return expert
 
@@ -235,6 +256,10 @@ class PathwayModel(HybridModel):
         """See :attr:`HybridModel.relu_regimes`."""
         return (0,) if self.pathway.has_relu else ()
 
+    def anchored(self, y: FloatArray) -> Self:
+        """See :meth:`HybridModel.anchored`."""
+        return replace(self, pathway=self.pathway.anchored(y))
+
     @cached_property
     def _module(self) -> nn.Module:
         return self.pathway.build(self.num_features).requires_grad_(False).eval()
@@ -242,7 +267,7 @@ class PathwayModel(HybridModel):
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         """See :meth:`HybridModel.parts`; K = 1 and the only log weight is zero."""
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
-        noise = sample_noise(sites, self.priors, outputs, like)
+        noise = sample_noise(sites, self.likelihoods, self.priors, outputs, like)
         expert = sample_expert(
             sites, self.pathway.kind, self.pathway, self._module, self.priors, noise, outputs, like
         )

@@ -187,10 +187,18 @@ def _check_pathway(pathway: Pathway, num_features: int) -> None:
 def _check_density(likelihood: Likelihood) -> None:
     """Ask the density about 0 for all that fits and predictions will ask it for."""
     name, zero = type(likelihood).__name__, torch.zeros(_POINTS, dtype=torch.float64)
-    made = likelihood(zero, zero + 1.0, zero + likelihood.typical_shape)
+    numbers = [zero]
+    if likelihood.has_scale:
+        numbers.append(zero + 1.0)
+    if likelihood.shape_name is not None:
+        numbers.append(zero + likelihood.typical_shape)
+    made = likelihood(*numbers)
     if not isinstance(made, torch.distributions.Distribution):
         raise OptionError(f"{name}: expected a distribution, got {made!r}")
     density, points = cast(Any, made), torch.linspace(-5.0, 5.0, _POINTS, dtype=torch.float64)
+    if likelihood.support.is_discrete:
+        points = torch.arange(_POINTS, dtype=torch.float64)
+        points = torch.where(likelihood.support.check(points), points, 0.0)
     asked: dict[str, Callable[[], Tensor]] = {
         "log_prob(value)": lambda: density.log_prob(points),
         "cdf(value)": lambda: density.cdf(points),
@@ -214,8 +222,15 @@ def _check_density(likelihood: Likelihood) -> None:
             )
     if not bool(found["mean"].isfinite().all()):
         raise OptionError(f"{name}: its density has no finite mean, which is what predict gives")
-    share = torch.trapezoid(found["log_prob(value)"].exp(), points)
-    below = found["cdf(value)"]
+    mass, below = found["log_prob(value)"].exp(), found["cdf(value)"]
+    if likelihood.support.is_discrete:
+        if bool(((below - density.cdf(points - 1.0) - mass).abs() > _ALMOST).any()):
+            raise OptionError(
+                f"{name}: its cdf does not belong to its log_prob: from one whole number to the "
+                "next it has to grow by the probability of that"
+            )
+        return
+    share = torch.trapezoid(mass, points)
     if not bool((below.diff() >= -_ALMOST).all() and abs(below[-1] - below[0] - share) < _CLOSE):
         raise OptionError(
             f"{name}: its cdf does not belong to its log_prob: between -5 and 5 the density adds "

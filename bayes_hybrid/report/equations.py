@@ -20,16 +20,9 @@ from bayes_hybrid.gates import (
     ReLUGate,
     ThresholdGate,
 )
-from bayes_hybrid.likelihoods import (
-    ContaminatedNormal,
-    Huber,
-    Laplace,
-    Likelihood,
-    Normal,
-    PseudoHuber,
-    StudentT,
-)
+from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models import HybridMixture, HybridModel, Pathway
+from bayes_hybrid.priors import LogNormalPrior, NormalPrior
 from bayes_hybrid.report.mathml import formula
 
 __all__ = ["Equation", "expert_equations", "gate_equations", "joint_equations"]
@@ -49,11 +42,19 @@ def _equation(latex: str, words: str) -> Equation:
 
 def joint_equations(model: HybridModel) -> list[Equation]:
     """How a row comes about, and its density with the regime summed out."""
+    scaled = any(likelihood.has_scale for likelihood in model.likelihoods)
+
+    def of(place: str, at: str) -> str:
+        """The numbers of an expert's density."""
+        location = rf"\mu{place}({at})"
+        return rf"{location}, \sigma{place}({at})" if scaled else location
+
     if model.num_regimes == 1:
         return [
             _equation(
-                r"y_n \sim F(\mu(x_n), \sigma(x_n))",
-                "Every row follows the one expert, about its location and with its scale.",
+                rf"y_n \sim F({of('', 'x_n')})",
+                "Every row follows the one expert"
+                + (", about its location and with its scale." if scaled else "."),
             )
         ]
     found = [
@@ -65,23 +66,23 @@ def joint_equations(model: HybridModel) -> list[Equation]:
     if model.num_outputs == 1:
         found += [
             _equation(
-                r"y_n \mid z_n = k \sim F_k(\mu_k(x_n), \sigma_k(x_n))",
-                "In regime k the target scatters about expert k's location with its scale.",
+                rf"y_n \mid z_n = k \sim F_k({of('_k', 'x_n')})",
+                "In regime k the target scatters as expert k says.",
             ),
             _equation(
-                r"p(y \mid x) = \sum_k \pi_k(x) \, f_k(y; \mu_k(x), \sigma_k(x))",
+                rf"p(y \mid x) = \sum_k \pi_k(x) \, f_k(y; {of('_k', 'x')})",
                 "The regime is summed out exactly: this density is what is fitted and predicted.",
             ),
         ]
     else:
         found += [
             _equation(
-                r"y_{nq} \mid z_n = k \sim F_k(\mu_{kq}(x_n), \sigma_{kq}(x_n))",
+                rf"y_{{nq}} \mid z_n = k \sim F_k({of('_{kq}', 'x_n')})",
                 "The outputs q of a row share its regime, and are independent given it.",
             ),
             _equation(
                 r"p(y \mid x) = \sum_k \pi_k(x) \prod_q "
-                r"f_k(y_q; \mu_{kq}(x), \sigma_{kq}(x))",
+                rf"f_k(y_q; {of('_{kq}', 'x')})",
                 "The regime is summed out exactly; a missing output has no factor.",
             ),
         ]
@@ -178,41 +179,6 @@ _KINDS: Final = MappingProxyType(
         ),
     }
 )
-_LIKELIHOODS: Final[Mapping[type[Likelihood], tuple[str, str]]] = MappingProxyType(
-    {
-        Normal: (
-            r"f(y; \mu, \sigma) = \frac{1}{\sigma \sqrt{2 \pi}} e^{-r^2 / 2}, "
-            r"\quad r = \frac{y - \mu}{\sigma}",
-            "Normal noise.",
-        ),
-        StudentT: (
-            r"f(y; \mu, \sigma) \propto \frac{1}{\sigma} "
-            r"(1 + \frac{r^2}{\nu})^{-\frac{\nu + 1}{2}}, \quad r = \frac{y - \mu}{\sigma}",
-            "Student's t noise: heavy tails, outliers pull little.",
-        ),
-        Laplace: (
-            r"f(y; \mu, \sigma) = \frac{1}{2 \sigma} e^{-|r|}, "
-            r"\quad r = \frac{y - \mu}{\sigma}",
-            "Laplace noise: exponential tails.",
-        ),
-        Huber: (
-            r"f(y; \mu, \sigma) \propto \frac{1}{\sigma} e^{-\rho(r)}, \quad \rho(r) = r^2 / 2 "
-            r"\text{ for } |r| \le \delta, \quad \delta (|r| - \delta / 2) \text{ beyond}",
-            "The normalised density of Huber's loss: a Normal core with exponential tails.",
-        ),
-        PseudoHuber: (
-            r"f(y; \mu, \sigma) \propto \frac{1}{\sigma} "
-            r"e^{-\delta^2 (\sqrt{1 + (r / \delta)^2} - 1)}, \quad r = \frac{y - \mu}{\sigma}",
-            "The normalised density of the pseudo-Huber loss: a smooth passage to exponential "
-            "tails.",
-        ),
-        ContaminatedNormal: (
-            r"f(y; \mu, \sigma) = (1 - \epsilon) \, N(y; \mu, \sigma^2) "
-            r"+ \epsilon \, N(y; \mu, \kappa^2 \sigma^2)",
-            "Normal noise; in a share ε of the rows its scale is larger by the ratio κ.",
-        ),
-    }
-)
 
 
 def expert_equations(pathway: Pathway) -> list[Equation]:
@@ -224,23 +190,22 @@ def expert_equations(pathway: Pathway) -> list[Equation]:
             "The location is linear in the H hidden features; v is the scale of the function.",
         )
     )
-    if pathway.noise == "input":
-        found.append(
-            _equation(
-                r"\sigma(x) = \sigma_0 + \eta \, \lambda \, \exp(4 \tanh(c \cdot h(x) / 4))",
-                "The noise scale depends on the features, by at most a factor of e to the fourth "
-                "either way, and never falls below its floor. The regimes share η; λ is its own.",
-            )
-        )
-    else:
-        found.append(
-            _equation(
-                r"\sigma = \sigma_0 + \eta \, \lambda",
-                "One noise scale for the whole regime, above a floor. The regimes share η; λ is "
-                "its own.",
-            )
-        )
+    if pathway.likelihood.has_scale:
+        found.append(_scale(pathway))
     return [*found, _density(pathway.likelihood)]
+
+
+def _scale(pathway: Pathway) -> Equation:
+    if pathway.noise == "input":
+        return _equation(
+            r"\sigma(x) = \sigma_0 + \eta \, \lambda \, \exp(4 \tanh(c \cdot h(x) / 4))",
+            "The noise scale depends on the features, by at most a factor of e to the fourth "
+            "either way, and never falls below its floor. The regimes share η; λ is its own.",
+        )
+    return _equation(
+        r"\sigma = \sigma_0 + \eta \, \lambda",
+        "One noise scale for the whole regime, above a floor. The regimes share η; λ is its own.",
+    )
 
 
 def _feature_equations(pathway: Pathway) -> list[Equation]:
@@ -257,11 +222,15 @@ def _feature_equations(pathway: Pathway) -> list[Equation]:
 
 
 def _density(likelihood: Likelihood) -> Equation:
-    if type(likelihood) not in _LIKELIHOODS:
+    if likelihood.formula is None:
         return Equation(words=f"Density: {likelihood!r}")
-    latex, words = _LIKELIHOODS[type(likelihood)]
+    latex, words = likelihood.formula
     for field in fields(likelihood):
         value = getattr(likelihood, field.name)
-        stated = f"{value:g}" if isinstance(value, float | int) else "learned"
-        words += f" Its {field.name} is {stated}."
+        if isinstance(value, float | int):
+            words += f" Its {field.name} is {value:g}."
+        elif isinstance(value, LogNormalPrior | NormalPrior):
+            words += f" Its {field.name} is learned."
+        elif value is not None:
+            words += f" Its {field.name} is {value}."
     return _equation(latex, words)

@@ -10,7 +10,7 @@ from bayes_hybrid.ablation.variant import BASE, MITIGATIONS, applied
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import build_model, build_options
 from bayes_hybrid.gates import GATES, LinearGate
-from bayes_hybrid.likelihoods import LIKELIHOODS, Normal
+from bayes_hybrid.likelihoods import LIKELIHOODS, Normal, Poisson
 from bayes_hybrid.models import HybridMixture
 from bayes_hybrid.nn import COMBINATIONS
 
@@ -34,9 +34,16 @@ def test_every_registered_part_has_a_variant():
         BASE,
         *COMBINATIONS,
         *(f"gate_{name}" for name in GATES if name != "relu"),
-        *(f"likelihood_{name}" for name in LIKELIHOODS if name != "normal"),
+        *(f"likelihood_{n}" for n, kind in LIKELIHOODS.items() if n != "normal" and kind.has_scale),
         *(mitigation.name for mitigation in MITIGATIONS),
     }
+
+
+def test_counts_have_the_likelihoods_of_counts():
+    own = tuple(Pathway(likelihood=Poisson()) for _ in range(2))
+    for base in (HybridRegressor(likelihood="poisson"), HybridRegressor(experts=own)):
+        likelihoods = [name for name in names(base) if name.startswith("likelihood")]
+        assert likelihoods == ["likelihood_negative_binomial"]
 
 
 def test_a_new_gate_and_a_new_likelihood_are_found(monkeypatch):

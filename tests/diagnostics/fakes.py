@@ -32,6 +32,7 @@ class FakePosterior:
     sites: Mapping[str, np.ndarray]
     regime_names: tuple[str, ...] = ("gaussian", "relu")
     scale_floor: float | None = None
+    has_noise: bool = True
     thresholds: FakeThresholds | None = None
     widths_over_floor: np.ndarray | None = None
     weights: np.ndarray | None = None
@@ -140,19 +141,19 @@ class FakePosterior:
         each = (self.regime_probability_draws(x) * second).sum(-1)
         return mean_over_draws(each, self.restart_weights) - self.mean(x) ** 2
 
-    def cdf_draws(self, x, y):
+    def pit_draws(self, x, y):
         inside = stats.norm.cdf(y[:, None], self.expert_mean_draws(x), self.expert_scale_draws(x))
         return (self.regime_probability_draws(x) * inside).sum(-1)
 
-    def cdf(self, x, y):
-        return mean_over_draws(self.cdf_draws(x, y), self.restart_weights)
+    def pit(self, x, y):
+        return mean_over_draws(self.pit_draws(x, y), self.restart_weights)
 
     def quantile(self, x, probs):
         spread = 10.0 * np.sqrt(self.variance(x).max())
         low, high = self.mean(x).min() - spread, self.mean(x).max() + spread
 
         def one(row, prob):
-            return optimize.brentq(lambda y: self.cdf(row, np.array([y]))[0] - prob, low, high)
+            return optimize.brentq(lambda y: self.pit(row, np.array([y]))[0] - prob, low, high)
 
         return np.array([[one(x[n : n + 1], prob) for prob in probs] for n in range(x.shape[0])])
 

@@ -69,7 +69,7 @@ def test_crps_is_the_integral_of_the_squared_distance_of_the_distribution_functi
 
     def integral(n):
         def inside(t):
-            return (fit.posterior.cdf(x[n : n + 1], np.array([t]))[0] - (t >= y[n])) ** 2
+            return (fit.posterior.pit(x[n : n + 1], np.array([t]))[0] - (t >= y[n])) ** 2
 
         ends = (-8.0, y[n]), (y[n], 8.0)
         return sum(integrate.quad(inside, low, high, limit=200)[0] for low, high in ends)

@@ -82,7 +82,8 @@ def test_shapes(model):
         for number in expert.numbers:
             assert number.shape == (size, *outputs)
             assert number.dtype == x.dtype
-        assert bool((expert.density.stddev > model.noise_floor).all())
+        floor = model.noise_floor if likelihood.has_scale else 0.0
+        assert bool((expert.density.stddev > floor).all())
     # Up to three float64 numbers below one.
     total = regimes.log_weights.exp().sum(-1)
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-14)
@@ -111,11 +112,15 @@ def test_sites_and_their_groups(model):
     gate = {"gate"} if model.num_regimes > 1 else set()
     learned = model.label_head is not None and model.label_head.noise == "learned"
     labels = {"label_confusion"} if learned else set()
-    assert scopes == {"noise", *model.regime_names, *gate, *labels}
+    noise = {"noise"} if model.standardises else set()
+    assert scopes == {*noise, *model.regime_names, *gate, *labels}
     others = poutine.trace(model.enumerated).get_trace(x, y)
     names = [n for n in others.nodes if others.nodes[n]["type"] == "sample"]
     mine = [n for n in trace.nodes if trace.nodes[n]["type"] == "sample"]
     assert [name for name in names if name != "z"] == mine
+
+
+_SHAPES = ("noise_ratio", "df_above_1", "threshold", "ratio", "concentration")
 
 
 def _expected_training(name, kinds):
@@ -125,7 +130,7 @@ def _expected_training(name, kinds):
         return "gate" if scope == "gate" else "heads"
     if "noise_slope" in path:
         return "noise_slopes"
-    if name == "noise" or path[-1] in ("noise_ratio", "df_above_1", "threshold", "ratio"):
+    if name == "noise" or path[-1] in _SHAPES:
         return "scales"
     if path[0] == "location" or "mix_" in name:
         return "heads"

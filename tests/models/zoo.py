@@ -13,7 +13,16 @@ from bayes_hybrid.gates import (
     ReLUGate,
     ThresholdGate,
 )
-from bayes_hybrid.likelihoods import ContaminatedNormal, Huber, Laplace, PseudoHuber, StudentT
+from bayes_hybrid.likelihoods import (
+    Bernoulli,
+    ContaminatedNormal,
+    Huber,
+    Laplace,
+    NegativeBinomial,
+    Poisson,
+    PseudoHuber,
+    StudentT,
+)
 from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
 from bayes_hybrid.priors import LogNormalPrior
 
@@ -30,6 +39,7 @@ GATES: Final[dict[str, Gate]] = {
     "oblique": ObliqueGate(),
 }
 NUM_FEATURES: Final = 2
+_COUNTS: Final = Poisson(base=2.0)
 _LEARNED: Final = LogNormalPrior(median=2.0, spread=0.5)
 
 
@@ -85,6 +95,20 @@ MODELS: Final[dict[str, HybridModel]] = {
         ),
         gate=GATES["linear"],
     ),
+    "relu, bernoulli": _single(kind="relu", likelihood=Bernoulli(base=0.3)),
+    "mixture of counts": HybridMixture(
+        num_features=NUM_FEATURES,
+        experts=(
+            pathway("gaussian", likelihood=Poisson(base=2.0)),
+            pathway("relu", likelihood=NegativeBinomial(base=2.0)),
+        ),
+        gate=GATES["linear"],
+    ),
+    "mixture of 2, poisson, 3 outputs": HybridMixture(
+        num_features=NUM_FEATURES,
+        experts=(pathway("gaussian", likelihood=_COUNTS), pathway("relu", likelihood=_COUNTS)),
+        num_outputs=3,
+    ),
     "relu, 3 outputs": PathwayModel(
         num_features=NUM_FEATURES, pathway=pathway("relu"), num_outputs=3
     ),
@@ -104,14 +128,13 @@ def rows(
     """Rows of standardised size, in float64: ``x [size, 2]``, ``y [size]`` or as the model has it.
 
     Several outputs have one missing value in three; a model with a label head has labels on every
-    other row.
+    other row.  Models of counts have zeros, ones and some larger numbers.
     """
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(size, NUM_FEATURES, generator=generator, dtype=torch.float64)
     if model is None or (model.num_outputs == 1 and model.label_head is None):
-        return x, torch.randn(size, generator=generator, dtype=torch.float64)
-    shape = (size, model.num_outputs)
-    y = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return x, _targets((size,), generator, model)
+    y = _targets((size, model.num_outputs), generator, model)
     if model.num_outputs > 1:
         y[::3, 1] = torch.nan
     if model.label_head is not None:
@@ -119,3 +142,13 @@ def rows(
         label[1::2] = torch.nan
         y = torch.cat([y, label], dim=-1)
     return x, y
+
+
+def _targets(
+    shape: tuple[int, ...], generator: torch.Generator, model: HybridModel | None
+) -> torch.Tensor:
+    y = torch.randn(shape, generator=generator, dtype=torch.float64)
+    if model is None or model.standardises:
+        return y
+    counts = (2.0 * y.abs()).floor()
+    return counts.clamp_max(1.0) if isinstance(model.likelihoods[0], Bernoulli) else counts

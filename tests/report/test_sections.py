@@ -373,7 +373,7 @@ def test_training_rows_are_left_out(several, hostile):
     missing = np.isnan(several.fit.y)
     assert (np.isnan(several.cdf) == missing).all()
     x, y = hostile.fit.x[:20], hostile.fit.y[:20]
-    np.testing.assert_allclose(hostile.cdf[:, 0], hostile.posterior.cdf(x, y), rtol=1e-12)
+    np.testing.assert_allclose(hostile.cdf[:, 0], hostile.posterior.pit(x, y), rtol=1e-12)
     assert not hostile.is_left_out
 
 

@@ -48,7 +48,7 @@ def test_the_targets_belong_to_the_parameters():
     for seed in range(5):
         truth, y = simulate_prior(MODEL, x, seed)
         # Of the right parameters the distribution function at y is uniform.
-        assert stats.kstest(truth.cdf(x, y), "uniform").pvalue > 1e-3
+        assert stats.kstest(truth.pit(x, y), "uniform").pvalue > 1e-3
 
 
 def test_one_seed_one_draw_and_the_global_generator_is_left_alone():

@@ -1,7 +1,7 @@
 """Where the latent sites of a Pyro program live in one flat, unconstrained vector."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -88,12 +88,18 @@ class SiteTable:
     @classmethod
     def of(cls, model: HybridModel, x: Tensor) -> "SiteTable":
         """Trace ``model`` on ``x [N, D]`` and lay out its latent sites, all but the data's."""
-        table = cls.of_program(model.marginal, x)
-        return cls(tuple(site for site in table.sites if site.name not in OBSERVED))
+        return cls.of_program(model.marginal, x, aside=OBSERVED)
 
     @classmethod
-    def of_program(cls, program: Callable[..., Any], *arguments: Tensor) -> "SiteTable":
+    def of_program(
+        cls, program: Callable[..., Any], *arguments: Tensor, aside: Collection[str] = ()
+    ) -> "SiteTable":
         """Run a Pyro program twice and lay out its continuous latent sites in their order.
+
+        Args:
+            program: the program.
+            arguments: its own.
+            aside: names of sites that are none of its parameters.
 
         Raises:
             OptionError: a site comes and goes from run to run, or changes its shape; a latent site
@@ -106,7 +112,7 @@ class SiteTable:
         sites: list[Site] = []
         start = 0
         for name, node in first.items():
-            if node["is_observed"] or _is_enumerated(name, node):
+            if name in aside or node["is_observed"] or _is_enumerated(name, node):
                 continue
             transform = biject_to(node["fn"].support)
             shape = tuple(node["value"].shape)

@@ -22,8 +22,9 @@ from bayes_hybrid.inference.posterior.over_draws import draw_weights, weighted_q
 from bayes_hybrid.inference.posterior.silencing import silenced
 from bayes_hybrid.inference.posterior.slopes import regime_slopes
 from bayes_hybrid.inference.posterior.thresholds import Thresholds, in_units
+from bayes_hybrid.likelihoods.base import require_supported
 from bayes_hybrid.models.base import HybridModel, Regimes
-from bayes_hybrid.random import seeded, torch_generator
+from bayes_hybrid.random import seeded, spawn_seeds, torch_generator
 
 # Numbers that are kept at once: one for each draw, row and regime, and in the search for quantiles
 # one for each of those and each level.
@@ -107,8 +108,18 @@ class Posterior:
         return np.asarray(np.tensordot(self.restart_weights, serves, 1))
 
     @property
-    def scale_floor(self) -> FloatArray:
-        """The smallest noise scale an expert can have, in y's units, ``[]``, or ``[Q, 1]``."""
+    def has_noise(self) -> bool:
+        """Whether regimes have noise scales of their own; the spread of counts is their mean's."""
+        return any(likelihood.has_scale for likelihood in self.model.likelihoods)
+
+    @property
+    def scale_floor(self) -> FloatArray | None:
+        """The smallest noise scale an expert can have, in y's units, ``[]``, or ``[Q, 1]``.
+
+        ``None`` where likelihoods have no scale.
+        """
+        if not self.has_noise:
+            return None
         return np.asarray(self.model.noise_floor * self._per_expert(self.y_scaling.scale))
 
     @cached_property
@@ -182,10 +193,14 @@ class Posterior:
             parts.append(torch.logsumexp(joint, dim=-1))
         return self._by_restart(torch.cat(parts, dim=-1)) - self._log_volume(y)
 
-    def cdf_draws(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """``F(y_n | x_n, theta)`` with z summed out, ``[R, S, N]``, or ``[R, S, N, Q]``."""
+    def pit_draws(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """:meth:`pit` under each draw, ``[R, S, N]``, or ``[R, S, N, Q]``."""
         target = self._target(y)
-        parts = [self._predictive(regimes).cdf(target[rows]) for rows, regimes in self._chunks(x)]
+        places = _places(target)
+        parts = [
+            self._predictive(regimes).pit(target[rows], places[rows])
+            for rows, regimes in self._chunks(x)
+        ]
         return self._by_restart(torch.cat(parts, dim=1))
 
     def regime_probability_draws(
@@ -308,12 +323,17 @@ class Posterior:
 
         return self._each(x, of)
 
-    def cdf(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Posterior predictive probability of a value up to y, ``[N]``."""
-        target = np.asarray(y, dtype=np.float64)
+    def pit(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Posterior predictive probability of a value up to y, ``[N]``.
+
+        Of whole numbers, which have ties, it is a place between that of less than y and that of y,
+        the same at every call (:meth:`.RegimeMixture.pit`).
+        """
+        target = self._target(y)
+        places = _places(target)
 
         def of(regimes: Regimes, rows: slice) -> FloatArray:
-            below = self._predictive(regimes).cdf(self._target(target[rows]))
+            below = self._predictive(regimes).pit(target[rows], places[rows])
             return _numpy(self._over_draws(below))
 
         return self._each(x, of)
@@ -513,7 +533,9 @@ class Posterior:
             yield rows, torch.as_tensor(scaled, device=self.theta.device)
 
     def _target(self, y: ArrayLike) -> Tensor:
-        scaled = self.y_scaling.transform(np.asarray(y, dtype=np.float64))
+        values = np.asarray(y, dtype=np.float64)
+        require_supported(self.model.likelihoods, values)
+        scaled = self.y_scaling.transform(values)
         return torch.as_tensor(scaled, device=self.theta.device)
 
     def _y_units(self, value: FloatArray) -> FloatArray:
@@ -536,6 +558,14 @@ class Posterior:
 
     def _by_restart(self, value: Tensor) -> FloatArray:
         return _numpy(value.reshape(self.num_restarts, self.num_draws, *value.shape[1:]))
+
+
+def _places(target: Tensor) -> Tensor:
+    """A number between 0 and 1 for each target, that depends on nothing but its row."""
+    # A stream of its own: users' rows come from ``default_rng(0)``, too.
+    rng = np.random.default_rng(spawn_seeds(0, 1))
+    numbers = rng.random(tuple(target.shape))
+    return torch.as_tensor(numbers, device=target.device)
 
 
 def _filled(num_rows: int, parts: Iterable[tuple[slice, FloatArray]]) -> FloatArray:

@@ -126,13 +126,13 @@ def test_cdf_and_quantile_invert_each_other(case):
     posterior, x, y = case
     weights, means, scales = _by_hand(posterior, x)
     expected = (weights * stats.norm.cdf(y[:, None], means, scales)).sum(-1).mean((0, 1))
-    np.testing.assert_allclose(posterior.cdf(x, y), expected, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(posterior.pit(x, y), expected, rtol=1e-8, atol=1e-12)
     probs = [1e-4, 0.05, 0.5, 0.9, 0.9999]
     quantiles = posterior.quantile(x, probs)
     assert (np.diff(quantiles, axis=1) > 0).all()
     for column, prob in enumerate(probs):
         # The root finder stops at 1e-10 of y or of the probability, whichever comes first.
-        np.testing.assert_allclose(posterior.cdf(x, quantiles[:, column]), prob, atol=1e-7)
+        np.testing.assert_allclose(posterior.pit(x, quantiles[:, column]), prob, atol=1e-7)
 
 
 def test_bad_probabilities_are_refused(case):
@@ -164,7 +164,7 @@ def test_samples_follow_the_predictive_distribution(case):
     for row in range(3):
         rows = np.repeat(x[row : row + 1], len(draws), axis=0)
         # Draws are dealt out evenly, which only helps; a false-alarm rate of 1e-3 for each row.
-        uniform = posterior.cdf(rows, draws[:, row])
+        uniform = posterior.pit(rows, draws[:, row])
         assert stats.kstest(uniform, "uniform").pvalue > 1e-3
     error = np.sqrt(posterior.variance(x) / len(draws))
     # Nine means at four standard errors: one false alarm in 1,700 seeds.
@@ -223,7 +223,7 @@ def test_chunks_do_not_show(case, monkeypatch, entries):
             posterior.log_density(x, y),
             posterior.mean(x),
             posterior.variance(x),
-            posterior.cdf(x, y),
+            posterior.pit(x, y),
             posterior.quantile(x, [0.1, 0.9]),
             posterior.regime_probability(x),
             posterior.regime_probability(x, y),
@@ -264,7 +264,7 @@ def test_everything_is_in_the_units_of_y(case):
     np.testing.assert_allclose(
         moved.log_likelihood(x, there), posterior.log_likelihood(x, y) - np.log(factor), **same
     )
-    np.testing.assert_allclose(moved.cdf(x, there), posterior.cdf(x, y), **same)
+    np.testing.assert_allclose(moved.pit(x, there), posterior.pit(x, y), **same)
     np.testing.assert_allclose(
         moved.regime_probability(x, there), posterior.regime_probability(x, y), **same
     )
@@ -299,7 +299,7 @@ def test_float32_draws_agree_with_float64(case):
     np.testing.assert_allclose(single.log_density(x, y), posterior.log_density(x, y), rtol=1e-3)
     probs = [0.05, 0.5, 0.95]
     np.testing.assert_allclose(single.quantile(x, probs), posterior.quantile(x, probs), rtol=1e-3)
-    np.testing.assert_allclose(single.cdf(x, single.quantile(x, [0.05])[:, 0]), 0.05, atol=1e-5)
+    np.testing.assert_allclose(single.pit(x, single.quantile(x, [0.05])[:, 0]), 0.05, atol=1e-5)
 
 
 def _weighed(posterior):
@@ -312,7 +312,7 @@ _ASKED = {
     "mean": lambda p, x, y: p.mean(x),
     "variance": lambda p, x, y: p.variance(x),
     "density": lambda p, x, y: p.log_density(x, y),
-    "cdf": lambda p, x, y: p.cdf(x, y),
+    "pit": lambda p, x, y: p.pit(x, y),
     "quantiles": lambda p, x, y: p.quantile(x, [0.05, 0.5, 0.9]),
     "both": lambda p, x, y: p.mean_and_quantile(x, [0.1])[1],
     "gate": lambda p, x, y: p.regime_probability(x),
@@ -334,7 +334,7 @@ def test_samples_count_by_weight(case):
     posterior, x, _ = case
     weighed, _ = _weighed(posterior)
     draws = weighed.sample(x[:1], 10_000, 0)
-    cdf = np.sort(weighed.cdf(np.repeat(x[:1], 10_000, axis=0), draws[:, 0]))
+    cdf = np.sort(weighed.pit(np.repeat(x[:1], 10_000, axis=0), draws[:, 0]))
     # Kolmogorov's distance of 10,000 draws exceeds 0.02 once in 3,000.
     assert np.abs(cdf - np.linspace(0.0, 1.0, 10_000)).max() < 0.02
 

@@ -81,7 +81,7 @@ def test_shapes(case):
     assert posterior.sample(x, 5, 0).shape == (5, _N, _Q)
     assert posterior.log_likelihood(x, y).shape == (_R, _S, _N)
     assert posterior.quantile(x, [0.1, 0.9]).shape == (_N, _Q, 2)
-    for by_output in (posterior.mean(x), posterior.variance(x), posterior.cdf(x, y)):
+    for by_output in (posterior.mean(x), posterior.variance(x), posterior.pit(x, y)):
         assert by_output.shape == (_N, _Q)
 
 
@@ -117,8 +117,8 @@ def test_moments_and_cdf_are_those_of_each_output(case):
     np.testing.assert_allclose(posterior.mean(x), mean, **_EXACT)
     np.testing.assert_allclose(posterior.variance(x), within, **_EXACT)
     expected = (weights * stats.norm.cdf(y[..., None], means, scales)).sum((0, 1, 4))
-    np.testing.assert_allclose(posterior.cdf(x, y), expected, **_EXACT)
-    assert np.isnan(posterior.cdf(x, y)).sum() == np.isnan(y).sum() > 0
+    np.testing.assert_allclose(posterior.pit(x, y), expected, **_EXACT)
+    assert np.isnan(posterior.pit(x, y)).sum() == np.isnan(y).sum() > 0
 
 
 def test_quantiles_invert_the_cdf_of_each_output(case):
@@ -127,7 +127,7 @@ def test_quantiles_invert_the_cdf_of_each_output(case):
     quantiles = posterior.quantile(x, probs)
     for level, prob in enumerate(probs):
         # The root finder stops at 1e-10 of y or of the probability, whichever comes first.
-        np.testing.assert_allclose(posterior.cdf(x, quantiles[..., level]), prob, atol=1e-7)
+        np.testing.assert_allclose(posterior.pit(x, quantiles[..., level]), prob, atol=1e-7)
 
 
 def test_samples_follow_each_output_and_share_the_regime(case):
@@ -142,7 +142,7 @@ def test_samples_follow_each_output_and_share_the_regime(case):
     many = np.repeat(x[row : row + 1], 20_000, axis=0)
     (draws,) = posterior.sample(many, 1, seed=0)
     # A false-alarm rate of 1e-3 for each output.
-    uniform = posterior.cdf(many, draws)
+    uniform = posterior.pit(many, draws)
     assert min(stats.kstest(column, "uniform").pvalue for column in uniform.T) > 1e-3
     found = np.prod(draws[:, :2] - posterior.mean(x)[row, :2], axis=1)
     error = found.std() / np.sqrt(len(draws))
@@ -162,7 +162,7 @@ def test_chunks_do_not_show(case, monkeypatch, entries):
             posterior.log_density(x, y),
             posterior.mean(x),
             posterior.variance(x),
-            posterior.cdf(x, y),
+            posterior.pit(x, y),
             posterior.quantile(x, [0.1, 0.9]),
             posterior.regime_probability(x, y),
             *_by_hand(posterior, x),

@@ -1,0 +1,196 @@
+"""Densities of whole numbers: Poisson, negative binomial and Bernoulli, by what is linear in them.
+
+They take logarithms of rates and odds, which neither overflow nor round to zero.  ``cdf`` is
+for predictions and carries no gradient.
+"""
+
+import abc
+from collections.abc import Sequence
+from typing import Final, Self
+
+import scipy.special
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import constraints
+from torch.nn.functional import logsigmoid, softplus
+
+# float32 ends at exp(88); a rate of a mean count times exp(30) is none that anybody observed.
+_MOST: Final = 30.0
+
+
+class CountDistribution(TorchDistribution):
+    """A density of whole numbers with parameters of one shape.
+
+    Args:
+        parameters: tensors that broadcast to the batch shape.
+    """
+
+    support: constraints.Constraint = constraints.nonnegative_integer
+    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (torch's own protocol)
+
+    def __init__(self, *parameters: Tensor) -> None:
+        """Broadcast the parameters."""
+        self.parameters: Sequence[Tensor] = torch.broadcast_tensors(*parameters)
+        super().__init__(self.parameters[0].shape, torch.Size(), validate_args=False)
+
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> Self:
+        """The same over a larger batch."""
+        return type(self)(*(value.expand(torch.Size(batch_shape)) for value in self.parameters))
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """``P(y <= value)``, ``[...]``."""
+        whole = value.floor()
+        return torch.where(whole < 0.0, 0.0, self._up_to(whole.clamp_min(0.0)))
+
+    @abc.abstractmethod
+    def _up_to(self, value: Tensor) -> Tensor:
+        """``P(y <= value)`` of whole numbers from zero on."""
+
+    @abc.abstractmethod
+    def _draw(self, shape: torch.Size) -> Tensor:
+        """Draws of that shape."""
+
+    def sample(self, sample_shape: torch.Size | Sequence[int] = ()) -> Tensor:
+        """Draws, as floats, ``sample_shape + [...]``."""
+        with torch.no_grad():
+            return self._draw(self._extended_shape(torch.Size(sample_shape)))
+
+
+class Poisson(CountDistribution):
+    """``p(y) = exp(y eta - exp(eta)) / y!``.
+
+    Args:
+        log_rate: eta, the log of the mean, ``[...]``; beyond +-30 it is taken as that.
+
+    Example:
+        >>> counts = Poisson(torch.tensor(2.0).log())
+        >>> counts.mean, counts.cdf(torch.tensor(0.0)).log()
+        (tensor(2.), tensor(-2.))
+    """
+
+    def __init__(self, log_rate: Tensor) -> None:
+        """Keep the rate."""
+        super().__init__(log_rate.clamp(-_MOST, _MOST))
+        (self.log_rate,) = self.parameters
+
+    @property
+    def mean(self) -> Tensor:
+        """``exp(eta)``."""
+        return self.log_rate.exp()
+
+    @property
+    def variance(self) -> Tensor:
+        """The mean."""
+        return self.mean
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of whole numbers, ``[...]``."""
+        found: Tensor = value * self.log_rate - self.log_rate.exp() - torch.lgamma(value + 1.0)
+        return found
+
+    def _up_to(self, value: Tensor) -> Tensor:
+        found: Tensor = torch.special.gammaincc(value + 1.0, self.mean)
+        return found
+
+    def _draw(self, shape: torch.Size) -> Tensor:
+        return torch.poisson(self.mean.expand(shape))
+
+
+class NegativeBinomial(CountDistribution):
+    """A Poisson count whose rate is Gamma distributed: variance ``m + m**2 / c`` at the mean m.
+
+    ::
+
+        p(y) = Gamma(y + c) / (y! Gamma(c)) * (m / (m + c))**y * (c / (m + c))**c
+
+    Args:
+        log_mean: log m, ``[...]``; beyond +-30 it is taken as that.
+        concentration: c, positive, ``[...]``; a large one is a Poisson distribution.
+
+    Source: Cameron and Trivedi (2013), Regression analysis of count data, 2nd edition, section 3.3
+    (NB2).
+
+    Example:
+        >>> counts = NegativeBinomial(torch.tensor(2.0).log(), torch.tensor(4.0))
+        >>> counts.mean, counts.variance
+        (tensor(2.), tensor(3.))
+    """
+
+    def __init__(self, log_mean: Tensor, concentration: Tensor) -> None:
+        """Keep mean and concentration."""
+        super().__init__(log_mean.clamp(-_MOST, _MOST), concentration)
+        self.log_mean, self.concentration = self.parameters
+
+    @property
+    def mean(self) -> Tensor:
+        """M."""
+        return self.log_mean.exp()
+
+    @property
+    def variance(self) -> Tensor:
+        """``m + m**2 / c``."""
+        return self.mean + self.mean.square() / self.concentration
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of whole numbers, ``[...]``."""
+        # In float64, because differences of log gamma functions lose what float32 has.
+        c = self.concentration.double()
+        whole = value.double()
+        number = torch.lgamma(whole + c) - torch.lgamma(c) - torch.lgamma(whole + 1.0)
+        odds = self.log_mean - self.concentration.log()
+        return (
+            number.to(odds.dtype) + value * logsigmoid(odds) - self.concentration * softplus(odds)
+        )
+
+    def _up_to(self, value: Tensor) -> Tensor:
+        c, mean, whole = (
+            part.detach().cpu().double().numpy() for part in (self.concentration, self.mean, value)
+        )
+        found = scipy.special.betainc(c, whole + 1.0, c / (c + mean))
+        return torch.as_tensor(found, dtype=value.dtype, device=value.device)
+
+    def _draw(self, shape: torch.Size) -> Tensor:
+        c = self.concentration.expand(shape)
+        # The product of what underflows and what is large: logs would cost more than they bring.
+        return torch.poisson(torch.distributions.Gamma(c, 1.0).sample() * (self.mean / c))
+
+
+class Bernoulli(CountDistribution):
+    """``p(1) = 1 / (1 + exp(-eta))``, ``p(0) = 1 - p(1)``.
+
+    Args:
+        log_odds: eta, ``[...]``.
+
+    Example:
+        >>> event = Bernoulli(torch.tensor([0.25, 0.75]).logit())
+        >>> event.mean, event.cdf(torch.tensor(0.0))
+        (tensor([0.2500, 0.7500]), tensor([0.7500, 0.2500]))
+    """
+
+    support: constraints.Constraint = constraints.boolean
+
+    def __init__(self, log_odds: Tensor) -> None:
+        """Keep the log odds."""
+        super().__init__(log_odds)
+        (self.log_odds,) = self.parameters
+
+    @property
+    def mean(self) -> Tensor:
+        """``p(1)``."""
+        return self.log_odds.sigmoid()
+
+    @property
+    def variance(self) -> Tensor:
+        """``p(1) p(0)``."""
+        return self.mean * (-self.log_odds).sigmoid()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of zeros and ones, ``[...]``."""
+        return value * self.log_odds - softplus(self.log_odds)
+
+    def _up_to(self, value: Tensor) -> Tensor:
+        return torch.where(value < 1.0, (-self.log_odds).sigmoid(), 1.0)
+
+    def _draw(self, shape: torch.Size) -> Tensor:
+        return torch.bernoulli(self.mean.expand(shape))
