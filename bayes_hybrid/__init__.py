@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         PseudoHuber,
         StudentT,
     )
-    from bayes_hybrid.models import LabelHead, Pathway, register
+    from bayes_hybrid.models import Constant, LabelHead, Line, Pathway, Polynomial, register
     from bayes_hybrid.priors import LogNormalPrior, NormalPrior, Priors
 
 __version__ = "0.2.0"
@@ -54,6 +54,7 @@ __all__ = [
     "SGHMC",
     "BayesHybridError",
     "Bernoulli",
+    "Constant",
     "ConstantGate",
     "ContaminatedNormal",
     "FitOptions",
@@ -64,6 +65,7 @@ __all__ = [
     "LabelHead",
     "Laplace",
     "Likelihood",
+    "Line",
     "LinearGate",
     "LogNormalPrior",
     "MonotoneGate",
@@ -75,6 +77,7 @@ __all__ = [
     "Plan",
     "PlanStage",
     "Poisson",
+    "Polynomial",
     "Priors",
     "PseudoHuber",
     "Rates",
@@ -91,6 +94,7 @@ __all__ = [
 _HOMES = {
     "BayesHybridError": "errors",
     "Bernoulli": "likelihoods",
+    "Constant": "models",
     "ConstantGate": "gates",
     "ContaminatedNormal": "likelihoods",
     "FitOptions": "inference",
@@ -102,6 +106,7 @@ _HOMES = {
     "LabelHead": "models",
     "Laplace": "likelihoods",
     "Likelihood": "likelihoods",
+    "Line": "models",
     "LinearGate": "gates",
     "LogNormalPrior": "priors",
     "MonotoneGate": "gates",
@@ -114,6 +119,7 @@ _HOMES = {
     "Plan": "inference",
     "PlanStage": "inference",
     "Poisson": "likelihoods",
+    "Polynomial": "models",
     "Priors": "priors",
     "PseudoHuber": "likelihoods",
     "Rates": "inference",

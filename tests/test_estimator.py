@@ -251,6 +251,18 @@ def test_repr_shows_what_was_set():
     assert repr(HybridRegressor(gate="linear")) == "HybridRegressor(gate='linear')"
 
 
+def test_results_print_as_tables(fitted, table):
+    found = fitted.effect(0, grid=4)
+    name, header, *rows = repr(found).splitlines()
+    assert name == "EffectCurve"
+    assert header.split()[:3] == ["feature", "value", "curve"]
+    assert [row.split()[1] for row in rows[:4]] == ["hour"] * 4
+    assert "<table" in found._repr_html_()
+    words = repr(fitted.fit_)
+    assert words.startswith(f"Fit of power by hour, load: {len(table[1])} rows, regimes A, B, ")
+    assert words.endswith(fitted.fit_.training.status)
+
+
 # Save and load
 
 

@@ -18,6 +18,7 @@ LAYERS: Final = {
     "cached": 0,
     "digits": 0,
     "random": 0,
+    "tabular": 0,
     "words": 0,
     "distributions": 1,
     "data": 1,

@@ -147,9 +147,16 @@ def fit(
         str,
         typer.Option(
             help="mixture, or a single pathway: gaussian, relu, linear_mix, "
-            "relu_gates_gaussian, gaussian_stabilizes_relu."
+            "relu_gates_gaussian, gaussian_stabilizes_relu, constant, line, polynomial."
         ),
     ] = Settings.model,
+    experts: Annotated[
+        str,
+        typer.Option(
+            help="What a mixture has in each regime, separated by commas: a pathway, or constant, "
+            "line or polynomial (a parabola), such as line,line,line."
+        ),
+    ] = Settings.experts,
     gate: Annotated[
         str,
         typer.Option(
@@ -215,6 +222,7 @@ def fit(
             model=model,
             gate=gate,
             gate_feature=gate_feature,
+            experts=experts,
             likelihood=likelihood,
             noise=noise,
             label_noise=label_noise,

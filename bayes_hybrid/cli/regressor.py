@@ -46,6 +46,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     return HybridRegressor(
         model=settings.model,
         gate=_gate(settings),
+        experts=_experts(settings),
         likelihood=settings.likelihood,
         noise=settings.noise,
         # The default is the estimator's own, which a model without labels has no use for.
@@ -64,6 +65,8 @@ def refuse_unknown(settings: Settings) -> None:
         OptionError: such a name, or a device that is not there.
     """
     pathway_kind("--model", settings.model, MODELS)
+    for name in _experts(settings):
+        pathway_kind("--experts", name, MODELS[1:])
     checks.choice("--gate", settings.gate, tuple(GATES))
     checks.choice("--likelihood", settings.likelihood, tuple(LIKELIHOODS))
     checks.choice("--noise", settings.noise, NOISE_KINDS)
@@ -74,6 +77,11 @@ def refuse_unknown(settings: Settings) -> None:
         resolve_device(settings.device)
     except OptionError as error:
         raise OptionError(f"--{error}") from error
+
+
+def _experts(settings: Settings) -> tuple[str, ...]:
+    """Names separated by commas."""
+    return tuple(name.strip() for name in settings.experts.split(","))
 
 
 def _plans(settings: Settings) -> tuple[str, ...]:

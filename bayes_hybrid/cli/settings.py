@@ -28,6 +28,7 @@ class Settings:
         model: ``"mixture"`` or the kind of a single pathway.
         gate: name of the gate.
         gate_feature: column that a gate on one feature reads; ``None`` for the only one.
+        experts: name of each regime's expert, separated by commas.
         likelihood: name of the likelihood.
         noise: ``"input"`` or ``"constant"``.
         label_noise: ``"learned"`` or ``"none"``.
@@ -44,6 +45,7 @@ class Settings:
     model: str = "mixture"
     gate: str = "relu"
     gate_feature: str | None = None
+    experts: str = "gaussian,relu"
     likelihood: str = "normal"
     noise: str = "input"
     label_noise: str = "learned"

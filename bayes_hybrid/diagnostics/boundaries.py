@@ -17,6 +17,7 @@ from bayes_hybrid.diagnostics.lines import At, line_along, position
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.posterior.over_draws import draw_weights, weighted_quantiles
 from bayes_hybrid.inference.result import Fit
+from bayes_hybrid.tabular import Tabular
 
 __all__ = ["Boundary", "BoundaryPosterior", "boundaries"]
 
@@ -67,8 +68,8 @@ class Boundary:
     draws: FloatArray
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class BoundaryPosterior:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class BoundaryPosterior(Tabular):
     """The boundaries along one feature.
 
     Attributes:

@@ -13,14 +13,15 @@ from bayes_hybrid.diagnostics.lines import At
 from bayes_hybrid.diagnostics.slices import one_output, slice_along
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, sd_over_draws
 from bayes_hybrid.inference.result import Fit
+from bayes_hybrid.tabular import Tabular
 
 __all__ = ["Contributions", "contributions"]
 
 _BETWEEN: Final = ("between regimes", "between draws")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Contributions:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Contributions(Tabular):
     """Mean and variance of the prediction along one feature, each as a sum of parts.
 
     Attributes:

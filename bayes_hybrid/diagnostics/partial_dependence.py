@@ -22,6 +22,7 @@ from bayes_hybrid.diagnostics.slices import one_output, slice_along
 from bayes_hybrid.diagnostics.support import out_of_data
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
 from bayes_hybrid.inference.result import Fit
+from bayes_hybrid.tabular import Tabular
 
 __all__ = ["PartialDependence", "partial_dependence"]
 
@@ -29,8 +30,8 @@ _MOSTLY: Final = 0.5
 """A point of the mean curve is out of data where more than half of its rows are."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class PartialDependence:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class PartialDependence(Tabular):
     """The mean curve, and the individual ones that it is the mean of.
 
     Attributes:

@@ -17,6 +17,7 @@ from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.errors import DataError
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.posterior.over_draws import draw_weights
+from bayes_hybrid.tabular import Tabular
 
 __all__ = ["PitEcdf", "loo_pit", "pit_ecdf", "pit_finding"]
 
@@ -36,8 +37,8 @@ _SLACK: Final = 0.02
 matter."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class PitEcdf:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class PitEcdf(Tabular):
     """The ecdf of probability integral transforms, less that of uniform ones.
 
     =====================================  ================================================

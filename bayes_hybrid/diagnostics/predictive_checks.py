@@ -21,6 +21,7 @@ from bayes_hybrid.diagnostics.statistics import PROB, statistic_table, statistic
 from bayes_hybrid.errors import DataError
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.result import Fit
+from bayes_hybrid.tabular import Tabular
 
 __all__ = ["PredictiveChecks", "predictive_checks"]
 
@@ -36,8 +37,8 @@ _COLUMNS: Final = (
 )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class PredictiveChecks:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class PredictiveChecks(Tabular):
     """What a posterior says of the values of N rows before it has seen them.
 
     Attributes:

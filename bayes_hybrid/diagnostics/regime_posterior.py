@@ -14,14 +14,15 @@ from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws, flat_draws,
 from bayes_hybrid.errors import DataError
 from bayes_hybrid.inference.posterior.over_draws import draw_weights, weighted_quantiles
 from bayes_hybrid.inference.result import Fit
+from bayes_hybrid.tabular import Tabular
 
 __all__ = ["RegimePosterior", "regime_posterior"]
 
 _PROB: Final = 0.9
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class RegimePosterior:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class RegimePosterior(Tabular):
     """Regime probabilities of N rows, how sure the fit is of them, and why a row is undecided.
 
     With ``p_s`` the regime probabilities of a row under posterior draw s, ``w_s`` the weight of the

@@ -10,14 +10,15 @@ from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data.support import Support
 from bayes_hybrid.errors import DataError
 from bayes_hybrid.inference.result import Fit
+from bayes_hybrid.tabular import Tabular
 
 __all__ = ["OutOfData", "out_of_data"]
 
 BoolArray = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class OutOfData:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class OutOfData(Tabular):
     """Which of M points lie outside the training data, and by which of two rules.
 
     Attributes:

@@ -19,6 +19,7 @@ from bayes_hybrid.models import (
     Pathway,
     PathwayModel,
 )
+from bayes_hybrid.models.curves import CURVES, Polynomial
 from bayes_hybrid.models.mixture import pathways
 from bayes_hybrid.models.registry import require_known
 from bayes_hybrid.nn import COMBINATIONS, pathway_kind
@@ -31,14 +32,15 @@ __all__ = ["MODELS", "REFINE", "build_model", "build_options", "settings_of"]
 
 Setting = TypeVar("Setting")
 
-MODELS: Final = ("mixture", *COMBINATIONS)
+MODELS: Final = ("mixture", *COMBINATIONS, *CURVES)
 REFINE: Final[Mapping[str, Sampler | None]] = MappingProxyType(
     {"auto": HMC(), "always": HMC(budget=None), "never": None}
 )
 """The sampler that each value of ``refine`` stands for."""
 # What a single pathway has no use for, what a Pathway says of itself, and what fit_options says.
 _OF_MIXTURES: Final = ("gate", "experts", "label_head")
-_OF_PATHWAYS: Final = ("likelihood", "noise", "num_units", "depth", "smoothing")
+_OF_UNITS: Final = ("num_units", "depth", "smoothing")
+_OF_PATHWAYS: Final = ("likelihood", "noise", *_OF_UNITS)
 _OF_FIT_OPTIONS: Final = (
     "num_restarts",
     "plan",
@@ -66,6 +68,8 @@ def _model(
     if kind != "mixture":
         _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
         pathway = _pathway(settings, kind, num_features)
+        if isinstance(pathway, Polynomial):
+            _refuse_set(settings, _OF_UNITS, f"model={kind!r} has no hidden units")
         if labelled:
             raise OptionError(
                 f"regime_label: model={kind!r} has one regime, of which labels say nothing; "
@@ -104,10 +108,13 @@ def _experts(settings: "HybridRegressor", num_features: int) -> tuple[Pathway, .
         # Built to be checked: a value that cannot be is a mistake whether it is used or not.
         _pathway(settings, "gaussian", num_features)
         _refuse_set(settings, _OF_PATHWAYS, "every expert is a Pathway: set it there")
-    return tuple(
+    experts = tuple(
         expert if isinstance(expert, Pathway) else _pathway(settings, expert, num_features)
         for expert in settings.experts
     )
+    if all(isinstance(expert, Polynomial) for expert in experts):
+        _refuse_set(settings, _OF_UNITS, "no expert has hidden units")
+    return experts
 
 
 def _pathway(settings: "HybridRegressor", expert: str, num_features: int) -> Pathway:
@@ -117,8 +124,10 @@ def _pathway(settings: "HybridRegressor", expert: str, num_features: int) -> Pat
         num_units = 32 if num_features <= 3 else 50
     if not isinstance(likelihood, Likelihood):
         likelihood = LIKELIHOODS[checks.choice("likelihood", likelihood, tuple(LIKELIHOODS))]()
+    if isinstance(expert, str) and expert in CURVES:
+        return CURVES[expert](likelihood=likelihood)
     return Pathway(
-        kind=pathway_kind("experts", expert),
+        kind=pathway_kind("experts", expert, (*COMBINATIONS, *CURVES)),
         num_units=num_units,
         depth=settings.depth,
         smoothing=settings.smoothing,

@@ -31,6 +31,7 @@ from bayes_hybrid.models import (
     Pathway,
     PathwayModel,
 )
+from bayes_hybrid.models.curves import CURVES
 from bayes_hybrid.models.mixture import pathways
 from bayes_hybrid.models.registry import part_named, registered
 from bayes_hybrid.priors import LogNormalPrior, NormalPrior, Priors
@@ -52,7 +53,7 @@ SAVED_FILES: Final = (*FIT_FILES, POSTERIOR_FILE)
 """What :meth:`HybridRegressor.save` may write; only a fit with held-out rows has a file of them."""
 
 _PRIORS = (Priors, LogNormalPrior, NormalPrior)
-_MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, LabelHead, *_PRIORS)
+_MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, *CURVES.values(), LabelHead, *_PRIORS)
 _SAMPLERS = (HMC, NUTS, SGHMC)
 _FIT_CLASSES = (FitOptions, WarmStart, Variational, *_SAMPLERS, Plan, PlanStage, Rates)
 # The package's own classes whose objects may stand in a saved fit.  Beside registered parts nothing
@@ -185,9 +186,9 @@ def _refuse_larger(model: HybridMixture | PathwayModel, saved: SavedFit) -> None
     least = model.num_regimes
     for pathway in pathways(model):
         # Every layer of ours has a weight for each unit and input; what anyone's has is read out.
-        own = type(pathway) is not Pathway
-        inputs = 0 if own else model.num_features + (pathway.depth - 1) * pathway.num_units
-        least += pathway.num_units * (inputs + model.num_outputs)
+        own, width = type(pathway) is not Pathway, pathway.width(model.num_features)
+        inputs = 0 if own else model.num_features + (pathway.depth - 1) * width
+        least += width * (inputs + model.num_outputs)
     gate = model.gate if isinstance(model, HybridMixture) else None
     if isinstance(gate, ReLUGate):
         least += gate.num_units * (model.num_features + model.num_regimes - 1)

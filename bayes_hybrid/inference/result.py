@@ -172,7 +172,7 @@ class Drawn:
     training: Training
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Fit:
     """A fitted hybrid model.
 
@@ -205,6 +205,16 @@ class Fit:
     target_name: str
     output_names: tuple[str, ...] = ("y",)
     seed: int
+
+    def __repr__(self) -> str:
+        """What was fitted, and how it ended, in a few lines."""
+        posterior = self.posterior
+        return (
+            f"Fit of {' and '.join(self.output_names)} by {', '.join(self.feature_names)}: "
+            f"{len(self.x)} rows, regimes {', '.join(posterior.regime_names)}, "
+            f"{posterior.num_restarts} restarts of {posterior.num_draws} draws "
+            f"({self.training.method}, seed {self.seed}).\n{self.training.status}"
+        )
 
     @cached_property
     def readings(self) -> tuple[Reading, ...]:

@@ -6,17 +6,21 @@ regime ``z``, and ``model.marginal`` with ``z`` summed out exactly.  Both run un
 """
 
 from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup, TrainingGroup
+from bayes_hybrid.models.curves import Constant, Line, Polynomial
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.mixture import HybridMixture
 from bayes_hybrid.models.pathway import Pathway, PathwayModel
 from bayes_hybrid.models.registry import register
 
 __all__ = [
+    "Constant",
     "HybridMixture",
     "HybridModel",
     "LabelHead",
+    "Line",
     "Pathway",
     "PathwayModel",
+    "Polynomial",
     "Regimes",
     "SiteGroup",
     "TrainingGroup",

@@ -85,10 +85,15 @@ def sample_head(
     group: SiteGroup,
     like: Tensor,
 ) -> dict[str, Tensor]:
-    """Weight and bias of a linear read-out, ``weight = weight_scale / sqrt(fan_in) * raw``."""
-    scale = sample_positive(sites, f"{name}.weight_scale", (), scale_prior, group, like)
-    raw = sample_normal(sites, f"{name}.weight_raw", shape, 1.0, group, like)
-    values = {"weight": _times(scale / math.sqrt(shape[-1]), raw)}
+    """Weight and bias of a linear read-out, ``weight = weight_scale / sqrt(fan_in) * raw``.
+
+    Of nothing to read there is no weight.
+    """
+    values = {}
+    if shape[-1]:
+        scale = sample_positive(sites, f"{name}.weight_scale", (), scale_prior, group, like)
+        raw = sample_normal(sites, f"{name}.weight_raw", shape, 1.0, group, like)
+        values["weight"] = _times(scale / math.sqrt(shape[-1]), raw)
     if bias_scale is not None:
         values["bias"] = sample_normal(sites, f"{name}.bias", shape[:1], bias_scale, group, like)
     return values

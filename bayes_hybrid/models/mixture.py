@@ -181,7 +181,17 @@ class HybridMixture(HybridModel):
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
         noise = sample_noise(sites, self.likelihoods, self.priors, outputs, like)
         experts = tuple(
-            sample_expert(sites, name, pathway, module, self.priors, noise, outputs, like)
+            sample_expert(
+                sites,
+                name,
+                pathway,
+                module,
+                pathway.width(self.num_features),
+                self.priors,
+                noise,
+                outputs,
+                like,
+            )
             for name, pathway, module in zip(
                 self.regime_names, self.experts, self._modules, strict=True
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,9 @@ class Pathway:
         'relu'
     """
 
+    formula: ClassVar[tuple[str, str] | None] = None
+    """Hidden features of a class of its own, as LaTeX and in words, for the report."""
+
     kind: str = "gaussian"
     num_units: int = 32
     depth: int = 1
@@ -80,6 +83,11 @@ class Pathway:
         """With its likelihood for targets of the size of ``y``."""
         return replace(self, likelihood=self.likelihood.anchored(y))
 
+    def width(self, num_features: int) -> int:
+        """H, the number of hidden features of D input features."""
+        del num_features
+        return self.num_units
+
     def build(self, num_features: int) -> nn.Module:
         """The hidden layers as a torch module ``[..., D] -> [..., H]``.
 
@@ -112,6 +120,7 @@ def sample_expert(
     name: str,
     pathway: Pathway,
     module: nn.Module,
+    width: int,
     priors: Priors,
     noise: Tensor | None,
     outputs: tuple[int, ...],
@@ -138,18 +147,18 @@ def sample_expert(
     """
     features = sample_features(sites, name, module, priors, SiteGroup.FEATURES, like)
     layers = bind(module, features)
-    shape = (outputs[0] if outputs else 1, pathway.num_units)
+    shape = (outputs[0] if outputs else 1, width)
     head = sample_head(
         sites, f"{name}.location", shape, priors.location_scale, 1.0, SiteGroup.HEADS, like
     )
     bias = _by_row(head["bias"] if outputs else head["bias"].squeeze(-1), outputs)
-    weight, level = head["weight"], None
+    weight, level = head.get("weight"), None
     if noise is not None and pathway.likelihood.has_scale:
         ratio = sample_positive(
             sites, f"{name}.noise_ratio", outputs, priors.noise_ratio, SiteGroup.SCALES, like
         )
         level = _by_row(noise * ratio, outputs)
-        if pathway.noise == "input":
+        if pathway.noise == "input" and weight is not None:
             slope = sample_head(
                 sites,
                 f"{name}.noise_slope",
@@ -163,7 +172,10 @@ def sample_expert(
     shapes = _sample_shape(sites, name, pathway.likelihood, like)
 
     def expert(x: Tensor) -> Expert:
-        read = _read(layers(x), weight, outputs)
+        if weight is None:
+            read: tuple[Tensor, ...] = (x.new_zeros(x.shape[:-1] + (1,) * len(outputs)),)
+        else:
+            read = _read(layers(x), weight, outputs)
         location = read[0] + bias
         numbers = [location]
         if level is not None:
@@ -269,6 +281,14 @@ class PathwayModel(HybridModel):
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
         noise = sample_noise(sites, self.likelihoods, self.priors, outputs, like)
         expert = sample_expert(
-            sites, self.pathway.kind, self.pathway, self._module, self.priors, noise, outputs, like
+            sites,
+            self.pathway.kind,
+            self.pathway,
+            self._module,
+            self.pathway.width(self.num_features),
+            self.priors,
+            noise,
+            outputs,
+            like,
         )
         return Parts(lambda x: x.new_zeros(len(x), 1), (expert,))

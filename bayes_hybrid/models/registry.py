@@ -177,10 +177,11 @@ def _check_pathway(pathway: Pathway, num_features: int) -> None:
         if leaf not in ("bias", "width"):
             weights.add(block)
     found = module.eval()(torch.zeros(_ROWS, num_features))
-    if found.shape != (_ROWS, pathway.num_units):
+    width = pathway.width(num_features)
+    if found.shape != (_ROWS, width):
         raise OptionError(
-            f"{name}: expected hidden features of the shape (rows, {pathway.num_units}), as "
-            f"num_units says; got {tuple(found.shape)} of {_ROWS} rows"
+            f"{name}: expected hidden features of the shape (rows, {width}), as num_units says, or "
+            f"a method width; got {tuple(found.shape)} of {_ROWS} rows"
         )
 
 

@@ -139,14 +139,12 @@ def pathway_kind(name: str, value: str, options: Sequence[str] = tuple(COMBINATI
         >>> pathway_kind("experts", "linear")
         Traceback (most recent call last):
         bayes_hybrid.errors.OptionError: experts='linear' is no kind of pathway: 'linear_mix' mixes
-            Gaussian and ReLU units linearly; a straight line is Pathway(kind='gaussian',
-            smoothing='identity', num_units=1)
+            Gaussian and ReLU units linearly; a straight line is 'line'
     """
     if isinstance(value, str) and value == "linear":
         raise OptionError(
             f"{name}='linear' is no kind of pathway: 'linear_mix' mixes Gaussian and ReLU units "
-            "linearly; a straight line is Pathway(kind='gaussian', smoothing='identity', "
-            "num_units=1)"
+            "linearly; a straight line is 'line'"
         )
     return checks.choice(name, value, options)
 

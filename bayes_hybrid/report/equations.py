@@ -210,6 +210,8 @@ def _scale(pathway: Pathway) -> Equation:
 
 def _feature_equations(pathway: Pathway) -> list[Equation]:
     """The hidden features; of a pathway from outside the package its settings."""
+    if pathway.formula is not None:
+        return [_equation(*pathway.formula)]
     if type(pathway) is not Pathway:
         return [Equation(words=f"Hidden features: {pathway!r}")]
     latex, words = _KINDS[pathway.kind]

@@ -64,7 +64,7 @@ def test_roll_call():
     }
     assert concrete == {type(model) for model in zoo.MODELS.values()}
     singles = {m.pathway.kind for m in zoo.MODELS.values() if isinstance(m, PathwayModel)}
-    assert singles == set(COMBINATIONS)
+    assert singles == {*COMBINATIONS, "line"}
     mixtures = [m for m in zoo.MODELS.values() if isinstance(m, HybridMixture)]
     assert {(type(m.gate), m.num_regimes) for m in mixtures} >= {
         (gate, count) for gate in GATES.values() for count in (2, 3)

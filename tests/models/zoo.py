@@ -23,7 +23,16 @@ from bayes_hybrid.likelihoods import (
     PseudoHuber,
     StudentT,
 )
-from bayes_hybrid.models import HybridMixture, HybridModel, LabelHead, Pathway, PathwayModel
+from bayes_hybrid.models import (
+    Constant,
+    HybridMixture,
+    HybridModel,
+    LabelHead,
+    Line,
+    Pathway,
+    PathwayModel,
+    Polynomial,
+)
 from bayes_hybrid.priors import LogNormalPrior
 
 # Written out, not read from the package: a new member must be added here to be tested.
@@ -94,6 +103,12 @@ MODELS: Final[dict[str, HybridModel]] = {
             pathway("relu", likelihood=PseudoHuber(threshold=0.5)),
         ),
         gate=GATES["linear"],
+    ),
+    "line": PathwayModel(num_features=NUM_FEATURES, pathway=Line()),
+    "mixture of curves": HybridMixture(
+        num_features=NUM_FEATURES,
+        experts=(Constant(), Line(noise="input"), Polynomial(degree=3)),
+        gate=GATES["threshold"],
     ),
     "relu, bernoulli": _single(kind="relu", likelihood=Bernoulli(base=0.3)),
     "mixture of counts": HybridMixture(
