@@ -147,7 +147,7 @@ def _models(base: HybridRegressor) -> list[Variant]:
     """Every pathway alone, and the mixture."""
     default = HybridRegressor()
     # A single pathway has no use for these, and refuses them.
-    alone = {name: getattr(default, name) for name in ("gate", "experts", "label_head")}
+    alone = {name: getattr(default, name) for name in ("gate", "experts", "joined", "label_head")}
     mixture = [] if base.model == "mixture" else [Variant("mixture", {"model": "mixture"})]
     return [Variant(kind, {"model": kind} | alone) for kind in COMBINATIONS] + mixture
 

@@ -157,6 +157,9 @@ def fit(
             "line or polynomial (a parabola), such as line,line,line."
         ),
     ] = Settings.experts,
+    joined: Annotated[
+        bool, typer.Option("--joined", help="Curves meet at the thresholds, without jumps.")
+    ] = Settings.joined,
     gate: Annotated[
         str,
         typer.Option(
@@ -223,6 +226,7 @@ def fit(
             gate=gate,
             gate_feature=gate_feature,
             experts=experts,
+            joined=joined,
             likelihood=likelihood,
             noise=noise,
             label_noise=label_noise,

@@ -47,6 +47,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         model=settings.model,
         gate=_gate(settings),
         experts=_experts(settings),
+        joined=settings.joined,
         likelihood=settings.likelihood,
         noise=settings.noise,
         # The default is the estimator's own, which a model without labels has no use for.

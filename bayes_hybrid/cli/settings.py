@@ -29,6 +29,7 @@ class Settings:
         gate: name of the gate.
         gate_feature: column that a gate on one feature reads; ``None`` for the only one.
         experts: name of each regime's expert, separated by commas.
+        joined: whether curves meet at the thresholds.
         likelihood: name of the likelihood.
         noise: ``"input"`` or ``"constant"``.
         label_noise: ``"learned"`` or ``"none"``.
@@ -46,6 +47,7 @@ class Settings:
     gate: str = "relu"
     gate_feature: str | None = None
     experts: str = "gaussian,relu"
+    joined: bool = False
     likelihood: str = "normal"
     noise: str = "input"
     label_noise: str = "learned"

@@ -38,7 +38,7 @@ REFINE: Final[Mapping[str, Sampler | None]] = MappingProxyType(
 )
 """The sampler that each value of ``refine`` stands for."""
 # What a single pathway has no use for, what a Pathway says of itself, and what fit_options says.
-_OF_MIXTURES: Final = ("gate", "experts", "label_head")
+_OF_MIXTURES: Final = ("gate", "experts", "joined", "label_head")
 _OF_UNITS: Final = ("num_units", "depth", "smoothing")
 _OF_PATHWAYS: Final = ("likelihood", "noise", *_OF_UNITS)
 _OF_FIT_OPTIONS: Final = (
@@ -81,13 +81,26 @@ def _model(
     label_head = _instance("label_head", settings.label_head, LabelHead) or LabelHead()
     if not labelled:
         _refuse_set(settings, ("label_head",), "no regime_label came")
+    experts = _experts(settings, num_features)
     return HybridMixture(
         num_features=num_features,
-        experts=_experts(settings, num_features),
+        experts=experts,
         gate=_gate(settings).resolved(num_features, feature_names(settings) or ()),
         priors=priors,
         num_outputs=num_outputs,
         label_head=label_head if labelled else None,
+        joined=_joined(settings.joined, len(experts) - 1),
+    )
+
+
+def _joined(joined: bool | Sequence[bool], num_thresholds: int) -> tuple[bool, ...]:
+    if isinstance(joined, bool | np.bool_):
+        return (True,) * num_thresholds if joined else ()
+    if isinstance(joined, Sequence) and all(isinstance(each, bool | np.bool_) for each in joined):
+        return tuple(bool(each) for each in joined)
+    raise OptionError(
+        f"joined: expected True, False, or one of them for each of {num_thresholds} thresholds; "
+        f"got {joined!r}"
     )
 
 

@@ -72,21 +72,26 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
     Args:
         model: ``"mixture"``, or one pathway for all rows: ``"gaussian"``, ``"relu"``,
             ``"linear_mix"`` (both kinds of unit in each layer, mixed linearly),
-            ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
+            ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``; or a curve, see ``experts``.
         gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, ``"threshold"``,
             ``"monotone"``, ``"oblique"``, or one of :mod:`bayes_hybrid.gates`, such as
             ``ThresholdGate(feature="age")``.  With one of the last three the order of ``experts``
             is that along the feature: the first expert belongs to its lowest values.
         likelihood: ``"normal"``, ``"student_t"``, ``"laplace"``, ``"huber"``, ``"pseudo_huber"``,
-            ``"contaminated_normal"``, or one of :mod:`bayes_hybrid.likelihoods`; a
+            ``"contaminated_normal"``; of counts ``"poisson"``, ``"negative_binomial"``, of 0 and 1
+            ``"bernoulli"``; or one of :mod:`bayes_hybrid.likelihoods`; a
             :class:`~bayes_hybrid.models.Pathway` among ``experts`` has its own.
         noise: ``"input"``, a noise scale that depends on the features, or ``"constant"``, one per
             regime.
         experts: of a mixture: a pathway kind (as in ``model``) or a
             :class:`~bayes_hybrid.models.Pathway` for each regime, two or more.  A ``Pathway`` has
             its own ``likelihood``, ``noise``, ``num_units``, ``depth`` and ``smoothing``; where
-            all are one, these have to be left alone here.  A straight line is ``Pathway(
-            kind="gaussian", smoothing="identity", num_units=1)``.
+            all are one, these have to be left alone here.  Or a curve of few coefficients:
+            ``"constant"``, ``"line"``, ``"polynomial"`` (a parabola), or a
+            :class:`~bayes_hybrid.models.Polynomial` of another degree; their noise is constant in
+            each regime unless they say otherwise, as in ``Line(noise="input")``.
+        joined: of curves under a threshold or monotone gate: whether each begins where the one
+            before it ends, so that the location has a kink and no jump; or that for each threshold.
         label_head: of a mixture whose rows have regime labels, how these enter
             (:class:`~bayes_hybrid.models.LabelHead`); ``None`` is its default.
         num_units: hidden units per layer; ``"auto"`` is 32 up to three features, else 50.
@@ -158,6 +163,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         likelihood: str | Likelihood = "normal",
         noise: str = "input",
         experts: Sequence[str | Pathway] = ("gaussian", "relu"),
+        joined: bool | Sequence[bool] = False,
         label_head: LabelHead | None = None,
         num_units: int | str = "auto",
         depth: int = 1,
@@ -178,6 +184,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self.likelihood = likelihood
         self.noise = noise
         self.experts = experts
+        self.joined = joined
         self.label_head = label_head
         self.num_units = num_units
         self.depth = depth

@@ -137,8 +137,11 @@ def _known(prior: dist.TorchDistribution) -> dist.TorchDistribution:
 
 def sample_gate(
     sites: Sites, module: GateModule, priors: Priors, like: Tensor
-) -> Callable[[Tensor], Tensor]:
-    """Sites for every parameter of a gate; from ``x [N, D]`` to its ``log_weights [N, K]``."""
+) -> tuple[Callable[[Tensor], Tensor], dict[str, Tensor]]:
+    """Sites for every parameter of a gate; from ``x [N, D]`` to its ``log_weights [N, K]``.
+
+    And the parameters themselves, by their names in the module.
+    """
     values: dict[str, Tensor] = {}
     for path, child in module.named_children():
         name = f"gate.{path}"
@@ -159,4 +162,4 @@ def sample_gate(
     for path, prior in module.parameter_priors(priors, like).items():
         group = SiteGroup.THRESHOLDS if path in module.thresholds else SiteGroup.GATE_HEAD
         values[path] = sites(f"gate.{path}", partial(_known, prior), _note(group))
-    return bind(module, values)
+    return bind(module, values), values

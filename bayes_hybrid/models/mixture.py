@@ -11,9 +11,18 @@ from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.gates import Boundaries, Gate, GateModule, ReLUGate
+from bayes_hybrid.gates import (
+    Boundaries,
+    Gate,
+    GateModule,
+    MonotoneGate,
+    ReLUGate,
+    ThresholdGate,
+)
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.base import HybridModel, Parts
+from bayes_hybrid.models.curves import Polynomial
+from bayes_hybrid.models.joined import joined
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import sample_gate
@@ -47,6 +56,9 @@ class HybridMixture(HybridModel):
         priors: prior settings.
         num_outputs: Q, targets in a row that share its regime.
         label_head: how observed regime labels enter, if there are any.
+        joined: at which of the K - 1 thresholds the location is continuous
+            (:func:`~bayes_hybrid.models.joined.joined`), of curves under a gate on one feature;
+            ``()`` at none.
 
     Raises:
         OptionError: fewer than two experts.
@@ -66,6 +78,7 @@ class HybridMixture(HybridModel):
     priors: Priors = field(default_factory=Priors)
     num_outputs: int = 1
     label_head: LabelHead | None = None
+    joined: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the settings and the number of experts."""
@@ -88,13 +101,26 @@ class HybridMixture(HybridModel):
                 f"experts: their kinds give regimes of one name, {self.regime_names}; give a "
                 "pathway of your own another kind"
             )
-        if (
-            len({(likelihood.standardises, likelihood.takes) for likelihood in self.likelihoods})
-            > 1
-        ):
+        self._check_joined()
+        if len({(each.standardises, each.takes) for each in self.likelihoods}) > 1:
             raise OptionError(
                 "experts: the regimes share a target, and these likelihoods are not of one: "
                 + ", ".join(f"{type(one).__name__} ({one.takes})" for one in self.likelihoods)
+            )
+
+    def _check_joined(self) -> None:
+        if not any(self.joined):
+            return
+        on_feature = isinstance(self.gate, ThresholdGate | MonotoneGate)
+        if not (on_feature and all(isinstance(expert, Polynomial) for expert in self.experts)):
+            raise OptionError(
+                "joined: it is curves ('constant', 'line', 'polynomial') that meet at a threshold, "
+                f"under gate='threshold' or 'monotone'; got {self.regime_names} under {self.gate!r}"
+            )
+        if len(self.joined) != len(self.experts) - 1:
+            raise OptionError(
+                f"joined: expected True or False for each of {len(self.experts) - 1} thresholds; "
+                f"got {self.joined!r}"
             )
 
     @cached_property
@@ -191,12 +217,20 @@ class HybridMixture(HybridModel):
                 noise,
                 outputs,
                 like,
+                offset=not meets,
             )
-            for name, pathway, module in zip(
-                self.regime_names, self.experts, self._modules, strict=True
+            for name, pathway, module, meets in zip(
+                self.regime_names,
+                self.experts,
+                self._modules,
+                (False, *(self.joined or (False,) * (self.num_regimes - 1))),
+                strict=True,
             )
         )
-        gate = sample_gate(sites, self._gate_module, self.priors, like)
+        gate, values = sample_gate(sites, self._gate_module, self.priors, like)
+        found = self.gate.boundaries(values) if any(self.joined) else None
+        if found is not None and found.feature is not None:
+            experts = joined(experts, self.joined, found.location, found.feature)
         return Parts(gate, experts)
 
 

@@ -125,6 +125,7 @@ def sample_expert(
     noise: Tensor | None,
     outputs: tuple[int, ...],
     like: Tensor,
+    offset: bool = True,
 ) -> Callable[[Tensor], Expert]:
     """Sample one expert's parameters; from ``x [N, D]`` to the numbers of its likelihood, ``[N]``.
 
@@ -138,6 +139,8 @@ def sample_expert(
 
     each where the likelihood has it.
 
+    Without an ``offset`` there is no b.
+
     ``noise`` is shared by the experts and ``ratio ~ LogNormal`` is the expert's own: noise levels
     may differ, but an expert with next to no noise on a few rows is a priori improbable.
 
@@ -149,9 +152,16 @@ def sample_expert(
     layers = bind(module, features)
     shape = (outputs[0] if outputs else 1, width)
     head = sample_head(
-        sites, f"{name}.location", shape, priors.location_scale, 1.0, SiteGroup.HEADS, like
+        sites,
+        f"{name}.location",
+        shape,
+        priors.location_scale,
+        1.0 if offset else None,
+        SiteGroup.HEADS,
+        like,
     )
-    bias = _by_row(head["bias"] if outputs else head["bias"].squeeze(-1), outputs)
+    bias = head.get("bias", like.new_zeros(shape[:1]))
+    bias = _by_row(bias if outputs else bias.squeeze(-1), outputs)
     weight, level = head.get("weight"), None
     if noise is not None and pathway.likelihood.has_scale:
         ratio = sample_positive(
@@ -179,15 +189,14 @@ def sample_expert(
         location = read[0] + bias
         numbers = [location]
         if level is not None:
-            scale = level.expand(location.shape)
+            scale = level
             if len(read) > 1:
                 # Bounded to e**4 either way: an exponential of an unbounded ReLU overflows.
                 scale = level * torch.exp(4.0 * torch.tanh(read[1] / 4.0))
             numbers.append(priors.noise_floor + scale)
-        for shape in shapes:
-            beside = shape.reshape(shape.shape + (1,) * (location.dim() - shape.dim()))
-            numbers.append(beside.expand(location.shape))
-        return Expert(pathway.likelihood, tuple(numbers))
+        beside = (1,) * (1 + len(outputs))
+        numbers += [n.reshape(n.shape + beside) if n.dim() else n for n in shapes]
+        return Expert(pathway.likelihood, tuple(torch.broadcast_tensors(*numbers)))
 
     return expert
 

@@ -180,8 +180,8 @@ def _check_pathway(pathway: Pathway, num_features: int) -> None:
     width = pathway.width(num_features)
     if found.shape != (_ROWS, width):
         raise OptionError(
-            f"{name}: expected hidden features of the shape (rows, {width}), as num_units says, or "
-            f"a method width; got {tuple(found.shape)} of {_ROWS} rows"
+            f"{name}: expected hidden features of the shape (rows, {width}), as num_units says; "
+            f"got {tuple(found.shape)} of {_ROWS} rows"
         )
 
 

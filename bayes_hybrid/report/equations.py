@@ -86,6 +86,15 @@ def joint_equations(model: HybridModel) -> list[Equation]:
                 "The regime is summed out exactly; a missing output has no factor.",
             ),
         ]
+    if isinstance(model, HybridMixture) and any(model.joined):
+        at = [k for k, meets in enumerate(model.joined, start=1) if meets]
+        found.append(
+            _equation(
+                r"\mu_{k+1}(x) = g_{k+1}(x) - g_{k+1}(\tau_k) + \mu_k(\tau_k)",
+                "A curve g begins where the one before it ends, with a kink and no jump, at "
+                f"threshold {' and '.join(map(str, at))}.",
+            )
+        )
     if model.label_head is not None:
         learned = model.label_head.noise == "learned"
         found.append(

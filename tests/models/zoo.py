@@ -110,6 +110,12 @@ MODELS: Final[dict[str, HybridModel]] = {
         experts=(Constant(), Line(noise="input"), Polynomial(degree=3)),
         gate=GATES["threshold"],
     ),
+    "joined curves": HybridMixture(
+        num_features=NUM_FEATURES,
+        experts=(Line(), Constant(), Polynomial()),
+        gate=GATES["threshold"],
+        joined=(True, True),
+    ),
     "relu, bernoulli": _single(kind="relu", likelihood=Bernoulli(base=0.3)),
     "mixture of counts": HybridMixture(
         num_features=NUM_FEATURES,
