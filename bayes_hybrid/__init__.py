@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bayes_hybrid.errors import BayesHybridError
     from bayes_hybrid.estimator import HybridRegressor, load
     from bayes_hybrid.gates import (
+        ABRUPT,
         ConstantGate,
         Gate,
         GateModule,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "ABRUPT",
     "HMC",
     "NUTS",
     "SGHMC",
@@ -92,6 +94,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ABRUPT": "gates",
     "BayesHybridError": "errors",
     "Bernoulli": "likelihoods",
     "Constant": "models",

@@ -171,6 +171,10 @@ def fit(
         str | None,
         typer.Option(help="Column that the gate threshold or monotone reads, if there are more."),
     ] = Settings.gate_feature,
+    abrupt: Annotated[
+        bool,
+        typer.Option("--abrupt", help="Regimes change from one row to the next at a threshold."),
+    ] = Settings.abrupt,
     likelihood: Annotated[
         str,
         typer.Option(
@@ -225,6 +229,7 @@ def fit(
             model=model,
             gate=gate,
             gate_feature=gate_feature,
+            abrupt=abrupt,
             experts=experts,
             joined=joined,
             likelihood=likelihood,

@@ -1,10 +1,12 @@
 """From what was typed to an estimator."""
 
+from typing import Any
+
 from bayes_hybrid import checks
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import MODELS, REFINE, HybridRegressor
-from bayes_hybrid.gates import FEATURE_GATES, GATES, Gate
+from bayes_hybrid.gates import ABRUPT, FEATURE_GATES, GATES, THRESHOLD_GATES, Gate
 from bayes_hybrid.inference import HMC, PLANS, FitOptions, Variational, WarmStart
 from bayes_hybrid.inference.fit import resolve_device
 from bayes_hybrid.likelihoods import LIKELIHOODS
@@ -91,14 +93,19 @@ def _plans(settings: Settings) -> tuple[str, ...]:
 
 
 def _gate(settings: Settings) -> str | Gate:
+    sharpness: dict[str, Any] = {"sharpness": ABRUPT} if settings.abrupt else {}
+    if settings.abrupt and settings.gate not in THRESHOLD_GATES:
+        raise OptionError(
+            f"--abrupt goes with --gate {', '.join(THRESHOLD_GATES)}; got --gate {settings.gate}"
+        )
     if settings.gate_feature is None:
-        return settings.gate
+        return GATES[settings.gate](**sharpness) if settings.abrupt else settings.gate
     if settings.gate not in FEATURE_GATES:
         raise OptionError(
             f"--gate-feature goes with --gate {' or '.join(FEATURE_GATES)}; "
             f"got --gate {settings.gate}"
         )
-    return FEATURE_GATES[settings.gate](feature=settings.gate_feature)
+    return FEATURE_GATES[settings.gate](feature=settings.gate_feature, **sharpness)
 
 
 def whole_or_auto(name: str, text: str) -> int | str:

@@ -28,6 +28,7 @@ class Settings:
         model: ``"mixture"`` or the kind of a single pathway.
         gate: name of the gate.
         gate_feature: column that a gate on one feature reads; ``None`` for the only one.
+        abrupt: whether regimes change from one row to the next.
         experts: name of each regime's expert, separated by commas.
         joined: whether curves meet at the thresholds.
         likelihood: name of the likelihood.
@@ -46,6 +47,7 @@ class Settings:
     model: str = "mixture"
     gate: str = "relu"
     gate_feature: str | None = None
+    abrupt: bool = False
     experts: str = "gaussian,relu"
     joined: bool = False
     likelihood: str = "normal"

@@ -11,9 +11,10 @@ from bayes_hybrid.gates.families import FEATURE_GATES, GATES, THRESHOLD_GATES
 from bayes_hybrid.gates.monotone import MonotoneGate
 from bayes_hybrid.gates.oblique import ObliqueGate
 from bayes_hybrid.gates.softmax import LinearGate, ReLUGate
-from bayes_hybrid.gates.threshold import ThresholdGate
+from bayes_hybrid.gates.threshold import ABRUPT, ThresholdGate
 
 __all__ = [
+    "ABRUPT",
     "FEATURE_GATES",
     "GATES",
     "THRESHOLD_GATES",
