@@ -13,7 +13,7 @@ import bayes_hybrid
 import bayes_hybrid.inference
 from bayes_hybrid import FitOptions, Variational, WarmStart
 from bayes_hybrid.cli.app import report
-from bayes_hybrid.models import HybridMixture
+from bayes_hybrid.models import HybridMixture, Polynomial
 from bayes_hybrid.report.sections import SECTIONS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -60,12 +60,14 @@ def quick(monkeypatch):
     """Fits of small models with next to no training, whatever the options say."""
     fit = bayes_hybrid.inference.fit
 
+    def small(expert):
+        return expert if isinstance(expert, Polynomial) else replace(expert, num_units=4)
+
     def quick_fit(model, x, y, **options):
         if isinstance(model, HybridMixture):
-            experts = tuple(replace(expert, num_units=4) for expert in model.experts)
-            model = replace(model, experts=experts)
+            model = replace(model, experts=tuple(map(small, model.experts)))
         else:
-            model = replace(model, pathway=replace(model.pathway, num_units=4))
+            model = replace(model, pathway=small(model.pathway))
         return fit(model, x, y, **(options | {"options": QUICK}))
 
     for module in ("estimator.regressor", "validation.replication", "validation.reference"):

@@ -1,0 +1,193 @@
+"""Are thresholds and labels those that are published?  ``python -m benchmarks questions``.
+
+======================  ===========================================================================
+cells                   question
+======================  ===========================================================================
+``place/...``           is the published place of a change inside the 90% interval, and is that as
+                        wide as the reference's?
+``labels/...``          of how many rows are the regimes right, which the fit is not told?
+======================  ===========================================================================
+
+Data and references are in the folder that ``--data`` names: exact posteriors of the Nile's flow and
+of coal mining disasters, MCMC of the R package mcp, estimates of the R package segmented.  A method
+is told what the curves are and whether they meet, as the other package was.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bayes_hybrid import ABRUPT, ThresholdGate
+from benchmarks.cells import Cell, Figures, Job
+from benchmarks.fits import regressor
+from benchmarks.suite import Given, Suite
+
+_HALF: Final = float(stats.norm.ppf(0.95))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A data set with a published place of each change.
+
+    Args:
+        table: file of ``regime/``.
+        x: name of the feature.
+        y: name of the target.
+        reference: middle and half the width of the 90% interval of each threshold.
+        settings: of the estimator, but for the gate.
+        group: rows of one group only, of the column ``group``.
+    """
+
+    table: str
+    x: str
+    y: str
+    reference: tuple[tuple[float, float], ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    group: str | None = None
+
+
+def _lines(count: int, joined: bool | Sequence[bool] = True) -> dict[str, Any]:
+    return {"experts": ("line",) * count, "joined": joined}
+
+
+def _exact(folder: Path, name: str) -> tuple[tuple[float, float], ...]:
+    """Of a change after one of the years, whose posterior is known: it is half a year later."""
+    table = pd.read_csv(folder / f"{name}_changepoint_posterior.csv")
+    below = table["prob"].cumsum() / table["prob"].sum()
+    ends = [float(table.iloc[int(np.searchsorted(below, p)), 0]) + 0.5 for p in (0.05, 0.95)]
+    return ((sum(ends) / 2.0, (ends[1] - ends[0]) / 2.0),)
+
+
+def places(folder: Path) -> dict[str, Place]:
+    """The data sets, by name."""
+    levels = {"experts": ("constant", "constant")}
+    mcp = pd.read_csv(folder / "mcp_demo_posterior_summary.csv").set_index("param")
+    found = {
+        "nile": Place(
+            table="nile", x="year", y="flow", reference=_exact(folder, "nile"), settings=levels
+        ),
+        "coal": Place(
+            table="coal_annual",
+            x="year",
+            y="disasters",
+            reference=_exact(folder, "coal"),
+            settings={**levels, "likelihood": "poisson"},
+        ),
+        "mcp_demo": Place(
+            table="mcp_demo",
+            x="time",
+            y="response",
+            reference=tuple(
+                (float(mcp.loc[name, "mean"]), _HALF * float(mcp.loc[name, "sd"]))
+                for name in ("cp_1", "cp_2")
+            ),
+            settings={"experts": ("constant", "line", "line"), "joined": (True, False)},
+        ),
+        # Estimates of segmented and their standard errors.
+        "muggeo_1": Place(
+            table="muggeo_1",
+            x="x",
+            y="y",
+            reference=((7.152, _HALF * 0.101), (12.161, _HALF * 0.095)),
+            settings=_lines(3),
+        ),
+    }
+    # Of segmented, with 95% intervals.
+    for group, middle, low, high in (
+        ("RKV", 383.8, 366.9, 400.6),
+        ("RKW", 469.1, 441.4, 496.8),
+        ("RWC", 331.4, 312.3, 350.5),
+    ):
+        half = _HALF / float(stats.norm.ppf(0.975)) * (high - low) / 2.0
+        found[f"plant_{group}"] = Place(
+            table="plant",
+            x="time",
+            y="y",
+            reference=((middle, half),),
+            settings=_lines(2),
+            group=group,
+        )
+    return found
+
+
+def place_cell(folder: Path, name: str, seed: int) -> Cell:
+    """One fit with an abrupt threshold gate, and each of its thresholds."""
+    place = places(folder)[name]
+    table = pd.read_csv(folder / f"{place.table}.csv")
+    if place.group is not None:
+        table = table[table["group"] == place.group]
+    gate = ThresholdGate(sharpness=ABRUPT)
+    reg = regressor(gate=gate, random_state=seed, **place.settings)
+    reg.fit(table[[place.x]], table[place.y])
+    found = reg.thresholds(prob=0.9)
+    cell: Cell = {"seconds": reg.fit_.training.seconds}
+    thresholds = found[["mean", "lower", "upper"]].to_numpy().tolist()
+    for k, (mean, lower, upper) in enumerate(thresholds, start=1):
+        middle, half = place.reference[k - 1]
+        cell[str(k)] = {
+            "mean": mean,
+            "lower": lower,
+            "upper": upper,
+            "reference": middle,
+            "inside": lower <= middle <= upper,
+            "width": (upper - lower) / (2.0 * half),
+        }
+    return cell
+
+
+def labels_cell(folder: Path, seed: int) -> Cell:
+    """A line and a parabola that cross (flexmix's NPreg): rows whose regime is right."""
+    table = pd.read_csv(folder / "flexmix_npreg.csv")
+    reg = regressor(
+        experts=("line", "polynomial"), gate="constant", noise="constant", random_state=seed
+    ).fit(table[["x"]], table["yn"])
+    found = reg.predict_regime(table[["x"]], table["yn"]).argmax(axis=1)
+    right = int((found == table["class"].to_numpy() - 1).sum())
+    return {"right": max(right, len(table) - right), "seconds": reg.fit_.training.seconds}
+
+
+def jobs(given: Given) -> Iterator[Job]:
+    """Name, function and arguments of every cell."""
+    if given.data is None:
+        return
+    folder = given.data / "regime"
+    for name in places(folder):
+        for seed in given.range(5):
+            yield f"place/{name}/{seed}", place_cell, (folder, name, seed)
+    for seed in given.range(5):
+        yield f"labels/flexmix_npreg/{seed}", labels_cell, (folder, seed)
+
+
+def summarise(done: dict[str, Cell]) -> Figures:
+    """Figures of the data sets that have cells."""
+    out = Figures(done)
+    names = {name.split("/")[1] for name in done if name.startswith("place/")}
+    for name in sorted(names):
+        cells = [cell for key, cell in done.items() if key.startswith(f"place/{name}/")]
+        for k in sorted(key for key in cells[0] if key.isdigit()):
+            each = pd.DataFrame([cell[k] for cell in cells])
+            what = f"{name}, threshold {k} (published {each['reference'].iloc[0]:.5g})"
+            spread = float(each["mean"].std())
+            out.add(f"{what}: mean over {len(each)} seeds", each["mean"].mean(), -np.inf, np.inf)
+            out.add(f"{what}: sd over seeds", spread, -np.inf, np.inf)
+            out.add(f"{what}: inside the 90% interval, share of seeds", each["inside"].mean(), 1, 1)
+            out.add(f"{what}: width over the reference's", each["width"].mean(), 0.7, 1.3)
+    right = out.values("labels/", "", "right")
+    if len(right):
+        out.add("flexmix_npreg: labels right of 200, mean", right.mean(), 188, np.inf)
+        out.add("flexmix_npreg: the same, lowest", right.min(), 188, np.inf)
+    return out
+
+
+SUITE: Final = Suite(
+    name="questions",
+    question="Are thresholds and labels those that are published?",
+    jobs=jobs,
+    summarise=summarise,
+    quick="",
+)
