@@ -57,16 +57,17 @@ def _lines(count: int, joined: bool | Sequence[bool] = True) -> dict[str, Any]:
 
 def _exact(folder: Path, name: str) -> tuple[tuple[float, float], ...]:
     """Of a change after one of the years, whose posterior is known: it is half a year later."""
-    table = pd.read_csv(folder / f"{name}_changepoint_posterior.csv")
-    below = table["prob"].cumsum() / table["prob"].sum()
-    ends = [float(table.iloc[int(np.searchsorted(below, p)), 0]) + 0.5 for p in (0.05, 0.95)]
-    return ((sum(ends) / 2.0, (ends[1] - ends[0]) / 2.0),)
+    year, prob = pd.read_csv(folder / f"{name}_changepoint_posterior.csv").to_numpy(float).T
+    ends = year[np.searchsorted(prob.cumsum() / prob.sum(), [0.05, 0.95])] + 0.5
+    low, high = ends.tolist()
+    return (((low + high) / 2.0, (high - low) / 2.0),)
 
 
 def places(folder: Path) -> dict[str, Place]:
     """The data sets, by name."""
     levels = {"experts": ("constant", "constant")}
     mcp = pd.read_csv(folder / "mcp_demo_posterior_summary.csv").set_index("param")
+    changes = mcp.loc[["cp_1", "cp_2"], ["mean", "sd"]].to_numpy(float)
     found = {
         "nile": Place(
             table="nile", x="year", y="flow", reference=_exact(folder, "nile"), settings=levels
@@ -82,10 +83,7 @@ def places(folder: Path) -> dict[str, Place]:
             table="mcp_demo",
             x="time",
             y="response",
-            reference=tuple(
-                (float(mcp.loc[name, "mean"]), _HALF * float(mcp.loc[name, "sd"]))
-                for name in ("cp_1", "cp_2")
-            ),
+            reference=tuple((mean, _HALF * sd) for mean, sd in changes.tolist()),
             settings={"experts": ("constant", "line", "line"), "joined": (True, False)},
         ),
         # Estimates of segmented and their standard errors.

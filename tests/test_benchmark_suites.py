@@ -4,11 +4,12 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 
 from benchmarks import __main__ as command
-from benchmarks import gpu, prediction, records
+from benchmarks import gpu, prediction, questions, records
 from benchmarks.cells import run_jobs
 from benchmarks.curves import efficiency, rows_for
 from benchmarks.fits import quick, regressor
@@ -267,7 +268,8 @@ def test_quick_fits_are_tiny_and_only_within():
 def test_a_suite_has_cells_of_different_names(suite):
     names = [name for name, *_ in suite.jobs(Given(seeds=1))]
     assert len(set(names)) == len(names)
-    if suite.name not in ("tables", "gpu"):  # which need a folder of data, and a GPU
+    # These need a folder of data, and a GPU.
+    if suite.name not in ("tables", "questions", "gpu"):
         assert any(re.search(suite.quick, name) for name in names)
     assert suite.question.endswith("?")
     assert isinstance(suite.summarise({}).table(), str)
@@ -289,3 +291,45 @@ def test_every_suite_runs(monkeypatch, capsys):
     out = capsys.readouterr().out
     for name in command.SUITES:
         assert f"# {name}: " in out
+
+
+def _reference_tables(folder):
+    """Data with a change that is plain to see, under the names of the published ones."""
+    rows = np.arange(40.0)
+    tables = {
+        "nile": {"year": rows, "flow": np.where(rows < 20.0, 5.0, 1.0) + 0.1 * np.sin(9 * rows)},
+        "nile_changepoint_posterior": {
+            "last_year_regime1": [17.0, 18.0, 19.0, 20.0],
+            "prob": [0.02, 0.18, 0.7, 0.1],
+        },
+        "coal_changepoint_posterior": {"last_year_regime1": [1.0], "prob": [1.0]},
+        "mcp_demo_posterior_summary": {
+            "param": ["cp_2", "cp_1"],
+            "mean": [70.0, 30.0],
+            "sd": [0.3, 4.0],
+        },
+    }
+    (folder / "regime").mkdir()
+    for name, table in tables.items():
+        pd.DataFrame(table).to_csv(folder / "regime" / f"{name}.csv", index=False)
+
+
+def test_published_places_are_compared_with_their_intervals(tmp_path):
+    _reference_tables(tmp_path)
+    found = questions.places(tmp_path / "regime")
+    # From the year after 18 to that after 20, each half a year on.
+    assert found["nile"].reference == ((19.5, 1.0),)
+    assert [middle for middle, _ in found["mcp_demo"].reference] == [30.0, 70.0]
+    with quick(wanted=True):
+        cell = questions.place_cell(tmp_path / "regime", "nile", 0)
+    assert cell["1"]["reference"] == 19.5
+    assert cell["1"]["width"] == pytest.approx((cell["1"]["upper"] - cell["1"]["lower"]) / 2.0)
+    other = {"1": {**cell["1"], "mean": 19.0, "inside": False, "width": 3.0}}
+    cell["1"] |= {"mean": 20.0, "inside": True, "width": 1.0}
+    figures = questions.summarise({"place/nile/0": cell, "place/nile/1": other})
+    rows = {row["what"].partition(": ")[2]: row for row in figures.rows}
+    assert rows["mean over 2 seeds"]["figure"] == 19.5
+    assert rows["sd over seeds"]["figure"] == pytest.approx(0.5**0.5)
+    assert rows["inside the 90% interval, share of seeds"]["figure"] == 0.5
+    assert not rows["width over the reference's"]["met"]
+    assert [name for name, *_ in questions.jobs(Given(seeds=1))] == []
