@@ -90,7 +90,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             ``"constant"``, ``"line"``, ``"polynomial"`` (a parabola), or a
             :class:`~bayes_hybrid.models.Polynomial` of another degree; their noise is constant in
             each regime unless they say otherwise, as in ``Line(noise="input")``.
-        joined: of curves under a threshold or monotone gate: whether each begins where the one
+        joined: of curves under a threshold gate: whether each begins where the one
             before it ends, so that the location has a kink and no jump; or that for each threshold.
         label_head: of a mixture whose rows have regime labels, how these enter
             (:class:`~bayes_hybrid.models.LabelHead`); ``None`` is its default.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
@@ -15,7 +15,6 @@ from bayes_hybrid.gates import (
     Boundaries,
     Gate,
     GateModule,
-    MonotoneGate,
     ReLUGate,
     ThresholdGate,
 )
@@ -26,7 +25,7 @@ from bayes_hybrid.models.joined import joined
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import sample_gate
-from bayes_hybrid.models.pathway import Pathway, PathwayModel, sample_expert, sample_noise
+from bayes_hybrid.models.pathway import Built, Pathway, PathwayModel, sample_expert, sample_noise
 from bayes_hybrid.priors import Priors
 
 _GATE: Final = "gate."
@@ -57,8 +56,8 @@ class HybridMixture(HybridModel):
         num_outputs: Q, targets in a row that share its regime.
         label_head: how observed regime labels enter, if there are any.
         joined: at which of the K - 1 thresholds the location is continuous
-            (:func:`~bayes_hybrid.models.joined.joined`), of curves under a gate on one feature;
-            ``()`` at none.
+            (:func:`~bayes_hybrid.models.joined.joined`), of curves under a threshold gate; ``()``
+            at none.
 
     Raises:
         OptionError: fewer than two experts.
@@ -111,11 +110,11 @@ class HybridMixture(HybridModel):
     def _check_joined(self) -> None:
         if not any(self.joined):
             return
-        on_feature = isinstance(self.gate, ThresholdGate | MonotoneGate)
-        if not (on_feature and all(isinstance(expert, Polynomial) for expert in self.experts)):
+        curves = all(isinstance(expert, Polynomial) for expert in self.experts)
+        if not (curves and isinstance(self.gate, ThresholdGate)):
             raise OptionError(
-                "joined: it is curves ('constant', 'line', 'polynomial') that meet at a threshold, "
-                f"under gate='threshold' or 'monotone'; got {self.regime_names} under {self.gate!r}"
+                "joined: it is curves ('constant', 'line', 'polynomial') that meet, under "
+                f"gate='threshold'; got {self.regime_names} under {self.gate!r}"
             )
         if len(self.joined) != len(self.experts) - 1:
             raise OptionError(
@@ -169,10 +168,11 @@ class HybridMixture(HybridModel):
         return replace(self, experts=tuple(expert.anchored(y) for expert in self.experts))
 
     @cached_property
-    def _modules(self) -> tuple[nn.Module, ...]:
-        # Their own parameters are never used: sites take their places.
+    def _built(self) -> tuple[Built, ...]:
+        meets = (False, *(self.joined or (False,) * (self.num_regimes - 1)))
         return tuple(
-            expert.build(self.num_features).requires_grad_(False).eval() for expert in self.experts
+            Built.of(name, expert, self.num_features, offset=not meet)
+            for name, expert, meet in zip(self.regime_names, self.experts, meets, strict=True)
         )
 
     @cached_property
@@ -207,25 +207,7 @@ class HybridMixture(HybridModel):
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
         noise = sample_noise(sites, self.likelihoods, self.priors, outputs, like)
         experts = tuple(
-            sample_expert(
-                sites,
-                name,
-                pathway,
-                module,
-                pathway.width(self.num_features),
-                self.priors,
-                noise,
-                outputs,
-                like,
-                offset=not meets,
-            )
-            for name, pathway, module, meets in zip(
-                self.regime_names,
-                self.experts,
-                self._modules,
-                (False, *(self.joined or (False,) * (self.num_regimes - 1))),
-                strict=True,
-            )
+            sample_expert(sites, built, self.priors, noise, outputs, like) for built in self._built
         )
         gate, values = sample_gate(sites, self._gate_module, self.priors, like)
         found = self.gate.boundaries(values) if any(self.joined) else None

@@ -115,17 +115,38 @@ def sample_noise(
     return sample_positive(sites, "noise", outputs, priors.noise, SiteGroup.SCALES, like)
 
 
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A pathway as a model has it.
+
+    Args:
+        name: of the regime, with which its sites begin.
+        pathway: its settings.
+        module: its hidden layers, whose own parameters are never used: sites take their places.
+        width: hidden features H.
+        offset: whether its location has a level of its own.
+    """
+
+    name: str
+    pathway: Pathway
+    module: nn.Module
+    width: int
+    offset: bool = True
+
+    @classmethod
+    def of(cls, name: str, pathway: Pathway, num_features: int, *, offset: bool = True) -> Self:
+        """The pathway of D features."""
+        module = pathway.build(num_features).requires_grad_(False).eval()
+        return cls(name, pathway, module, pathway.width(num_features), offset)
+
+
 def sample_expert(
     sites: Sites,
-    name: str,
-    pathway: Pathway,
-    module: nn.Module,
-    width: int,
+    built: Built,
     priors: Priors,
     noise: Tensor | None,
     outputs: tuple[int, ...],
     like: Tensor,
-    offset: bool = True,
 ) -> Callable[[Tensor], Expert]:
     """Sample one expert's parameters; from ``x [N, D]`` to the numbers of its likelihood, ``[N]``.
 
@@ -139,7 +160,7 @@ def sample_expert(
 
     each where the likelihood has it.
 
-    Without an ``offset`` there is no b.
+    Without an offset there is no b.
 
     ``noise`` is shared by the experts and ``ratio ~ LogNormal`` is the expert's own: noise levels
     may differ, but an expert with next to no noise on a few rows is a priori improbable.
@@ -148,15 +169,16 @@ def sample_expert(
     ratio have a row for each output, hidden layers and shape are shared, and results are
     ``[N, Q]``.
     """
-    features = sample_features(sites, name, module, priors, SiteGroup.FEATURES, like)
-    layers = bind(module, features)
-    shape = (outputs[0] if outputs else 1, width)
+    name, pathway = built.name, built.pathway
+    features = sample_features(sites, name, built.module, priors, SiteGroup.FEATURES, like)
+    layers = bind(built.module, features)
+    shape = (outputs[0] if outputs else 1, built.width)
     head = sample_head(
         sites,
         f"{name}.location",
         shape,
         priors.location_scale,
-        1.0 if offset else None,
+        1.0 if built.offset else None,
         SiteGroup.HEADS,
         like,
     )
@@ -282,22 +304,12 @@ class PathwayModel(HybridModel):
         return replace(self, pathway=self.pathway.anchored(y))
 
     @cached_property
-    def _module(self) -> nn.Module:
-        return self.pathway.build(self.num_features).requires_grad_(False).eval()
+    def _built(self) -> Built:
+        return Built.of(self.pathway.kind, self.pathway, self.num_features)
 
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         """See :meth:`HybridModel.parts`; K = 1 and the only log weight is zero."""
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
         noise = sample_noise(sites, self.likelihoods, self.priors, outputs, like)
-        expert = sample_expert(
-            sites,
-            self.pathway.kind,
-            self.pathway,
-            self._module,
-            self.pathway.width(self.num_features),
-            self.priors,
-            noise,
-            outputs,
-            like,
-        )
+        expert = sample_expert(sites, self._built, self.priors, noise, outputs, like)
         return Parts(lambda x: x.new_zeros(len(x), 1), (expert,))
