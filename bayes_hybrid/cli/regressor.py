@@ -10,6 +10,7 @@ from bayes_hybrid.gates import ABRUPT, FEATURE_GATES, GATES, THRESHOLD_GATES, Ga
 from bayes_hybrid.inference import HMC, PLANS, FitOptions, Variational, WarmStart
 from bayes_hybrid.inference.fit import resolve_device
 from bayes_hybrid.likelihoods import LIKELIHOODS
+from bayes_hybrid.models.curves import CURVES
 from bayes_hybrid.models.labels import LABEL_NOISES, LabelHead
 from bayes_hybrid.models.pathway import NOISE_KINDS
 from bayes_hybrid.nn import pathway_kind
@@ -45,6 +46,8 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         "device": settings.device,
     }
     quick = {"fit_options": quick_options(settings)}
+    named = _experts(settings) if settings.model == "mixture" else (settings.model,)
+    small = settings.quick and num_units == "auto" and not set(named) <= set(CURVES)
     return HybridRegressor(
         model=settings.model,
         gate=_gate(settings),
@@ -54,7 +57,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         noise=settings.noise,
         # The default is the estimator's own, which a model without labels has no use for.
         label_head=None if label_head == LabelHead() else label_head,
-        num_units=4 if settings.quick and num_units == "auto" else num_units,
+        num_units=4 if small else num_units,
         progress=False if quiet else "auto",
         random_state=settings.seed,
         **(quick if settings.quick else shorthands),

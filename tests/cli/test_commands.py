@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_hybrid import HybridRegressor, load
+from bayes_hybrid import ABRUPT, HybridRegressor, Poisson, ThresholdGate, load
 from bayes_hybrid.cli.demo import FILES, _recipe
 from bayes_hybrid.cli.fitting import Source, _split
 from bayes_hybrid.data import read_table, write_table
@@ -65,6 +65,22 @@ def test_thresholds_are_printed(data, tmp_path):
     for text in (result.stdout, bayes_hybrid("check", out).stdout):
         # Lines are wrapped to the terminal's width.
         assert sentence in " ".join(text.split())
+
+
+def test_counts_change_from_one_row_to_the_next(tmp_path):
+    x = np.linspace(0.0, 10.0, 60)
+    y = np.random.default_rng(0).poisson(np.where(x < 4.0, 9.0, 1.0))
+    write_table(pd.DataFrame({"dose": x, "cases": y}), tmp_path / "data.csv")
+    options = ["--likelihood", "poisson", "--gate", "threshold", "--abrupt", "--joined"]
+    options += ["--experts", "constant, line", "--target", "cases", "--quick"]
+    result = bayes_hybrid("fit", tmp_path / "data.csv", *options, "--out", tmp_path / "fit")
+    assert result.exit_code == 0, result.output
+    assert "The regime changes from 'constant' to 'line' at dose = " in result.stdout
+    model = load(tmp_path / "fit").fit_.posterior.model
+    assert model.gate == ThresholdGate(feature=0, sharpness=ABRUPT)
+    assert (model.joined, model.experts[0].likelihood) == ((True,), Poisson(base=y.mean()))
+    said = refused("fit", tmp_path / "data.csv", "--target", "cases", "--out", "f", "--abrupt")
+    assert "--abrupt goes with --gate threshold, monotone, oblique; got --gate relu" in said
 
 
 def test_predictions_are_those_of_the_estimator(saved, tmp_path):
