@@ -1,5 +1,7 @@
 """Do the data say anything: constant columns, and fewer rows than parameters."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,7 +10,17 @@ from bayes_hybrid.data import constant_columns
 from bayes_hybrid.diagnostics.finding import Finding, judge
 from bayes_hybrid.inference.result import Fit
 
-__all__ = ["constant_findings", "least_parameters", "prior_finding", "varying_targets"]
+__all__ = [
+    "constant_findings",
+    "least_parameters",
+    "prior_finding",
+    "varying_targets",
+    "whole_findings",
+]
+
+_SMALL: Final = 20
+"""A judgement: counts up to here have steps, and a skew, that a continuous density has not; the
+square root of a larger one, their standard deviation, is several steps wide."""
 
 
 def least_parameters(num_features: int, num_regimes: int, num_outputs: int = 1) -> int:
@@ -77,6 +89,39 @@ def constant_findings(fit: Fit, y_test: FloatArray | None = None) -> list[Findin
             found.append(_target(f"constant_target[{name}]", (name,), targets[:, [q]], test))
     for d in np.flatnonzero(constant_columns(fit.x)):
         found.append(_feature(fit.feature_names[d], fit.x[:, d]))
+    return found
+
+
+def whole_findings(fit: Fit) -> list[Finding]:
+    """``whole_target``, or of several outputs ``whole_target[name]``: is it a small count?
+
+    Of a target that is, under a likelihood of continuous numbers; none for others.
+
+    Args:
+        fit: the finished fit.
+    """
+    if not fit.posterior.has_noise:
+        return []
+    found, targets = [], fit.y.reshape(len(fit.y), -1)
+    for q in np.flatnonzero(~np.atleast_1d(constant_columns(fit.y))):
+        there = targets[~np.isnan(targets[:, q]), q]
+        if (there != np.round(there)).any() or there.min() < 0.0 or there.max() > _SMALL:
+            continue
+        name, event = fit.output_names[q], there.max() <= 1.0
+        kind = "0 or 1" if event else f"a whole number from 0 to {there.max():g}"
+        instead = "'bernoulli'" if event else "'poisson'"
+        found.append(
+            judge(
+                "whole_target" if fit.y.ndim == 1 else f"whole_target[{name}]",
+                float(there.max()),
+                ">=",
+                _SMALL + 1,
+                meaning=f"The target '{name}' is {kind} in every row, and the likelihood is one of "
+                "continuous numbers.",
+                advice="Intervals then have ends between the values, and some below 0. Take a "
+                f"likelihood of such targets (`likelihood={instead}`).",
+            )
+        )
     return found
 
 

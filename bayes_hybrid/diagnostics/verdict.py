@@ -24,6 +24,7 @@ from bayes_hybrid.diagnostics.information import (
     constant_findings,
     prior_finding,
     varying_targets,
+    whole_findings,
 )
 from bayes_hybrid.diagnostics.pit import loo_pit, pit_finding
 from bayes_hybrid.diagnostics.readings import reading_findings, regimes_in_question
@@ -54,6 +55,9 @@ def diagnose(
     ``constant_target``,                        is there a column that never varies?  (only where
     ``constant_feature[name]``                  there is; of several outputs
                                                 ``constant_target[output]``)
+    ``whole_target``                            is it a small count under a likelihood of
+                                                continuous numbers?  (only where it is; of several
+                                                outputs ``whole_target[output]``)
     ``prior_dominated``                         are there more values of the target than parameters
                                                 of the simplest model?
     ``leading_reading``                         how are the rows grouped, and how else may they be?
@@ -126,7 +130,7 @@ def _findings(
     first = [density_finding(np.concatenate(density)), *first, *constant_findings(fit, y_test)]
     if constant_columns(fit.y).all():
         return first
-    first.append(prior_finding(fit))
+    first += [*whole_findings(fit), prior_finding(fit)]
     if first[-1].severity != "ok":
         return first + ending_findings(fit)
     # Predictions are those of all restarts; regimes and chains those of the leading reading.

@@ -12,6 +12,7 @@ from bayes_hybrid.diagnostics.information import (
     least_parameters,
     prior_finding,
     varying_targets,
+    whole_findings,
 )
 from tests.diagnostics.fakes import healthy, make_data
 
@@ -143,3 +144,31 @@ def test_constant_features_are_remarked_on():
     found = [f for f in diagnose(dataclasses.replace(fit, x=x)) if f.severity != "ok"]
     assert [f.name for f in found] == ["constant_feature[other 2]"]
     assert "up to rounding" in found[0].meaning
+
+
+@pytest.mark.parametrize(
+    ("values", "advised"),
+    [
+        ([0.0, 1.0], "'bernoulli'"),
+        ([0.0, 3.0, 20.0], "'poisson'"),
+        ([1.0, 21.0], None),
+        ([-1.0, 2.0], None),
+        ([0.0, 0.5], None),
+    ],
+)
+def test_small_whole_numbers_have_likelihoods_of_their_own(values, advised):
+    fit = healthy()
+    fit = dataclasses.replace(fit, y=np.resize(values, len(fit.x)))
+    found = whole_findings(fit)
+    assert [f"`likelihood={advised}`" in each.advice for each in found] == [True] * bool(advised)
+    assert [each.name for each in diagnose(fit)].count("whole_target") == bool(advised)
+    # Counts that are fitted as counts need no advice.
+    counted = dataclasses.replace(fit.posterior, has_noise=False)
+    assert whole_findings(dataclasses.replace(fit, posterior=counted)) == []
+
+
+def test_of_several_outputs_the_counts_are_told_by_name():
+    fit = healthy()
+    y = np.c_[np.resize([0.0, np.nan, 4.0], len(fit.x)), fit.y, np.full(len(fit.x), 2.0)]
+    found = whole_findings(dataclasses.replace(fit, y=y, output_names=("a", "b", "c")))
+    assert [(each.name, each.value) for each in found] == [("whole_target[a]", 4.0)]
