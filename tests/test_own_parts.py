@@ -4,15 +4,17 @@ import importlib
 import shutil
 import sys
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyro.distributions as dist
 import pytest
 import torch
 from pyro import poutine
+from pyro.distributions import TorchDistribution
 from scipy import stats
 from torch import nn
+from torch.distributions import constraints
 
 import bayes_hybrid
 from bayes_hybrid import (
@@ -181,6 +183,60 @@ class _Backwards(dist.Normal):
 class _Summed(dist.Normal):
     def log_prob(self, value):
         return super().log_prob(value).sum()
+
+
+class _Anything(TorchDistribution):
+    """A density that leaves open what values it is of, and has no quantiles."""
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, loc, scale):
+        self._normal = dist.Normal(loc, scale, validate_args=False)
+        super().__init__(self._normal.batch_shape, validate_args=False)
+
+    def expand(self, batch_shape, _instance=None):
+        wide = self._normal.expand(batch_shape)
+        return _Anything(wide.loc, wide.scale)
+
+    def __getattr__(self, name):
+        return getattr(self._normal, name)
+
+    mean = property(lambda self: self._normal.mean)
+    variance = property(lambda self: self._normal.variance)
+
+    def log_prob(self, value):
+        return self._normal.log_prob(value)
+
+    def cdf(self, value):
+        return self._normal.cdf(value)
+
+    def sample(self, sample_shape=()):
+        return self._normal.sample(sample_shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plain(Likelihood):
+    def __call__(self, location, scale):
+        return _Anything(location, scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Whole(Likelihood):
+    support = constraints.nonnegative_integer
+    standardises: ClassVar[bool] = False
+
+    def __call__(self, location, scale):
+        return _Anything(location, scale)
+
+
+def test_a_density_need_not_say_what_it_is_of():
+    register(_Plain)
+    register(_Whole)
+    reg = _fitted({"likelihood": _Plain()})
+    ends = reg.predict_interval(_rows()[0])
+    assert bool((ends[:, 0] < ends[:, 1]).all())
+    with pytest.raises(OptionError, match="_Whole: its support is IntegerGreaterThan"):
+        _fitted({"likelihood": _Whole()})
 
 
 @dataclass(frozen=True, kw_only=True)

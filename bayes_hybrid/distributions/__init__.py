@@ -4,7 +4,13 @@ from bayes_hybrid.distributions.contaminated_normal import ContaminatedNormal
 from bayes_hybrid.distributions.counts import Bernoulli, NegativeBinomial, Poisson
 from bayes_hybrid.distributions.huber import Huber
 from bayes_hybrid.distributions.laplace import Laplace
-from bayes_hybrid.distributions.mixture import RegimeMixture, along_last, chosen, mixture_quantile
+from bayes_hybrid.distributions.mixture import (
+    RegimeMixture,
+    along_last,
+    chosen,
+    mixture_quantile,
+    support_of,
+)
 from bayes_hybrid.distributions.normal import Normal
 from bayes_hybrid.distributions.ordered import OrderedNormal
 from bayes_hybrid.distributions.outputs import Outputs
@@ -29,4 +35,5 @@ __all__ = [
     "chosen",
     "mixture_quantile",
     "pooled_quantiles",
+    "support_of",
 ]

@@ -73,6 +73,14 @@ def mixture_quantile(
     return torch.where(f_a.abs() <= f_b.abs(), a, b)
 
 
+def support_of(density: Distribution) -> constraints.Constraint:
+    """What values a density is of: all numbers, where it does not say."""
+    try:
+        return cast(constraints.Constraint, density.support)
+    except NotImplementedError:
+        return constraints.independent(constraints.real, len(density.event_shape))
+
+
 def whole_quantile(
     cdf: Callable[[Tensor], Tensor], prob: Tensor, mean: Tensor, spread: Tensor
 ) -> Tensor:
@@ -156,7 +164,7 @@ class RegimeMixture(TorchDistribution):
     @property
     def support(self) -> constraints.Constraint:
         """That of the components."""
-        return cast(constraints.Constraint, self.components[0].support)
+        return support_of(self.components[0])
 
     @property
     def is_discrete(self) -> bool:

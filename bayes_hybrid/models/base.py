@@ -17,7 +17,7 @@ from torch.distributions import Distribution
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cached import cached_property
-from bayes_hybrid.distributions import Outputs, RegimeMixture, along_last, chosen
+from bayes_hybrid.distributions import Outputs, RegimeMixture, along_last, chosen, support_of
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
@@ -482,7 +482,7 @@ class _Selected(dist.TorchDistribution):
 
     @property
     def support(self) -> dist.constraints.Constraint:
-        return cast(dist.constraints.Constraint, self.parts[0].support)
+        return support_of(self.parts[0])
 
     def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "_Selected":
         size = torch.Size(batch_shape)

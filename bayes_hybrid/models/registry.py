@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from bayes_hybrid.distributions import support_of
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Gate, GateModule
 from bayes_hybrid.likelihoods import Likelihood
@@ -197,6 +198,11 @@ def _check_density(likelihood: Likelihood) -> None:
     if not isinstance(made, torch.distributions.Distribution):
         raise OptionError(f"{name}: expected a distribution, got {made!r}")
     density, points = cast(Any, made), torch.linspace(-5.0, 5.0, _POINTS, dtype=torch.float64)
+    if likelihood.support.is_discrete != support_of(made).is_discrete:
+        raise OptionError(
+            f"{name}: its support is {likelihood.support}, and that of its density "
+            f"{type(made).__name__} is {support_of(made)}; state the same in both"
+        )
     if likelihood.support.is_discrete:
         points = torch.arange(_POINTS, dtype=torch.float64)
         points = torch.where(likelihood.support.check(points), points, 0.0)
