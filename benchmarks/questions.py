@@ -6,14 +6,16 @@ cells                   question
 ``place/...``           is the published place of a change inside the 90% interval, and is that as
                         wide as the reference's?
 ``labels/...``          of how many rows are the regimes right, which the fit is not told?
+``covers/...``          does the 90% interval of a threshold cover it, where targets are counts or
+                        events?  Simulated, 100 rows, another threshold in each set.
 ======================  ===========================================================================
 
-Data and references are in the folder that ``--data`` names: exact posteriors of the Nile's flow and
-of coal mining disasters, MCMC of the R package mcp, estimates of the R package segmented.  A method
-is told what the curves are and whether they meet, as the other package was.
+Data and references of the first two are in the folder that ``--data`` names: exact posteriors of
+the Nile's flow and of coal mining disasters, MCMC of the R package mcp, estimates of the R package
+segmented.  A method is told what the curves are and whether they meet, as the other package was.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,11 +25,28 @@ import pandas as pd
 from scipy import stats
 
 from bayes_hybrid import ABRUPT, ThresholdGate
+from bayes_hybrid.random import spawn_seeds
 from benchmarks.cells import Cell, Figures, Job
 from benchmarks.fits import regressor
 from benchmarks.suite import Given, Suite
 
 _HALF: Final = float(stats.norm.ppf(0.95))
+FIRST_SEED: Final = 100
+# Mean of the target below and above the threshold.
+LEVELS: Final = {
+    "poisson": (6.0, 2.0),
+    "negative_binomial": (6.0, 2.0),
+    "bernoulli": (0.8, 0.2),
+}
+_CONCENTRATION: Final = 5.0
+DRAW: Final[dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]]] = {
+    "poisson": lambda rng, mean: rng.poisson(mean),
+    "negative_binomial": lambda rng, mean: rng.negative_binomial(
+        _CONCENTRATION, _CONCENTRATION / (_CONCENTRATION + mean)
+    ),
+    "bernoulli": lambda rng, mean: rng.binomial(1, mean),
+}
+"""Targets of given means."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +168,33 @@ def labels_cell(folder: Path, seed: int) -> Cell:
     return {"right": max(right, len(table) - right), "seconds": reg.fit_.training.seconds}
 
 
+def covers_cell(family: str, seed: int) -> Cell:
+    """Levels on both sides of a threshold between 30% and 70% of the range."""
+    rng = np.random.default_rng(spawn_seeds(seed, 1)[0])
+    x = np.sort(rng.uniform(0.0, 10.0, 100))
+    threshold = float(rng.uniform(3.0, 7.0))
+    below, above = LEVELS[family]
+    y = DRAW[family](rng, np.where(x < threshold, below, above)).astype(float)
+    reg = regressor(
+        likelihood=family,
+        experts=("constant", "constant"),
+        gate=ThresholdGate(sharpness=ABRUPT),
+        random_state=seed,
+    ).fit(x[:, None], y)
+    ((mean, lower, upper),) = reg.thresholds(prob=0.9)[["mean", "lower", "upper"]].to_numpy()
+    return {
+        "covers": bool(lower <= threshold <= upper),
+        "error": float(mean - threshold),
+        "width": float(upper - lower),
+        "seconds": reg.fit_.training.seconds,
+    }
+
+
 def jobs(given: Given) -> Iterator[Job]:
     """Name, function and arguments of every cell."""
+    for family in LEVELS:
+        for seed in given.range(100, FIRST_SEED):
+            yield f"covers/{family}/{seed}", covers_cell, (family, seed)
     if given.data is None:
         return
     folder = given.data / "regime"
@@ -175,6 +219,12 @@ def summarise(done: dict[str, Cell]) -> Figures:
             out.add(f"{what}: sd over seeds", spread, -np.inf, np.inf)
             out.add(f"{what}: inside the 90% interval, share of seeds", each["inside"].mean(), 1, 1)
             out.add(f"{what}: width over the reference's", each["width"].mean(), 0.7, 1.3)
+    for family in LEVELS:
+        covers = out.values(f"covers/{family}/", "", "covers")
+        if len(covers):
+            error = float(np.sqrt(0.9 * 0.1 / len(covers)))
+            what = f"{family}: thresholds covered in {len(covers)} sets"
+            out.add(what, covers.mean(), 0.85, 0.95, error)
     right = out.values("labels/", "", "right")
     if len(right):
         out.add("flexmix_npreg: labels right of 200, mean", right.mean(), 188, np.inf)
@@ -187,5 +237,5 @@ SUITE: Final = Suite(
     question="Are thresholds and labels those that are published?",
     jobs=jobs,
     summarise=summarise,
-    quick="",
+    quick="/poisson/",
 )
