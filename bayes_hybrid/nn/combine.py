@@ -139,12 +139,12 @@ def pathway_kind(name: str, value: str, options: Sequence[str] = tuple(COMBINATI
         >>> pathway_kind("experts", "linear")
         Traceback (most recent call last):
         bayes_hybrid.errors.OptionError: experts='linear' is no kind of pathway: 'linear_mix' mixes
-            Gaussian and ReLU units linearly; a straight line is 'line'
+            Gaussian and ReLU units linearly; a straight line is the expert 'line', or Line()
     """
     if isinstance(value, str) and value == "linear":
         raise OptionError(
             f"{name}='linear' is no kind of pathway: 'linear_mix' mixes Gaussian and ReLU units "
-            "linearly; a straight line is 'line'"
+            "linearly; a straight line is the expert 'line', or Line()"
         )
     return checks.choice(name, value, options)
 

@@ -74,7 +74,7 @@ def test_what_they_have_not_is_refused():
     for settings in ({"model": "line"}, {"experts": ("line", "constant")}):
         with pytest.raises(OptionError, match="num_units=4 would be ignored"):
             HybridRegressor(num_units=4, **settings).fit(X, y)
-    with pytest.raises(OptionError, match="a straight line is 'line'"):
+    with pytest.raises(OptionError, match="a straight line is the expert 'line'"):
         HybridRegressor(experts=("linear", "line")).fit(X, y)
 
 

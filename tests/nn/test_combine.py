@@ -72,7 +72,7 @@ def test_bad_settings_are_named(arguments, culprit):
     ids=["stack", "Pathway", "experts", "model"],
 )
 def test_linear_is_no_kind_and_the_error_says_what_was_meant(build):
-    with pytest.raises(OptionError, match=r"'linear_mix' mixes .* smoothing='identity'"):
+    with pytest.raises(OptionError, match=r"'linear_mix' mixes .* the expert 'line', or Line\(\)"):
         build()
 
 
