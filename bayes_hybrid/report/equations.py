@@ -86,26 +86,36 @@ def joint_equations(model: HybridModel) -> list[Equation]:
                 "The regime is summed out exactly; a missing output has no factor.",
             ),
         ]
-    if isinstance(model, HybridMixture) and any(model.joined):
-        at = [k for k, meets in enumerate(model.joined, start=1) if meets]
-        found.append(
-            _equation(
-                r"\mu_{k+1}(x) = g_{k+1}(x) - g_{k+1}(\tau_k) + \mu_k(\tau_k)",
-                "A curve g begins where the one before it ends, with a kink and no jump, at "
-                f"threshold {' and '.join(map(str, at))}.",
-            )
+    return [*found, *_joined_equations(model), *_label_equations(model)]
+
+
+def _joined_equations(model: HybridModel) -> list[Equation]:
+    """How curves meet, where they do."""
+    if not (isinstance(model, HybridMixture) and any(model.joined)):
+        return []
+    at = [str(k) for k, meets in enumerate(model.joined, start=1) if meets]
+    return [
+        _equation(
+            r"\mu_{k+1}(x) = g_{k+1}(x) - g_{k+1}(\tau_k) + \mu_k(\tau_k)",
+            "A curve g begins where the one before it ends, with a kink and no jump, at "
+            f"threshold {' and '.join(at)}.",
         )
-    if model.label_head is not None:
-        learned = model.label_head.noise == "learned"
-        found.append(
-            _equation(
-                r"\ell_n \mid z_n = k \sim \operatorname{Categorical}(C_k)",
-                "A row's regime label depends on its regime; how often labels are wrong is "
-                + ("learned." if learned else "taken to be never.")
-                + f" The labels' weight beside the targets is {model.label_head.weight:g}.",
-            )
+    ]
+
+
+def _label_equations(model: HybridModel) -> list[Equation]:
+    """What regime labels say, where there are any."""
+    if model.label_head is None:
+        return []
+    learned = model.label_head.noise == "learned"
+    return [
+        _equation(
+            r"\ell_n \mid z_n = k \sim \operatorname{Categorical}(C_k)",
+            "A row's regime label depends on its regime; how often labels are wrong is "
+            + ("learned." if learned else "taken to be never.")
+            + f" The labels' weight beside the targets is {model.label_head.weight:g}.",
         )
-    return found
+    ]
 
 
 _GATES: Final[Mapping[type[Gate], tuple[str, str]]] = MappingProxyType(

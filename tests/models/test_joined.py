@@ -13,6 +13,7 @@ from bayes_hybrid.gates import MonotoneGate, ThresholdGate
 from bayes_hybrid.likelihoods import NegativeBinomial, Normal, StudentT
 from bayes_hybrid.models import Constant, HybridMixture, Line, Pathway, Polynomial
 from bayes_hybrid.priors import LogNormalPrior
+from bayes_hybrid.report.equations import joint_equations
 
 _CURVES = (Line(), Polynomial(degree=3), Constant(), Line())
 _LEARNED = LogNormalPrior(median=4.0, spread=0.5)
@@ -140,3 +141,9 @@ def test_a_kink_is_found_and_comes_back(tmp_path):
     back = load(tmp_path / "fit")
     assert back.fit_.posterior.model.joined == (True,)
     assert np.array_equal(back.predict(grid), reg.predict(grid))
+
+
+def test_the_report_says_where_curves_meet():
+    words = [equation.words for equation in joint_equations(_model((True, False, True)))]
+    assert any("no jump, at threshold 1 and 3." in each for each in words)
+    assert not any("no jump" in each.words for each in joint_equations(_model(())))
