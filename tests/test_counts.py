@@ -167,6 +167,10 @@ def test_a_regime_of_counts_is_found(counts):
     reg, X, y = counts
     (boundary,) = reg.boundaries(0).boundaries
     assert abs(boundary.mean - 6.0) < 0.3
+    # The spread of counts follows from their mean, and is no regime's own.
+    where = " ".join(reg.readings().filter(like="where").iloc[0])
+    assert "x0 < 6" in where
+    assert not {"quiet", "noisy"} & set(where.split())
     mean = reg.predict(X)
     # Some fifty counts a side: four standard errors.
     assert abs(mean[X[:, 0] < 5.5].mean() - 12.0) < 4.0 * np.sqrt(12.0 / 60)
