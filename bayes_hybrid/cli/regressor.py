@@ -41,17 +41,17 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     # With options of its own, a quick fit must leave the estimator's shorthands alone.
     shorthands = {
         "num_restarts": whole_or_auto("--num-restarts", settings.num_restarts),
-        "plan": _plans(settings),
+        "plan": _names(settings.plan),
         "refine": settings.refine,
         "device": settings.device,
     }
     quick = {"fit_options": quick_options(settings)}
-    named = _experts(settings) if settings.model == "mixture" else (settings.model,)
+    named = _names(settings.experts) if settings.model == "mixture" else (settings.model,)
     small = settings.quick and num_units == "auto" and not set(named) <= set(CURVES)
     return HybridRegressor(
         model=settings.model,
         gate=_gate(settings),
-        experts=_experts(settings),
+        experts=_names(settings.experts),
         joined=settings.joined,
         likelihood=settings.likelihood,
         noise=settings.noise,
@@ -71,12 +71,12 @@ def refuse_unknown(settings: Settings) -> None:
         OptionError: such a name, or a device that is not there.
     """
     pathway_kind("--model", settings.model, MODELS)
-    for name in _experts(settings):
+    for name in _names(settings.experts):
         pathway_kind("--experts", name, MODELS[1:])
     checks.choice("--gate", settings.gate, tuple(GATES))
     checks.choice("--likelihood", settings.likelihood, tuple(LIKELIHOODS))
     checks.choice("--noise", settings.noise, NOISE_KINDS)
-    for name in _plans(settings):
+    for name in _names(settings.plan):
         checks.choice("--plan", name, tuple(PLANS))
     checks.choice("--refine", settings.refine, tuple(REFINE))
     try:
@@ -85,14 +85,9 @@ def refuse_unknown(settings: Settings) -> None:
         raise OptionError(f"--{error}") from error
 
 
-def _experts(settings: Settings) -> tuple[str, ...]:
+def _names(text: str) -> tuple[str, ...]:
     """Names separated by commas."""
-    return tuple(name.strip() for name in settings.experts.split(","))
-
-
-def _plans(settings: Settings) -> tuple[str, ...]:
-    """Names separated by commas."""
-    return tuple(name.strip() for name in settings.plan.split(","))
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _gate(settings: Settings) -> str | Gate:
@@ -129,7 +124,7 @@ def quick_options(settings: Settings) -> FitOptions:
     hmc = HMC(num_warmup=5, num_iterations=10, num_leapfrog=2, max_dense=1, budget=None)
     return FitOptions(
         num_restarts=2,
-        plan=_plans(settings),
+        plan=_names(settings.plan),
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=10),
         sampler=hmc if settings.refine == "always" else None,

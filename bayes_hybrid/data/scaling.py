@@ -111,6 +111,16 @@ class Standardizer:
         return cls(mean=mean, scale=np.where(constant, np.maximum(1.0, np.abs(mean)), scale))
 
     @classmethod
+    def unchanging(cls, *shape: int) -> Self:
+        """The standardizer that leaves columns ``[D]``, or a series ``[]``, as they are.
+
+        Example:
+            >>> Standardizer.unchanging(2).transform([[3.0, -1.0]])
+            array([[ 3., -1.]])
+        """
+        return cls(mean=np.zeros(shape), scale=np.ones(shape))
+
+    @classmethod
     def of_targets(cls, values: ArrayLike) -> Self:
         """The same for targets, which differ where they are constant.
 

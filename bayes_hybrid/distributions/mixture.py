@@ -81,12 +81,23 @@ def support_of(density: Distribution) -> constraints.Constraint:
         return constraints.independent(constraints.real, len(density.event_shape))
 
 
+def cantelli(prob: Tensor, mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Values below and above every quantile of a distribution with this mean and this spread.
+
+    ::
+
+        m - s sqrt((1 - p) / p) <= quantile(p) <= m + s sqrt(p / (1 - p))
+
+    Source: Cantelli (1928), Sui confini della probabilita.
+    """
+    lower = mean - spread * ((1.0 - prob) / prob).sqrt()
+    return lower, mean + spread * (prob / (1.0 - prob)).sqrt()
+
+
 def whole_quantile(
     cdf: Callable[[Tensor], Tensor], prob: Tensor, mean: Tensor, spread: Tensor
 ) -> Tensor:
     """The least whole number from zero on with ``cdf >= prob``, by bisection.
-
-    The bracket is Cantelli's inequality, as in :func:`.quantiles.pooled_quantiles`.
 
     Args:
         cdf: of a distribution of whole numbers, elementwise.
@@ -94,9 +105,8 @@ def whole_quantile(
         mean: of the distribution, ``[...]``.
         spread: its standard deviation.
     """
-    lower = (mean - spread * ((1.0 - prob) / prob).sqrt()).floor() - 1.0
-    upper = (mean + spread * (prob / (1.0 - prob)).sqrt()).ceil() + 1.0
-    lower = lower.clamp_min(-1.0)
+    low, high = cantelli(prob, mean, spread)
+    lower, upper = (low.floor() - 1.0).clamp_min(-1.0), high.ceil() + 1.0
     # A sum of probabilities that is the level but for its rounding is the level.
     enough = prob * (1.0 - 4.0 * torch.finfo(prob.dtype).eps)
     while bool((upper - lower > 1.0).any()):

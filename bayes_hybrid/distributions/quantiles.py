@@ -7,7 +7,12 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from bayes_hybrid.distributions.mixture import RegimeMixture, along_last, whole_quantile
+from bayes_hybrid.distributions.mixture import (
+    RegimeMixture,
+    along_last,
+    cantelli,
+    whole_quantile,
+)
 from bayes_hybrid.distributions.normal import Normal
 from bayes_hybrid.distributions.outputs import Outputs
 
@@ -28,13 +33,11 @@ def pooled_quantiles(
 ) -> Tensor:
     """Quantiles of the mixture over the draws on the first axis of the batch.
 
-    The bracket is Cantelli's inequality: with mean m and standard deviation s of the whole::
-
-        m - s sqrt((1 - p) / p) <= quantile(p) <= m + s sqrt(p / (1 - p))
-
-    Within it, inverse cubic interpolation of the last two points, with the density, from where it
-    ends for every fourth draw.  Rows that are done are left out of later steps.  Of whole numbers
-    it is the least one that reaches the probability (:func:`~.mixture.whole_quantile`).
+    The bracket is Cantelli's inequality (:func:`~.mixture.cantelli`), with mean and standard
+    deviation of the whole.  Within it, inverse cubic interpolation of the last two points, with the
+    density, from where it ends for every fourth draw.  Rows that are done are left out of later
+    steps.  Of whole numbers it is the least one that reaches the probability
+    (:func:`~.mixture.whole_quantile`).
 
     Args:
         of: from some of S draws and some of N rows to their mixtures, batch shape ``[S, N]``; of
@@ -44,8 +47,6 @@ def pooled_quantiles(
 
     Returns:
         ``[L, N]``, or ``[L, N, Q]``.
-
-    Source: Cantelli (1928), Sui confini della probabilita.
 
     Example:
         >>> ends = torch.tensor([[-1.0], [1.0]]).double().expand(2, 3)
@@ -59,13 +60,13 @@ def pooled_quantiles(
     mixture = of(slice(None), slice(None))
     if mixture.is_discrete:
         return _whole(mixture, levels, shares)
-    start = _solved(of, levels, shares, slice(None, None, _THINNED), None, _NEAR)
-    return _solved(of, levels, shares, slice(None), start, _CLOSE)
+    thin = slice(None, None, _THINNED)
+    start = _solved(of, of(thin, slice(None)), levels, shares, thin, None, _NEAR)
+    return _solved(of, mixture, levels, shares, slice(None), start, _CLOSE)
 
 
 def _whole(mixture: RegimeMixture, levels: Tensor, shares: Tensor) -> Tensor:
-    mean = torch.tensordot(shares, mixture.mean, 1)
-    spread = torch.tensordot(shares, mixture.square_about(mean), 1).sqrt()
+    mean, spread = _moments(mixture, shares)
     prob = levels.to(mean).reshape(-1, *[1] * mean.dim()).expand(-1, *mean.shape)
 
     def cdf(value: Tensor) -> Tensor:
@@ -75,20 +76,25 @@ def _whole(mixture: RegimeMixture, levels: Tensor, shares: Tensor) -> Tensor:
     return whole_quantile(cdf, prob, mean, spread)
 
 
+def _moments(mixture: RegimeMixture, shares: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over all draws, ``[N]``, or ``[N, Q]``."""
+    mean = torch.tensordot(shares, mixture.mean, 1)
+    return mean, torch.tensordot(shares, mixture.square_about(mean), 1).sqrt()
+
+
 def _solved(
     of: Callable[[slice, slice | Tensor], RegimeMixture],
+    mixture: RegimeMixture,
     levels: Tensor,
     shares: Tensor,
     draws: slice,
     start: Tensor | None,
     enough: float,
 ) -> Tensor:
-    mixture, shares = of(draws, slice(None)), shares[draws] / shares[draws].sum()
-    center = torch.tensordot(shares, mixture.mean, 1)
-    spread = torch.tensordot(shares, mixture.square_about(center), 1).sqrt()
+    shares = shares[draws] / shares[draws].sum()
+    center, spread = _moments(mixture, shares)
     prob = levels.to(center).reshape(-1, *[1] * center.dim())
-    lower = center - spread * ((1.0 - prob) / prob).sqrt()
-    upper = center + spread * (prob / (1.0 - prob)).sqrt()
+    lower, upper = cantelli(prob, center, spread)
     if not bool(torch.isfinite(spread).all()):
         # Without a variance, from the smallest of the components' quantiles to the largest.
         shape = mixture.batch_shape + mixture.event_shape

@@ -16,10 +16,10 @@ from bayes_hybrid.gates.base import Boundaries, Gate, GateModule, log_softmax_fr
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
 SHARPNESS: Final = LogNormalPrior(median=20.0, spread=1.0)
+"""A transition of 0.22 standard deviations of the feature, give or take a factor of five."""
 ABRUPT: Final = LogNormalPrior(median=300.0, spread=0.5)
 """Prior of a change from one row to the next: the odds turn from 9 to 1 to 1 to 9 within a
 seventieth of the feature's standard deviation, where a table of some hundred rows has no row."""
-"""A transition of 0.22 standard deviations of the feature, give or take a factor of five."""
 
 # From odds of 1 : 9 to odds of 9 : 1.
 LOG_ODDS_90: Final = math.log(9.0)

@@ -137,7 +137,7 @@ def fit(
 def _target_scaling(model: HybridModel, y: FloatArray) -> Standardizer:
     if model.standardises:
         return Standardizer.of_targets(y)
-    return Standardizer(mean=np.zeros(y.shape[1:]), scale=np.ones(y.shape[1:]))
+    return Standardizer.unchanging(*y.shape[1:])
 
 
 def _require_targets(model: HybridModel, y: FloatArray, labels: FloatArray | None) -> None:

@@ -217,6 +217,11 @@ class HybridModel(abc.ABC):
         """The smallest scale that any expert can have."""
 
     @property
+    def has_noise(self) -> bool:
+        """Whether regimes have noise scales of their own; the spread of counts is their mean's."""
+        return any(likelihood.has_scale for likelihood in self.likelihoods)
+
+    @property
     def standardises(self) -> bool:
         """Whether targets are standardised before it sees them."""
         return all(likelihood.standardises for likelihood in self.likelihoods)

@@ -18,6 +18,7 @@ from bayes_hybrid.gates import (
     ReLUGate,
     ThresholdGate,
 )
+from bayes_hybrid.gates.threshold import column
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models.base import HybridModel, Parts
 from bayes_hybrid.models.curves import Polynomial
@@ -205,14 +206,14 @@ class HybridMixture(HybridModel):
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         """See :meth:`HybridModel.parts`."""
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
-        noise = sample_noise(sites, self.likelihoods, self.priors, outputs, like)
+        noise = sample_noise(sites, self.priors, outputs, like) if self.has_noise else None
         experts = tuple(
             sample_expert(sites, built, self.priors, noise, outputs, like) for built in self._built
         )
         gate, values = sample_gate(sites, self._gate_module, self.priors, like)
-        found = self.gate.boundaries(values) if any(self.joined) else None
-        if found is not None and found.feature is not None:
-            experts = joined(experts, self.joined, found.location, found.feature)
+        if isinstance(self.gate, ThresholdGate) and any(self.joined):
+            feature = column(self.gate.feature, self.num_features)
+            experts = joined(experts, self.joined, values["location"], feature)
         return Parts(gate, experts)
 
 

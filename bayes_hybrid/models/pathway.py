@@ -1,6 +1,6 @@
 """One expert: a pathway of hidden features, its location and its noise scale."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
@@ -99,19 +99,8 @@ class Pathway:
         )
 
 
-def sample_noise(
-    sites: Sites,
-    likelihoods: Sequence[Likelihood],
-    priors: Priors,
-    outputs: tuple[int, ...],
-    like: Tensor,
-) -> Tensor | None:
-    """The noise scale that the experts share, one number for each of Q > 1 outputs.
-
-    ``None`` where no likelihood has one.
-    """
-    if not any(likelihood.has_scale for likelihood in likelihoods):
-        return None
+def sample_noise(sites: Sites, priors: Priors, outputs: tuple[int, ...], like: Tensor) -> Tensor:
+    """The noise scale that the experts share, one number for each of Q > 1 outputs."""
     return sample_positive(sites, "noise", outputs, priors.noise, SiteGroup.SCALES, like)
 
 
@@ -310,6 +299,6 @@ class PathwayModel(HybridModel):
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         """See :meth:`HybridModel.parts`; K = 1 and the only log weight is zero."""
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
-        noise = sample_noise(sites, self.likelihoods, self.priors, outputs, like)
+        noise = sample_noise(sites, self.priors, outputs, like) if self.has_noise else None
         expert = sample_expert(sites, self._built, self.priors, noise, outputs, like)
         return Parts(lambda x: x.new_zeros(len(x), 1), (expert,))

@@ -109,8 +109,8 @@ class Posterior:
 
     @property
     def has_noise(self) -> bool:
-        """Whether regimes have noise scales of their own; the spread of counts is their mean's."""
-        return any(likelihood.has_scale for likelihood in self.model.likelihoods)
+        """See :attr:`.HybridModel.has_noise`."""
+        return self.model.has_noise
 
     @property
     def scale_floor(self) -> FloatArray | None:
