@@ -26,6 +26,7 @@ from torch import Tensor
 
 from bayes_hybrid.data import load_motorcycle, simulate
 from bayes_hybrid.inference.engine.graph import LogJoint
+from bayes_hybrid.models import Target
 from benchmarks.cells import Cell, Job
 from benchmarks.fits import regressor
 from benchmarks.speed import Tables, data_of, model_of
@@ -43,19 +44,20 @@ Gradient = Callable[[], Any]
 def _gradient(device: str, rows: int, restarts: int, how: str) -> Gradient:
     """The engine's gradient at the same points, on a device."""
     x, y = (tensor.to(device) for tensor in data_of(rows))
+    target = Target(y)
     joint = LogJoint(model_of(32), x, min(_BATCH, restarts), compiled=how != "recorded")
     captured = patch("bayes_hybrid.inference.engine.recorder._capture", lambda *_: None)
     if how == "captured":
-        joint.prepare(x, y)
+        joint.prepare(x, target)
     else:
         with captured:
-            joint.prepare(x, y)
+            joint.prepare(x, target)
     generator = torch.Generator().manual_seed(0)
     theta = 0.1 * torch.randn(restarts, joint.table.num_parameters, generator=generator)
     theta = theta.to(device)
 
     def run() -> tuple[Tensor, Tensor]:
-        return joint.value_and_grad(theta, x, y)
+        return joint.value_and_grad(theta, x, target)
 
     return run
 

@@ -37,7 +37,7 @@ from bayes_hybrid.inference.guides.ascent import Ascent, CompiledAscent
 from bayes_hybrid.inference.guides.block import BlockGaussian
 from bayes_hybrid.inference.guides.whitening import whiten
 from bayes_hybrid.inference.posterior.evaluation import evaluate_regimes
-from bayes_hybrid.models import HybridMixture
+from bayes_hybrid.models import HybridMixture, Target
 from benchmarks.cells import Cell, Job
 from benchmarks.peers import HandWritten, hand_written_step, numpyro_model, pyro_model
 from benchmarks.suite import Given, Suite
@@ -87,7 +87,7 @@ def engine(
 ) -> Run:
     """This package: the recorded graph as it is, or the whole step compiled."""
     joint = LogJoint(model, x, min(8, restarts), compiled=compiled)
-    rows = Rows(joint, x, y, size, torch.Generator().manual_seed(0))
+    rows = Rows(joint, x, Target(y), size, torch.Generator().manual_seed(0))
     parameters = joint.table.num_parameters
     center = 0.1 * torch.randn(restarts, parameters, generator=rows.generator)
     empty = torch.zeros(restarts, 0, 0, dtype=torch.float64)
@@ -251,11 +251,12 @@ import sys, time
 import torch
 from benchmarks.speed import data_of, model_of
 from bayes_hybrid.inference.engine.graph import LogJoint
+from bayes_hybrid.models import Target
 x, y = data_of(200)
 compiled = sys.argv[1] == "compile"
 started = time.perf_counter()
 joint = LogJoint(model_of(32), x, 8, compiled=compiled)
-joint.prepare(x, y)
+joint.prepare(x, Target(y))
 print(time.perf_counter() - started)
 """
 _END = """

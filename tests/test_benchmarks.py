@@ -17,7 +17,7 @@ from bayes_hybrid.errors import DataError
 from bayes_hybrid.inference import Posterior, ProgramDensity
 from bayes_hybrid.inference.engine.graph import LogJoint
 from bayes_hybrid.inference.engine.sites import SiteTable
-from bayes_hybrid.models import HybridMixture, Pathway
+from bayes_hybrid.models import HybridMixture, Pathway, Target
 from benchmarks import collapse, quality, records
 from benchmarks.cells import Figures
 from benchmarks.faults import __main__ as faults
@@ -41,7 +41,9 @@ def case():
     x, y = torch.randn(20, 3), torch.randn(20)
     joint = LogJoint(_MODEL, x, 2)
     theta = 0.5 * torch.randn(2, joint.table.num_parameters)
-    value, gradient = joint.value_and_grad(theta, x, y, torch.full((2, 20), 3.0), torch.ones(2))
+    value, gradient = joint.value_and_grad(
+        theta, x, Target(y), torch.full((2, 20), 3.0), torch.ones(2)
+    )
     return joint.table, theta, x, y, value, gradient
 
 

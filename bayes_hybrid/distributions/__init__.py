@@ -1,5 +1,6 @@
 """Densities that Pyro does not ship, or not with exact tails. Mathematics only: no sample sites."""
 
+from bayes_hybrid.distributions.assignment import Assignment
 from bayes_hybrid.distributions.contaminated_normal import ContaminatedNormal
 from bayes_hybrid.distributions.counts import Bernoulli, NegativeBinomial, Poisson
 from bayes_hybrid.distributions.huber import Huber
@@ -19,6 +20,7 @@ from bayes_hybrid.distributions.quantiles import pooled_quantiles
 from bayes_hybrid.distributions.student_t import StudentT
 
 __all__ = [
+    "Assignment",
     "Bernoulli",
     "ContaminatedNormal",
     "Huber",

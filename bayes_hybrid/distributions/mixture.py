@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from bayes_hybrid.cached import cached_property
+from bayes_hybrid.distributions.assignment import Assignment
 
 
 def along_last(parts: Sequence[Tensor]) -> Tensor:
@@ -133,6 +134,7 @@ class RegimeMixture(TorchDistribution):
     Args:
         log_weights: normalised log gate probabilities ``[..., K]``.
         components: K distributions with batch shape ``[...]``.
+        assignment: how rows get their regimes.
 
     Raises:
         ValueError: the number of components is not the size of the last axis.
@@ -152,6 +154,7 @@ class RegimeMixture(TorchDistribution):
         self,
         log_weights: Tensor,
         components: Sequence[Distribution],
+        assignment: Assignment | None = None,
         *,
         validate_args: bool | None = None,
     ) -> None:
@@ -163,6 +166,7 @@ class RegimeMixture(TorchDistribution):
             )
         self.log_weights = log_weights
         self.components = tuple(components)
+        self.assignment = assignment or Assignment()
         batch_shape = torch.broadcast_shapes(
             log_weights.shape[:-1], *(component.batch_shape for component in components)
         )
@@ -190,6 +194,7 @@ class RegimeMixture(TorchDistribution):
         return RegimeMixture(
             self.log_weights.expand((*size, num_regimes)),
             [component.expand(size) for component in self.components],
+            self.assignment,
             validate_args=False,
         )
 
@@ -199,11 +204,12 @@ class RegimeMixture(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """``log sum_k exp(log pi_k + log p_k(y))``, ``[...]``."""
-        return torch.logsumexp(self.log_weights + self.log_likelihoods(value), dim=-1)
+        return self.assignment.evidence(self.log_weights, self.log_likelihoods(value))
 
     def log_responsibilities(self, value: Tensor) -> Tensor:
         """``log p(z = k | y)``, ``[..., K]``."""
-        return torch.log_softmax(self.log_weights + self.log_likelihoods(value), dim=-1)
+        likelihoods = self.log_likelihoods(value)
+        return self.assignment.log_responsibilities(self.log_weights, likelihoods)
 
     def cdf(self, value: Tensor) -> Tensor:
         """``sum_k pi_k F_k(y)``, of each output."""

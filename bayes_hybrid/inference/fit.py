@@ -1,6 +1,7 @@
 """A table is fitted: standardised, handed to the recipe, and the result described."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from bayes_hybrid.inference.recipe.run import run_recipe
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.likelihoods.base import require_supported
 from bayes_hybrid.models.base import HybridModel
+from bayes_hybrid.models.target import Target
 
 
 def resolve_device(name: str) -> torch.device:
@@ -99,16 +101,15 @@ def fit(
     if scalings is None and model.standardises:
         constant = constant_columns(y)
     observed = np.where(constant, np.nan, y_scaling.transform(y))
-    if labels is not None:
-        observed = np.column_stack([observed, labels])
-    targets = torch.as_tensor(observed, dtype=torch.float32, device=device)
+    tensor = partial(torch.as_tensor, dtype=torch.float32, device=device)
+    target = Target(tensor(observed), None if labels is None else tensor(labels))
     outputs = _names("y", output_names, y)
     if bool(constant.all()):
         done = untrained(model, inputs, options)
     else:
         # In float32, whatever precision the caller has set torch to choose.
         with torch.autocast(device.type, enabled=False):
-            done = run_recipe(model, inputs, targets, options, seed=seed, progress=progress)
+            done = run_recipe(model, inputs, target, options, seed=seed, progress=progress)
         if constant.any():
             done = pinned(SiteTable.of(model, inputs[:1]), done, constant)
     variational = Posterior(

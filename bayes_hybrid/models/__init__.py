@@ -11,6 +11,7 @@ from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.mixture import HybridMixture
 from bayes_hybrid.models.pathway import Pathway, PathwayModel
 from bayes_hybrid.models.registry import register
+from bayes_hybrid.models.target import Target
 
 __all__ = [
     "Constant",
@@ -23,6 +24,7 @@ __all__ = [
     "Polynomial",
     "Regimes",
     "SiteGroup",
+    "Target",
     "TrainingGroup",
     "register",
 ]

@@ -17,7 +17,14 @@ from torch.distributions import Distribution
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cached import cached_property
-from bayes_hybrid.distributions import Outputs, RegimeMixture, along_last, chosen, support_of
+from bayes_hybrid.distributions import (
+    Assignment,
+    Outputs,
+    RegimeMixture,
+    along_last,
+    chosen,
+    support_of,
+)
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
@@ -29,6 +36,7 @@ from bayes_hybrid.models.penalties import (
     roughness,
     usage_variation,
 )
+from bayes_hybrid.models.target import Target
 
 OBSERVED: Final = ("y", "label")
 """The sites that hold data."""
@@ -257,6 +265,11 @@ class HybridModel(abc.ABC):
         return None
 
     @property
+    def assignment(self) -> Assignment:
+        """How rows get their regimes."""
+        return Assignment()
+
+    @property
     def relu_regimes(self) -> tuple[int, ...]:
         """Numbers of the regimes whose expert has ReLU units, which may be asked to be smooth."""
         return ()
@@ -339,18 +352,12 @@ class HybridModel(abc.ABC):
         densities: list[Distribution] = [expert.density for expert in regimes.experts]
         if self.num_outputs > 1:
             densities = [Outputs(density) for density in densities]
-        return RegimeMixture(regimes.log_weights, densities)
-
-    def observed(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Targets ``[B]`` or ``[B, Q]``, and the labels ``[B]`` of a model with a label head."""
-        if self.label_head is None:
-            return y, None
-        return (y[..., 0] if self.num_outputs == 1 else y[..., :-1]), y[..., -1]
+        return RegimeMixture(regimes.log_weights, densities, self.assignment)
 
     def marginal(
         self,
         x: Tensor,
-        y: Tensor | None = None,
+        y: Tensor | Target | None = None,
         num_rows: int | None = None,
         penalties: Mapping[str, float | Tensor] | None = None,
     ) -> Tensor:
@@ -359,8 +366,7 @@ class HybridModel(abc.ABC):
         Args:
             x: features ``[B, D]``, standardised.
             y: observed targets, standardised, or ``None`` to draw them: ``[B]``, or ``[B, Q]`` for
-                Q > 1 outputs.  A model with a label head takes them with one column more, ``[B,
-                Q + 1]``: the number of the row's label, or NaN.
+                Q > 1 outputs; with regime labels a :class:`Target` of both.
             num_rows: N when the B rows are a minibatch; their log density is scaled by N / B.
             penalties: weights of regularisers, in nats per row, by name
                 (:mod:`~bayes_hybrid.models.penalties`); each is a factor of its name, those that
@@ -371,24 +377,24 @@ class HybridModel(abc.ABC):
             ``y``, observed or drawn, ``[B]`` or ``[B, Q]``.
 
         Raises:
-            OptionError: a regulariser of another name.
+            OptionError: a regulariser of another name, or labels for a model without a label head.
         """
         sites = Drawn()
         predictive = self.predictive(self._sampled(sites, x, num_rows, penalties))
         log_confusion = self._log_confusion(sites, x)
-        values, labels = (None, None) if y is None else self.observed(y)
+        values, labels = self._observed(y)
         with self._rows(x, num_rows):
             targets: Tensor = pyro.sample("y", predictive, obs=values)
             if self.label_head is not None and labels is not None:
                 given_y = predictive.log_responsibilities(targets)
-                site = RegimeLabel(given_y, log_confusion, self.label_head.weight)
+                site = RegimeLabel(given_y, log_confusion, self.label_head, self.assignment)
                 pyro.sample("label", site, obs=labels)
         return targets
 
     def enumerated(
         self,
         x: Tensor,
-        y: Tensor | None = None,
+        y: Tensor | Target | None = None,
         num_rows: int | None = None,
         penalties: Mapping[str, float | Tensor] | None = None,
     ) -> Tensor:
@@ -406,7 +412,7 @@ class HybridModel(abc.ABC):
                 "which is the same joint density, or one particle at a time"
             )
         parts = self.predictive(regimes).components
-        values, labels = (None, None) if y is None else self.observed(y)
+        values, labels = self._observed(y)
         with self._rows(x, num_rows):
             weights = dist.Categorical(logits=regimes.log_weights)
             z = pyro.sample("z", weights, infer={"enumerate": "parallel"})
@@ -455,6 +461,17 @@ class HybridModel(abc.ABC):
         locations = [regimes.experts[k].location for k in self.relu_regimes]
         around = [parts.experts[k](near).location for k in self.relu_regimes]
         return roughness(along_last(locations), along_last(around))
+
+    def _observed(self, y: Tensor | Target | None) -> tuple[Tensor | None, Tensor | None]:
+        """Targets and labels, as far as they are there."""
+        if not isinstance(y, Target):
+            return y, None
+        if y.label is not None and self.label_head is None:
+            raise OptionError(
+                "y: labels came, and the model has no label head; give it "
+                "label_head=LabelHead(), or targets alone"
+            )
+        return y.y, y.label
 
     def _log_confusion(self, sites: Drawn, x: Tensor) -> Tensor:
         """``log p(label | z)``, ``[K, K]``; nothing is drawn without a label head."""

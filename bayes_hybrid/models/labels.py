@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid import checks
+from bayes_hybrid.distributions import Assignment
 
 LABEL_NOISES = ("learned", "none")
 
@@ -67,6 +68,18 @@ class LabelHead:
         prior: dist.TorchDistribution = dist.Dirichlet(1.0 + self.diagonal * identity).to_event(1)
         return prior
 
+    def terms(self, label: Tensor, log_confusion: Tensor) -> Tensor:
+        """What a label says of its regime, ``weight log confusion_k[label]``: ``[..., N, K]``.
+
+        Zero where there is no label.
+
+        Args:
+            label: ``[N]``, NaN where there is none.
+            log_confusion: ``[..., K, K]``, row k of which belongs to regime k.
+        """
+        # A product, because the gradient of indexing costs ten times the rest of the model.
+        return self.weight * (_one_hot(label, log_confusion.shape[-1]) @ log_confusion.mT)
+
     @staticmethod
     def noise_free(num_regimes: int, like: Tensor) -> Tensor:
         """Log of the identity, ``[K, K]``, with :data:`_NEVER` for the log of zero."""
@@ -82,28 +95,31 @@ class RegimeLabel(dist.TorchDistribution):
     Args:
         log_probs: log probabilities of the regimes, ``[..., K]``.
         log_confusion: ``[K, K]``, row k of which belongs to regime k.
-        weight: exponent of the confusion.
+        head: how labels enter.
+        assignment: how rows get their regimes.
     """
 
     arg_constraints: _Constraints = {}  # noqa: RUF012 (torch's own protocol)
     support = dist.constraints.real  # a float, so that it can be missing
 
-    def __init__(self, log_probs: Tensor, log_confusion: Tensor, weight: float) -> None:
-        """Keep the three."""
-        self.log_probs, self.log_confusion, self.weight = log_probs, log_confusion, weight
+    def __init__(
+        self, log_probs: Tensor, log_confusion: Tensor, head: LabelHead, assignment: Assignment
+    ) -> None:
+        """Keep them."""
+        self.log_probs, self.log_confusion = log_probs, log_confusion
+        self.head, self.assignment = head, assignment
         super().__init__(log_probs.shape[:-1], torch.Size(), validate_args=False)
 
     def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "RegimeLabel":
         """The same over a larger batch."""
         log_probs = self.log_probs.expand((*batch_shape, self.log_probs.shape[-1]))
-        return RegimeLabel(log_probs, self.log_confusion, self.weight)
+        return RegimeLabel(log_probs, self.log_confusion, self.head, self.assignment)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Zero for a missing label."""
-        known, one_hot = _known(value, self.log_confusion.shape[-1])
-        # A product, because the gradient of indexing costs ten times the rest of the model.
-        terms = self.log_probs + self.weight * (one_hot @ self.log_confusion.mT)
-        return torch.where(known, torch.logsumexp(terms, dim=-1), 0.0)
+        terms = self.head.terms(value, self.log_confusion)
+        evidence = self.assignment.evidence(self.log_probs, terms)
+        return torch.where(torch.isnan(value), 0.0, evidence)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Labels, as floats."""
@@ -130,7 +146,7 @@ class LabelOfRegime(dist.TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Zero for a missing label."""
-        _, one_hot = _known(value, self.log_confusion.shape[-1])
+        one_hot = _one_hot(value, self.log_confusion.shape[-1])
         return self.weight * (one_hot * self.log_confusion[self.z]).sum(-1)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
@@ -140,7 +156,7 @@ class LabelOfRegime(dist.TorchDistribution):
         return labels.to(logits.dtype)
 
 
-def _known(value: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Which labels are there, and all labels as rows of an identity, zero for the others."""
-    numbers = torch.arange(size, dtype=value.dtype, device=value.device)
-    return ~torch.isnan(value), (value.unsqueeze(-1) == numbers).to(value.dtype)
+def _one_hot(label: Tensor, size: int) -> Tensor:
+    """Labels as rows of an identity, zero where there is none."""
+    numbers = torch.arange(size, dtype=label.dtype, device=label.device)
+    return (label.unsqueeze(-1) == numbers).to(label.dtype)

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_hybrid import ABRUPT, HybridRegressor, Poisson, ThresholdGate, load
+from bayes_hybrid import ABRUPT, HybridRegressor, MonotoneGate, Poisson, ThresholdGate, load
 from bayes_hybrid.cli.demo import FILES, _recipe
 from bayes_hybrid.cli.fitting import Source, _split
+from bayes_hybrid.cli.regressor import regressor
+from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.data import read_table, write_table
 from bayes_hybrid.diagnostics import threshold_sentences
 from bayes_hybrid.digits import with_error
@@ -79,6 +81,8 @@ def test_counts_change_from_one_row_to_the_next(tmp_path):
     model = load(tmp_path / "fit").fit_.posterior.model
     assert model.gate == ThresholdGate(feature=0, sharpness=ABRUPT)
     assert (model.joined, model.experts[0].likelihood) == ((True,), Poisson(base=y.mean()))
+    both = Settings(gate="monotone", gate_feature="dose", abrupt=True)
+    assert regressor(both, quiet=True).gate == MonotoneGate(feature="dose", sharpness=ABRUPT)
     said = refused("fit", tmp_path / "data.csv", "--target", "cases", "--out", "f", "--abrupt")
     assert "--abrupt goes with --gate threshold, monotone, oblique; got --gate relu" in said
 

@@ -17,7 +17,7 @@ from bayes_hybrid.inference.recipe.start import WarmStart, started
 from bayes_hybrid.inference.result import StageLog
 from bayes_hybrid.inference.samplers import Chains, Sampler
 from bayes_hybrid.likelihoods import Likelihood, Normal
-from bayes_hybrid.models import HybridModel, SiteGroup
+from bayes_hybrid.models import HybridModel, SiteGroup, Target
 from bayes_hybrid.models.base import Expert, Parts
 from bayes_hybrid.models.latent import Sites
 
@@ -95,7 +95,7 @@ def problem(
     y = x[:, 0] - 0.5 * x[:, 2] + 0.5 * torch.randn(size, generator=generator, dtype=dtype)
     model = LinearRegression(**settings)
     joint = LogJoint(model, x[:1], batch)
-    return model, Rows(joint, x, y, batch_size or size, torch.Generator().manual_seed(2))
+    return model, Rows(joint, x, Target(y), batch_size or size, torch.Generator().manual_seed(2))
 
 
 def run_sampler(

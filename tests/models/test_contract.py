@@ -22,7 +22,14 @@ from pyro.optim import Adam  # type: ignore[attr-defined]
 
 import bayes_hybrid.models
 from bayes_hybrid.gates import GATES
-from bayes_hybrid.models import HybridMixture, HybridModel, PathwayModel, SiteGroup, TrainingGroup
+from bayes_hybrid.models import (
+    HybridMixture,
+    HybridModel,
+    PathwayModel,
+    SiteGroup,
+    Target,
+    TrainingGroup,
+)
 from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS
 from tests.models import zoo
 
@@ -72,7 +79,7 @@ def test_roll_call():
 
 
 def test_shapes(model):
-    x, y = zoo.rows(model=model)
+    x, y = zoo.observed(model=model)
     size, num_regimes = len(x), model.num_regimes
     outputs = () if model.num_outputs == 1 else (model.num_outputs,)
     regimes = model.regimes(x)
@@ -91,18 +98,17 @@ def test_shapes(model):
     assert len(model.likelihoods) == num_regimes
     predictive = model.predictive(regimes)
     assert predictive.batch_shape == (size,)
-    targets, _ = model.observed(y)
     assert predictive.event_shape == outputs
-    assert predictive.log_responsibilities(targets).shape == (size, num_regimes)
+    assert predictive.log_responsibilities(y.y).shape == (size, num_regimes)
     for reading in _READINGS:
         program = getattr(model, reading)
-        torch.testing.assert_close(program(x, y), targets, rtol=0, atol=0, equal_nan=True)
+        torch.testing.assert_close(program(x, y), y.y, rtol=0, atol=0, equal_nan=True)
         assert program(x).shape == (size, *outputs)
         assert program(x[:1]).shape == (1, *outputs)
 
 
 def test_sites_and_their_groups(model):
-    x, y = zoo.rows(model=model)
+    x, y = zoo.observed(model=model)
     trace = poutine.trace(model.marginal).get_trace(x, y)
     groups = {name: trace.nodes[name]["infer"].get("group") for name in _values(model, x)}
     assert all(isinstance(group, SiteGroup) for group in groups.values())
@@ -140,7 +146,7 @@ def _expected_training(name, kinds):
 
 
 def test_sites_say_what_trains_them(model):
-    x, y = zoo.rows(model=model)
+    x, y = zoo.observed(model=model)
     mixture = isinstance(model, HybridMixture)
     experts = model.experts if mixture else (model.pathway,)
     kinds = dict(zip(model.regime_names, (expert.kind for expert in experts), strict=True))
@@ -152,7 +158,7 @@ def test_sites_say_what_trains_them(model):
 
 
 def test_every_site_is_moved_by_the_data(model):
-    x, y = zoo.rows(size=40, model=model)
+    x, y = zoo.observed(size=40, model=model)
     values = {name: value.requires_grad_() for name, value in _values(model, x, seed=3).items()}
     conditioned = poutine.condition(model.marginal, data=values)
     nodes: Any = poutine.trace(conditioned).get_trace(x, y).nodes
@@ -170,7 +176,7 @@ def test_is_a_value(model):
     twin = eval(repr(model), {**vars(bayes_hybrid.models), **_option_classes()})
     assert twin == model
     assert hash(twin) == hash(model)
-    x, y = zoo.rows(model=model)
+    x, y = zoo.observed(model=model)
     values = _values(model, x)
     ours, theirs = (
         poutine.trace(poutine.condition(m.marginal, data=values)).get_trace(x, y).log_prob_sum()
@@ -189,7 +195,8 @@ def _option_classes():
 
 @pytest.mark.parametrize("reading", _READINGS)
 def test_runs_under_plain_svi(model, reading):
-    x, y = (part.float() for part in zoo.rows(size=12, model=model))
+    x, target = zoo.observed(size=12, model=model)
+    x, y = x.float(), Target(*(tensor.float() for tensor in target.tensors))
     guide = AutoNormal(_without_z(model, reading), init_scale=0.05)
     elbo = Trace_ELBO() if reading == "marginal" else TraceEnum_ELBO(max_plate_nesting=1)
     svi = SVI(getattr(model, reading), guide, Adam({"lr": 0.01}), loss=elbo)
@@ -233,14 +240,13 @@ def test_predictive_follows_given_draws(model):
 @pytest.mark.parametrize("name", [n for n, m in zoo.MODELS.items() if m.num_regimes > 1])
 def test_infer_discrete_finds_the_most_probable_regime(name):
     model = zoo.MODELS[name]
-    x, y = zoo.rows(size=60, model=model)
+    x, y = zoo.observed(size=60, model=model)
     values = _values(model, x)
     conditioned = poutine.condition(model.enumerated, data=values)
     best = infer_discrete(conditioned, first_available_dim=-2, temperature=0)
     z = poutine.trace(best).get_trace(x, y).nodes["z"]["value"]
     regimes = poutine.condition(model.regimes, data=values)(x)
-    targets, labels = model.observed(y)
-    log_probs = model.predictive(regimes).log_responsibilities(targets)
+    log_probs, labels = model.predictive(regimes).log_responsibilities(y.y), y.label
     if model.label_head is not None and labels is not None:
         confusion = values.get("label_confusion", torch.eye(model.num_regimes))
         known = ~torch.isnan(labels)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from scipy import stats
 
+from bayes_hybrid.distributions import Assignment
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.models import LabelHead
+from bayes_hybrid.models import HybridMixture, LabelHead, Target
 from bayes_hybrid.models.labels import LabelOfRegime, RegimeLabel
 
 _NAN = math.nan
@@ -25,9 +26,13 @@ PROBS = _t([0.2, 0.5, 0.3], [0.9, 0.06, 0.04], [0.1, 0.1, 0.8])
 CONFUSION = _t([0.7, 0.2, 0.1], [0.05, 0.9, 0.05], [0.3, 0.3, 0.4])
 
 
+def _label(log_probs, log_confusion, weight):
+    return RegimeLabel(log_probs, log_confusion, LabelHead(weight=weight), Assignment())
+
+
 @pytest.mark.parametrize("weight", [1.0, 0.25, 3.0])
 def test_a_label_is_summed_over_the_regimes(weight):
-    site = RegimeLabel(PROBS.log(), CONFUSION.log(), weight)
+    site = _label(PROBS.log(), CONFUSION.log(), weight=weight)
     for label in range(3):
         expected = [
             math.log(sum(float(row[k]) * float(CONFUSION[k, label]) ** weight for k in range(3)))
@@ -38,7 +43,7 @@ def test_a_label_is_summed_over_the_regimes(weight):
 
 
 def test_labels_of_weight_one_are_a_distribution():
-    site = RegimeLabel(PROBS.log(), CONFUSION.log(), 1.0)
+    site = _label(PROBS.log(), CONFUSION.log(), weight=1.0)
     total = torch.stack([site.log_prob(_t(k, k, k)) for k in range(3)]).exp().sum(0)
     torch.testing.assert_close(total, torch.ones_like(total), **_EXACT)
 
@@ -60,13 +65,13 @@ def test_enumerated_regimes_sum_to_the_label(weight):
     terms = LabelOfRegime(z, CONFUSION.log(), weight).log_prob(labels)
     assert terms.shape == (3, 3)
     total = (PROBS.log().T + terms).logsumexp(0)
-    expected = RegimeLabel(PROBS.log(), CONFUSION.log(), weight).log_prob(labels)
+    expected = _label(PROBS.log(), CONFUSION.log(), weight=weight).log_prob(labels)
     torch.testing.assert_close(total, expected, **_EXACT)
 
 
 def test_a_missing_label_has_no_factor_and_no_gradient():
     logits = PROBS.log().requires_grad_()
-    site = RegimeLabel(logits.log_softmax(-1), CONFUSION.log(), 1.0)
+    site = _label(logits.log_softmax(-1), CONFUSION.log(), weight=1.0)
     found = site.log_prob(_t(_NAN, 1.0, _NAN))
     assert found[[0, 2]].tolist() == [0.0, 0.0]
     (gradient,) = torch.autograd.grad(found.sum(), logits)
@@ -78,7 +83,7 @@ def test_labels_without_noise_pick_their_regime():
     head = LabelHead(noise="none")
     assert head.prior(3, PROBS) is None
     logits = PROBS.log().requires_grad_()
-    site = RegimeLabel(logits.log_softmax(-1), head.noise_free(3, PROBS), 1.0)
+    site = _label(logits.log_softmax(-1), head.noise_free(3, PROBS), weight=1.0)
     found = site.log_prob(_t(0.0, 1.0, _NAN))
     torch.testing.assert_close(found, _t(math.log(0.2), math.log(0.06), 0.0), **_EXACT)
     # What stands for minus infinity in the sum must not reach the gradient.
@@ -88,6 +93,12 @@ def test_labels_without_noise_pick_their_regime():
     found = of_regime.log_prob(_t(0.0, 2.0, _NAN))
     assert found[[0, 2]].tolist() == [0.0, 0.0]
     assert found[1].exp() == 0.0
+
+
+def test_labels_need_a_head():
+    target = Target(_t(0.0, 1.0), label=_t(0.0, _NAN))
+    with pytest.raises(OptionError, match="labels came, and the model has no label head"):
+        HybridMixture(num_features=1).marginal(torch.zeros(2, 1), target)
 
 
 def test_the_prior_counts_a_correct_label_more():
@@ -109,7 +120,7 @@ def _goodness_of_fit(labels, probs):
 
 def test_samples_follow_their_density():
     torch.manual_seed(0)
-    draws = RegimeLabel(PROBS.log(), CONFUSION.log(), 1.0).sample((5_000,))
+    draws = _label(PROBS.log(), CONFUSION.log(), weight=1.0).sample((5_000,))
     assert draws.shape == (5_000, 3)
     given = LabelOfRegime(torch.arange(3), CONFUSION.log(), 1.0).sample((5_000,))
     assert given.dtype == draws.dtype == torch.float64
@@ -123,7 +134,7 @@ def test_samples_follow_their_density():
 def test_expanded_sites_are_the_same():
     labels = _t(2.0, _NAN, 0.0)
     for site in (
-        RegimeLabel(PROBS.log(), CONFUSION.log(), 0.5),
+        _label(PROBS.log(), CONFUSION.log(), weight=0.5),
         LabelOfRegime(torch.arange(3), CONFUSION.log(), 0.5),
     ):
         wide = site.expand((4, 3))

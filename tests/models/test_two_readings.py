@@ -32,8 +32,7 @@ def _trace(model, values, *arguments):
 
 def _row(model, regimes, row, k, values, y):
     """``log p(y | k)`` of one row and one regime, by a loop over its outputs, and its label's."""
-    targets, labels = model.observed(y)
-    targets = targets.reshape(len(y), -1)
+    targets, labels = y.y.reshape(len(y.y), -1), y.label
     expert = regimes.experts[k]
     numbers = [number[row].reshape(-1) for number in expert.numbers]
     total = torch.zeros(())
@@ -48,7 +47,7 @@ def _row(model, regimes, row, k, values, y):
 
 
 def test_marginal_is_the_sum_over_regimes(model):
-    x, y = zoo.rows(model=model)
+    x, y = zoo.observed(model=model)
     values = _values(model, x)
     trace = _trace(model, values, x, y)
     regimes = poutine.condition(model.regimes, data=values)(x)
@@ -69,7 +68,7 @@ def test_marginal_is_the_sum_over_regimes(model):
 
 @pytest.mark.parametrize("num_rows", [None, 63])
 def test_marginal_is_the_enumerated_model_summed_by_pyro(model, num_rows):
-    x, y = zoo.rows(model=model)
+    x, y = zoo.observed(model=model)
     values = _values(model, x)
     conditioned = poutine.condition(model.enumerated, data=values)
     # An empty guide leaves the log joint with z summed out; the parameters count as observed.
@@ -113,7 +112,7 @@ def test_enum_messenger_agrees_row_by_row():
 
 @pytest.mark.parametrize("size", [1, 4])
 def test_a_minibatch_counts_for_all_rows(model, size):
-    x, y = zoo.rows(model=model)
+    x, y = zoo.observed(model=model)
     values = _values(model, x)
     whole = _trace(model, values, x[:size], y[:size])
     scaled = _trace(model, values, x[:size], y[:size], len(x))

@@ -16,6 +16,7 @@ from pyro.infer import (
 from pyro.infer.autoguide import AutoDelta, AutoNormal, init_to_sample
 
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.models import Target
 from tests.models import zoo
 
 _EXACT = {"rtol": 1e-5, "atol": 1e-4}
@@ -145,8 +146,7 @@ def test_labels_are_read_by_every_draw(name):
     model = zoo.MODELS[name]
     x = torch.randn(7, model.num_features)
     targets = model.marginal(x)
-    labels = torch.tensor([0.0, 1.0, torch.nan, 0.0, 1.0, torch.nan, 0.0]).unsqueeze(-1)
-    y = torch.cat([targets.reshape(7, -1), labels], dim=-1)
+    y = Target(targets, torch.tensor([0.0, 1.0, torch.nan, 0.0, 1.0, torch.nan, 0.0]))
     trace = poutine.trace(_outside(model.marginal, (3,))).get_trace(x, y)
     trace.compute_log_prob()
     for draw in range(3):

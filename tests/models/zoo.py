@@ -32,6 +32,7 @@ from bayes_hybrid.models import (
     Pathway,
     PathwayModel,
     Polynomial,
+    Target,
 )
 from bayes_hybrid.priors import LogNormalPrior
 
@@ -146,23 +147,32 @@ MODELS: Final[dict[str, HybridModel]] = {
 def rows(
     size: int = 9, seed: int = 0, model: HybridModel | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows of standardised size, in float64: ``x [size, 2]``, ``y [size]`` or as the model has it.
+    """Rows of standardised size, in float64: ``x [size, 2]``, ``y [size]`` or ``[size, Q]``.
 
-    Several outputs have one missing value in three; a model with a label head has labels on every
-    other row.  Models of counts have zeros, ones and some larger numbers.
+    Several outputs have one missing value in three.  Models of counts have zeros, ones and some
+    larger numbers.
     """
+    x, target = observed(size, seed, model)
+    return x, target.y
+
+
+def observed(
+    size: int = 9, seed: int = 0, model: HybridModel | None = None
+) -> tuple[torch.Tensor, Target]:
+    """:func:`rows`; for a model with a label head there is a label on every other one."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(size, NUM_FEATURES, generator=generator, dtype=torch.float64)
-    if model is None or (model.num_outputs == 1 and model.label_head is None):
-        return x, _targets((size,), generator, model)
-    y = _targets((size, model.num_outputs), generator, model)
-    if model.num_outputs > 1:
+    num_outputs = 1 if model is None else model.num_outputs
+    y = _targets((size, num_outputs), generator, model)
+    if num_outputs > 1:
         y[::3, 1] = torch.nan
-    if model.label_head is not None:
-        label = torch.randint(model.num_regimes, (size, 1), generator=generator).to(y)
-        label[1::2] = torch.nan
-        y = torch.cat([y, label], dim=-1)
-    return x, y
+    else:
+        y = y[:, 0]
+    if model is None or model.label_head is None:
+        return x, Target(y)
+    label = torch.randint(model.num_regimes, (size,), generator=generator).to(y)
+    label[1::2] = torch.nan
+    return x, Target(y, label)
 
 
 def _targets(

@@ -16,43 +16,9 @@ from pyro import poutine
 from torch import Tensor
 
 from bayes_hybrid.inference.engine.recorder import Recorder
-from bayes_hybrid.inference.engine.sites import FixedNormals, SiteTable
+from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.models.base import OBSERVED, HybridModel
-
-
-def _terms(
-    model: HybridModel,
-    table: SiteTable,
-    normals: FixedNormals,
-    theta: Tensor,
-    x: Tensor,
-    y: Tensor,
-    penalties: Mapping[str, Tensor] | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Log prior of features, log prior of the rest, row log likelihoods, for one ``theta [P]``.
-
-    The priors include the log Jacobian of the unconstraining maps, the rest also the regularisers.
-    """
-    values = table.constrain(theta)
-    conditioned = poutine.condition(model.marginal, data=values)
-    trace = poutine.trace(conditioned).get_trace(x, y, penalties=penalties)
-    nodes: Mapping[str, Any] = trace.nodes
-    # One expression for all fixed Normal priors: site by site they were most of the graph.
-    feature, rest = normals.log_prob(theta)
-    for site in table.sites:
-        if site.normal is not None:
-            continue
-        free = theta[site.start : site.stop].reshape(site.free_shape)
-        jacobian = site.transform.log_abs_det_jacobian(free, values[site.name]).sum()
-        term = nodes[site.name]["fn"].log_prob(values[site.name]).sum() + jacobian
-        if site.group.is_feature:
-            feature = feature + term
-        else:
-            rest = rest + term
-    for name in penalties or ():
-        rest = rest + nodes[name]["fn"].log_prob(nodes[name]["value"])
-    data = [nodes[name]["fn"].log_prob(nodes[name]["value"]) for name in OBSERVED if name in nodes]
-    return feature, rest, data[0] if len(data) == 1 else torch.stack(data).sum(0)
+from bayes_hybrid.models.target import Target
 
 
 @lru_cache(maxsize=16)
@@ -112,7 +78,7 @@ class LogJoint:
         self,
         theta: Tensor,
         x: Tensor,
-        y: Tensor,
+        target: Target,
         row_weights: Tensor | None = None,
         feature_weight: Tensor | None = None,
         penalties: Tensor | None = None,
@@ -122,7 +88,7 @@ class LogJoint:
         Args:
             theta: ``[C, P]``.
             x: features ``[N, D]``.
-            y: targets ``[N]``.
+            target: what is observed of them.
             row_weights: ``[C, N]``.
             feature_weight: ``[C]``.
             penalties: weights of the model's regularisers in the order of
@@ -133,37 +99,39 @@ class LogJoint:
         for piece in self.pieces(theta):
             weights = ones if row_weights is None else row_weights[piece]
             scale = one if feature_weight is None else feature_weight[piece]
-            arguments = (theta[piece], x, y, weights, scale)
+            arguments = (theta[piece], weights, scale)
             if penalties is None:
-                value, gradient, _ = self._evaluate(*arguments)
+                value, gradient, _ = self._evaluate(*arguments, x, *target.tensors)
             else:
-                value, gradient = self._evaluate_penalised(*arguments, penalties)
+                value, gradient = self._evaluate_penalised(
+                    *arguments, penalties, x, *target.tensors
+                )
             values.append(value)
             gradients.append(gradient)
         return _joined(values)[:count], _joined(gradients)[:count]
 
     def log_likelihood(
-        self, theta: Tensor, x: Tensor, y: Tensor, *, by_gradient: bool = False
+        self, theta: Tensor, x: Tensor, target: Target, *, by_gradient: bool = False
     ) -> Tensor:
         """Row log likelihoods ``[C, N]``.
 
         With ``by_gradient`` they come from the record of the gradient, which has them anyway: where
         it is there already, and most often compiled, that saves another.
         """
-        pieces = self.pieces(theta)
+        pieces, data = self.pieces(theta), (x, *target.tensors)
         if by_gradient:
             weights = _ones(self.batch, x.shape[0], x.dtype, x.device)
-            parts = [self._evaluate(theta[i], x, y, *weights)[2] for i in pieces]
+            parts = [self._evaluate(theta[i], *weights, *data)[2] for i in pieces]
         else:
-            parts = [self._log_likelihood(theta[i], x, y) for i in pieces]
+            parts = [self._log_likelihood(theta[i], *data) for i in pieces]
         return _joined(parts)[: theta.shape[0]]
 
-    def prepare(self, x: Tensor, y: Tensor, *, penalised: bool = False) -> bool:
+    def prepare(self, x: Tensor, target: Target, *, penalised: bool = False) -> bool:
         """Record the gradient for rows of this shape, and compile it if asked to.
 
         Args:
             x: features ``[N, D]``.
-            y: targets ``[N]``.
+            target: what is observed of them.
             penalised: whether to take the record with the regularisers instead.
 
         Returns:
@@ -172,11 +140,12 @@ class LogJoint:
         """
         theta = x.new_zeros(self.batch, self.table.num_parameters)
         ones = _ones(self.batch, x.shape[0], x.dtype, x.device)
-        arguments: tuple[Tensor, ...] = (theta, x, y, *ones)
+        arguments: tuple[Tensor, ...] = (theta, *ones)
         recorder = self._evaluate
         if penalised:
             recorder = self._evaluate_penalised
             arguments = (*arguments, x.new_zeros(len(self.model.penalty_names)))
+        arguments = (*arguments, x, *target.tensors)
         if self.compiled:
             return recorder.compile(*arguments)
         recorder(*arguments)
@@ -190,41 +159,78 @@ class LogJoint:
     def evaluate(
         self,
         theta: Tensor,
-        x: Tensor,
-        y: Tensor,
         row_weights: Tensor,
         feature_weight: Tensor,
+        x: Tensor,
+        *target: Tensor,
         penalties: Mapping[str, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What is recorded: value, gradient and row log likelihoods, by Pyro and autograd."""
+        """What is recorded: value, gradient and row log likelihoods, by Pyro and autograd.
+
+        The ``target`` comes as its tensors.
+        """
         theta = theta.detach().requires_grad_()
 
         def one(flat: Tensor, weights: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-            terms = _terms(self.model, self.table, self._normals, flat, x, y, penalties)
-            feature, rest, rows = terms
+            feature, rest, rows = self._terms(flat, x, *target, penalties=penalties)
             return rest + scale * feature + (weights * rows).sum(), rows
 
         value, rows = torch.func.vmap(one)(theta, row_weights, feature_weight)
         (gradient,) = torch.autograd.grad(value.sum(), theta)
         return value.detach(), gradient, rows.detach()
 
-    def _penalised(
+    def _terms(
         self,
         theta: Tensor,
         x: Tensor,
-        y: Tensor,
+        *target: Tensor,
+        penalties: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Log prior of features, log prior of the rest, row log likelihoods, for one ``theta [P]``.
+
+        The priors include the log Jacobian of the unconstraining maps, the rest also the
+        regularisers.
+        """
+        table = self.table
+        values = table.constrain(theta)
+        conditioned = poutine.condition(self.model.marginal, data=values)
+        trace = poutine.trace(conditioned).get_trace(x, Target(*target), penalties=penalties)
+        nodes: Mapping[str, Any] = trace.nodes
+        # One expression for all fixed Normal priors: site by site they were most of the graph.
+        feature, rest = self._normals.log_prob(theta)
+        for site in table.sites:
+            if site.normal is not None:
+                continue
+            free = theta[site.start : site.stop].reshape(site.free_shape)
+            jacobian = site.transform.log_abs_det_jacobian(free, values[site.name]).sum()
+            term = nodes[site.name]["fn"].log_prob(values[site.name]).sum() + jacobian
+            if site.group.is_feature:
+                feature = feature + term
+            else:
+                rest = rest + term
+        for name in penalties or ():
+            rest = rest + nodes[name]["fn"].log_prob(nodes[name]["value"])
+        data = [
+            nodes[name]["fn"].log_prob(nodes[name]["value"]) for name in OBSERVED if name in nodes
+        ]
+        return feature, rest, data[0] if len(data) == 1 else torch.stack(data).sum(0)
+
+    def _penalised(
+        self,
+        theta: Tensor,
         row_weights: Tensor,
         feature_weight: Tensor,
         penalties: Tensor,
+        *data: Tensor,
     ) -> tuple[Tensor, Tensor]:
         named = dict(zip(self.model.penalty_names, penalties, strict=True))
-        value, gradient, _ = self.evaluate(theta, x, y, row_weights, feature_weight, named)
+        value, gradient, _ = self.evaluate(
+            theta, row_weights, feature_weight, *data, penalties=named
+        )
         return value, gradient
 
-    def _plain_log_likelihood(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        return torch.func.vmap(
-            lambda flat: _terms(self.model, self.table, self._normals, flat, x, y)[2]
-        )(theta)
+    def _plain_log_likelihood(self, theta: Tensor, *data: Tensor) -> Tensor:
+        return torch.func.vmap(lambda flat: self._terms(flat, *data)[2])(theta)
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid.inference.engine.graph import LogJoint
+from bayes_hybrid.models.target import Target
 
 # Row log likelihoods of all restarts are held at once for this many rows, and more are taken in
 # chunks.
@@ -34,7 +35,7 @@ class Rows:
     Args:
         joint: the model's recorded log joint.
         x: features ``[N, D]``.
-        y: targets ``[N]``.
+        target: what is observed of them.
         batch_size: rows of one stochastic step, N for full batches.
         generator: source of minibatches.
         stands_for: for how many rows each one counts in :meth:`full_gradient`, and there only.
@@ -44,7 +45,7 @@ class Rows:
 
     joint: LogJoint
     x: Tensor
-    y: Tensor
+    target: Target
     batch_size: int
     generator: torch.Generator
     stands_for: float = 1.0
@@ -102,10 +103,10 @@ class Rows:
         value, gradient = self.joint.value_and_grad(theta, *batch, feature_weight, penalties)
         return value, zero_where_broken(gradient)
 
-    def batch(self, row_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows of one stochastic step: features ``[B, D]``, targets ``[B]``, weights ``[C, B]``."""
+    def batch(self, row_weights: Tensor) -> tuple[Tensor, Target, Tensor]:
+        """Rows of one stochastic step: features ``[B, D]``, targets and weights ``[C, B]``."""
         if self.batch_size >= self.num_rows:
-            return self.x, self.y, row_weights
+            return self.x, self.target, row_weights
         index = torch.randint(
             self.num_rows,
             (self.batch_size,),
@@ -113,15 +114,15 @@ class Rows:
             device=self.generator.device,
         ).to(self.x.device)
         scale = self.num_rows / self.batch_size
-        return self.x[index], self.y[index], row_weights[:, index] * scale
+        return self.x[index], self.target[index], row_weights[:, index] * scale
 
     def prepare(self) -> bool:
         """Record :meth:`full_gradient`'s graph, and compile it if the engine is to be compiled."""
-        return self.joint.prepare(self.x[: self.chunk], self.y[: self.chunk])
+        return self.joint.prepare(self.x[: self.chunk], self.target[: self.chunk])
 
     def prepare_batch(self) -> bool:
         """The same for :meth:`gradient`."""
-        return self.joint.prepare(self.x[: self.batch_size], self.y[: self.batch_size])
+        return self.joint.prepare(self.x[: self.batch_size], self.target[: self.batch_size])
 
     def full_gradient(
         self, theta: Tensor, feature_weight: Tensor | None = None
@@ -131,12 +132,12 @@ class Rows:
             weights = self.row_weights
             if self.stands_for != 1.0:
                 weights = self.stands_for * self.all_rows(theta.shape[0])
-            return self.joint.value_and_grad(theta, self.x, self.y, weights, feature_weight)
+            return self.joint.value_and_grad(theta, self.x, self.target, weights, feature_weight)
         # The prior must enter once: chunks after the first are evaluated against an empty one.
         size = self.chunk
         nothing = theta.new_zeros(theta.shape[0], size)
         prior = self.joint.value_and_grad(
-            theta, self.x[:size], self.y[:size], nothing, feature_weight
+            theta, self.x[:size], self.target[:size], nothing, feature_weight
         )
         value, gradient = prior
         for rows, kept in self._chunks():
@@ -144,7 +145,7 @@ class Rows:
             if self.row_weights is not None:
                 chunk_weights = chunk_weights * self.row_weights[:, rows]
             part = self.joint.value_and_grad(
-                theta, self.x[rows], self.y[rows], chunk_weights, feature_weight
+                theta, self.x[rows], self.target[rows], chunk_weights, feature_weight
             )
             value = value + part[0] - prior[0]
             gradient = gradient + part[1] - prior[1]
@@ -183,16 +184,18 @@ class Rows:
             return self
         order = torch.randperm(self.num_rows, generator=generator, device=generator.device)
         index = order[:count].to(self.x.device)
-        return replace(self, x=self.x[index], y=self.y[index], stands_for=self.num_rows / count)
+        return replace(
+            self, x=self.x[index], target=self.target[index], stands_for=self.num_rows / count
+        )
 
     def log_likelihood(self, theta: Tensor) -> Tensor:
         """Row log likelihoods ``[C, N]``."""
         # A rule of the fit, and not of what is recorded: its rounding is part of its answer.
         shared = self.chunk == self.batch_size
         if self.chunk == self.num_rows:
-            return self.joint.log_likelihood(theta, self.x, self.y, by_gradient=shared)
+            return self.joint.log_likelihood(theta, self.x, self.target, by_gradient=shared)
         parts = [
-            self.joint.log_likelihood(theta, self.x[rows], self.y[rows], by_gradient=shared)[
+            self.joint.log_likelihood(theta, self.x[rows], self.target[rows], by_gradient=shared)[
                 :, kept
             ]
             for rows, kept in self._chunks()

@@ -13,6 +13,7 @@ from bayes_hybrid.inference.engine.recorder import Recorder
 from bayes_hybrid.inference.engine.rows import Rows, zero_where_broken
 from bayes_hybrid.inference.guides.block import BlockGaussian
 from bayes_hybrid.inference.guides.whitening import Whitening
+from bayes_hybrid.models.target import Target
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -105,7 +106,7 @@ class CompiledAscent:
             self._states.append((*parameters, *moments))
         # Any rows of the right number: the generator of minibatches must not move on.
         size = rows.batch_size
-        batch = rows.x[:size], rows.y[:size], row_weights[:, :size]
+        batch = rows.x[:size], rows.target[:size], row_weights[:, :size]
         example = self._arguments(0, torch.zeros_like(guide.mean), batch)
         program = _program(rows.joint, guide.shares, schedule.decay)
         program.compile(*example)
@@ -129,11 +130,11 @@ class CompiledAscent:
             parameter.copy_(joined[: len(parameter)])
 
     def _arguments(
-        self, piece: int, noise: Tensor, batch: tuple[Tensor, Tensor, Tensor]
+        self, piece: int, noise: Tensor, batch: tuple[Tensor, Target, Tensor]
     ) -> tuple[Tensor, ...]:
-        x, y, weights = batch
+        x, target, weights = batch
         index = self._pieces[piece]
-        data = (noise[index], self._rates[self._number], x, y, weights[index])
+        data = (noise[index], self._rates[self._number], weights[index], x, *target.tensors)
         return (*self._states[piece], *self._constants[piece], *data)
 
 
@@ -145,10 +146,10 @@ def _program(joint: LogJoint, shares: tuple[float, ...], decay: float) -> Record
     def step(*tensors: Tensor) -> tuple[Tensor, ...]:
         state, rest = tensors[: 3 * size], tensors[3 * size :]
         parameters, first, second = state[:size], state[size : 2 * size], state[2 * size :]
-        whitening, (kl_weight, noise, rates, x, y, weights) = Whitening(*rest[:5]), rest[5:]
+        whitening, (kl_weight, noise, rates, weights, *data) = Whitening(*rest[:5]), rest[5:]
         guide = BlockGaussian(whitening, kl_weight, *parameters)
         theta = guide.draw(noise)
-        value, gradient, _ = joint.evaluate(theta, x, y, weights, guide.feature_weight)
+        value, gradient, _ = joint.evaluate(theta, weights, guide.feature_weight, *data)
         loss = -(value + guide.whitened_entropy())
         gradients = guide.gradients(zero_where_broken(gradient), noise)
         columns = zip(parameters, gradients, first, second, shares, strict=True)

@@ -183,14 +183,7 @@ class Posterior:
 
         Given the numbers of regime labels ``[N]``, NaN where there is none, of y and the label.
         """
-        target = self._target(y)
-        given = None if labels is None else self._label_terms(labels)
-        parts = []
-        for rows, regimes in self._chunks(x):
-            joint = regimes.log_weights + self._predictive(regimes).log_likelihoods(target[rows])
-            if given is not None:
-                joint = joint + given[:, rows]
-            parts.append(torch.logsumexp(joint, dim=-1))
+        parts = [self.model.assignment.evidence(*terms) for _, *terms in self._terms(x, y, labels)]
         return self._by_restart(torch.cat(parts, dim=-1)) - self._log_volume(y)
 
     def pit_draws(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
@@ -208,17 +201,16 @@ class Posterior:
     ) -> FloatArray:
         """``p(z = k | x, theta)``, or ``p(z = k | x, y, theta)`` given y, ``[R, S, N, K]``.
 
-        Given the numbers of regime labels ``[N]``, NaN where there is none, also given those.
+        With y may come the numbers of regime labels ``[N]``, NaN where there is none: it is then
+        given those, too.
         """
-        target = None if y is None else np.asarray(y, dtype=np.float64)
-        given = None if labels is None else self._label_terms(labels)
-        parts = []
-        for rows, log_probs in self._regime_terms(x, target):
-            if target is not None:
-                log_probs = torch.log_softmax(log_probs, dim=-1)
-            if given is not None:
-                log_probs = torch.log_softmax(log_probs + given[:, rows], dim=-1)
-            parts.append(log_probs.exp())
+        if y is None:
+            parts = [weights.exp() for _, weights in self._gate(x)]
+        else:
+            parts = [
+                self.model.assignment.log_responsibilities(*terms).exp()
+                for _, *terms in self._terms(x, y, labels)
+            ]
         return self._by_restart(torch.cat(parts, dim=1))
 
     def expert_mean_draws(self, x: ArrayLike) -> FloatArray:
@@ -378,12 +370,7 @@ class Posterior:
                 for rows, inputs in self._inputs(x, _CHUNK_ROWS)
             )
         else:
-            terms = self._regime_terms(x, np.asarray(y, dtype=np.float64))
-            log_weights = self._draw_weights.log().reshape(-1, 1, 1)
-            parts = (
-                (rows, _numpy(torch.softmax(torch.logsumexp(part + log_weights, dim=0), dim=-1)))
-                for rows, part in terms
-            )
+            parts = ((rows, self._responsibilities(*terms)) for rows, *terms in self._terms(x, y))
         return _filled(len(np.asarray(x)), parts)
 
     def regime_summary(self, x: ArrayLike, levels: ArrayLike) -> FloatArray:
@@ -394,7 +381,7 @@ class Posterior:
             quantiles = weighted_quantiles(draws, wanted, shares)
             return np.stack([np.tensordot(shares, draws, 1), *quantiles], axis=1)
 
-        parts = ((rows, of(_numpy(part.exp()))) for rows, part in self._regime_terms(x, None))
+        parts = ((rows, of(_numpy(part.exp()))) for rows, part in self._gate(x))
         return _filled(len(np.asarray(x)), parts)
 
     def sample(self, x: ArrayLike, num_draws: int, seed: int) -> FloatArray:
@@ -465,8 +452,15 @@ class Posterior:
             self.y_scaling.mean
         )
 
+    def _responsibilities(self, log_weights: Tensor, log_likelihoods: Tensor) -> FloatArray:
+        """Of a chunk of rows, each draw by how well it explains the row, ``[N, K]``."""
+        terms, assignment = (log_weights, log_likelihoods), self.model.assignment
+        log_shares = assignment.evidence(*terms) + self._draw_weights.log().unsqueeze(-1)
+        shares = torch.softmax(log_shares, dim=0).unsqueeze(-1)
+        return _numpy((shares * assignment.log_responsibilities(*terms).exp()).sum(0))
+
     def _label_terms(self, labels: FloatArray) -> Tensor:
-        """What each row's label adds to the log probability of the regimes, ``[R S, N, K]``."""
+        """What each row's label says of its regime, ``[R S, N, K]``."""
         head, size = self.model.label_head, self.num_regimes
         if head is None:
             raise ValueError("labels came, but the model has no label head")
@@ -474,10 +468,7 @@ class Posterior:
         log_confusion = head.noise_free(size, self.theta.double()).expand(1, size, size)
         if "label_confusion" in draws:
             log_confusion = draws["label_confusion"].log()
-        known = ~np.isnan(labels)
-        index = torch.as_tensor(np.where(known, labels, 0.0).astype(np.int64))
-        terms = head.weight * log_confusion[:, :, index.to(self.theta.device)].mT
-        return torch.where(torch.as_tensor(known, device=terms.device).unsqueeze(-1), terms, 0.0)
+        return head.terms(torch.as_tensor(labels, device=self.theta.device), log_confusion)
 
     def _in_order(self, draws: FloatArray) -> FloatArray:
         """Of experts ``[R, ..., K]``, in the order of the regimes."""
@@ -491,17 +482,24 @@ class Posterior:
         parts = ((rows, of(regimes, rows)) for rows, regimes in self._chunks(x))
         return _filled(len(np.asarray(x)), parts)
 
-    def _regime_terms(
-        self, x: ArrayLike, target: FloatArray | None
-    ) -> Iterator[tuple[slice, Tensor]]:
-        """``log p(z = k | x)`` of every draw, or given targets ``log p(z = k, y | x)``."""
-        if target is None:
-            evaluate = self._evaluation()
-            yield from ((rows, evaluate.log_weights(inputs)) for rows, inputs in self._inputs(x))
-            return
+    def _gate(self, x: ArrayLike) -> Iterator[tuple[slice, Tensor]]:
+        """``log p(z = k | x)`` of every draw, a chunk of rows at a time."""
+        evaluate = self._evaluation()
+        return ((rows, evaluate.log_weights(inputs)) for rows, inputs in self._inputs(x))
+
+    def _terms(
+        self, x: ArrayLike, y: ArrayLike, labels: FloatArray | None = None
+    ) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """What a sum over regimes is of: ``log p(z = k | x)`` and ``log p(observed | z = k)``.
+
+        Of every draw, a chunk of rows at a time; observed are targets, and labels where they come.
+        """
+        target, given = self._target(y), None if labels is None else self._label_terms(labels)
         for rows, regimes in self._chunks(x):
-            likelihoods = self._predictive(regimes).log_likelihoods(self._target(target[rows]))
-            yield rows, regimes.log_weights + likelihoods
+            likelihoods = self._predictive(regimes).log_likelihoods(target[rows])
+            if given is not None:
+                likelihoods = likelihoods + given[:, rows]
+            yield rows, regimes.log_weights, likelihoods
 
     def _chunks(self, x: ArrayLike, order: Tensor | None = None) -> Iterator[tuple[slice, Regimes]]:
         """Gate and experts of every draw, ``[S', rows, K]``, a chunk of rows at a time."""

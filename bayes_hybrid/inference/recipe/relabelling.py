@@ -72,6 +72,6 @@ def _agreement(rows: Rows, theta: Tensor, reference: int) -> NDArray[np.float64]
 def _responsibilities(rows: Rows, theta: Tensor) -> Tensor:
     """Of each regime for some of the rows, under finite points, ``[C, n, K]``."""
     model, stride = rows.joint.model, max(1, rows.num_rows // _MAX_ROWS)
-    x, y = rows.x[::stride], model.observed(rows.y[::stride])[0]
-    regimes = evaluate_regimes(model, rows.joint.table, theta, x)
-    return model.predictive(regimes).log_responsibilities(y).exp()
+    some = slice(None, None, stride)
+    regimes = evaluate_regimes(model, rows.joint.table, theta, rows.x[some])
+    return model.predictive(regimes).log_responsibilities(rows.target[some].y).exp()

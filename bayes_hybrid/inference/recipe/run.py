@@ -20,6 +20,7 @@ from bayes_hybrid.inference.recipe.start import started
 from bayes_hybrid.inference.recipe.weighing import weighing
 from bayes_hybrid.inference.result import Drawn, StageLog
 from bayes_hybrid.models.base import HybridModel
+from bayes_hybrid.models.target import Target
 from bayes_hybrid.random import stream_seed, torch_generator
 
 __all__ = ["run_recipe"]
@@ -33,7 +34,7 @@ _TINY_TABLE: Final = 20_000
 def run_recipe(
     model: HybridModel,
     x: Tensor,
-    y: Tensor,
+    target: Target,
     options: FitOptions,
     *,
     seed: int,
@@ -44,7 +45,7 @@ def run_recipe(
     Args:
         model: what to fit.
         x: standardised features ``[N, D]``, on the device to be used.
-        y: standardised targets, as the model takes them.
+        target: standardised, what is observed of them.
         options: how to fit.
         seed: everything random is derived from it.
         progress: told about the progress of each stage.
@@ -57,7 +58,7 @@ def run_recipe(
     most_rows = max(per_step, chunk_of(len(x), per_step, x.device))
     batch = _batch(model, options, len(x) * size, most_rows * size, x.device)
     with suited_threads(float(most_rows) * size * batch, x.device), flushed():
-        context = _context(model, x, y, options, batch, size, seed, progress)
+        context = _context(model, x, target, options, batch, size, seed, progress)
         state = started(
             context.rows,
             context.num_restarts,
@@ -90,7 +91,7 @@ def _batch(
 def _context(
     model: HybridModel,
     x: Tensor,
-    y: Tensor,
+    target: Target,
     options: FitOptions,
     batch: int,
     size: int,
@@ -106,13 +107,13 @@ def _context(
     calls += sampler.calls(restarts, batch) if sampler else 0
     joint = log_joint(model, batch, x.dtype, x.device, compiled=options.compiles(calls))
     batch_size = options.rows_per_step(len(x))
-    rows = Rows(joint, x, y, batch_size, torch_generator(stream_seed(seed, "folds"), x.device))
+    rows = Rows(joint, x, target, batch_size, torch_generator(stream_seed(seed, "folds"), x.device))
     compiled = rows.prepare_batch()
     shares = [plan.penalised_share(model.penalty_names) for plan in plans]
     pieces = math.ceil(math.ceil(restarts / len(plans)) / batch)
     penalised = math.ceil(sum(shares) * options.warm_start.max_steps) * pieces
     if compiled and penalised and options.compiles(penalised):
-        joint.prepare(x[:batch_size], y[:batch_size], penalised=True)
+        joint.prepare(x[:batch_size], target[:batch_size], penalised=True)
     log.add("recording", "compiled" if compiled else "recorded", 0)
     return Context(
         rows=rows,

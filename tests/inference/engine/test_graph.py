@@ -56,7 +56,7 @@ def _plain(joint, theta, x, y, row_weights, feature_weight):
 
 
 def _line_rows():
-    x, y = zoo.rows()
+    x, y = zoo.observed()
     return torch.cat([x, x[:, :1].square()], dim=-1), y
 
 
@@ -95,7 +95,7 @@ def test_recorded_equals_plain_pyro(name):
 
 
 def _assert_equals_plain_pyro(model):
-    x, y = zoo.rows(model=model)
+    x, y = zoo.observed(model=model)
     joint = LogJoint(model, x, batch=2)
     count = 3  # one and a half pieces
     theta = 0.5 * torch.randn(count, joint.table.num_parameters, dtype=torch.float64)
@@ -145,7 +145,7 @@ def test_priors_of_every_kind():
 
 @pytest.mark.parametrize("num_rows", [None, 40])
 def test_weights_of_one_give_pyros_own_log_joint(num_rows, unrecorded):
-    x, y = zoo.rows()
+    x, y = zoo.observed()
     joint = LogJoint(_TINY, x, batch=1)
     theta = torch.randn(1, joint.table.num_parameters, dtype=torch.float64)
     scale = 1.0 if num_rows is None else num_rows / len(x)
@@ -162,7 +162,7 @@ def test_weights_of_one_give_pyros_own_log_joint(num_rows, unrecorded):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_pieces_do_not_show(count, unrecorded):
-    x, y = zoo.rows()
+    x, y = zoo.observed()
     joint, alone = LogJoint(_TINY, x, batch=2), LogJoint(_TINY, x, batch=1)
     theta = torch.randn(count, joint.table.num_parameters, dtype=torch.float64)
     weights = torch.rand(count, len(x), dtype=torch.float64)
@@ -179,7 +179,7 @@ def test_pieces_do_not_show(count, unrecorded):
 
 
 def test_log_likelihood_is_the_gradient_with_respect_to_row_weights(unrecorded):
-    x, y = zoo.rows()
+    x, y = zoo.observed()
     joint = LogJoint(_TINY, x, batch=2)
     theta = torch.randn(1, joint.table.num_parameters, dtype=torch.float64).expand(len(x) + 1, -1)
     weights = torch.cat([torch.zeros(1, len(x)), torch.eye(len(x))]).double()
@@ -189,7 +189,7 @@ def test_log_likelihood_is_the_gradient_with_respect_to_row_weights(unrecorded):
 
 
 def test_a_record_of_the_gradient_serves_the_rows_too():
-    x, y = zoo.rows()
+    x, y = zoo.observed()
     joint = LogJoint(_TINY, x, batch=2)
     theta = torch.randn(3, joint.table.num_parameters, dtype=x.dtype)
     torch.testing.assert_close(
@@ -202,7 +202,7 @@ def test_a_record_of_the_gradient_serves_the_rows_too():
 def test_nothing_is_frozen_into_the_graph():
     joint = LogJoint(_TINY, zoo.rows()[0], batch=2)
     for seed in range(3):
-        x, y = zoo.rows(seed=seed)
+        x, y = zoo.observed(seed=seed)
         theta = torch.randn(2, joint.table.num_parameters, dtype=torch.float64)
         weights = torch.rand(2, len(x), dtype=torch.float64)
         feature_weight = torch.rand(2, dtype=torch.float64)

@@ -37,7 +37,7 @@ def test_too_few_rows_are_all_trained_on(size):
 
 def test_minibatch_gradient_is_unbiased():
     _, whole = problem(6, batch=1, dtype=torch.float64)
-    part = Rows(whole.joint, whole.x, whole.y, 2, torch.Generator().manual_seed(0))
+    part = Rows(whole.joint, whole.x, whole.target, 2, torch.Generator().manual_seed(0))
     theta = torch.randn(1, 4, dtype=torch.float64)
     weights = torch.rand(1, 6, dtype=torch.float64)
     ones = theta.new_ones(1)
@@ -124,7 +124,7 @@ def test_gradients_at_many_points_are_those_at_each(batch, weighted):
 def test_full_gradient_ignores_the_batch_size():
     _, rows = problem(9, batch=2, dtype=torch.float64)
     theta = torch.randn(2, 4, dtype=torch.float64)
-    small = Rows(rows.joint, rows.x, rows.y, 2, torch.Generator().manual_seed(0))
+    small = Rows(rows.joint, rows.x, rows.target, 2, torch.Generator().manual_seed(0))
     for ours, theirs in zip(small.full_gradient(theta), rows.full_gradient(theta), strict=True):
         assert torch.equal(ours, theirs)
 

@@ -70,7 +70,7 @@ def _trained(rows, block, kl_weight, *, compiled):
 @pytest.mark.parametrize("batch_size", [6, 20])
 def test_one_program_is_the_same_step(built, kl_weight, size, batch_size):
     _, whole = problem(20, batch=2, dtype=torch.float64)
-    rows = Rows(whole.joint, whole.x, whole.y, batch_size, torch.Generator())
+    rows = Rows(whole.joint, whole.x, whole.target, batch_size, torch.Generator())
     block = torch.arange(4)[4 - size :]
     plain, program = (_trained(rows, block, kl_weight, compiled=c) for c in (False, True))
     assert len(built) == 1

@@ -165,7 +165,7 @@ def test_gradients_are_those_of_the_elbo(kl_weight, slopes_are_features):
     log_prior = Normal(0.0, _PRIOR_SCALE).log_prob(theta)
     location = theta[:, :3] @ rows.x.T + theta[:, 3:]
     elbo = (
-        Normal(location, model.noise).log_prob(rows.y).sum(-1)
+        Normal(location, model.noise).log_prob(rows.target.y).sum(-1)
         + prior_weight * log_prior[:, :count].sum(-1)
         + log_prior[:, count:].sum(-1)
         + joint.entropy()
@@ -201,7 +201,7 @@ def test_whitening_inverts_the_curvature(dtype, tolerance):
     # a step of 2e-3 is worth a relative 1e-4 in float32 and 1e-12 in float64.
     model, rows = problem(dtype=dtype)
     whitening = _whiten_heads(rows, torch.randn(_COUNT, 4, dtype=dtype))
-    _, covariance = closed_form(model, rows.x, rows.y)
+    _, covariance = closed_form(model, rows.x, rows.target.y)
     found = (whitening.block_factor @ whitening.block_factor.mT).double()
     scale = covariance.diagonal().sqrt()
     for c in range(_COUNT):
@@ -213,7 +213,7 @@ def test_whitening_inverts_the_curvature(dtype, tolerance):
 def test_whitening_by_some_rows(monkeypatch):
     model, rows = problem(2_000, dtype=torch.float64)
     theta = torch.randn(_COUNT, 4, dtype=torch.float64)
-    _, covariance = closed_form(model, rows.x, rows.y)
+    _, covariance = closed_form(model, rows.x, rows.target.y)
     exact = _whiten_heads(rows, theta).block_factor
     monkeypatch.setattr(whitening_module, "_ROWS", 500)
     # They are for what does not fit one piece.
@@ -243,7 +243,7 @@ def test_features_step_by_their_own_curvature(noise, expected):
     features = torch.arange(3)
     unit = feature_scale(rows, theta, features, _generator())
     if expected is None:
-        _, covariance = closed_form(model, rows.x, rows.y)
+        _, covariance = closed_form(model, rows.x, rows.target.y)
         mean = float(torch.linalg.inv(covariance).diagonal()[:3].mean())
         # Eight probes know the trace of a 3 x 3 matrix up to its off-diagonal entries.
         assert unit.tolist() == pytest.approx([10.0 / mean**0.5] * _COUNT, rel=0.3)
@@ -280,7 +280,7 @@ _SVI_ERROR = 0.15
 @pytest.mark.parametrize("start", ["laplace", "elsewhere"])
 def test_full_rank_svi_finds_the_closed_form(start):
     model, rows = problem()
-    mean, covariance = closed_form(model, rows.x, rows.y)
+    mean, covariance = closed_form(model, rows.x, rows.target.y)
     sd = covariance.diagonal().sqrt()
     if start == "laplace":
         whitening = _whiten_heads(rows, torch.zeros(_COUNT, 4))
@@ -298,7 +298,7 @@ def test_full_rank_svi_finds_the_closed_form(start):
     # The ELBO of the exact posterior is the evidence, and its one-draw estimate has variance 4/2;
     # the tail averages 300 of them: five standard errors are 0.4.
     assert trained.elbo.tolist() == pytest.approx(
-        [log_evidence(model, rows.x, rows.y)] * 3, abs=0.4
+        [log_evidence(model, rows.x, rows.target.y)] * 3, abs=0.4
     )
     assert trained.settled is True
     assert trained.neg_elbo.shape == (3_000, _COUNT)
@@ -307,7 +307,7 @@ def test_full_rank_svi_finds_the_closed_form(start):
 @pytest.mark.parametrize("kl_weight", [0.0, 1.0])
 def test_feature_block_finds_its_own_optimum(kl_weight):
     model, rows = problem(slopes_are_features=True)
-    mean, covariance = closed_form(model, rows.x, rows.y)
+    mean, covariance = closed_form(model, rows.x, rows.target.y)
     precision = torch.linalg.inv(covariance).diagonal()
     guide = BlockGaussian.start(_whiten_heads(rows, torch.zeros(_COUNT, 4)), kl_weight)
     trained = _train(rows, guide, num_steps=4_000, learning_rate=0.05)
@@ -349,13 +349,13 @@ def test_log_ratios_of_the_exact_posterior_are_the_evidence():
     guide = BlockGaussian.start(
         _whiten_heads(rows, torch.randn(_COUNT, 4, dtype=torch.float64)), 1.0
     )
-    center, _ = closed_form(model, rows.x, rows.y)
+    center, _ = closed_form(model, rows.x, rows.target.y)
     block = guide.whitening.block_factor
     offset = (center - guide.whitening.center).unsqueeze(-1)
     guide.mean.copy_(torch.linalg.solve_triangular(block, offset, upper=False).squeeze(-1))
     ratios = log_ratios(rows, guide, _generator())
     assert ratios.shape[0] == _COUNT
-    evidence = log_evidence(model, rows.x, rows.y)
+    evidence = log_evidence(model, rows.x, rows.target.y)
     # The curvature is a central difference, good to a relative 1e-7 here.
     torch.testing.assert_close(ratios, torch.full_like(ratios, evidence), rtol=1e-5, atol=1e-5)
 

@@ -203,18 +203,16 @@ def test_labels_multiply_the_responsibilities(monkeypatch, head, entries):
     posterior = _posterior(model, x, y)
     labels = np.array([0, 1, 2, np.nan, 2, np.nan, 0, 1])
     confusion = posterior.sites.get("label_confusion", np.broadcast_to(np.eye(3), (_R, _S, 3, 3)))
-    for target in (None, y):
-        plain = posterior.regime_probability_draws(x, target)
-        expected = plain.copy()
-        for row, label in enumerate(labels):
-            if not np.isnan(label):
-                expected[:, :, row] *= confusion[..., int(label)] ** head.weight
-        expected /= expected.sum(-1, keepdims=True)
-        found = posterior.regime_probability_draws(x, target, labels)
-        np.testing.assert_allclose(found, expected, **_EXACT)
+    expected = posterior.regime_probability_draws(x, y)
+    for row, label in enumerate(labels):
+        if not np.isnan(label):
+            expected[:, :, row] *= confusion[..., int(label)] ** head.weight
+    expected /= expected.sum(-1, keepdims=True)
+    found = posterior.regime_probability_draws(x, y, labels)
+    np.testing.assert_allclose(found, expected, **_EXACT)
 
 
 def test_labels_need_a_head(case):
-    posterior, x, _ = case
+    posterior, x, y = case
     with pytest.raises(ValueError, match="no label head"):
-        posterior.regime_probability_draws(x, None, np.zeros(_N))
+        posterior.regime_probability_draws(x, y, np.zeros(_N))

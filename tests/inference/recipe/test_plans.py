@@ -39,7 +39,7 @@ from bayes_hybrid.inference.recipe.relabelling import usage
 from bayes_hybrid.inference.recipe.start import prior_draws
 from bayes_hybrid.inference.result import StageLog
 from bayes_hybrid.inference.saving.storage import read_saved, save_fit
-from bayes_hybrid.models import HybridMixture, HybridModel
+from bayes_hybrid.models import HybridMixture, HybridModel, Target
 from bayes_hybrid.models.base import PENALTIES, SiteGroup
 from tests.inference.linear import problem, warm_started
 from tests.models import zoo
@@ -64,7 +64,7 @@ def unrecorded(monkeypatch):
 def _rows(model=_MIXTURE, size=20, batch=2, batch_size=None):
     x, y = zoo.rows(size)
     generator = torch.Generator().manual_seed(2)
-    return Rows(LogJoint(model, x[:1], batch), x, y, batch_size or size, generator)
+    return Rows(LogJoint(model, x[:1], batch), x, Target(y), batch_size or size, generator)
 
 
 def _start(plan: Plan, rows: Rows, **settings: Any) -> tuple[State, StageLog]:
@@ -166,9 +166,11 @@ def test_recorded_regularisers_are_plain_pyros(name):
     theta = 0.5 * torch.randn(3, joint.table.num_parameters, dtype=torch.float64)
     # Weights are inputs: another set of them needs no other record.
     for factor in (1.0, 2.0):
-        value, gradient = joint.value_and_grad(theta, rows.x, rows.y, penalties=factor * weights)
+        value, gradient = joint.value_and_grad(
+            theta, rows.x, rows.target, penalties=factor * weights
+        )
         for c in range(3):
-            expected = _plain(joint, theta[c], rows.x, rows.y, factor * weights)
+            expected = _plain(joint, theta[c], rows.x, rows.target, factor * weights)
             # Two orders of summation in float64, of terms up to a few hundred.
             torch.testing.assert_close(value[c], expected[0], rtol=1e-10, atol=1e-9)
             torch.testing.assert_close(gradient[c], expected[1], rtol=1e-10, atol=1e-9)
@@ -378,7 +380,7 @@ def test_usage_is_the_mean_responsibility():
     for c in (0, 2):
         values = rows.joint.table.constrain(theta[c])
         regimes = poutine.condition(_MIXTURE.regimes, data=values)(rows.x)
-        shares = _MIXTURE.predictive(regimes).log_responsibilities(rows.y).exp()
+        shares = _MIXTURE.predictive(regimes).log_responsibilities(rows.target.y).exp()
         total += shares.mean(0).numpy() / 2
     np.testing.assert_allclose(usage(rows, theta), total, rtol=1e-12)
     assert np.isnan(usage(rows, theta[1:2])).all()
@@ -424,7 +426,9 @@ def test_the_first_loss_of_a_warm_up_is_its_formula():
     noise = guide.noise(torch.Generator().manual_seed(3))
     theta = guide.draw(noise)
     data = rows.log_likelihood(theta).sum(-1)
-    whole, _ = rows.joint.value_and_grad(theta, rows.x, rows.y, feature_weight=guide.feature_weight)
+    whole, _ = rows.joint.value_and_grad(
+        theta, rows.x, rows.target, feature_weight=guide.feature_weight
+    )
     elbo = data + 0.5 * (whole - data + guide.entropy())  # the first of two warm steps
     torch.testing.assert_close(-trained.neg_elbo[0], elbo)
     # From the second step on the KL term is whole: the same formula without its factor.

@@ -10,7 +10,7 @@ from bayes_hybrid.inference.engine.graph import LogJoint
 from bayes_hybrid.inference.engine.rows import Rows
 from bayes_hybrid.inference.posterior.evaluation import evaluate_regimes
 from bayes_hybrid.inference.recipe.relabelling import relabel
-from bayes_hybrid.models import HybridMixture
+from bayes_hybrid.models import HybridMixture, Target
 from tests.models import zoo
 
 _MODEL = HybridMixture(
@@ -24,7 +24,7 @@ def _rows(num_rows=60, model=_MODEL):
     """Two flat branches, at plus and minus one."""
     x, _ = zoo.rows(num_rows)
     y = torch.where(torch.arange(num_rows) % 3 == 0, 1.0, -1.0).double()
-    return Rows(LogJoint(model, x[:1], 2), x, y, num_rows, torch.Generator())
+    return Rows(LogJoint(model, x[:1], 2), x, Target(y), num_rows, torch.Generator())
 
 
 def _point(rows, first, second, share=0.0):

@@ -24,7 +24,7 @@ def test_restarts_climb_to_the_mode_of_their_own_rows():
     errors = []
     for theta, weights in zip(started.theta, started.folds, strict=True):
         kept = weights > 0
-        mean, covariance = closed_form(model, rows.x[kept], rows.y[kept])
+        mean, covariance = closed_form(model, rows.x[kept], rows.target.y[kept])
         errors.append(float(((theta - mean) / covariance.diagonal().sqrt()).abs().max()))
     # Prior draws are some ten posterior sds away.  The climb ends for all when the median restart's
     # held-out density no longer improves, which is near the mode, and one may lag behind.

@@ -24,7 +24,7 @@ from bayes_hybrid.inference.guides.whitening import Whitening, whiten_at
 from bayes_hybrid.inference.samplers.base import kept_iterations
 from bayes_hybrid.inference.samplers.hmc import StepSize
 from bayes_hybrid.likelihoods import Likelihood, Normal
-from bayes_hybrid.models import HybridMixture, SiteGroup
+from bayes_hybrid.models import HybridMixture, SiteGroup, Target
 from bayes_hybrid.models.base import Expert, Parts
 from tests.inference.linear import LinearRegression, closed_form, problem, run_sampler
 from tests.models import zoo
@@ -51,7 +51,7 @@ def _laplace(rows):
 @pytest.mark.parametrize("start", ["laplace", "elsewhere"])
 def test_finds_the_closed_form(max_dense, start):
     model, rows = problem(batch=_CHAINS)
-    mean, covariance = closed_form(model, rows.x, rows.y)
+    mean, covariance = closed_form(model, rows.x, rows.target.y)
     laplace = _laplace(rows)
     options = HMC(num_warmup=150, num_iterations=250, num_leapfrog=8, max_dense=max_dense)
     guide = laplace if start == "laplace" else _wrong_guide(0.1)
@@ -92,7 +92,7 @@ def _bulk_ess(draws):
 
 def test_single_site_steps_alone_find_the_closed_form():
     model, rows = problem(batch=_CHAINS)
-    mean, covariance = closed_form(model, rows.x, rows.y)
+    mean, covariance = closed_form(model, rows.x, rows.target.y)
     slopes, intercept = rows.joint.table.sites
     singles = [hmc_module._Single(slopes, number, 1.0, constrained=False) for number in range(3)]
     singles.append(hmc_module._Single(intercept, 0, 2.0, constrained=False))
@@ -161,7 +161,7 @@ def test_a_sharp_threshold_s_posterior_is_that_of_quadrature():
     x = torch.linspace(-2.0, 2.0, 41).unsqueeze(-1)
     y = (x[:, 0] > 0.33) + torch.randn(41, generator=generator)
     model = _Cut(noise=1.0)
-    rows = Rows(LogJoint(model, x[:1], _CHAINS), x, y, 41, torch.Generator())
+    rows = Rows(LogJoint(model, x[:1], _CHAINS), x, Target(y), 41, torch.Generator())
     grid = torch.linspace(-4.0, 4.0, 8_000).unsqueeze(-1)
     value = torch.cat([rows.full_gradient(part)[0] for part in grid.split(_CHAINS)]).double()
     exact = value.sub(value.max()).exp()
@@ -185,7 +185,7 @@ def test_a_sharp_threshold_s_posterior_is_that_of_quadrature():
 def test_thresholds_are_stepped_one_by_one_in_their_own_coordinates():
     x = torch.linspace(-2.0, 2.0, 8).unsqueeze(-1)
     model = _Cut(noise=1.0, num_thresholds=2)
-    rows = Rows(LogJoint(model, x[:1], _CHAINS), x, x[:, 0], 8, torch.Generator())
+    rows = Rows(LogJoint(model, x[:1], _CHAINS), x, Target(x[:, 0]), 8, torch.Generator())
     singles = hmc_module._single_sites(rows)
     theta = torch.tensor([[0.3, 0.0]]).expand(_CHAINS, 2)  # 0.3 and 1.3
     transform = singles[0].site.transform
@@ -237,7 +237,7 @@ def test_what_is_stepped_by_itself():
     ):
         model = HybridMixture(num_features=zoo.NUM_FEATURES, experts=experts, gate=gate)
         x, y = zoo.rows(10)
-        rows = Rows(LogJoint(model, x[:1], 2), x, y, 10, torch.Generator())
+        rows = Rows(LogJoint(model, x[:1], 2), x, Target(y), 10, torch.Generator())
         singles = hmc_module._single_sites(rows)
         if names is None:
             assert singles == []
@@ -254,7 +254,7 @@ def test_finds_a_needle():
     # A posterior 1,000 times narrower than the guide's coordinates: only the curvature of the log
     # joint itself makes it reachable.
     model, rows = problem(batch=_CHAINS, noise=1e-3)
-    mean, covariance = closed_form(model, rows.x, rows.y)
+    mean, covariance = closed_form(model, rows.x, rows.target.y)
     sd = covariance.diagonal().sqrt()
     guide = _wrong_guide(1.0)
     guide.mean.copy_(mean.float() + 3.0 * sd.float())

@@ -23,7 +23,7 @@ def _run(rows, options, num_draws, seed=0, progress=silent):
 @pytest.mark.slow
 def test_finds_the_closed_form():
     model, rows = problem(batch=2)
-    mean, covariance = closed_form(model, rows.x, rows.y)
+    mean, covariance = closed_form(model, rows.x, rows.target.y)
     chains = _run(rows, NUTS(num_warmup=200, num_iterations=500), 500)
     assert chains.draws.shape == (2, 500, 4)
     draws, sd = chains.draws.double().reshape(-1, 4), covariance.diagonal().sqrt()

@@ -20,7 +20,7 @@ _CHAINS = 8
 
 def _laplace(model, rows):
     """The guide that SVI would end with: about the mode, and as wide as the posterior."""
-    mean, _ = closed_form(model, rows.x, rows.y)
+    mean, _ = closed_form(model, rows.x, rows.target.y)
     theta = mean.to(rows.x).expand(_CHAINS, -1)
     every = torch.ones(theta.shape[1], dtype=torch.bool)
     return BlockGaussian.start(whiten_at(rows, theta, every, torch.Generator().manual_seed(0)), 1.0)
@@ -31,7 +31,7 @@ def test_finds_the_closed_form(monkeypatch, size, share):
     """By the default's steps; with all rows a step, and with a tenth of them."""
     monkeypatch.setattr(sghmc, "_SHARE", share)
     model, rows = problem(size, batch=_CHAINS, batch_size=min(size, 256))
-    mean, covariance = closed_form(model, rows.x, rows.y)
+    mean, covariance = closed_form(model, rows.x, rows.target.y)
     chains = run_sampler(rows, _laplace(model, rows), SGHMC(), 50)
     assert chains.draws.shape == (_CHAINS, 50, 4)
     sd = covariance.diagonal().sqrt()
@@ -55,7 +55,7 @@ def test_the_minibatch_s_noise_is_left_out_of_its_own(monkeypatch):
     """Were it not, variances would be 1 + c N / (N + B) times too large."""
     monkeypatch.setattr(sghmc, "_SHARE", 0.9)
     model, rows = problem(4_000, batch=_CHAINS, batch_size=200)
-    _, covariance = closed_form(model, rows.x, rows.y)
+    _, covariance = closed_form(model, rows.x, rows.target.y)
     options = SGHMC(num_warmup=20, num_iterations=150)
     draws = run_sampler(rows, _laplace(model, rows), options, 150).draws.double()
     ratio = draws.var(dim=1).mean(0) / covariance.diagonal()
