@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from bayes_hybrid.likelihoods import (
         Bernoulli,
+        Binomial,
         ContaminatedNormal,
         Huber,
         Laplace,
@@ -56,6 +57,7 @@ __all__ = [
     "SGHMC",
     "BayesHybridError",
     "Bernoulli",
+    "Binomial",
     "Constant",
     "ConstantGate",
     "ContaminatedNormal",
@@ -97,6 +99,7 @@ _HOMES = {
     "ABRUPT": "gates",
     "BayesHybridError": "errors",
     "Bernoulli": "likelihoods",
+    "Binomial": "likelihoods",
     "Constant": "models",
     "ConstantGate": "gates",
     "ContaminatedNormal": "likelihoods",

@@ -19,9 +19,11 @@ __all__ = [
     "NEAREST",
     "central",
     "choice",
+    "column",
     "finite_float",
     "fraction",
     "instance",
+    "name_or_index",
     "positive_float",
     "positive_int",
     "positive_int_or_auto",
@@ -80,6 +82,42 @@ def choice(name: str, value: str, options: Sequence[str]) -> str:
         return value
     listed = ", ".join(repr(option) for option in options)
     raise OptionError(f"{name} must be one of {listed}; got {value!r}{suggestion(value, options)}")
+
+
+def name_or_index(name: str, value: int | str) -> int | str:
+    """``value``, which has to say a column: by its name, or by its index from 0 on."""
+    return value if isinstance(value, str) else positive_int(name, value, minimum=0)
+
+
+def column(name: str, value: int | str, num_columns: int, names: Sequence[str] = ()) -> int:
+    """The index of a column.
+
+    Args:
+        name: of the setting.
+        value: the column's name or index.
+        num_columns: D.
+        names: of the D columns; empty where they have none.
+
+    Raises:
+        OptionError: there is no such column.
+
+    Example:
+        >>> column("feature", "age", 2, ["dose", "age"])
+        1
+    """
+    if isinstance(value, str):
+        if not names:
+            raise OptionError(
+                f"{name}={value!r} is the name of a column, but the columns have no names; "
+                f"expected an index below {num_columns}"
+            )
+        return list(names).index(choice(name, value, names))
+    if value >= num_columns:
+        raise OptionError(
+            f"{name}: expected an index below {num_columns}, the number of columns; "
+            f"got {value}; the first column is 0"
+        )
+    return int(value)  # NumPy's integers are no int, and would not be found again
 
 
 def instance(name: str, value: _T, *kinds: type) -> _T:

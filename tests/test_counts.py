@@ -10,13 +10,14 @@ from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.distributions import RegimeMixture, pooled_quantiles
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.inference import fit
-from bayes_hybrid.likelihoods import Bernoulli, NegativeBinomial, Normal, Poisson
+from bayes_hybrid.likelihoods import Bernoulli, Binomial, NegativeBinomial, Normal, Poisson
 from bayes_hybrid.models import HybridMixture, PathwayModel
 from bayes_hybrid.report import write_report
 from bayes_hybrid.validation.prior import simulate_prior, spread_features
 
 _LOCATIONS = torch.tensor([-3.0, -0.4, 0.0, 1.2, 4.0], dtype=torch.float64)[:, None]
 _C = 2.5
+_TRIALS = 12
 _FAMILIES = {
     "poisson": (Poisson(base=2.0), lambda mean: stats.poisson(mean)),
     "negative_binomial": (
@@ -24,7 +25,9 @@ _FAMILIES = {
         lambda mean: stats.nbinom(_C, _C / (_C + mean)),
     ),
     "bernoulli": (Bernoulli(base=0.3), lambda mean: stats.bernoulli(mean)),
+    "binomial": (Binomial(trials=0, base=0.3), lambda mean: stats.binom(_TRIALS, mean / _TRIALS)),
 }
+_MOST = {"bernoulli": 1, "binomial": _TRIALS}
 _TINY = FitOptions(
     num_restarts=2,
     warm_start=WarmStart(max_steps=300),
@@ -37,11 +40,18 @@ families = pytest.mark.parametrize("name", _FAMILIES)
 
 def _built(name):
     likelihood, reference = _FAMILIES[name]
-    density = likelihood(_LOCATIONS)
+    density = _density(name, _LOCATIONS)
     mean = likelihood.base * np.exp(_LOCATIONS.numpy())
-    if name == "bernoulli":
-        mean = 1.0 / (1.0 + np.exp(-np.log(0.3 / 0.7) - _LOCATIONS.numpy()))
-    return density, reference(mean), torch.arange(2.0 if name == "bernoulli" else 200.0).double()
+    if name in _MOST:
+        mean = _MOST[name] / (1.0 + np.exp(-np.log(0.3 / 0.7) - _LOCATIONS.numpy()))
+    return density, reference(mean), torch.arange(_MOST.get(name, 199) + 1.0).double()
+
+
+def _density(name, location):
+    numbers = (location,)
+    if name == "binomial":
+        numbers = _FAMILIES[name][0].sized(numbers, torch.tensor(float(_TRIALS)).to(location))
+    return _FAMILIES[name][0](*numbers)
 
 
 @families
@@ -59,10 +69,9 @@ def test_is_scipys_density(name):
 
 @families
 def test_float32_and_far_locations_are_finite(name):
-    likelihood, _ = _FAMILIES[name]
     location = torch.tensor([-200.0, -3.0, 5.0, 200.0], requires_grad=True)
-    density = likelihood(location)
-    exact = likelihood(location.detach().double())
+    density = _density(name, location)
+    exact = _density(name, location.detach().double())
     values = torch.tensor([0.0, 1.0, 1.0, 1.0])
     found = density.log_prob(values)
     torch.testing.assert_close(

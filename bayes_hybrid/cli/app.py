@@ -179,9 +179,20 @@ def fit(
         str,
         typer.Option(
             help="normal, student_t, laplace, huber, pseudo_huber or contaminated_normal; of "
-            "counts poisson or negative_binomial; of 0 and 1 bernoulli."
+            "counts poisson or negative_binomial; of 0 and 1 bernoulli; of events among trials "
+            "binomial."
         ),
     ] = Settings.likelihood,
+    exposure: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that says how long or how much each row was watched, of counts: poisson, "
+            "negative_binomial."
+        ),
+    ] = Settings.exposure,
+    trials: Annotated[
+        str | None, typer.Option(help="Column with the number of trials of each row: binomial.")
+    ] = Settings.trials,
     noise: Annotated[
         str, typer.Option(help="input, a noise scale that depends on x, or constant.")
     ] = Settings.noise,
@@ -233,6 +244,8 @@ def fit(
             experts=experts,
             joined=joined,
             likelihood=likelihood,
+            exposure=exposure,
+            trials=trials,
             noise=noise,
             label_noise=label_noise,
             label_weight=label_weight,

@@ -9,7 +9,7 @@ from bayes_hybrid.estimator import MODELS, REFINE, HybridRegressor
 from bayes_hybrid.gates import ABRUPT, FEATURE_GATES, GATES, THRESHOLD_GATES, Gate
 from bayes_hybrid.inference import HMC, PLANS, FitOptions, Variational, WarmStart
 from bayes_hybrid.inference.fit import resolve_device
-from bayes_hybrid.likelihoods import LIKELIHOODS
+from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
 from bayes_hybrid.models.curves import CURVES
 from bayes_hybrid.models.labels import LABEL_NOISES, LabelHead
 from bayes_hybrid.models.pathway import NOISE_KINDS
@@ -53,7 +53,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         gate=_gate(settings),
         experts=_names(settings.experts),
         joined=settings.joined,
-        likelihood=settings.likelihood,
+        likelihood=_likelihood(settings),
         noise=settings.noise,
         # The default is the estimator's own, which a model without labels has no use for.
         label_head=None if label_head == LabelHead() else label_head,
@@ -104,6 +104,18 @@ def _gate(settings: Settings) -> str | Gate:
             f"got --gate {settings.gate}"
         )
     return FEATURE_GATES[settings.gate](feature=settings.gate_feature, **sharpness)
+
+
+def _likelihood(settings: Settings) -> str | Likelihood:
+    given = {n: v for n in ("exposure", "trials") if (v := getattr(settings, n)) is not None}
+    kind = LIKELIHOODS[settings.likelihood]
+    for name in given:
+        if name != kind.size_name:
+            those = " or ".join(n for n, each in LIKELIHOODS.items() if each.size_name == name)
+            raise OptionError(
+                f"--{name} goes with --likelihood {those}; got --likelihood {settings.likelihood}"
+            )
+    return kind(**given) if given else settings.likelihood
 
 
 def whole_or_auto(name: str, text: str) -> int | str:

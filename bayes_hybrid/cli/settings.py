@@ -32,6 +32,8 @@ class Settings:
         experts: name of each regime's expert, separated by commas.
         joined: whether curves meet at the thresholds.
         likelihood: name of the likelihood.
+        exposure: column with the rows' exposure, of counts; ``None`` for none.
+        trials: column with the number of trials, of a binomial target; ``None`` for none.
         noise: ``"input"`` or ``"constant"``.
         label_noise: ``"learned"`` or ``"none"``.
         label_weight: weight of the regime labels.
@@ -51,6 +53,8 @@ class Settings:
     experts: str = "gaussian,relu"
     joined: bool = False
     likelihood: str = "normal"
+    exposure: str | None = None
+    trials: str | None = None
     noise: str = "input"
     label_noise: str = "learned"
     label_weight: float = 1.0

@@ -1,7 +1,7 @@
 """Standardisation of columns, in float64."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -119,6 +119,19 @@ class Standardizer:
             array([[ 3., -1.]])
         """
         return cls(mean=np.zeros(shape), scale=np.ones(shape))
+
+    def leaving(self, column: int | None) -> Self:
+        """The same, but for a column that it leaves as it is; ``None`` for no column.
+
+        Example:
+            >>> Standardizer.fit([[1.0, 5.0], [3.0, 7.0]]).leaving(1).transform([[1.0, 5.0]])
+            array([[-1.,  5.]])
+        """
+        if column is None:
+            return self
+        mean, scale = self.mean.copy(), self.scale.copy()
+        mean[column], scale[column] = 0.0, 1.0
+        return replace(self, mean=mean, scale=scale)
 
     @classmethod
     def of_targets(cls, values: ArrayLike) -> Self:

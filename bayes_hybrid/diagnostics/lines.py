@@ -61,7 +61,9 @@ def line_along(
     # A constant column still gets a range.
     extra = margin * (np.ptp(values) or 1.0)
     points = np.tile(_held(fit, at), (num_points, 1))
-    points[:, column] = np.linspace(values.min() - extra, values.max() + extra, num_points)
+    # Sizes of rows are above zero, where a margin may be below it.
+    below = 0.0 if column == fit.posterior.model.size_column else extra
+    points[:, column] = np.linspace(values.min() - below, values.max() + extra, num_points)
     return points
 
 

@@ -2,7 +2,7 @@
 
 from bayes_hybrid.distributions.assignment import Assignment
 from bayes_hybrid.distributions.contaminated_normal import ContaminatedNormal
-from bayes_hybrid.distributions.counts import Bernoulli, NegativeBinomial, Poisson
+from bayes_hybrid.distributions.counts import Bernoulli, Binomial, NegativeBinomial, Poisson
 from bayes_hybrid.distributions.huber import Huber
 from bayes_hybrid.distributions.laplace import Laplace
 from bayes_hybrid.distributions.mixture import (
@@ -22,6 +22,7 @@ from bayes_hybrid.distributions.student_t import StudentT
 __all__ = [
     "Assignment",
     "Bernoulli",
+    "Binomial",
     "ContaminatedNormal",
     "Huber",
     "Laplace",

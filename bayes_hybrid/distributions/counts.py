@@ -1,4 +1,4 @@
-"""Densities of whole numbers: Poisson, negative binomial and Bernoulli, by what is linear in them.
+"""Densities of whole numbers: of counts, and of events, by what is linear in them.
 
 They take logarithms of rates and odds, which neither overflow nor round to zero.  ``cdf`` is
 for predictions and carries no gradient.
@@ -194,3 +194,54 @@ class Bernoulli(CountDistribution):
 
     def _draw(self, shape: torch.Size) -> Tensor:
         return torch.bernoulli(self.mean.expand(shape))
+
+
+class Binomial(CountDistribution):
+    """``p(y) = n! / (y! (n - y)!) p**y (1 - p)**(n - y)``, ``p = 1 / (1 + exp(-eta))``.
+
+    Args:
+        log_odds: eta, ``[...]``.
+        trials: n, whole numbers, ``[...]``.
+
+    Example:
+        >>> shots = Binomial(torch.tensor(0.25).logit(), torch.tensor(8.0))
+        >>> shots.mean, shots.variance
+        (tensor(2.), tensor(1.5000))
+    """
+
+    def __init__(self, log_odds: Tensor, trials: Tensor) -> None:
+        """Keep log odds and trials."""
+        super().__init__(log_odds, trials)
+        self.log_odds, self.trials = self.parameters
+
+    @property
+    def mean(self) -> Tensor:
+        """``n p``."""
+        return self.trials * self.log_odds.sigmoid()
+
+    @property
+    def variance(self) -> Tensor:
+        """``n p (1 - p)``."""
+        return self.mean * (-self.log_odds).sigmoid()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of whole numbers, ``[...]``; minus infinity of more than there are trials."""
+        # In float64, because differences of log gamma functions lose what float32 has.
+        n, y = self.trials.double(), value.double()
+        number = torch.lgamma(n + 1.0) - torch.lgamma(y + 1.0) - torch.lgamma(n - y + 1.0)
+        odds = self.log_odds
+        return number.to(odds.dtype) + value * odds - self.trials * softplus(odds)
+
+    def _up_to(self, value: Tensor) -> Tensor:
+        trials, never, most = (
+            part.detach().cpu().double().numpy()
+            for part in (self.trials, (-self.log_odds).sigmoid(), value)
+        )
+        left = (trials - most).clip(1.0)
+        found = scipy.special.betainc(left, most + 1.0, never)
+        upto = torch.as_tensor(found, dtype=value.dtype, device=value.device)
+        return torch.where(value < self.trials, upto, 1.0)
+
+    def _draw(self, shape: torch.Size) -> Tensor:
+        chance = self.log_odds.sigmoid().expand(shape)
+        return torch.binomial(self.trials.expand(shape).contiguous(), chance.contiguous())

@@ -65,6 +65,7 @@ def _model(
 ) -> HybridModel:
     kind = pathway_kind("model", settings.model, MODELS)
     priors = _instance("priors", settings.priors, Priors) or Priors()
+    names = feature_names(settings) or ()
     if kind != "mixture":
         _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
         pathway = _pathway(settings, kind, num_features)
@@ -76,7 +77,10 @@ def _model(
                 "use model='mixture', or leave the labels out"
             )
         return PathwayModel(
-            num_features=num_features, pathway=pathway, priors=priors, num_outputs=num_outputs
+            num_features=num_features,
+            pathway=pathway.resolved(num_features, names),
+            priors=priors,
+            num_outputs=num_outputs,
         )
     label_head = _instance("label_head", settings.label_head, LabelHead) or LabelHead()
     if not labelled:
@@ -84,8 +88,8 @@ def _model(
     experts = _experts(settings, num_features)
     return HybridMixture(
         num_features=num_features,
-        experts=experts,
-        gate=_gate(settings).resolved(num_features, feature_names(settings) or ()),
+        experts=tuple(expert.resolved(num_features, names) for expert in experts),
+        gate=_gate(settings).resolved(num_features, names),
         priors=priors,
         num_outputs=num_outputs,
         label_head=label_head if labelled else None,

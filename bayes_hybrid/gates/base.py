@@ -98,6 +98,15 @@ class Gate(abc.ABC):
         del num_features, names
         return self
 
+    def beside(self, column: int) -> Self:
+        """The same gate where ``column`` of x is taken out of what it reads.
+
+        Raises:
+            OptionError: it is the one column that the gate reads.
+        """
+        del column
+        return self
+
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries | None:
         """Where the regimes change, or ``None`` for a gate that may change back and forth.
 

@@ -18,6 +18,7 @@ from bayes_hybrid.gates.threshold import (
     check_feature,
     check_ordered,
     column,
+    feature_beside,
     ordered_log_weights,
     ordered_parameters,
     ordered_priors,
@@ -145,6 +146,10 @@ class MonotoneGate(Gate):
     def resolved(self, num_features: int, names: Sequence[str]) -> Self:
         """See :meth:`Gate.resolved`."""
         return replace(self, feature=column(self.feature, num_features, names))
+
+    def beside(self, column: int) -> Self:
+        """See :meth:`Gate.beside`."""
+        return replace(self, feature=feature_beside(self.feature, column))
 
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries:
         """See :meth:`Gate.boundaries`; the warp is inverted numerically, draw by draw."""

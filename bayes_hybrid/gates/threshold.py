@@ -81,8 +81,8 @@ def check_feature(feature: int | str | None) -> None:
     Raises:
         OptionError: it is something else, or a negative index.
     """
-    if feature is not None and not isinstance(feature, str):
-        checks.positive_int("feature", feature, minimum=0)
+    if feature is not None:
+        checks.name_or_index("feature", feature)
 
 
 def column(feature: int | str | None, num_features: int, names: Sequence[str] = ()) -> int:
@@ -104,29 +104,33 @@ def column(feature: int | str | None, num_features: int, names: Sequence[str] = 
         bayes_hybrid.errors.OptionError: feature must be one of 'dose', 'age'; got 'aeg';
             did you mean 'age'?
     """
-    listed = f"{num_features} columns" + (f", {', '.join(map(repr, names))}" if names else "")
-    if feature is None:
-        if num_features > 1:
-            example = repr(names[0]) if names else "0"
-            raise OptionError(
-                f"feature: expected the column that the gate reads, because there are {listed}; "
-                f"say which, as in ThresholdGate(feature={example}), or on the command line "
-                "--gate threshold --gate-feature NAME"
-            )
+    if feature is not None:
+        return checks.column("feature", feature, num_features, names)
+    if num_features == 1:
         return 0
-    if isinstance(feature, str):
-        if not names:
-            raise OptionError(
-                f"feature={feature!r} is the name of a column, but the columns have no names; "
-                f"expected an index below {num_features}"
-            )
-        return list(names).index(checks.choice("feature", feature, names))
-    if feature >= num_features:
+    listed = f"{num_features} columns" + (f", {', '.join(map(repr, names))}" if names else "")
+    example = repr(names[0]) if names else "0"
+    raise OptionError(
+        f"feature: expected the column that the gate reads, because there are {listed}; "
+        f"say which, as in ThresholdGate(feature={example}), or on the command line "
+        "--gate threshold --gate-feature NAME"
+    )
+
+
+def feature_beside(feature: int | str | None, column: int) -> int | str | None:
+    """Index of a gate's feature where ``column`` is taken out.
+
+    Raises:
+        OptionError: they are the same.
+    """
+    if not isinstance(feature, int):
+        return feature
+    if feature == column:
         raise OptionError(
-            f"feature: expected an index below {num_features}, the number of columns; "
-            f"got {feature}; the first column is 0"
+            f"feature: the gate would read column {column}, the size of the rows, which says "
+            "nothing of regimes; expected another column"
         )
-    return int(feature)  # NumPy's integers are no int, and would not be found again
+    return feature - (feature > column)
 
 
 class ThresholdGateModule(GateModule):
@@ -208,6 +212,10 @@ class ThresholdGate(Gate):
     def resolved(self, num_features: int, names: Sequence[str]) -> Self:
         """See :meth:`Gate.resolved`."""
         return replace(self, feature=column(self.feature, num_features, names))
+
+    def beside(self, column: int) -> Self:
+        """See :meth:`Gate.beside`."""
+        return replace(self, feature=feature_beside(self.feature, column))
 
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries:
         """See :meth:`Gate.boundaries`."""

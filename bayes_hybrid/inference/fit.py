@@ -92,9 +92,9 @@ def fit(
         OptionError: an option does not fit the machine.
     """
     _require_targets(model, y, labels)
-    model, options = model.anchored(y), options or FitOptions()
+    model, options = model.anchored(y, model.sizes(x, y)), options or FitOptions()
     device = resolve_device(options.device)
-    x_scaling, y_scaling = scalings or (Standardizer.fit(x), _target_scaling(model, y))
+    x_scaling, y_scaling = scalings or _scalings(model, x, y)
     inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
     # With a standardisation of its own, its mean need not be the constant.
     constant = np.zeros(y.shape[1:], dtype=bool)
@@ -135,10 +135,14 @@ def fit(
     ).in_order()
 
 
-def _target_scaling(model: HybridModel, y: FloatArray) -> Standardizer:
+def _scalings(
+    model: HybridModel, x: FloatArray, y: FloatArray
+) -> tuple[Standardizer, Standardizer]:
+    """Standardisation of features and of targets, as far as the model has it."""
+    features = Standardizer.fit(x).leaving(model.size_column)
     if model.standardises:
-        return Standardizer.of_targets(y)
-    return Standardizer.unchanging(*y.shape[1:])
+        return features, Standardizer.of_targets(y)
+    return features, Standardizer.unchanging(*y.shape[1:])
 
 
 def _require_targets(model: HybridModel, y: FloatArray, labels: FloatArray | None) -> None:

@@ -5,7 +5,7 @@ A new likelihood is a new file with its option, and its row in :data:`LIKELIHOOD
 
 from bayes_hybrid.likelihoods.base import Likelihood
 from bayes_hybrid.likelihoods.contaminated_normal import ContaminatedNormal
-from bayes_hybrid.likelihoods.counts import Bernoulli, NegativeBinomial, Poisson
+from bayes_hybrid.likelihoods.counts import Bernoulli, Binomial, NegativeBinomial, Poisson
 from bayes_hybrid.likelihoods.families import LIKELIHOODS
 from bayes_hybrid.likelihoods.huber import Huber
 from bayes_hybrid.likelihoods.laplace import Laplace
@@ -16,6 +16,7 @@ from bayes_hybrid.likelihoods.student_t import StudentT
 __all__ = [
     "LIKELIHOODS",
     "Bernoulli",
+    "Binomial",
     "ContaminatedNormal",
     "Huber",
     "Laplace",

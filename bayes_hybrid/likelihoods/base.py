@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -56,6 +56,55 @@ class Likelihood(abc.ABC):
     """What the shape has to lie above; ``None`` where it may be any number.  Where it is learned,
     what is above has the prior."""
 
+    size_name: ClassVar[str | None] = None
+    """What a row's size is called: exposure of a rate, trials of a proportion; ``None`` without
+    one.  The option of that name says which column of x it is."""
+
+    @property
+    def size_column(self) -> int | str | None:
+        """The column of x that holds the rows' sizes; ``None`` without one."""
+        return None if self.size_name is None else getattr(self, self.size_name)
+
+    def resolved(self, num_features: int, names: Sequence[str]) -> Self:
+        """The same likelihood, with the index of a column in the place of its name.
+
+        Args:
+            num_features: D.
+            names: names of the D columns; empty where they have none.
+
+        Raises:
+            OptionError: the column of the rows' sizes is not there.
+        """
+        if self.size_name is None or self.size_column is None:
+            return self
+        index = checks.column(self.size_name, self.size_column, num_features, names)
+        return replace(self, **{self.size_name: index})
+
+    def sized(self, numbers: tuple[Tensor, ...], size: Tensor) -> tuple[Tensor, ...]:
+        """The numbers that the density takes of rows of these sizes, ``[...]`` each.
+
+        Args:
+            numbers: of rows of size one.
+            size: of each row.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no size_name")
+
+    def require_sizes(self, size: FloatArray, y: FloatArray | None = None) -> None:
+        """Refuse sizes that rows cannot have.
+
+        Args:
+            size: of each row, ``[N]``.
+            y: their targets, ``[N]`` or ``[N, Q]``, where they are known.
+
+        Raises:
+            DataError: the first of them.
+        """
+        del y
+        if not (size > 0.0).all():
+            raise DataError(
+                f"{self.size_name}: expected numbers above 0; got {size[~(size > 0.0)][0]:g}"
+            )
+
     @property
     def shape(self) -> float | LogNormalPrior | NormalPrior | None:
         """The shape's value, its prior where it is learned, or ``None`` without one."""
@@ -72,7 +121,9 @@ class Likelihood(abc.ABC):
         return 1.0 if shape is None else shape
 
     def __post_init__(self) -> None:
-        """Check the shape: a number above its floor, or a prior."""
+        """Check the shape, a number above its floor or a prior, and the column of sizes."""
+        if self.size_name is not None and self.size_column is not None:
+            checks.name_or_index(self.size_name, self.size_column)
         name, floor, shape = self.shape_name, self.shape_floor, self.shape
         if name is None or isinstance(shape, LogNormalPrior):
             return
@@ -100,12 +151,16 @@ class Likelihood(abc.ABC):
             )
         return like.new_full((), self.shape)
 
-    def anchored(self, y: FloatArray) -> Self:
-        """The same for targets of the size of ``y [N]`` or ``[N, Q]``, before it is fitted.
+    def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
+        """The same for targets like ``y [N]`` or ``[N, Q]``, before it is fitted.
 
         Where targets are not standardised, this says what a location of zero means.
+
+        Args:
+            y: the targets, NaN where one is missing.
+            size: of each row ``[N]``, where the likelihood reads it.
         """
-        del y
+        del y, size
         return self
 
     @abc.abstractmethod

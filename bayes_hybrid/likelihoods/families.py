@@ -5,7 +5,7 @@ from typing import Final
 
 from bayes_hybrid.likelihoods.base import Likelihood
 from bayes_hybrid.likelihoods.contaminated_normal import ContaminatedNormal
-from bayes_hybrid.likelihoods.counts import Bernoulli, NegativeBinomial, Poisson
+from bayes_hybrid.likelihoods.counts import Bernoulli, Binomial, NegativeBinomial, Poisson
 from bayes_hybrid.likelihoods.huber import Huber
 from bayes_hybrid.likelihoods.laplace import Laplace
 from bayes_hybrid.likelihoods.normal import Normal
@@ -23,5 +23,6 @@ LIKELIHOODS: Final[MappingProxyType[str, type[Likelihood]]] = MappingProxyType(
         "poisson": Poisson,
         "negative_binomial": NegativeBinomial,
         "bernoulli": Bernoulli,
+        "binomial": Binomial,
     }
 )

@@ -4,6 +4,7 @@ import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from string import ascii_uppercase
 from typing import Final, Self, cast
 
@@ -178,6 +179,20 @@ class Parts:
     gate: Callable[[Tensor], Tensor]
     experts: tuple[Callable[[Tensor], Expert], ...]
 
+    def beside(self, column: int, num_outputs: int) -> "Parts":
+        """Parts of rows whose sizes are in ``column``; these are functions of the other columns."""
+
+        def others(x: Tensor) -> Tensor:
+            return torch.cat([x[..., :column], x[..., column + 1 :]], dim=-1)
+
+        def sized(expert: Callable[[Tensor], Expert], x: Tensor) -> Expert:
+            found, size = expert(others(x)), x[..., column]
+            size = size if num_outputs == 1 else size.unsqueeze(-1)
+            return replace(found, numbers=found.likelihood.sized(found.numbers, size))
+
+        experts = tuple(partial(sized, expert) for expert in self.experts)
+        return Parts(lambda x: self.gate(others(x)), experts)
+
     def __call__(self, x: Tensor) -> Regimes:
         """Gate and experts of ``x``."""
         return Regimes(self.gate(x), tuple(expert(x) for expert in self.experts))
@@ -234,9 +249,52 @@ class HybridModel(abc.ABC):
         """Whether targets are standardised before it sees them."""
         return all(likelihood.standardises for likelihood in self.likelihoods)
 
-    def anchored(self, y: FloatArray) -> Self:
-        """The model for targets of the size of ``y``, where likelihoods go by it."""
-        del y
+    @property
+    def size_column(self) -> int | None:
+        """The column of x with the rows' sizes, which gate and experts do not see, if there is one.
+
+        It is not standardised.
+        """
+        column = self.likelihoods[0].size_column
+        return column if isinstance(column, int) else None
+
+    @property
+    def num_inputs(self) -> int:
+        """Columns of x that gate and experts see."""
+        return self.num_features - (self.size_column is not None)
+
+    def require_inputs(self) -> None:
+        """Refuse a column of sizes that x does not have, or that is its only one.
+
+        Raises:
+            OptionError: it is not there, or there is no other column.
+        """
+        likelihood = self.likelihoods[0].resolved(self.num_features, ())
+        if self.num_inputs < 1:
+            raise OptionError(
+                f"{likelihood.size_name}: expected a feature beside the sizes of the rows, which "
+                "gate and experts do not see; x has one column"
+            )
+
+    def sizes(self, x: FloatArray, y: FloatArray | None = None) -> FloatArray | None:
+        """The rows' sizes ``[N]``, if the model has any.
+
+        Args:
+            x: features ``[N, D]`` in the units of the data.
+            y: targets, where they are known.
+
+        Raises:
+            DataError: sizes that rows cannot have.
+        """
+        if self.size_column is None:
+            return None
+        size = x[:, self.size_column]
+        self.likelihoods[0].require_sizes(size, y)
+        return size
+
+    def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
+        """The model for targets like ``y`` of rows of these sizes, where likelihoods go by it."""
+        del y, size
         return self
 
     @property
@@ -457,7 +515,7 @@ class HybridModel(abc.ABC):
 
     def _roughness(self, x: Tensor, regimes: Regimes, parts: Parts) -> Tensor:
         """:func:`~bayes_hybrid.models.penalties.roughness` of the experts with ReLU units."""
-        near = neighbours(x)
+        near = neighbours(x, self.size_column)
         locations = [regimes.experts[k].location for k in self.relu_regimes]
         around = [parts.experts[k](near).location for k in self.relu_regimes]
         return roughness(along_last(locations), along_last(around))

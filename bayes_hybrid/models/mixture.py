@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
+import torch
 from torch import Tensor
 
 from bayes_hybrid import checks
@@ -102,7 +103,11 @@ class HybridMixture(HybridModel):
                 "pathway of your own another kind"
             )
         self._check_joined()
-        if len({(each.standardises, each.takes) for each in self.likelihoods}) > 1:
+        self.require_inputs()
+        if (
+            len({(each.standardises, each.takes, each.size_column) for each in self.likelihoods})
+            > 1
+        ):
             raise OptionError(
                 "experts: the regimes share a target, and these likelihoods are not of one: "
                 + ", ".join(f"{type(one).__name__} ({one.takes})" for one in self.likelihoods)
@@ -164,21 +169,26 @@ class HybridMixture(HybridModel):
         """See :attr:`HybridModel.relu_regimes`."""
         return tuple(k for k, expert in enumerate(self.experts) if expert.has_relu)
 
-    def anchored(self, y: FloatArray) -> Self:
+    def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
         """See :meth:`HybridModel.anchored`."""
-        return replace(self, experts=tuple(expert.anchored(y) for expert in self.experts))
+        return replace(self, experts=tuple(expert.anchored(y, size) for expert in self.experts))
 
     @cached_property
     def _built(self) -> tuple[Built, ...]:
         meets = (False, *(self.joined or (False,) * (self.num_regimes - 1)))
         return tuple(
-            Built.of(name, expert, self.num_features, offset=not meet)
+            Built.of(name, expert, self.num_inputs, offset=not meet)
             for name, expert, meet in zip(self.regime_names, self.experts, meets, strict=True)
         )
 
+    @property
+    def _own_gate(self) -> Gate:
+        """The gate on the columns that it sees."""
+        return self.gate if self.size_column is None else self.gate.beside(self.size_column)
+
     @cached_property
     def _gate_module(self) -> GateModule:
-        gate = self.gate.build(self.num_features, self.num_regimes)
+        gate = self._own_gate.build(self.num_inputs, self.num_regimes)
         return gate.requires_grad_(False).eval()
 
     def exchangeable(self, first: int, second: int) -> bool:
@@ -201,7 +211,13 @@ class HybridMixture(HybridModel):
 
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries | None:
         """See :meth:`HybridModel.boundaries`."""
-        return self.gate.boundaries(_of_gate(values))
+        found, column = self.gate.boundaries(_of_gate(values)), self.size_column
+        if found is None or found.direction is None or column is None:
+            return found
+        ways = found.direction
+        nothing = torch.zeros_like(ways[..., :1])
+        whole = torch.cat([ways[..., :column], nothing, ways[..., column:]], dim=-1)
+        return replace(found, direction=whole)
 
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         """See :meth:`HybridModel.parts`."""
@@ -211,10 +227,12 @@ class HybridMixture(HybridModel):
             sample_expert(sites, built, self.priors, noise, outputs, like) for built in self._built
         )
         gate, values = sample_gate(sites, self._gate_module, self.priors, like)
-        if isinstance(self.gate, ThresholdGate) and any(self.joined):
-            feature = column(self.gate.feature, self.num_features)
+        own = self._own_gate
+        if isinstance(own, ThresholdGate) and any(self.joined):
+            feature = column(own.feature, self.num_inputs)
             experts = joined(experts, self.joined, values["location"], feature)
-        return Parts(gate, experts)
+        parts, sizes = Parts(gate, experts), self.size_column
+        return parts if sizes is None else parts.beside(sizes, self.num_outputs)
 
 
 def pathways(model: HybridModel) -> tuple[Pathway, ...]:

@@ -1,6 +1,6 @@
 """One expert: a pathway of hidden features, its location and its noise scale."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
@@ -79,9 +79,13 @@ class Pathway:
         """
         return type(self) is Pathway and self.kind != "gaussian"
 
-    def anchored(self, y: FloatArray) -> Self:
-        """With its likelihood for targets of the size of ``y``."""
-        return replace(self, likelihood=self.likelihood.anchored(y))
+    def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
+        """With its likelihood for targets like ``y``."""
+        return replace(self, likelihood=self.likelihood.anchored(y, size))
+
+    def resolved(self, num_features: int, names: Sequence[str]) -> Self:
+        """With its likelihood's columns as indices, :meth:`.Likelihood.resolved`."""
+        return replace(self, likelihood=self.likelihood.resolved(num_features, names))
 
     def width(self, num_features: int) -> int:
         """H, the number of hidden features of D input features."""
@@ -262,6 +266,7 @@ class PathwayModel(HybridModel):
         checks.positive_int("num_outputs", self.num_outputs)
         checks.instance("pathway", self.pathway, Pathway)
         checks.instance("priors", self.priors, Priors)
+        self.require_inputs()
 
     @property
     def regime_names(self) -> tuple[str, ...]:
@@ -288,17 +293,19 @@ class PathwayModel(HybridModel):
         """See :attr:`HybridModel.relu_regimes`."""
         return (0,) if self.pathway.has_relu else ()
 
-    def anchored(self, y: FloatArray) -> Self:
+    def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
         """See :meth:`HybridModel.anchored`."""
-        return replace(self, pathway=self.pathway.anchored(y))
+        return replace(self, pathway=self.pathway.anchored(y, size))
 
     @cached_property
     def _built(self) -> Built:
-        return Built.of(self.pathway.kind, self.pathway, self.num_features)
+        return Built.of(self.pathway.kind, self.pathway, self.num_inputs)
 
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         """See :meth:`HybridModel.parts`; K = 1 and the only log weight is zero."""
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
         noise = sample_noise(sites, self.priors, outputs, like) if self.has_noise else None
         expert = sample_expert(sites, self._built, self.priors, noise, outputs, like)
-        return Parts(lambda x: x.new_zeros(len(x), 1), (expert,))
+        parts = Parts(lambda x: x.new_zeros(len(x), 1), (expert,))
+        column = self.size_column
+        return parts if column is None else parts.beside(column, self.num_outputs)

@@ -60,7 +60,7 @@ def usage_variation(log_weights: Tensor) -> Tensor:
     return len(usage) * usage.square().sum() - 1.0
 
 
-def neighbours(x: Tensor) -> Tensor:
+def neighbours(x: Tensor, but: int | None = None) -> Tensor:
     """The points ``[2 M, D]`` on either side of M rows, first below and then above.
 
     Every s-th row counts, with s the smallest that leaves 128 rows or fewer.  Row m has its
@@ -68,11 +68,13 @@ def neighbours(x: Tensor) -> Tensor:
 
     Args:
         x: standardised features ``[N, D]``.
+        but: a column that is none of the features.
     """
     rows = x[:: _stride(x)]
-    size = x.shape[-1]
-    turn = torch.arange(len(rows), device=x.device) % size
-    step = _STEP * torch.eye(size, dtype=x.dtype, device=x.device)[turn]
+    steps = _STEP * torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+    if but is not None:
+        steps = torch.cat([steps[:but], steps[but + 1 :]])
+    step = steps[torch.arange(len(rows), device=x.device) % len(steps)]
     return torch.cat([rows - step, rows + step])
 
 

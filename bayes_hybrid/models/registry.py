@@ -194,6 +194,8 @@ def _check_density(likelihood: Likelihood) -> None:
         numbers.append(zero + 1.0)
     if likelihood.shape_name is not None:
         numbers.append(zero + likelihood.typical_shape)
+    if likelihood.size_name is not None:
+        numbers = [*likelihood.sized(tuple(numbers), zero + 1.0)]
     made = likelihood(*numbers)
     if not isinstance(made, torch.distributions.Distribution):
         raise OptionError(f"{name}: expected a distribution, got {made!r}")

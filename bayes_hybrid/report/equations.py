@@ -247,7 +247,9 @@ def _density(likelihood: Likelihood) -> Equation:
     latex, words = likelihood.formula
     for field in fields(likelihood):
         value = getattr(likelihood, field.name)
-        if isinstance(value, float | int):
+        if field.name == likelihood.size_name:
+            words += "" if value is None else f" Its {field.name} is in column {value + 1}."
+        elif isinstance(value, float | int):
             words += f" Its {field.name} is {value:g}."
         elif isinstance(value, LogNormalPrior | NormalPrior):
             words += f" Its {field.name} is learned."

@@ -31,7 +31,7 @@ _LOC, _SCALE = 1.3, 0.7
 # Of several numbers, and what makes them; the noise families are the others.
 _OF_ROWS = {"OrderedNormal", "Outputs", "RegimeMixture", "along_last", "chosen"}
 _OF_ROWS |= {"mixture_quantile", "pooled_quantiles", "support_of"}
-_COUNTS = {"Bernoulli", "NegativeBinomial", "Poisson"}
+_COUNTS = {"Bernoulli", "Binomial", "NegativeBinomial", "Poisson"}
 _PROBS = (1e-6, 1e-3, 0.05, 0.3, 0.4999, 0.5, 0.6, 0.95, 0.999, 1 - 1e-6)
 
 

@@ -216,7 +216,7 @@ def test_runs_under_plain_svi(model, reading):
 
 @pytest.mark.parametrize("reading", _READINGS)
 def test_predictive_draws_from_the_prior(model, reading):
-    x, _ = zoo.rows()
+    x, _ = zoo.rows(model=model)
     drawn = Predictive(getattr(model, reading), num_samples=4)(x)
     outputs = () if model.num_outputs == 1 else (model.num_outputs,)
     assert drawn["y"].shape == (4, len(x), *outputs)
@@ -230,7 +230,7 @@ def test_predictive_draws_from_the_prior(model, reading):
 
 
 def test_predictive_follows_given_draws(model):
-    x, _ = zoo.rows()
+    x, _ = zoo.rows(model=model)
     draws = [_values(model, x, seed) for seed in range(3)]
     stacked = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
     drawn = Predictive(model.marginal, posterior_samples=stacked)(x)

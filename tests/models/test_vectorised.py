@@ -24,7 +24,7 @@ _SHAPES = [(3,), (2, 3), (1,)]
 
 
 def _rows(model, size=7):
-    x = torch.randn(size, model.num_features)
+    x = zoo.rows(size, model=model)[0].float()
     with poutine.block():
         return x, model.marginal(x)
 

@@ -15,6 +15,7 @@ from bayes_hybrid.gates import (
 )
 from bayes_hybrid.likelihoods import (
     Bernoulli,
+    Binomial,
     ContaminatedNormal,
     Huber,
     Laplace,
@@ -50,6 +51,7 @@ GATES: Final[dict[str, Gate]] = {
 }
 NUM_FEATURES: Final = 2
 _COUNTS: Final = Poisson(base=2.0)
+_RATES: Final = Poisson(base=2.0, exposure=0)
 _LEARNED: Final = LogNormalPrior(median=2.0, spread=0.5)
 
 
@@ -126,6 +128,15 @@ MODELS: Final[dict[str, HybridModel]] = {
         ),
         gate=GATES["linear"],
     ),
+    "line, binomial": PathwayModel(
+        num_features=NUM_FEATURES, pathway=Line(likelihood=Binomial(trials=1, base=0.3))
+    ),
+    "mixture of rates, 2 outputs": HybridMixture(
+        num_features=NUM_FEATURES,
+        experts=(pathway("gaussian", likelihood=_RATES), pathway("relu", likelihood=_RATES)),
+        gate=GATES["threshold"],
+        num_outputs=2,
+    ),
     "mixture of 2, poisson, 3 outputs": HybridMixture(
         num_features=NUM_FEATURES,
         experts=(pathway("gaussian", likelihood=_COUNTS), pathway("relu", likelihood=_COUNTS)),
@@ -150,7 +161,7 @@ def rows(
     """Rows of standardised size, in float64: ``x [size, 2]``, ``y [size]`` or ``[size, Q]``.
 
     Several outputs have one missing value in three.  Models of counts have zeros, ones and some
-    larger numbers.
+    larger numbers; where rows have a size, it is a whole number that is larger.
     """
     x, target = observed(size, seed, model)
     return x, target.y
@@ -162,6 +173,8 @@ def observed(
     """:func:`rows`; for a model with a label head there is a label on every other one."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(size, NUM_FEATURES, generator=generator, dtype=torch.float64)
+    if model is not None and model.size_column is not None:
+        x[:, model.size_column] = 9.0 + (4.0 * x[:, model.size_column].abs()).floor()
     num_outputs = 1 if model is None else model.num_outputs
     y = _targets((size, num_outputs), generator, model)
     if num_outputs > 1:

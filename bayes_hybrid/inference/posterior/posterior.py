@@ -523,6 +523,7 @@ class Posterior:
     def _inputs(self, x: ArrayLike, size: int | None = None) -> Iterator[tuple[slice, Tensor]]:
         """A chunk of rows, and their standardised features."""
         values = np.asarray(x, dtype=np.float64)
+        self.model.sizes(values)
         entries = self.num_restarts * self.num_draws * self.num_regimes * self.model.num_outputs
         size = size or max(1, _CHUNK_ENTRIES // entries)
         for start in range(0, len(values), size):
