@@ -183,7 +183,7 @@ def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
     experts = pathways(model)
     if isinstance(model, HybridMixture):
         settings["gate"] = next((n for n, kind in GATES.items() if type(model.gate) is kind), None)
-        if any(expert.has_relu for expert in experts):
+        if model.relu_regimes:
             settings["model"] = "mixture"  # which is advised for its ReLU units
     noises = {expert.noise for expert in experts}
     return settings | ({"noise": noises.pop()} if len(noises) == 1 else {})

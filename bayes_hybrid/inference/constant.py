@@ -11,22 +11,13 @@ from torch import Tensor
 from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.inference.recipe.options import FitOptions
 from bayes_hybrid.inference.result import Drawn, Restarts, Stage, Training
-from bayes_hybrid.models.base import HybridModel
+from bayes_hybrid.models.base import HybridModel, SiteRole
 
 __all__ = ["CONSTANT_STATUS", "pinned", "untrained"]
 
 CONSTANT_STATUS: Final = (
     "The target is constant, so there was nothing to train: every draw predicts the constant."
 )
-
-_OF_OUTPUTS: Final = (
-    "noise",
-    ".location.weight_raw",
-    ".location.bias",
-    ".noise_ratio",
-    ".noise_slope.weight_raw",
-)
-"""Endings of the sites that have a row for each output (:func:`.pathway.sample_expert`)."""
 
 
 def untrained(model: HybridModel, x: Tensor, options: FitOptions) -> Drawn:
@@ -76,8 +67,7 @@ def pinned(table: SiteTable, done: Drawn, outputs: NDArray[np.bool_]) -> Drawn:
     draws = [done.theta.clone(), done.variational.clone()]
     for theta in draws:
         which = torch.as_tensor(outputs, device=theta.device)
-        for site in table.sites:
-            if site.name.endswith(_OF_OUTPUTS) and site.shape[:1] == outputs.shape:
-                rows = theta[..., site.start : site.stop].unflatten(-1, (len(which), -1))
-                rows[..., which, :] = 0.0
+        for site in table.having(SiteRole.BY_OUTPUT):
+            rows = theta[..., site.start : site.stop].unflatten(-1, (len(which), -1))
+            rows[..., which, :] = 0.0
     return replace(done, theta=draws[0], variational=draws[1])

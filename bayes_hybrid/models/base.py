@@ -66,6 +66,19 @@ class SiteGroup(StrEnum):
         return self in (SiteGroup.FEATURES, SiteGroup.GATE_FEATURES)
 
 
+class SiteRole(StrEnum):
+    """What is asked of a latent site elsewhere; most have no role.
+
+    Sites carry it in ``infer={"role": ...}``, so that nobody has to know their names.
+    """
+
+    WIDTH = "width"  # of the smoothing of Gaussian units, above the model's floor
+    MIXES_GAUSSIAN = "mixes_gaussian"  # how much of the Gaussian units a layer takes that mixes
+    MIXES_RELU = "mixes_relu"  # and of the ReLU units
+    BY_OUTPUT = "by_output"  # has a row for each of several outputs
+    CONFUSION = "confusion"  # of regime labels
+
+
 class TrainingGroup(StrEnum):
     """What a latent site belongs to when parts of a model are trained one after another.
 
@@ -538,7 +551,8 @@ class HybridModel(abc.ABC):
         prior = self.label_head.prior(self.num_regimes, x)
         if prior is None:
             return self.label_head.noise_free(self.num_regimes, x)
-        note = cast(InferDict, {"group": SiteGroup.HEADS, "training": TrainingGroup.HEADS})
+        notes = {"group": SiteGroup.HEADS, "training": TrainingGroup.HEADS}
+        note = cast(InferDict, notes | {"role": SiteRole.CONFUSION})
         return sites.placed(sites("label_confusion", lambda: prior, note), 2).log()
 
     @staticmethod

@@ -3,22 +3,33 @@
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 import pyro.distributions as dist
 from pyro.poutine.runtime import InferDict
 from torch import Tensor, nn
 
 from bayes_hybrid.gates import GateModule
-from bayes_hybrid.models.base import SiteGroup, TrainingGroup
+from bayes_hybrid.models.base import SiteGroup, SiteRole, TrainingGroup
 from bayes_hybrid.models.latent import Sites
-from bayes_hybrid.nn import GaussianBlock, GaussianStabilizesReLULayer, ReLUBlock, bind
+from bayes_hybrid.nn import (
+    GaussianBlock,
+    GaussianStabilizesReLULayer,
+    LinearMixLayer,
+    ReLUBlock,
+    bind,
+)
 from bayes_hybrid.priors import LogNormalPrior, Priors
 
+_MIXES: Final = {"mix_gaussian": SiteRole.MIXES_GAUSSIAN, "mix_relu": SiteRole.MIXES_RELU}
 
-def _note(group: SiteGroup, training: TrainingGroup | None = None) -> InferDict:
+
+def _note(
+    group: SiteGroup, training: TrainingGroup | None = None, role: SiteRole | None = None
+) -> InferDict:
     # Pyro hands on keys that it does not know; its type lists only those that it does.
-    return cast(InferDict, {"group": group, "training": training or TrainingGroup.of(group)})
+    notes = {"group": group, "training": training or TrainingGroup.of(group), "role": role}
+    return cast(InferDict, notes)
 
 
 def _pathway_of(block: nn.Module, group: SiteGroup) -> TrainingGroup:
@@ -40,6 +51,7 @@ def sample_normal(
     group: SiteGroup,
     like: Tensor,
     training: TrainingGroup | None = None,
+    role: SiteRole | None = None,
 ) -> Tensor:
     """``name ~ Normal(0, scale)``, independent entries of ``shape``, on ``like``'s device."""
 
@@ -48,7 +60,7 @@ def sample_normal(
         together: dist.TorchDistribution = each.to_event(len(shape))
         return together
 
-    return sites(name, prior, _note(group, training))
+    return sites(name, prior, _note(group, training, role))
 
 
 def sample_positive(
@@ -59,6 +71,7 @@ def sample_positive(
     group: SiteGroup,
     like: Tensor,
     training: TrainingGroup | None = None,
+    role: SiteRole | None = None,
 ) -> Tensor:
     """``log name ~ Normal(log median, spread)``, independent entries of ``shape``."""
 
@@ -68,7 +81,7 @@ def sample_positive(
         together: dist.TorchDistribution = each.to_event(len(shape))
         return together
 
-    return sites(name, site, _note(group, training))
+    return sites(name, site, _note(group, training, role))
 
 
 def _times(scale: Tensor, raw: Tensor) -> Tensor:
@@ -84,6 +97,7 @@ def sample_head(
     bias_scale: float | None,
     group: SiteGroup,
     like: Tensor,
+    role: SiteRole | None = None,
 ) -> dict[str, Tensor]:
     """Weight and bias of a linear read-out, ``weight = weight_scale / sqrt(fan_in) * raw``.
 
@@ -92,10 +106,11 @@ def sample_head(
     values = {}
     if shape[-1]:
         scale = sample_positive(sites, f"{name}.weight_scale", (), scale_prior, group, like)
-        raw = sample_normal(sites, f"{name}.weight_raw", shape, 1.0, group, like)
+        raw = sample_normal(sites, f"{name}.weight_raw", shape, 1.0, group, like, None, role)
         values["weight"] = _times(scale / math.sqrt(shape[-1]), raw)
     if bias_scale is not None:
-        values["bias"] = sample_normal(sites, f"{name}.bias", shape[:1], bias_scale, group, like)
+        site = f"{name}.bias"
+        values["bias"] = sample_normal(sites, site, shape[:1], bias_scale, group, like, None, role)
     return values
 
 
@@ -113,9 +128,11 @@ def sample_features(
     for path, parameter in module.named_parameters():
         block, _, leaf = path.rpartition(".")
         site, shape = f"{name}.{path}", tuple(parameter.shape)
-        part = _pathway_of(module.get_submodule(block), group)
+        owner = module.get_submodule(block)
+        part = _pathway_of(owner, group)
         if leaf == "width":
-            width = sample_positive(sites, site, shape, priors.width, group, like, part)
+            role = SiteRole.WIDTH
+            width = sample_positive(sites, site, shape, priors.width, group, like, part, role)
             values[path] = priors.width_floor + width
         elif leaf == "bias":
             # named_parameters lists a block's weight before its bias.
@@ -125,7 +142,8 @@ def sample_features(
             scale = sample_positive(
                 sites, f"{site}_scale", (), priors.feature_scale, group, like, part
             )
-            raw = sample_normal(sites, f"{site}_raw", shape, 1.0, group, like, part)
+            mixes = _MIXES.get(leaf) if isinstance(owner, LinearMixLayer) else None
+            raw = sample_normal(sites, f"{site}_raw", shape, 1.0, group, like, part, mixes)
             values[path] = _times(scale / math.sqrt(shape[-1]), raw)
             scales[block] = scale
     return values

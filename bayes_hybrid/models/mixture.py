@@ -167,7 +167,7 @@ class HybridMixture(HybridModel):
     @property
     def relu_regimes(self) -> tuple[int, ...]:
         """See :attr:`HybridModel.relu_regimes`."""
-        return tuple(k for k, expert in enumerate(self.experts) if expert.has_relu)
+        return tuple(k for k, expert in enumerate(self._built) if expert.has_relu)
 
     def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
         """See :meth:`HybridModel.anchored`."""

@@ -12,7 +12,7 @@ from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.likelihoods import Likelihood, Normal
-from bayes_hybrid.models.base import Expert, HybridModel, Parts, SiteGroup
+from bayes_hybrid.models.base import Expert, HybridModel, Parts, SiteGroup, SiteRole
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import (
     sample_features,
@@ -20,7 +20,14 @@ from bayes_hybrid.models.lift import (
     sample_normal,
     sample_positive,
 )
-from bayes_hybrid.nn import SMOOTHINGS, bind, pathway_kind, stack
+from bayes_hybrid.nn import (
+    SMOOTHINGS,
+    GaussianStabilizesReLULayer,
+    ReLUBlock,
+    bind,
+    pathway_kind,
+    stack,
+)
 from bayes_hybrid.priors import LogNormalPrior, NormalPrior, Priors
 
 NOISE_KINDS = ("constant", "input")
@@ -71,14 +78,6 @@ class Pathway:
         checks.choice("noise", self.noise, NOISE_KINDS)
         checks.instance("likelihood", self.likelihood, Likelihood)
 
-    @property
-    def has_relu(self) -> bool:
-        """Whether there are ReLU units in it: in all but the Gaussian control.
-
-        A pathway of your own has none unless it says so.
-        """
-        return type(self) is Pathway and self.kind != "gaussian"
-
     def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
         """With its likelihood for targets like ``y``."""
         return replace(self, likelihood=self.likelihood.anchored(y, size))
@@ -105,7 +104,9 @@ class Pathway:
 
 def sample_noise(sites: Sites, priors: Priors, outputs: tuple[int, ...], like: Tensor) -> Tensor:
     """The noise scale that the experts share, one number for each of Q > 1 outputs."""
-    return sample_positive(sites, "noise", outputs, priors.noise, SiteGroup.SCALES, like)
+    return sample_positive(
+        sites, "noise", outputs, priors.noise, SiteGroup.SCALES, like, role=SiteRole.BY_OUTPUT
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +126,12 @@ class Built:
     module: nn.Module
     width: int
     offset: bool = True
+
+    @property
+    def has_relu(self) -> bool:
+        """Whether there are ReLU units among its hidden layers."""
+        kinds = (ReLUBlock, GaussianStabilizesReLULayer)
+        return any(isinstance(module, kinds) for module in self.module.modules())
 
     @classmethod
     def of(cls, name: str, pathway: Pathway, num_features: int, *, offset: bool = True) -> Self:
@@ -174,13 +181,20 @@ def sample_expert(
         1.0 if built.offset else None,
         SiteGroup.HEADS,
         like,
+        SiteRole.BY_OUTPUT,
     )
     bias = head.get("bias", like.new_zeros(shape[:1]))
     bias = _by_row(bias if outputs else bias.squeeze(-1), outputs)
     weight, level = head.get("weight"), None
     if noise is not None and pathway.likelihood.has_scale:
         ratio = sample_positive(
-            sites, f"{name}.noise_ratio", outputs, priors.noise_ratio, SiteGroup.SCALES, like
+            sites,
+            f"{name}.noise_ratio",
+            outputs,
+            priors.noise_ratio,
+            SiteGroup.SCALES,
+            like,
+            role=SiteRole.BY_OUTPUT,
         )
         level = _by_row(noise * ratio, outputs)
         if pathway.noise == "input" and weight is not None:
@@ -192,6 +206,7 @@ def sample_expert(
                 None,
                 SiteGroup.SCALE_SLOPES,
                 like,
+                SiteRole.BY_OUTPUT,
             )
             weight = torch.cat([weight, slope["weight"]], dim=-2)
     shapes = _sample_shape(sites, name, pathway.likelihood, like)
@@ -291,7 +306,7 @@ class PathwayModel(HybridModel):
     @property
     def relu_regimes(self) -> tuple[int, ...]:
         """See :attr:`HybridModel.relu_regimes`."""
-        return (0,) if self.pathway.has_relu else ()
+        return (0,) if self._built.has_relu else ()
 
     def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
         """See :meth:`HybridModel.anchored`."""

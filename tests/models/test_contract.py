@@ -30,6 +30,7 @@ from bayes_hybrid.models import (
     Target,
     TrainingGroup,
 )
+from bayes_hybrid.models.base import SiteRole
 from bayes_hybrid.nn import COMBINATIONS, SMOOTHINGS
 from tests.models import zoo
 
@@ -105,6 +106,33 @@ def test_shapes(model):
         torch.testing.assert_close(program(x, y), y.y, rtol=0, atol=0, equal_nan=True)
         assert program(x).shape == (size, *outputs)
         assert program(x[:1]).shape == (1, *outputs)
+
+
+def test_sites_say_what_is_asked_of_them(model):
+    x, y = zoo.observed(model=model)
+    nodes = poutine.trace(model.marginal).get_trace(x, y).nodes
+    roles = {name: nodes[name]["infer"].get("role") for name in _values(model, x)}
+    endings = {
+        SiteRole.WIDTH: (".width",),
+        SiteRole.MIXES_GAUSSIAN: (".mix_gaussian_raw",),
+        SiteRole.MIXES_RELU: (".mix_relu_raw",),
+        SiteRole.CONFUSION: ("label_confusion",),
+        SiteRole.BY_OUTPUT: (
+            "noise",
+            ".location.weight_raw",
+            ".location.bias",
+            ".noise_ratio",
+            ".noise_slope.weight_raw",
+        ),
+    }
+    for role, ends in endings.items():
+        asked = {name for name, found in roles.items() if found == role}
+        assert asked == {name for name in roles if name.endswith(ends)}
+    kinds = [name.split("_")[0] for name in model.regime_names]
+    without = ("gaussian", "line", "constant", "polynomial")
+    stabilised = [name.startswith("gaussian_stab") for name in model.regime_names]
+    expected = [k for k, kind in enumerate(kinds) if kind not in without or stabilised[k]]
+    assert list(model.relu_regimes) == expected
 
 
 def test_sites_and_their_groups(model):

@@ -13,7 +13,7 @@ from torch.distributions import Independent, LogNormal, Normal, biject_to
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.engine.recorder import quiet_pyro
-from bayes_hybrid.models.base import OBSERVED, HybridModel, SiteGroup, TrainingGroup
+from bayes_hybrid.models.base import OBSERVED, HybridModel, SiteGroup, SiteRole, TrainingGroup
 
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 
@@ -30,6 +30,7 @@ class Site:
         group: what the site is for.
         transform: unconstrained to constrained.
         training: which part of the model it is trained with.
+        role: what is asked of it, if anything.
         normal: location and scale, each flat, of a prior that is a fixed Normal in unconstrained
             space (a Normal site, or a LogNormal one with its Jacobian); ``None`` for any other.
     """
@@ -42,6 +43,7 @@ class Site:
     transform: torch.distributions.Transform
     normal: tuple[Tensor, Tensor] | None
     training: TrainingGroup
+    role: SiteRole | None = None
 
     @property
     def stop(self) -> int:
@@ -120,12 +122,17 @@ class SiteTable:
             group = node["infer"].get("group", SiteGroup.HEADS)
             normal = _fixed_normal(node["fn"], again[name]["fn"])
             training = node["infer"].get("training", TrainingGroup.of(group))
-            site = Site(name, shape, free, start, group, transform, normal, training)
+            role = node["infer"].get("role")
+            site = Site(name, shape, free, start, group, transform, normal, training, role)
             sites.append(site)
             start = site.stop
         if not sites:
             raise OptionError("the program has no continuous latent site; expected at least one")
         return cls(tuple(sites))
+
+    def having(self, role: SiteRole) -> tuple[Site, ...]:
+        """The sites that have a role."""
+        return tuple(site for site in self.sites if site.role == role)
 
     def mask(self, *groups: SiteGroup) -> Tensor:
         """Boolean ``[P]``: which entries belong to one of the groups."""

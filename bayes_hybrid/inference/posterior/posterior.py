@@ -23,7 +23,7 @@ from bayes_hybrid.inference.posterior.silencing import silenced
 from bayes_hybrid.inference.posterior.slopes import regime_slopes
 from bayes_hybrid.inference.posterior.thresholds import Thresholds, in_units
 from bayes_hybrid.likelihoods.base import require_supported
-from bayes_hybrid.models.base import HybridModel, Regimes
+from bayes_hybrid.models.base import HybridModel, Regimes, SiteRole
 from bayes_hybrid.random import seeded, spawn_seeds, torch_generator
 
 # Numbers that are kept at once: one for each draw, row and regime, and in the search for quantiles
@@ -140,10 +140,10 @@ class Posterior:
         ``None`` where there are none.
         """
         floor = self.model.width_floor
-        names = [site.name for site in self.table.sites if site.name.endswith(".width")]
-        if floor is None or not names:
+        widths = [self.sites[site.name] for site in self.table.having(SiteRole.WIDTH)]
+        if floor is None or not widths:
             return None
-        return 1.0 + np.concatenate([self.sites[name] for name in names], axis=-1) / floor
+        return 1.0 + np.concatenate(widths, axis=-1) / floor
 
     @cached_property
     def thresholds(self) -> Thresholds | None:
@@ -464,10 +464,9 @@ class Posterior:
         head, size = self.model.label_head, self.num_regimes
         if head is None:
             raise ValueError("labels came, but the model has no label head")
-        draws = self.table.constrain(self.theta.double().reshape(-1, self.theta.shape[-1]))
         log_confusion = head.noise_free(size, self.theta.double()).expand(1, size, size)
-        if "label_confusion" in draws:
-            log_confusion = draws["label_confusion"].log()
+        for site in self.table.having(SiteRole.CONFUSION):
+            log_confusion = self.table.constrain(self._flat())[site.name].log()
         return head.terms(torch.as_tensor(labels, device=self.theta.device), log_confusion)
 
     def _in_order(self, draws: FloatArray) -> FloatArray:

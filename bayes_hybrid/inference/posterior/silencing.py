@@ -6,12 +6,12 @@ from typing import Final
 from torch import Tensor
 
 from bayes_hybrid.inference.engine.sites import SiteTable
+from bayes_hybrid.models.base import SiteRole
 
-_MIXING: Final[Mapping[str, str]] = {
-    "gaussian": ".mix_gaussian_raw",
-    "relu": ".mix_relu_raw",
+_MIXING: Final[Mapping[str, SiteRole]] = {
+    "gaussian": SiteRole.MIXES_GAUSSIAN,
+    "relu": SiteRole.MIXES_RELU,
 }
-"""The sites of :class:`~bayes_hybrid.nn.LinearMixLayer` that each kind of unit is read by."""
 
 
 def silenced(table: SiteTable, theta: Tensor, regime: str) -> dict[str, Tensor]:
@@ -26,8 +26,8 @@ def silenced(table: SiteTable, theta: Tensor, regime: str) -> dict[str, Tensor]:
         Nothing for an expert without such a layer.
     """
     found: dict[str, Tensor] = {}
-    for kind, ending in _MIXING.items():
-        for site in table.sites:
-            if site.name.startswith(f"{regime}.") and site.name.endswith(ending):
+    for kind, role in _MIXING.items():
+        for site in table.having(role):
+            if site.name.startswith(f"{regime}."):
                 found.setdefault(kind, theta.clone())[..., site.start : site.stop] = 0.0
     return found
