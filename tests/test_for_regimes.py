@@ -10,7 +10,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import StepPatch
 
 from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
-from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.diagnostics import (
     boundaries,
     contributions,
@@ -25,6 +24,7 @@ from bayes_hybrid.diagnostics import (
     restart_report,
     threshold_table,
 )
+from bayes_hybrid.diagnostics.description import describe
 from bayes_hybrid.diagnostics.thresholds import threshold_findings
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.plots import plot_boundary, plot_fit, plot_regime, plot_thresholds

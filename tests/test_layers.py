@@ -53,8 +53,8 @@ INFERENCE: Final = (
 ARVIZ_UNITS: Final = {"diagnostics", "plots", "estimator", "ablation", "validation", "cli"}
 ARVIZ: Final = {"arviz", "arviz_base", "arviz_stats", "arviz_plots", "xarray"}
 _SITES: Final = {"sample", "PyroSample"}
-# inference knows models by this module alone.
-ABSTRACT_MODEL: Final = f"{PACKAGE}.models.base"
+# inference knows models by these modules alone.
+ABSTRACT_MODEL: Final = (f"{PACKAGE}.models.base", f"{PACKAGE}.models.target")
 
 
 class Import(NamedTuple):
@@ -97,8 +97,9 @@ def violations(source: str, module: str, *, is_package: bool = False) -> list[st
             other = unit_of(name)
             if LAYERS[other] > LAYERS[unit]:
                 found.append(f"{where}, which lies above it")
-            if unit == "inference" and other == "models" and not _inside(name, ABSTRACT_MODEL):
-                found.append(f"{where}; of models it may know {ABSTRACT_MODEL} only")
+            abstract = any(_inside(name, each) for each in ABSTRACT_MODEL)
+            if unit == "inference" and other == "models" and not abstract:
+                found.append(f"{where}; of models it may know {' and '.join(ABSTRACT_MODEL)} only")
         if root in ARVIZ and unit not in ARVIZ_UNITS:
             found.append(f"{where}; ArviZ and xarray belong to {sorted(ARVIZ_UNITS)}")
         if root == "pyro" and unit == "nn":

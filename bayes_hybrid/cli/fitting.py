@@ -15,7 +15,6 @@ from bayes_hybrid.cli.columns import column_names, found_column
 from bayes_hybrid.cli.console import counted, say, typed, warn
 from bayes_hybrid.cli.folders import refuse_place
 from bayes_hybrid.cli.labels import describe_labels
-from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.data import (
@@ -28,6 +27,7 @@ from bayes_hybrid.data import (
 )
 from bayes_hybrid.data.columns import listed
 from bayes_hybrid.diagnostics import diagnose
+from bayes_hybrid.diagnostics.description import describe
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import SAVED_FILES, settings_of
 from bayes_hybrid.gates import FEATURE_GATES

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from bayes_hybrid import checks
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         RegimePosterior,
     )
     from bayes_hybrid.diagnostics.effects import Quantity
+    from bayes_hybrid.estimator.summary import Summary
 
 __all__ = ["HybridRegressor"]
 
@@ -763,6 +765,42 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self._posterior()
         x, y = held_out_or_saved(self, X_test, y_test)
         return diagnose(self.fit_, x_test=x, y_test=y, settings=settings_of(self))
+
+    @_vanishing
+    def summary(self) -> "Summary":
+        """The verdict, the regimes and a picture; in a notebook a fitted estimator shows it.
+
+        Returns:
+            What prints as text, in a notebook as a page; its findings, and the picture.
+
+        Example:
+            >>> from bayes_hybrid import FitOptions, Variational, WarmStart
+            >>> tiny = FitOptions(  # seconds instead of good fits
+            ...     num_restarts=1,
+            ...     warm_start=WarmStart(max_steps=20),
+            ...     variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=5),
+            ...     sampler=None,
+            ...     compile="never",
+            ... )
+            >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 2.5]
+            >>> reg = HybridRegressor(model="line", fit_options=tiny, random_state=0).fit(X, y)
+            >>> print(repr(reg.summary()).splitlines()[0])
+            Fit of y by x0: 4 rows, regimes line, 1 restarts of 5 draws (svi, seed 0).
+        """
+        from bayes_hybrid.estimator.summary import summarised
+
+        self._posterior()
+        return summarised(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the summary once it is fitted, else scikit-learn's diagram."""
+        if hasattr(self, "fit_"):
+            return self.summary()._repr_html_()
+        diagram: str = estimator_html_repr(self)
+        return diagram
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
     @_vanishing
     def save(

@@ -8,6 +8,7 @@ Draws scatter around the truth by ``jitter``; restarts differ by ``shift``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,10 @@ class FakePosterior:
     thresholds: FakeThresholds | None = None
     widths_over_floor: np.ndarray | None = None
     weights: np.ndarray | None = None
+
+    @property
+    def model(self):
+        return SimpleNamespace(size_column=None)
 
     @property
     def num_restarts(self) -> int:

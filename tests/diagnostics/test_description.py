@@ -4,8 +4,8 @@ import re
 import numpy as np
 import pytest
 
-from bayes_hybrid.cli.regimes import describe
 from bayes_hybrid.diagnostics import boundaries
+from bayes_hybrid.diagnostics.description import describe
 from bayes_hybrid.digits import figures
 from tests.diagnostics import fakes
 

@@ -4,8 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from bayes_hybrid.diagnostics import boundaries, regions, threshold_sentences
+from bayes_hybrid.diagnostics.boundaries import boundaries
 from bayes_hybrid.diagnostics.evaluation import fitted_regimes, spread_rows
+from bayes_hybrid.diagnostics.regions import regions
+from bayes_hybrid.diagnostics.thresholds import threshold_sentences
 from bayes_hybrid.digits import figures, percentages
 from bayes_hybrid.inference.result import Fit
 
