@@ -15,7 +15,7 @@ from matplotlib.patches import Patch, StepPatch
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
-from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart, plots
+from bayes_hybrid import HybridRegressor, plots
 from bayes_hybrid.diagnostics import (
     Finding,
     contributions,
@@ -30,6 +30,7 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.result import Stage
 from bayes_hybrid.plots.findings import margin
 from bayes_hybrid.plots.style import OUT_OF_DATA_HATCH, PALETTE, regime_styles
+from tests.budgets import tiny
 from tests.diagnostics.fakes import healthy, told, with_thresholds
 from tests.diagnostics.test_effects import real
 
@@ -90,13 +91,7 @@ def estimator():
     """A fit of two features and one regime, good for nothing."""
     rng = np.random.default_rng(0)
     X = rng.uniform(-1.0, 1.0, (30, 2))
-    options = FitOptions(
-        num_restarts=2,
-        warm_start=WarmStart(max_steps=10, check_every=5),
-        variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=30),
-        sampler=None,
-        compile="never",
-    )
+    options = tiny(num_draws=30)
     model = HybridRegressor(model="relu", num_units=3, fit_options=options, random_state=0)
     return model.fit(X, X.sum(axis=1))
 
