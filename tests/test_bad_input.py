@@ -664,14 +664,6 @@ def test_a_truncated_file_does_not_load(fitted, tmp_path):
     load(tmp_path / "fit")
 
 
-def test_a_folder_of_something_else_does_not_load(tmp_path):
-    with pytest.raises(FileFormatError, match=r"has no manifest\.json"):
-        load(tmp_path)
-    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(FileFormatError, match="is no folder"):
-        load(tmp_path / "table.csv")
-
-
 # What the caller lets NumPy raise
 
 
