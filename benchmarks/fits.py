@@ -9,8 +9,8 @@ from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
 # Fits of half a second: whether a benchmark runs at all, its figures mean nothing.
 _TINY: Final = FitOptions(
     num_restarts=2,
-    warm_start=WarmStart(max_steps=50),
-    variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=10),
+    warm_start=WarmStart(max_steps=10),
+    variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=10),
     sampler=None,
     compile="never",
 )

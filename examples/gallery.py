@@ -15,8 +15,8 @@ from bayes_hybrid import FitOptions, Variational, WarmStart
 # With BAYES_HYBRID_QUICK=1 the tests run this file in seconds, with next to no training.
 QUICK = FitOptions(
     num_restarts=2,
-    warm_start=WarmStart(max_steps=50),
-    variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=30),
+    warm_start=WarmStart(max_steps=10),
+    variational=Variational(num_steps=5, kl_weights=(0.0,), num_draws=30),
     sampler=None,
     compile="never",
 )

@@ -1,7 +1,10 @@
 """The benchmark command: its cells, its figures, and its tables in the docs."""
 
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ from benchmarks import __main__ as command
 from benchmarks import gpu, prediction, questions, records
 from benchmarks.cells import run_jobs
 from benchmarks.curves import efficiency, rows_for
+from benchmarks.faults import __main__ as faults
 from benchmarks.fits import quick, regressor
 from benchmarks.methods.base import Method
 from benchmarks.plots import plot_learning_curves, plot_standings
@@ -286,6 +290,13 @@ def test_the_docs_have_the_committed_tables():
 
 @pytest.mark.slow
 def test_every_suite_runs(monkeypatch, capsys):
+    def tried(command, *, check):
+        """What faults run, as tests/test_benchmarks.py does: one section by itself."""
+        *module, only, name, _, out, _, tries = command[1:]
+        assert (module, only, tries) == (["-m", "benchmarks.faults"], "--only", "1")
+        Path(out).write_text(json.dumps({name: {"tries": 1, "bad": 0, "faults": {}}}))
+
+    monkeypatch.setattr(faults, "subprocess", SimpleNamespace(run=tried))
     monkeypatch.setattr("sys.argv", ["benchmarks", "--quick", "--jobs", "1"])
     command.main()
     out = capsys.readouterr().out

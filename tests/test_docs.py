@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from arviz_stats import ecdf_utils
 
 import bayes_hybrid
 import bayes_hybrid.inference
@@ -22,8 +23,8 @@ PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"
 # Leave-one-out and ArviZ's plots ask for a hundred draws in all.
 QUICK: Final = FitOptions(
     num_restarts=2,
-    warm_start=WarmStart(max_steps=50),
-    variational=Variational(num_steps=10, selection_steps=5, kl_weights=(0.0,), num_draws=50),
+    warm_start=WarmStart(max_steps=10),
+    variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=50),
     sampler=None,
     compile="never",
 )
@@ -72,11 +73,23 @@ def quick(monkeypatch):
 
     for module in ("estimator.regressor", "validation.replication", "validation.reference"):
         monkeypatch.setattr(f"bayes_hybrid.{module}.fit", quick_fit)
+    monkeypatch.setitem(bayes_hybrid.ablate.__kwdefaults__, "num_folds", 2)
+    # ArviZ simulates its bands of a PIT a thousand times.
+    bands = ecdf_utils.simulate_confidence_bands
+
+    def quick_bands(*arguments):
+        *others, _, rng = arguments
+        return bands(*others, 10, rng)
+
+    monkeypatch.setattr(ecdf_utils, "simulate_confidence_bands", quick_bands)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page)], ids=lambda page: str(page.relative_to(ROOT))
+    "page",
+    # The script that writes the gallery runs what it shows.
+    [page for page in PAGES if blocks(page) and page.name != "gallery.md"],
+    ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_python_blocks_run(page, quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -7,30 +7,17 @@ import xarray as xr
 from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import r2_score
 
-from bayes_hybrid import (
-    FitOptions,
-    HybridRegressor,
-    Variational,
-    WarmStart,
-    load,
-)
+from bayes_hybrid import HybridRegressor, load
 from bayes_hybrid.diagnostics import regime_scores
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import POSTERIOR_FILE
 from bayes_hybrid.models import LabelHead
+from tests.budgets import tiny
 
 
 def make(*, max_steps=10, num_steps=5, **settings):
     """Every stage of a fit with next to no training."""
-    options = FitOptions(
-        num_restarts=2,
-        warm_start=WarmStart(max_steps=max_steps, check_every=50, learning_rate=0.1),
-        variational=Variational(
-            num_steps=num_steps, selection_steps=5, kl_weights=(0.0,), num_draws=6
-        ),
-        sampler=None,
-        compile="never",
-    )
+    options = tiny(max_steps, num_steps=num_steps)
     return HybridRegressor(num_units=3, fit_options=options, random_state=0, **settings)
 
 
@@ -246,7 +233,7 @@ def test_labels_say_which_branch_is_which_also_on_rows_without_one(labelled):
     for first, second in (("dry", "wet"), ("wet", "dry")):
         # The second name in the alphabet is the second regime, whichever branch that is.
         renamed = [{"dry": first, "wet": second, None: None}[name] for name in names]
-        reg = make(max_steps=300, num_steps=50).fit(x, y, renamed)
+        reg = make(max_steps=100, num_steps=20).fit(x, y, renamed)
         truth = (upper if second == "wet" else ~upper).astype(int)
         loss = -np.log(reg.training_regimes()[hidden, truth[hidden]]).mean()
         # A fit without labels is the same under both names, p once and 1 - p once: the mean of its

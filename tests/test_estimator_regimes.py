@@ -7,7 +7,7 @@ from sklearn.exceptions import NotFittedError
 
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.errors import DataError, OptionError
-from tests.test_estimator import tiny
+from tests.budgets import tiny
 
 
 @pytest.fixture(scope="module")

@@ -29,11 +29,11 @@ def test_the_examples_are_there():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_example(path, tmp_path):
-    result = run(path, tmp_path)
+@pytest.mark.parametrize("name", ["motorcycle", "raw_pyro"])  # test_gallery.py has the third
+def test_example(name, tmp_path):
+    result = run(ROOT / "examples" / f"{name}.py", tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert result.stdout
-    written = {"gallery": ["gallery"], "motorcycle": ["motorcycle.png"], "raw_pyro": []}
-    assert os.listdir(tmp_path) == written[path.stem]
+    written = {"motorcycle": ["motorcycle.png"], "raw_pyro": []}
+    assert os.listdir(tmp_path) == written[name]

@@ -38,6 +38,8 @@ def test_the_script_writes_the_page(tmp_path):
         script, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
     assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout
+    assert os.listdir(tmp_path) == ["gallery"]
     written = tmp_path / "gallery"
     assert (written / "gallery.md").read_text("utf-8") == PAGE.read_text("utf-8")
     names = {path.name for path in PAGE.parent.glob("images/gallery_*.png")}

@@ -37,8 +37,8 @@ from bayes_hybrid.models import HybridMixture, HybridModel, PathwayModel, regist
 from bayes_hybrid.models.registry import part_named
 from bayes_hybrid.nn import ReLUBlock, bind
 from bayes_hybrid.report import write_report
+from tests.budgets import tiny
 from tests.test_docs import ROOT, blocks
-from tests.test_estimator import tiny
 
 _NAME = "parts_of_ones_own"
 

@@ -14,16 +14,11 @@ from pyro.poutine.runtime import _PYRO_STACK
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart, load
+from bayes_hybrid import HybridRegressor, load
+from tests.budgets import tiny
 
 _THREADS = 8
-_TINY = FitOptions(
-    num_restarts=2,
-    warm_start=WarmStart(max_steps=60),
-    variational=Variational(num_steps=30, kl_weights=(0.0,), num_draws=10),
-    sampler=None,
-    compile="never",
-)
+_TINY = tiny(20, num_steps=10, num_draws=10)
 _RNG = np.random.default_rng(0)
 _X = _RNG.uniform(0.0, 10.0, (40, 1))
 _Y = np.sin(_X[:, 0]) + 0.1 * _RNG.normal(size=40)

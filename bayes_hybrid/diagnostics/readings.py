@@ -109,10 +109,11 @@ def regime_descriptions(fit: Fit, number: int = 0) -> dict[str, str]:
         number: of the reading, 0 for the leading one.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
         >>> quick = FitOptions(
         ...     num_restarts=2,
         ...     warm_start=WarmStart(max_steps=20),
+        ...     variational=Variational(num_steps=50, kl_weights=(0.0,)),
         ...     sampler=None,
         ...     compile="never",
         ... )

@@ -50,10 +50,11 @@ def regions(
         OptionError: no such feature, or another option is not what it has to be.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
         >>> quick = FitOptions(
         ...     num_restarts=2,
         ...     warm_start=WarmStart(max_steps=20),
+        ...     variational=Variational(num_steps=50, kl_weights=(0.0,)),
         ...     sampler=None,
         ...     compile="never",
         ... )

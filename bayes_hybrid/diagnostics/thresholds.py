@@ -150,12 +150,13 @@ def threshold_findings(fit: Fit) -> list[Finding]:
         fit: the finished fit; its restarts count by their weights.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
         >>> X = [[value] for value in range(20)]
         >>> y = [0.1 * (value % 3) + (value > 12) * (20 - value) for value in range(20)]
         >>> quick = FitOptions(
         ...     num_restarts=2,
         ...     warm_start=WarmStart(max_steps=100),
+        ...     variational=Variational(num_steps=50, kl_weights=(0.0,)),
         ...     sampler=None,
         ...     compile="never",
         ... )

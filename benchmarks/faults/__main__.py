@@ -33,9 +33,6 @@ from benchmarks.faults import files, kills, states, tables, threads
 from benchmarks.faults.outcomes import Outcome, Trial, run_tries
 from benchmarks.suite import Given, Suite
 
-_MANY: Final = 10
-"""From so many tries on, what they need is made before; fewer make what they need."""
-
 
 class Section(NamedTuple):
     """What is tried, and how often.
@@ -46,6 +43,7 @@ class Section(NamedTuple):
         trial: one try, by its seed.
         tries: how many seeds.
         least: tries that the table promises.
+        many: tries from which on ``prepare`` pays, because not every try needs all that it makes.
     """
 
     what: str
@@ -53,12 +51,13 @@ class Section(NamedTuple):
     trial: Trial
     tries: int
     least: int
+    many: int = 1
 
 
 SECTIONS: Final = {
     "files": Section("changed files of a saved fit", files.prepare, files.trial, 600, 500),
     "tables": Section("hostile tables", tables.prepare, tables.trial, 560, 500),
-    "kills": Section("killed commands", kills.prepare, kills.trial, 102, 50),
+    "kills": Section("killed commands", kills.prepare, kills.trial, 102, 50, many=10),
     "threads": Section("calls in threads", threads.prepare, threads.trial, 56, 2_000),
     "states": Section("states of the process", states.prepare, states.trial, 320, 300),
 }
@@ -67,7 +66,7 @@ SECTIONS: Final = {
 def run_section(name: str, seeds: Sequence[int], jobs: int) -> dict[str, Any]:
     """All tries of a section: how many, how many were bad, and the bad ones by their kind."""
     section, started = SECTIONS[name], time.monotonic()
-    if len(seeds) >= _MANY:
+    if len(seeds) >= section.many:
         section.prepare()
     tries = bad = 0
     faults = defaultdict[str, list[int]](list)

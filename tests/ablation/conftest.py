@@ -8,7 +8,7 @@ import pytest
 
 from bayes_hybrid import HybridRegressor, ablate
 from bayes_hybrid.ablation import Variant
-from tests.test_estimator import tiny
+from tests.budgets import tiny
 
 # The least that leave-one-out takes is 25 draws.
 OPTIONS = replace(tiny(), variational=replace(tiny().variational, num_draws=30))

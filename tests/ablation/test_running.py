@@ -28,7 +28,7 @@ def test_two_at_a_time_give_the_same(shared, backend):
 def test_a_dask_cluster_gives_the_same(shared, tmp_path):
     from dask.distributed import Client, LocalCluster
 
-    cluster = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
+    cluster = {"n_workers": 1, "threads_per_worker": 1, "processes": True}
     with (
         LocalCluster(**cluster, dashboard_address=None) as workers,
         Client(workers),

@@ -2,13 +2,13 @@
 
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from bayes_hybrid import load
 from tests.cli.conftest import make_table
+from tests.cli.forked import Forks
 
 # The fit itself is one that was saved before; what stops it comes in the middle.
 CODE = """
@@ -47,21 +47,17 @@ main()
 """
 
 
-def stopped(saved, number, at, *arguments):
-    return subprocess.run(
-        [sys.executable, "-c", CODE, str(saved), str(int(number)), at, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+@pytest.fixture(scope="module")
+def forks():
+    with Forks() as started:
+        yield started
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals")
 @pytest.mark.parametrize("at", ["fit", "place"])
 @pytest.mark.parametrize("command", ["fit", "demo"])
-def test_sigterm_ends_a_command_as_ctrl_c_does(saved, tmp_path, command, at):
+def test_sigterm_ends_a_command_as_ctrl_c_does(forks, saved, tmp_path, command, at):
     make_table().to_csv(tmp_path / "data.csv", index=False)
     out = tmp_path / "out"
     arguments = {
@@ -78,9 +74,9 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(saved, tmp_path, command, at):
         (signal.SIGTERM, 143, "terminated"),
         (signal.SIGINT, 130, "interrupted"),
     ):
-        run = stopped(saved, number, at, *arguments)
-        assert run.returncode == code, run.stderr
-        assert run.stderr.endswith(f"{word}; no output is left half-written\n")
+        run = forks.run(saved, int(number), at, *arguments, code=CODE)
+        assert run.code == code, run.stderr
+        assert run.stderr.decode().endswith(f"{word}; no output is left half-written\n")
         assert sorted(os.listdir(tmp_path)) == ["data.csv", "out"]
         assert (inside / "manifest.json").read_bytes() == before
         load(inside)

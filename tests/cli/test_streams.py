@@ -12,33 +12,19 @@ from bayes_hybrid.cli.console import say, show
 from bayes_hybrid.cli.exits import UNPRINTED, clean_exit, complain, emit, printable
 from bayes_hybrid.data import write_table
 from tests.cli.conftest import bayes_hybrid, make_table
+from tests.cli.forked import CLOSED, Forks
 
 SECONDS = 120
 
 
-def process(arguments, *, stdout="pipe", stderr="pipe", **environment):
-    """A command in a process of its own: exit code and what it wrote."""
-    words = [os.fsencode(argument) for argument in arguments]
-    command = [os.fsencode(sys.executable), b"-W", b"error", b"-m", b"bayes_hybrid", *words]
-    # What pytest makes of the folder's parent is not on the path of another process.
-    environment = {
-        **os.environ,
-        "BAYES_HYBRID_QUICK": "1",
-        "PYTHONPATH": os.getcwd(),
-        **environment,
-    }
-    out, err = (
-        subprocess.PIPE if where == "pipe" else os.open(where, os.O_WRONLY)
-        for where in (stdout, stderr)
-    )
-    run = subprocess.run(command, env=environment, timeout=SECONDS, stdout=out, stderr=err)
-    for stream in {out, err} - {subprocess.PIPE}:
-        os.close(stream)
-    return run.returncode, run.stdout or b"", run.stderr or b""
+@pytest.fixture(scope="module")
+def forks():
+    with Forks() as started:
+        yield started
 
 
 @pytest.mark.slow
-def test_a_full_standard_output_costs_no_file(saved, data, tmp_path):
+def test_a_full_standard_output_costs_no_file(forks, saved, data, tmp_path):
     for command, output in (
         (["predict", saved, data, "--out", tmp_path / "out.csv"], "out.csv"),
         (["report", saved, "--out", tmp_path / "page.html"], "page.html"),
@@ -47,55 +33,48 @@ def test_a_full_standard_output_costs_no_file(saved, data, tmp_path):
         (["--help"], None),
         (["--version"], None),
     ):
-        code, _, complaint = process(map(str, command), stdout="/dev/full")
+        code, _, complaint = forks.run(*command, stdout="/dev/full")
         assert code == UNPRINTED, complaint
         assert complaint.count(b"\n") == 1
         assert b"standard output took no words: No space left on device" in complaint
         assert b"nothing was done" not in complaint
         assert output is None or (tmp_path / output).exists()
         # With nowhere to complain, the exit code still tells.
-        code, _, _ = process(
-            [*map(str, command), *(["--force"] if output else [])],
-            stdout="/dev/full",
-            stderr="/dev/full",
-        )
-        assert code == UNPRINTED
+        again = [*command, *(["--force"] if output else [])]
+        assert forks.run(*again, stdout="/dev/full", stderr="/dev/full").code == UNPRINTED
 
 
 @pytest.mark.slow
-def test_a_refusal_is_one_whatever_can_be_printed(saved, tmp_path):
-    command = ["predict", str(saved), "none.csv", "--out", str(tmp_path / "out.csv")]
-    assert process(command, stdout="/dev/full")[0] == 2
-    assert process(command, stderr="/dev/full")[0] == 2
+def test_a_refusal_is_one_whatever_can_be_printed(forks, saved, tmp_path):
+    command = ["predict", saved, "none.csv", "--out", tmp_path / "out.csv"]
+    assert forks.run(*command, stdout="/dev/full").code == 2
+    assert forks.run(*command, stderr="/dev/full").code == 2
 
 
 def test_a_reader_of_help_may_have_seen_enough():
     for command in (["--help"], ["fit", "--help"], ["--version"]):
-        assert with_closed_pipe(command) == (0, b"")
+        read, write = os.pipe()
+        os.close(read)
+        command = [sys.executable, "-m", "bayes_hybrid", *command]
+        run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=SECONDS)
+        os.close(write)
+        assert (run.returncode, run.stderr) == (0, b"")
 
 
 @pytest.mark.slow
-def test_a_closed_pipe_is_no_failure(saved, data, tmp_path):
+def test_a_closed_pipe_is_no_failure(forks, saved, data, tmp_path):
     command = ["predict", saved, data, "--out", tmp_path / "out.csv"]
-    assert with_closed_pipe(command) == (0, b"")
+    assert forks.run(*command, stdout=CLOSED) == (0, b"", b"")
     assert (tmp_path / "out.csv").exists()
-    assert with_closed_pipe(["check", saved]) == (1, b"")
+    assert forks.run("check", saved, stdout=CLOSED) == (1, b"", b"")
 
 
-def with_closed_pipe(command):
-    """A command whose standard output nobody reads: exit code and complaints."""
-    read, write = os.pipe()
-    os.close(read)
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    run = subprocess.run(
-        [sys.executable, "-m", "bayes_hybrid", *map(str, command)],
-        stdout=write,
-        stderr=subprocess.PIPE,
-        env=environment,
-        timeout=SECONDS,
-    )
-    os.close(write)
-    return run.returncode, run.stderr
+def process(arguments, **environment):
+    """A command in a process of its own: exit code and what it wrote."""
+    command = [sys.executable, "-W", "error", "-m", "bayes_hybrid", *arguments]
+    environment = {**os.environ, **environment}
+    run = subprocess.run(command, env=environment, timeout=SECONDS, capture_output=True)
+    return run.returncode, run.stdout, run.stderr
 
 
 @pytest.mark.slow
@@ -119,7 +98,7 @@ def test_names_that_standard_output_cannot_spell_are_replaced(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_path_that_is_not_utf8_works_from_end_to_end(data, tmp_path):
+def test_a_path_that_is_not_utf8_works_from_end_to_end(forks, data, tmp_path):
     odd = [str(tmp_path / f"odd\udcff{end}") for end in ("", ".csv", ".parquet", ".html")]
     os.rename(data, odd[1])
     columns = ["--target", "response", "--features", "dose,other"]
@@ -130,7 +109,7 @@ def test_a_path_that_is_not_utf8_works_from_end_to_end(data, tmp_path):
         ["check", odd[0], "--data", odd[1]],
         ["report", odd[0], "--data", odd[1], "--out", odd[3]],
     ):
-        code, printed, complaint = process(command)
+        code, printed, complaint = forks.run(*command)
         if "none" in command[2]:
             assert code == 2
             assert "none\ufffd.parquet does not exist" in complaint.decode()

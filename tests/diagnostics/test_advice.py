@@ -24,6 +24,7 @@ from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.diagnostics.advice import resolved
 from bayes_hybrid.estimator import settings_of
 from bayes_hybrid.words import OPTIONS, SPAN, on_command_line
+from tests.budgets import tiny
 from tests.diagnostics.fakes import collapsed, healthy, refined
 
 SETTINGS = {"num_restarts": 32, "plan": "default", "refine": "never", "noise": "constant"}
@@ -162,14 +163,7 @@ def test_findings_know_the_settings():
         assert all("{" not in f.advice for f in diagnose(made))
 
 
-TINY = FitOptions(
-    num_restarts=2,
-    plan=("default", "balanced"),
-    warm_start=WarmStart(max_steps=5, check_every=5),
-    variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=30),
-    sampler=None,
-    compile="never",
-)
+TINY = tiny(plan=("default", "balanced"), num_draws=30)
 
 
 def test_the_estimator_says_what_it_was_fitted_with():

@@ -5,17 +5,12 @@ import pytest
 import torch
 
 from bayes_hybrid.data import Standardizer
-from bayes_hybrid.inference import FitOptions, Variational, WarmStart, fit
+from bayes_hybrid.inference import fit
 from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models import HybridMixture, Pathway, PathwayModel
+from tests.budgets import tiny
 
-TINY = FitOptions(
-    num_restarts=2,
-    warm_start=WarmStart(max_steps=20),
-    variational=Variational(num_steps=10, kl_weights=(0.0,), num_draws=4),
-    sampler=None,
-    compile="never",
-)
+TINY = tiny(num_draws=4)
 X = np.random.default_rng(0).normal(size=(20, 2))
 SMALL = tuple(Pathway(kind=kind, num_units=3) for kind in ("gaussian", "relu"))
 KINDS = ("gaussian", "relu", "linear_mix", "relu_gates_gaussian", "gaussian_stabilizes_relu")

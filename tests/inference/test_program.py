@@ -1,5 +1,6 @@
 """The recorded density of any Pyro program is the program's own."""
 
+import functools
 import itertools
 import warnings
 from typing import Any
@@ -71,16 +72,22 @@ _PROGRAMS = {
 }
 
 
+@functools.cache
+def _density(name):
+    """Recorded once for all tests that look at it."""
+    return ProgramDensity(_PROGRAMS[name], *_data(name))
+
+
 @pytest.mark.parametrize("name", _PROGRAMS)
 def test_value_and_gradient_are_those_of_pyros_potential(name):
     program, data = _PROGRAMS[name], _data(name)
-    density = ProgramDensity(program, *data)
-    theta = 0.5 * torch.randn(3, density.table.num_parameters)
+    density = _density(name)
+    theta = 0.5 * torch.randn(2, density.table.num_parameters)
     value, gradient = density.value_and_grad(theta, *data)
     # Pyro's own potential, of the program's sites by name, is minus the log joint.
     _, potential, transforms, _ = initialize_model(program, model_args=data, max_plate_nesting=1)
     assert set(transforms) == {site.name for site in density.table.sites}
-    for c in range(3):
+    for c in range(2):
         flat = theta[c].clone().requires_grad_()
         free = {
             site.name: flat[site.start : site.stop].reshape(site.free_shape)
@@ -106,11 +113,10 @@ def test_data_are_arguments_and_not_frozen():
 
 def test_the_two_readings_of_a_hybrid_model_agree():
     data = _data("package, marginal")
-    marginal = ProgramDensity(_MIXTURE.marginal, *data)
-    enumerated_ = ProgramDensity(_MIXTURE.enumerated, *data)
-    theta = torch.randn(2, marginal.table.num_parameters)
+    readings = [_density(f"package, {reading}") for reading in ("marginal", "enumerated")]
+    theta = torch.randn(2, readings[0].table.num_parameters)
     for one, other in zip(
-        marginal.value_and_grad(theta, *data), enumerated_.value_and_grad(theta, *data), strict=True
+        *(reading.value_and_grad(theta, *data) for reading in readings), strict=True
     ):
         torch.testing.assert_close(one, other, **_EXACT)
 

@@ -239,7 +239,7 @@ def test_runs_under_plain_svi(model, reading):
         assert parameter.grad is not None, name
         assert bool(torch.isfinite(parameter.grad).all()), name
         assert bool((parameter.grad != 0).any()), name
-    assert all(math.isfinite(svi.step(x, y)) for _ in range(3))
+    assert math.isfinite(svi.step(x, y))
 
 
 @pytest.mark.parametrize("reading", _READINGS)

@@ -2,6 +2,7 @@
 that they say they hold, and a regime looks the same in each of them."""
 
 import dataclasses
+import inspect
 from typing import Any
 
 import matplotlib as mpl
@@ -15,7 +16,7 @@ from matplotlib.patches import Patch, StepPatch
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
-from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart, plots
+from bayes_hybrid import HybridRegressor, plots
 from bayes_hybrid.diagnostics import (
     Finding,
     contributions,
@@ -30,6 +31,7 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.result import Stage
 from bayes_hybrid.plots.findings import margin
 from bayes_hybrid.plots.style import OUT_OF_DATA_HATCH, PALETTE, regime_styles
+from tests.budgets import tiny
 from tests.diagnostics.fakes import healthy, told, with_thresholds
 from tests.diagnostics.test_effects import real
 
@@ -62,8 +64,11 @@ def small(**options):
     )
 
 
-def draw(name, source):
-    return getattr(plots, name)(source)
+def draw(name, source, **options):
+    """The figure, with curves of few points."""
+    plot = getattr(plots, name)
+    few = {"grid": 20} if "grid" in inspect.signature(plot).parameters else {}
+    return plot(source, **few, **options)
 
 
 def xy(line):
@@ -90,13 +95,7 @@ def estimator():
     """A fit of two features and one regime, good for nothing."""
     rng = np.random.default_rng(0)
     X = rng.uniform(-1.0, 1.0, (30, 2))
-    options = FitOptions(
-        num_restarts=2,
-        warm_start=WarmStart(max_steps=10, check_every=5),
-        variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=30),
-        sampler=None,
-        compile="never",
-    )
+    options = tiny(num_draws=30)
     model = HybridRegressor(model="relu", num_units=3, fit_options=options, random_state=0)
     return model.fit(X, X.sum(axis=1))
 
@@ -156,7 +155,7 @@ FILLED = [
 
 @pytest.mark.parametrize(("name", "options"), FILLED, ids=[name for name, _ in FILLED])
 def test_a_regime_has_its_hatch_wherever_it_has_its_colour(name, options):
-    figure = getattr(plots, name)(small(), **options)
+    figure = draw(name, small(), **options)
     for style in regime_styles(("gaussian", "relu")).values():
         assert regime_faces(figure, style) == {style.hatch}
 

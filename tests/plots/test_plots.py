@@ -32,17 +32,6 @@ def small(**options):
 
 
 @pytest.mark.parametrize("plot", PLOTS)
-def test_a_figure_is_drawn_and_nothing_global_changes(plot, tmp_path):
-    before, open_figures = dict(mpl.rcParams), plt.get_fignums()
-    figure = plot(small(), grid=20)
-    figure.savefig(tmp_path / "figure.png")
-    figure.savefig(tmp_path / "figure.svg")
-    assert (tmp_path / "figure.png").stat().st_size > 5_000
-    assert dict(mpl.rcParams) == before
-    assert plt.get_fignums() == open_figures
-
-
-@pytest.mark.parametrize("plot", PLOTS)
 def test_labels_come_from_the_data(plot):
     fit = dataclasses.replace(small(), feature_names=("time in ms",), target_name="force")
     axes = plot(fit, grid=5).axes

@@ -25,10 +25,9 @@ def checked():
 
 
 @pytest.mark.parametrize("plot", PLOTS)
-@pytest.mark.parametrize("regime", ["all", "relu"])
-def test_a_figure_is_drawn_and_nothing_global_changes(plot, regime, checked, tmp_path):
+def test_a_figure_of_one_regime_is_drawn_and_nothing_global_changes(plot, checked, tmp_path):
     before, open_figures = dict(mpl.rcParams), plt.get_fignums()
-    plot(checked, regime=regime).savefig(tmp_path / "figure.png")
+    plot(checked, regime="relu").savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5_000
     assert dict(mpl.rcParams) == before
     assert plt.get_fignums() == open_figures

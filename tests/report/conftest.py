@@ -6,23 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_hybrid import (
-    FitOptions,
-    HybridRegressor,
-    ThresholdGate,
-    Variational,
-    WarmStart,
-)
+from bayes_hybrid import HybridRegressor, ThresholdGate
 from bayes_hybrid.report.evidence import Evidence, gather
 from bayes_hybrid.report.page import render
+from tests.budgets import tiny
 
-TINY = FitOptions(
-    num_restarts=2,
-    warm_start=WarmStart(max_steps=10, check_every=50, learning_rate=0.1),
-    variational=Variational(num_steps=5, selection_steps=5, kl_weights=(0.0,), num_draws=60),
-    sampler=None,
-    compile="never",
-)
+TINY = tiny(num_draws=60)
 
 # What a header may hold that would run if it were taken for markup, script or a template.
 HOSTILE_FEATURES = ('"><script>window.pwned=1</script>', "${alert(1)}{{7*7}}' onclick='pwned=1")

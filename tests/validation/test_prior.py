@@ -28,7 +28,7 @@ def _own_generator():
 def test_the_prior_is_that_of_predictive():
     x = spread_features(5, 1, seed=0)
     count = 400
-    predictive = Predictive(MODEL.marginal, num_samples=count)
+    predictive = Predictive(MODEL.marginal, num_samples=count, parallel=True)
     expected = predictive(torch.as_tensor(x, dtype=torch.float32))
     draws = [simulate_prior(MODEL, x, seed) for seed in range(count)]
     for name, values in expected.items():

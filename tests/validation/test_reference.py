@@ -21,8 +21,8 @@ from bayes_hybrid.models import HybridMixture
 from bayes_hybrid.validation import ReferenceCheck, check_against_nuts
 from bayes_hybrid.validation import reference as reference_module
 from bayes_hybrid.validation.reference import compared, nuts_options
+from tests.budgets import tiny
 from tests.inference.linear import NUM_FEATURES, LinearRegression
-from tests.test_estimator import tiny
 
 LINE = Pathway(kind="gaussian", smoothing="identity", num_units=1, noise="constant")
 

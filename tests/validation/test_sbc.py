@@ -16,8 +16,8 @@ from bayes_hybrid.random import spawn_seeds
 from bayes_hybrid.validation import replication, sbc
 from bayes_hybrid.validation.calibration import summarised
 from bayes_hybrid.validation.replication import replicate
+from tests.budgets import tiny
 from tests.inference.linear import LinearRegression, closed_form
-from tests.test_estimator import tiny
 
 LINE = HybridRegressor(
     model="gaussian",

@@ -24,7 +24,7 @@ def _run(rows, options, num_draws, seed=0, progress=silent):
 def test_finds_the_closed_form():
     model, rows = problem(batch=2)
     mean, covariance = closed_form(model, rows.x, rows.target.y)
-    chains = _run(rows, NUTS(num_warmup=200, num_iterations=500), 500)
+    chains = _run(rows, NUTS(num_warmup=50, num_iterations=500), 500)
     assert chains.draws.shape == (2, 500, 4)
     draws, sd = chains.draws.double().reshape(-1, 4), covariance.diagonal().sqrt()
     # 1,000 draws; were a third of them worth an independent one, four standard errors are 4/18 of

@@ -322,24 +322,6 @@ def test_a_full_disk_names_the_folder_that_was_asked_for(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_the_system_refuses_to_write_leaves_nothing(tmp_path):
-    resource = pytest.importorskip("resource")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    extras = {"big.nc": bytes(100_000)}
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
-    try:
-        with pytest.raises(OSError, match="nothing was written to fit"):
-            save_fit(make_fit(), tmp_path / "fit", config={}, extras=extras)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_missing_folder_above_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing was written to fit: No such file"):
-        save_fit(make_fit(), tmp_path / "no" / "fit", config={})
-
-
 # Not a fit
 
 
