@@ -179,7 +179,8 @@ def fit(
         str,
         typer.Option(
             help="normal, student_t, laplace, huber, pseudo_huber or contaminated_normal; of "
-            "counts poisson or negative_binomial; of 0 and 1 bernoulli."
+            "counts poisson or negative_binomial; of 0 and 1 bernoulli; of positive numbers gamma "
+            "or log_normal; of shares beta."
         ),
     ] = Settings.likelihood,
     noise: Annotated[

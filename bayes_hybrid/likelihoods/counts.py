@@ -12,12 +12,10 @@ from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.distributions import Bernoulli as BernoulliDensity
 from bayes_hybrid.distributions import NegativeBinomial as NegativeBinomialDensity
 from bayes_hybrid.distributions import Poisson as PoissonDensity
-from bayes_hybrid.likelihoods.base import Likelihood
+from bayes_hybrid.likelihoods.base import Base, Likelihood, stated
 from bayes_hybrid.priors import LogNormalPrior
 
 _CONCENTRATION: Final = LogNormalPrior(median=3.0, spread=1.5)
-
-Base = float | tuple[float, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +33,7 @@ class _Counts(Likelihood):
         if self.base is not None:
             return self
         total, rows = np.nansum(y, axis=0), (~np.isnan(y)).sum(axis=0)
-        means = self._off_the_ends(total, rows)
-        return replace(self, base=float(means) if y.ndim == 1 else tuple(means.tolist()))
+        return replace(self, base=stated(self._off_the_ends(total, rows)))
 
     def _off_the_ends(self, total: FloatArray, rows: FloatArray) -> FloatArray:
         return np.asarray(np.maximum(total, 0.5) / rows)
