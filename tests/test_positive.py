@@ -43,8 +43,8 @@ _FORMULAS = {
 }
 _TINY = FitOptions(
     num_restarts=2,
-    warm_start=WarmStart(max_steps=100),
-    variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=20),
+    warm_start=WarmStart(max_steps=300),
+    variational=Variational(num_steps=50, kl_weights=(0.0,), num_draws=50),
     sampler=None,
     compile="never",
 )

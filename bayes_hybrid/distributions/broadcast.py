@@ -1,4 +1,4 @@
-"""Densities of one number whose parameters have one shape: what counts and positive numbers share."""
+"""What densities of counts and of positive numbers share: parameters of one shape."""
 
 import abc
 from collections.abc import Callable, Sequence

@@ -1,8 +1,8 @@
 """Densities of positive numbers and of shares: Gamma, log-Normal and Beta, by mean and dispersion.
 
 Log densities work in float64, whatever their parameters have: a small dispersion makes them small
-differences of large terms.  ``cdf`` and ``icdf`` are for predictions and carry no gradient.  A value
-at an end of the support counts as the nearest number inside, because float32 rounds 1 - 1e-9 to 1.
+differences of large terms.  ``cdf`` and ``icdf`` are for predictions and carry no gradient.  A
+value at an end of the support counts as the nearest number inside: float32 rounds 1 - 1e-9 to 1.
 """
 
 import math
