@@ -74,7 +74,7 @@ class Gamma(BroadcastDistribution):
         self.log_mean, self.scale = self.parameters
 
     @property
-    def shape(self) -> Tensor:
+    def concentration(self) -> Tensor:
         """``k``, in float64."""
         return self.scale.double().square().reciprocal()
 
@@ -90,25 +90,25 @@ class Gamma(BroadcastDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density, ``[...]``."""
-        log_value, shape = _inside(value).log(), self.shape
+        log_value, k = _inside(value).log(), self.concentration
         away = log_value - self.log_mean.double()
-        found = _log_factor(shape) - shape * (torch.expm1(away) - away) - log_value
+        found = _log_factor(k) - k * (torch.expm1(away) - away) - log_value
         return torch.where(value < 0.0, -math.inf, found).to(self.scale.dtype)
 
     def cdf(self, value: Tensor) -> Tensor:
         """``P(Y <= y)``, ``[...]``."""
-        shape = self.shape
-        over = shape * (value.double().clamp_min(0.0) / self.log_mean.double().exp())
-        return by_scipy(scipy.special.gammainc, shape, over, like=value)
+        k = self.concentration
+        over = k * (value.double().clamp_min(0.0) / self.log_mean.double().exp())
+        return by_scipy(scipy.special.gammainc, k, over, like=value)
 
     def icdf(self, value: Tensor) -> Tensor:
         """``y`` with ``P(Y <= y) = value``, ``[...]``."""
-        shape = self.shape
-        unit = by_scipy(scipy.special.gammaincinv, shape, value, like=shape)
-        return _inside((unit / shape * self.log_mean.double().exp()).to(value.dtype)).to(value)
+        k = self.concentration
+        unit = by_scipy(scipy.special.gammaincinv, k, value, like=k)
+        return _inside((unit / k * self.log_mean.double().exp()).to(value.dtype)).to(value)
 
     def _draw(self, shape: torch.Size) -> Tensor:
-        k = self.shape.expand(shape)
+        k = self.concentration.expand(shape)
         log_value = _log_gamma_draw(k) - k.log() + self.log_mean.double()
         return _inside(log_value.exp().to(self.scale.dtype)).to(self.scale)
 
@@ -154,7 +154,8 @@ class LogNormal(BroadcastDistribution):
         log_value = _inside(value).log()
         r = ((log_value - self.centre.double()) / self.spread.double()).to(self.loc.dtype)
         volume = (log_value + self.spread.double().log()).to(self.loc.dtype)
-        found = Normal(self.loc, self.scale, validate_args=False).log_prob(r) - volume
+        off = (r - self.loc) / self.scale
+        found = -0.5 * off.square() - self.scale.log() - _HALF_LOG_2PI - volume
         return torch.where(value < 0.0, -math.inf, found)
 
     def cdf(self, value: Tensor) -> Tensor:
