@@ -94,7 +94,7 @@ def test_is_scipys_density(name):
 def test_far_numbers_keep_their_digits(name):
     """Exact at the mean: there the density is the normalising constant, by mpmath to 50 digits."""
     mpmath = pytest.importorskip("mpmath")
-    for scale in (1e-4, 0.3, 50.0):
+    for scale in (1e-4, 0.2, 0.3, 50.0):
         density = _FAMILIES[name][0](_t(0.0), _t(scale))
         with mpmath.workdps(50):
             p, s = 1 / mpmath.mpf(scale) ** 2, mpmath.mpf(scale)
