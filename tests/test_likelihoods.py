@@ -57,7 +57,7 @@ def _build(name):
 
 
 def test_roll_call():
-    scaled = {name: kind for name, kind in LIKELIHOODS.items() if kind.has_scale}
+    scaled = {name: kind for name, kind in LIKELIHOODS.items() if kind.standardises}
     assert set(_REFERENCES) == set(scaled)
     assert {n: kind.shape_name for n, kind in scaled.items() if kind.shape_name} == _SHAPED
 

@@ -180,7 +180,7 @@ def fit(
         typer.Option(
             help="normal, student_t, laplace, huber, pseudo_huber or contaminated_normal; of "
             "counts poisson or negative_binomial; of 0 and 1 bernoulli; of events among trials "
-            "binomial."
+            "binomial; of positive numbers gamma or log_normal; of shares beta."
         ),
     ] = Settings.likelihood,
     exposure: Annotated[

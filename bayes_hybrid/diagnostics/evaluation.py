@@ -208,7 +208,8 @@ def evaluate(fit: Fit, *, max_rows: int | None) -> Evaluation:
         responsibilities[:, part] = given_y.mean(axis=1)
         log_likelihood[:, :, part] = posterior.log_likelihood(x[part], y[part])
         scale = posterior.expert_scale_draws(x[part])
-        floor_hits += _floor_hits(posterior.scale_floor, scale, given_y, weights)
+        noise = posterior.expert_noise_draws(x[part]) if posterior.has_relative_noise else scale
+        floor_hits += _floor_hits(posterior.scale_floor, noise, given_y, weights)
         if posterior.num_regimes > 1:
             gate, means = posterior.gate_and_mean_draws(x[part])
             parts.append(gate_rows(gate, given_y, means, scale, center, spread))
@@ -249,7 +250,7 @@ def output_scales(y: FloatArray) -> FloatArray:
 def _floor_hits(
     floor: FloatArray | None, scale: FloatArray, given_y: FloatArray, weights: FloatArray
 ) -> float:
-    """Rows, weighted by responsibility, whose expert's scale is near its floor, mean over draws."""
+    """Rows, weighted by responsibility, whose expert's noise is near its floor, mean over draws."""
     if floor is None:
         return 0.0
     at_floor = scale <= NEAR_FLOOR * floor

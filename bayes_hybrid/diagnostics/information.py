@@ -95,12 +95,12 @@ def constant_findings(fit: Fit, y_test: FloatArray | None = None) -> list[Findin
 def whole_findings(fit: Fit) -> list[Finding]:
     """``whole_target``, or of several outputs ``whole_target[name]``: is it a small count?
 
-    Of a target that is, under a likelihood of continuous numbers; none for others.
+    Of a target that is, under a likelihood of continuous numbers of either sign; none for others.
 
     Args:
         fit: the finished fit.
     """
-    if not fit.posterior.has_noise:
+    if not fit.posterior.has_noise or fit.posterior.has_relative_noise:
         return []
     found, targets = [], fit.y.reshape(len(fit.y), -1)
     for q in np.flatnonzero(~np.atleast_1d(constant_columns(fit.y))):

@@ -171,17 +171,21 @@ def _pieces(feature: str, cuts: Sequence[Boundary]) -> Iterator[str]:
 def _noise(fit: Fit, number: int) -> dict[str, str]:
     """``", quiet"`` or ``", noisy"`` of regimes that are, by name.
 
-    Nothing of counts, whose spread follows from their mean.
+    Nothing of counts, whose spread follows from their mean.  Of positive numbers and shares it is
+    by their dispersion, which does not grow with the mean.
     """
     reading, posterior = fit.readings[number], fit.reading(number).posterior
     if not posterior.has_noise:
         return dict.fromkeys(posterior.regime_names, "")
     some = spread_rows(len(reading.responsibilities), _NOISE_ROWS)
-    scales = posterior.expert_scale_draws(fit.x[reading_rows(fit, number)[some]])
+    relative = posterior.has_relative_noise
+    draws = posterior.expert_noise_draws if relative else posterior.expert_scale_draws
+    scales = draws(fit.x[reading_rows(fit, number)[some]])
     # The median over draws: heavy tails may have an infinite standard deviation in some.
     each = np.average(np.median(scales, axis=1), axis=0, weights=posterior.restart_weights)
     if each.ndim > 2:
-        each = (each / output_scales(fit.y)[:, None]).mean(axis=1)
+        units = np.ones(fit.y.shape[1]) if relative else output_scales(fit.y)
+        each = (each / units[:, None]).mean(axis=1)
     used = np.flatnonzero(reading.used)
     shares = reading.responsibilities[some][:, used] + np.finfo(np.float64).tiny
     noise = np.average(each[:, used], axis=0, weights=shares)

@@ -15,6 +15,7 @@ from bayes_hybrid.distributions.mixture import (
 from bayes_hybrid.distributions.normal import Normal
 from bayes_hybrid.distributions.ordered import OrderedNormal
 from bayes_hybrid.distributions.outputs import Outputs
+from bayes_hybrid.distributions.positive import Beta, Gamma, LogNormal
 from bayes_hybrid.distributions.pseudo_huber import PseudoHuber
 from bayes_hybrid.distributions.quantiles import pooled_quantiles
 from bayes_hybrid.distributions.student_t import StudentT
@@ -22,10 +23,13 @@ from bayes_hybrid.distributions.student_t import StudentT
 __all__ = [
     "Assignment",
     "Bernoulli",
+    "Beta",
     "Binomial",
     "ContaminatedNormal",
+    "Gamma",
     "Huber",
     "Laplace",
+    "LogNormal",
     "NegativeBinomial",
     "Normal",
     "OrderedNormal",

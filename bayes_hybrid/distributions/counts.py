@@ -5,21 +5,23 @@ for predictions and carries no gradient.
 """
 
 import abc
-from collections.abc import Sequence
-from typing import Final, Self
+from typing import Final
 
+import numpy as np
 import scipy.special
 import torch
-from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 from torch.nn.functional import logsigmoid, softplus
+
+from bayes_hybrid.arrays import FloatArray
+from bayes_hybrid.distributions.broadcast import BroadcastDistribution, by_scipy
 
 # float32 ends at exp(88); a rate of a mean count times exp(30) is none that anybody observed.
 _MOST: Final = 30.0
 
 
-class CountDistribution(TorchDistribution):
+class CountDistribution(BroadcastDistribution):
     """A density of whole numbers with parameters of one shape.
 
     Args:
@@ -27,16 +29,6 @@ class CountDistribution(TorchDistribution):
     """
 
     support: constraints.Constraint = constraints.nonnegative_integer
-    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (torch's own protocol)
-
-    def __init__(self, *parameters: Tensor) -> None:
-        """Broadcast the parameters."""
-        self.parameters: Sequence[Tensor] = torch.broadcast_tensors(*parameters)
-        super().__init__(self.parameters[0].shape, torch.Size(), validate_args=False)
-
-    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> Self:
-        """The same over a larger batch."""
-        return type(self)(*(value.expand(torch.Size(batch_shape)) for value in self.parameters))
 
     def cdf(self, value: Tensor) -> Tensor:
         """``P(y <= value)``, ``[...]``."""
@@ -46,15 +38,6 @@ class CountDistribution(TorchDistribution):
     @abc.abstractmethod
     def _up_to(self, value: Tensor) -> Tensor:
         """``P(y <= value)`` of whole numbers from zero on."""
-
-    @abc.abstractmethod
-    def _draw(self, shape: torch.Size) -> Tensor:
-        """Draws of that shape."""
-
-    def sample(self, sample_shape: torch.Size | Sequence[int] = ()) -> Tensor:
-        """Draws, as floats, ``sample_shape + [...]``."""
-        with torch.no_grad():
-            return self._draw(self._extended_shape(torch.Size(sample_shape)))
 
 
 class Poisson(CountDistribution):
@@ -144,11 +127,10 @@ class NegativeBinomial(CountDistribution):
         )
 
     def _up_to(self, value: Tensor) -> Tensor:
-        c, mean, whole = (
-            part.detach().cpu().double().numpy() for part in (self.concentration, self.mean, value)
-        )
-        found = scipy.special.betainc(c, whole + 1.0, c / (c + mean))
-        return torch.as_tensor(found, dtype=value.dtype, device=value.device)
+        def found(c: FloatArray, mean: FloatArray, whole: FloatArray) -> FloatArray:
+            return np.asarray(scipy.special.betainc(c, whole + 1.0, c / (c + mean)))
+
+        return by_scipy(found, self.concentration, self.mean, value, like=value)
 
     def _draw(self, shape: torch.Size) -> Tensor:
         c = self.concentration.expand(shape)

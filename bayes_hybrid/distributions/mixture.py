@@ -11,6 +11,7 @@ from torch.distributions import Distribution, constraints
 
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.distributions.assignment import Assignment
+from bayes_hybrid.distributions.line import Line, line_of
 
 
 def along_last(parts: Sequence[Tensor]) -> Tensor:
@@ -185,6 +186,11 @@ class RegimeMixture(TorchDistribution):
         """Whether values are whole numbers."""
         return bool(self.support.is_discrete)
 
+    @property
+    def line(self) -> Line | None:
+        """Where quantiles are looked for, if values are no numbers of either sign."""
+        return line_of(self.support)
+
     def expand(
         self, batch_shape: Sequence[int], _instance: "RegimeMixture | None" = None
     ) -> "RegimeMixture":
@@ -253,7 +259,14 @@ class RegimeMixture(TorchDistribution):
             return whole_quantile(self.cdf, value, mean, spread)
         lower, upper = zip(*(_bracket(part, value) for part in self.components), strict=True)
         least, most = reduce(torch.minimum, lower), reduce(torch.maximum, upper)
-        return mixture_quantile(self.cdf, value, least, most)
+        line = self.line
+        if line is None:
+            return mixture_quantile(self.cdf, value, least, most)
+
+        def cdf(places: Tensor) -> Tensor:
+            return self.cdf(line.values(places))
+
+        return line.values(mixture_quantile(cdf, value, line.places(least), line.places(most)))
 
     @property
     def mean(self) -> Tensor:

@@ -36,8 +36,9 @@ def pooled_quantiles(
     The bracket is Cantelli's inequality (:func:`~.mixture.cantelli`), with mean and standard
     deviation of the whole.  Within it, inverse cubic interpolation of the last two points, with the
     density, from where it ends for every fourth draw.  Rows that are done are left out of later
-    steps.  Of whole numbers it is the least one that reaches the probability
-    (:func:`~.mixture.whole_quantile`).
+    steps.  Of positive numbers and of shares all this is about their logs or log odds
+    (:class:`~.line.Line`), between the ends of the dtype.  Of whole numbers it is the least one
+    that reaches the probability (:func:`~.mixture.whole_quantile`).
 
     Args:
         of: from some of S draws and some of N rows to their mixtures, batch shape ``[S, N]``; of
@@ -62,7 +63,8 @@ def pooled_quantiles(
         return _whole(mixture, levels, shares)
     thin = slice(None, None, _THINNED)
     start = _solved(of, of(thin, slice(None)), levels, shares, thin, None, _NEAR)
-    return _solved(of, mixture, levels, shares, slice(None), start, _CLOSE)
+    found, line = _solved(of, mixture, levels, shares, slice(None), start, _CLOSE), mixture.line
+    return found if line is None else line.values(found)
 
 
 def _whole(mixture: RegimeMixture, levels: Tensor, shares: Tensor) -> Tensor:
@@ -94,15 +96,8 @@ def _solved(
     shares = shares[draws] / shares[draws].sum()
     center, spread = _moments(mixture, shares)
     prob = levels.to(center).reshape(-1, *[1] * center.dim())
-    lower, upper = cantelli(prob, center, spread)
-    if not bool(torch.isfinite(spread).all()):
-        # Without a variance, from the smallest of the components' quantiles to the largest.
-        shape = mixture.batch_shape + mixture.event_shape
-        probs = prob.unsqueeze(1).expand(-1, *shape)
-        parts = torch.stack([part.icdf(probs) for part in mixture.components])
-        lower, upper = parts.amin((0, 2)), parts.amax((0, 2))
-        center, spread = 0.5 * (lower + upper), upper.amax(0) - lower.amin(0)
-    value = center + spread * torch.special.ndtri(prob) if start is None else start
+    lower, upper, guess = _bracket(mixture, prob, center, spread)
+    value = guess if start is None else start
     value = torch.minimum(torch.maximum(value, lower), upper)
     result, place = torch.empty_like(value), torch.arange(value.shape[1], device=value.device)
     moved, done = upper - lower, torch.zeros_like(value, dtype=torch.bool)
@@ -140,6 +135,23 @@ def _solved(
     return result
 
 
+def _bracket(
+    mixture: RegimeMixture, prob: Tensor, center: Tensor, spread: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the quantiles of the whole are: below, above, and a guess."""
+    if mixture.line is not None:
+        return mixture.line.bracket(prob, center, spread)
+    lower, upper = cantelli(prob, center, spread)
+    if not bool(torch.isfinite(spread).all()):
+        # Without a variance, from the smallest of the components' quantiles to the largest.
+        shape = mixture.batch_shape + mixture.event_shape
+        probs = prob.unsqueeze(1).expand(-1, *shape)
+        parts = torch.stack([part.icdf(probs) for part in mixture.components])
+        lower, upper = parts.amin((0, 2)), parts.amax((0, 2))
+        center, spread = 0.5 * (lower + upper), upper.amax(0) - lower.amin(0)
+    return lower, upper, center + spread * torch.special.ndtri(prob)
+
+
 def _inverse(prob: Tensor, now: Tensor, before: Tensor) -> Tensor:
     """Value, cdf and 1 / density at two points: the cubic through them, as a function of the cdf.
 
@@ -155,7 +167,7 @@ def _inverse(prob: Tensor, now: Tensor, before: Tensor) -> Tensor:
 
 
 def _pooled(mixture: RegimeMixture, shares: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """Cdf and density at ``[L, N]``, or ``[L, N, Q]``, averaged over the draws."""
+    """Cdf and density at places ``[L, N]``, or ``[L, N, Q]``, averaged over the draws."""
     bases = [part.base if isinstance(part, Outputs) else part for part in mixture.components]
     weights = mixture.weights * shares.reshape(-1, *[1] * (mixture.weights.dim() - 1))
     if all(isinstance(base, Normal) for base in bases):
@@ -163,10 +175,14 @@ def _pooled(mixture: RegimeMixture, shares: Tensor) -> Callable[[Tensor], tuple[
             weights, *(along_last([getattr(b, name) for b in bases]) for name in ("loc", "scale"))
         )
 
-    def of(value: Tensor) -> tuple[Tensor, Tensor]:
-        value = value.unsqueeze(1)
+    line = mixture.line
+
+    def of(place: Tensor) -> tuple[Tensor, Tensor]:
+        place = place.unsqueeze(1)
+        value = place if line is None else line.values(place)
         cdfs = along_last([base.cdf(value) for base in bases])
-        densities = along_last([base.log_prob(value) for base in bases]).exp()
+        logs = along_last([base.log_prob(value) for base in bases])
+        densities = (logs if line is None else logs + line.log_slope(place).unsqueeze(-1)).exp()
         return tuple((weights * part).sum(-1).sum(1) for part in (cdfs, densities))  # type: ignore[return-value] # (two)
 
     return of

@@ -81,7 +81,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             is that along the feature: the first expert belongs to its lowest values.
         likelihood: ``"normal"``, ``"student_t"``, ``"laplace"``, ``"huber"``, ``"pseudo_huber"``,
             ``"contaminated_normal"``; of counts ``"poisson"``, ``"negative_binomial"``, of 0 and 1
-            ``"bernoulli"``; or one of :mod:`bayes_hybrid.likelihoods`; a
+            ``"bernoulli"``, of positive numbers ``"gamma"``, ``"log_normal"``, of shares
+            ``"beta"``; or one of :mod:`bayes_hybrid.likelihoods`; a
             :class:`~bayes_hybrid.models.Pathway` among ``experts`` has its own.
         noise: ``"input"``, a noise scale that depends on the features, or ``"constant"``, one per
             regime.

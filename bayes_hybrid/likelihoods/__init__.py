@@ -10,17 +10,21 @@ from bayes_hybrid.likelihoods.families import LIKELIHOODS
 from bayes_hybrid.likelihoods.huber import Huber
 from bayes_hybrid.likelihoods.laplace import Laplace
 from bayes_hybrid.likelihoods.normal import Normal
+from bayes_hybrid.likelihoods.positive import Beta, Gamma, LogNormal
 from bayes_hybrid.likelihoods.pseudo_huber import PseudoHuber
 from bayes_hybrid.likelihoods.student_t import StudentT
 
 __all__ = [
     "LIKELIHOODS",
     "Bernoulli",
+    "Beta",
     "Binomial",
     "ContaminatedNormal",
+    "Gamma",
     "Huber",
     "Laplace",
     "Likelihood",
+    "LogNormal",
     "NegativeBinomial",
     "Normal",
     "Poisson",

@@ -16,6 +16,9 @@ from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.priors import LogNormalPrior, NormalPrior
 
+Base = float | tuple[float, ...] | None
+"""A number of the training targets, or one for each output; ``None`` before it is known."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Likelihood(abc.ABC):
@@ -26,7 +29,9 @@ class Likelihood(abc.ABC):
     ============  ================================================================================
     location      every expert: what is read off its hidden features.  Families of counts and the
                   like take it as the log of a mean, or as log odds: their link is in the call.
-    scale         families that have one (:attr:`has_scale`): the noise, in the units of y
+    scale         families that have one (:attr:`has_scale`): the noise, in the units of y; of
+                  targets that are not standardised a number of its own, such as a coefficient of
+                  variation
     shape         families that have one more number (:attr:`shape_name`): degrees of freedom, the
                   threshold of a Huber density, the concentration of counts.  It is fixed, or has a
                   prior and is learned: a LogNormal one above its floor, or where it has no floor a
@@ -38,7 +43,7 @@ class Likelihood(abc.ABC):
     """Whether it takes a scale."""
 
     standardises: ClassVar[bool] = True
-    """Whether targets are standardised for it; counts and events are taken as they are."""
+    """Whether targets are standardised for it; counts, shares and such are taken as they are."""
 
     support: ClassVar[constraints.Constraint] = constraints.real
     """What targets it is of."""
@@ -180,6 +185,16 @@ class Likelihood(abc.ABC):
         """
 
 
+def stated(value: FloatArray) -> float | tuple[float, ...]:
+    """A number, or one of each output ``[Q]``, as an option has it.
+
+    Example:
+        >>> stated(np.array([1.0, 2.5]))
+        (1.0, 2.5)
+    """
+    return tuple(value.tolist()) if np.ndim(value) else float(value)
+
+
 def require_supported(likelihoods: Sequence[Likelihood], y: FloatArray) -> None:
     """Refuse targets that one of the likelihoods is not of; NaN is a missing one.
 
@@ -189,7 +204,7 @@ def require_supported(likelihoods: Sequence[Likelihood], y: FloatArray) -> None:
     for likelihood in dict.fromkeys(likelihoods):
         if likelihood.support is constraints.real:
             continue
-        wrong = ~likelihood.support.check(torch.as_tensor(np.nan_to_num(y))).numpy()
+        wrong = ~likelihood.support.check(torch.as_tensor(y)).numpy() & ~np.isnan(y)
         if wrong.any():
             raise DataError(
                 f"y: {type(likelihood).__name__} is a likelihood of {likelihood.takes}; got "

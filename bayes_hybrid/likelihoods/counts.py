@@ -14,12 +14,10 @@ from bayes_hybrid.distributions import Binomial as BinomialDensity
 from bayes_hybrid.distributions import NegativeBinomial as NegativeBinomialDensity
 from bayes_hybrid.distributions import Poisson as PoissonDensity
 from bayes_hybrid.errors import DataError, OptionError
-from bayes_hybrid.likelihoods.base import Likelihood
+from bayes_hybrid.likelihoods.base import Base, Likelihood, stated
 from bayes_hybrid.priors import LogNormalPrior
 
 _CONCENTRATION: Final = LogNormalPrior(median=3.0, spread=1.5)
-
-Base = float | tuple[float, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +40,7 @@ class _Counts(Likelihood):
         sizes = np.ones(len(y)) if size is None else size
         there = ~np.isnan(y)
         units = (there.T * sizes).sum(axis=-1)
-        means = self._off_the_ends(np.nansum(y, axis=0), units)
-        return replace(self, base=float(means) if y.ndim == 1 else tuple(means.tolist()))
+        return replace(self, base=stated(self._off_the_ends(np.nansum(y, axis=0), units)))
 
     def _off_the_ends(self, total: FloatArray, units: FloatArray) -> FloatArray:
         return np.asarray(np.maximum(total, 0.5) / units)

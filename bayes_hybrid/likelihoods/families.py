@@ -9,6 +9,7 @@ from bayes_hybrid.likelihoods.counts import Bernoulli, Binomial, NegativeBinomia
 from bayes_hybrid.likelihoods.huber import Huber
 from bayes_hybrid.likelihoods.laplace import Laplace
 from bayes_hybrid.likelihoods.normal import Normal
+from bayes_hybrid.likelihoods.positive import Beta, Gamma, LogNormal
 from bayes_hybrid.likelihoods.pseudo_huber import PseudoHuber
 from bayes_hybrid.likelihoods.student_t import StudentT
 
@@ -23,6 +24,9 @@ LIKELIHOODS: Final[MappingProxyType[str, type[Likelihood]]] = MappingProxyType(
         "poisson": Poisson,
         "negative_binomial": NegativeBinomial,
         "bernoulli": Bernoulli,
+        "gamma": Gamma,
+        "log_normal": LogNormal,
+        "beta": Beta,
         "binomial": Binomial,
     }
 )

@@ -127,6 +127,11 @@ class Expert:
         """The distribution of ``y`` in this regime, batch shape that of the numbers."""
         return self.likelihood(*self.numbers)
 
+    @property
+    def scale(self) -> Tensor:
+        """The noise that the likelihood takes, of families that have one."""
+        return self.numbers[1]
+
     def map(self, change: Callable[[Tensor], Tensor]) -> "Expert":
         """The same with each of its numbers changed."""
         return replace(self, numbers=tuple(map(change, self.numbers)))
@@ -256,6 +261,14 @@ class HybridModel(abc.ABC):
     def has_noise(self) -> bool:
         """Whether regimes have noise scales of their own; the spread of counts is their mean's."""
         return any(likelihood.has_scale for likelihood in self.likelihoods)
+
+    @property
+    def has_relative_noise(self) -> bool:
+        """Whether noise scales are numbers of their own, such as coefficients of variation.
+
+        The standard deviation in units of y then says how large y is, and nothing of the noise.
+        """
+        return self.has_noise and not self.standardises
 
     @property
     def standardises(self) -> bool:

@@ -34,6 +34,7 @@ class FakePosterior:
     regime_names: tuple[str, ...] = ("gaussian", "relu")
     scale_floor: float | None = None
     has_noise: bool = True
+    has_relative_noise: bool = False
     thresholds: FakeThresholds | None = None
     widths_over_floor: np.ndarray | None = None
     weights: np.ndarray | None = None

@@ -15,10 +15,13 @@ from bayes_hybrid.gates import (
 )
 from bayes_hybrid.likelihoods import (
     Bernoulli,
+    Beta,
     Binomial,
     ContaminatedNormal,
+    Gamma,
     Huber,
     Laplace,
+    LogNormal,
     NegativeBinomial,
     Poisson,
     PseudoHuber,
@@ -142,6 +145,20 @@ MODELS: Final[dict[str, HybridModel]] = {
         experts=(pathway("gaussian", likelihood=_COUNTS), pathway("relu", likelihood=_COUNTS)),
         num_outputs=3,
     ),
+    "relu, beta": _single(kind="relu", likelihood=Beta(base=0.4)),
+    "mixture of positive numbers": HybridMixture(
+        num_features=NUM_FEATURES,
+        experts=(
+            pathway("gaussian", likelihood=Gamma(base=2.0)),
+            pathway("relu", likelihood=LogNormal(centre=0.5, spread=0.7)),
+        ),
+        gate=GATES["linear"],
+    ),
+    "relu, gamma, 2 outputs": PathwayModel(
+        num_features=NUM_FEATURES,
+        pathway=pathway("relu", likelihood=Gamma(base=(2.0, 0.5)), noise="constant"),
+        num_outputs=2,
+    ),
     "relu, 3 outputs": PathwayModel(
         num_features=NUM_FEATURES, pathway=pathway("relu"), num_outputs=3
     ),
@@ -161,7 +178,8 @@ def rows(
     """Rows of standardised size, in float64: ``x [size, 2]``, ``y [size]`` or ``[size, Q]``.
 
     Several outputs have one missing value in three.  Models of counts have zeros, ones and some
-    larger numbers; where rows have a size, it is a whole number that is larger.
+    larger numbers; where rows have a size, it is a whole number that is larger.  Those of positive
+    numbers and of shares have such.
     """
     x, target = observed(size, seed, model)
     return x, target.y
@@ -194,5 +212,7 @@ def _targets(
     y = torch.randn(shape, generator=generator, dtype=torch.float64)
     if model is None or model.standardises:
         return y
+    if model.has_noise:
+        return y.sigmoid() if isinstance(model.likelihoods[0], Beta) else (0.5 * y).exp()
     counts = (2.0 * y.abs()).floor()
     return counts.clamp_max(1.0) if isinstance(model.likelihoods[0], Bernoulli) else counts

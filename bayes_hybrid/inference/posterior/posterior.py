@@ -113,10 +113,15 @@ class Posterior:
         return self.model.has_noise
 
     @property
+    def has_relative_noise(self) -> bool:
+        """See :attr:`.HybridModel.has_relative_noise`."""
+        return self.model.has_relative_noise
+
+    @property
     def scale_floor(self) -> FloatArray | None:
         """The smallest noise scale an expert can have, in y's units, ``[]``, or ``[Q, 1]``.
 
-        ``None`` where likelihoods have no scale.
+        Of relative noise it is in none.  ``None`` where likelihoods have no scale.
         """
         if not self.has_noise:
             return None
@@ -224,6 +229,17 @@ class Posterior:
             for _, regimes in self._chunks(x)
         ]
         return self._by_restart(torch.cat(parts, dim=1)) * self._per_expert(self.y_scaling.scale)
+
+    def expert_noise_draws(self, x: ArrayLike) -> FloatArray:
+        """Relative noise of each expert, ``[R, S, N, K]``, or ``[R, S, N, Q, K]``.
+
+        It is the scale that the likelihood takes, such as the coefficient of variation.
+        """
+        parts = [
+            torch.stack([expert.scale for expert in regimes.experts], dim=-1)
+            for _, regimes in self._chunks(x)
+        ]
+        return self._by_restart(torch.cat(parts, dim=1))
 
     def gate_and_mean_draws(self, x: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """``p(z = k | x, theta)`` and the experts' means in one pass, each as by itself."""
