@@ -8,13 +8,15 @@ import gc
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final
 
 import pyro
 import torch
 from pyro.poutine.runtime import _DIM_ALLOCATOR, _PYRO_STACK
 from torch import Tensor
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -74,6 +76,11 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _one_fake_mode() -> AbstractContextManager[object]:
+    """One fake mode for a whole record: without it, torch makes one for every tensor recorded."""
+    return tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True)))
 
 
 class Recorder:
@@ -144,7 +151,7 @@ class Recorder:
     def _record(self, arguments: tuple[Tensor, ...]) -> GraphModule:
         function = self._function
         # A plain function: make_fx counts a bound method's self as an input.
-        with quiet_pyro(), _no_collection():
+        with quiet_pyro(), _no_collection(), _one_fake_mode():
             record = make_fx(lambda *inputs: function(*inputs))(*arguments)
             if any(mutates(node) for node in record.graph.nodes):
                 record = make_fx(torch.func.functionalize(record))(*arguments)
