@@ -13,7 +13,9 @@ cells                   question
 ======================  ===========================================================================
 
 ``choose`` has levels and lines for candidates there; ``choose_smooth/...`` is the same with smooth
-experts too, as by default.  Data and references of the other cells are in the folder that ``--data`` names: exact posteriors of
+experts too, as by default.
+
+Data and references of the other cells are in the folder that ``--data`` names: exact posteriors of
 the Nile's flow and of coal mining disasters, MCMC of the R package mcp, estimates of the R package
 segmented.  A method is told what the curves are and whether they meet, as the other package was.
 """
