@@ -9,7 +9,7 @@ import numpy as np
 
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor
-from bayes_hybrid.gates import ABRUPT, FEATURE_GATES, Gate
+from bayes_hybrid.gates import ABRUPT, FEATURE_GATES
 
 __all__ = ["fit_command"]
 
@@ -107,19 +107,20 @@ def _option(name: str, value: object) -> list[str]:
     )
 
 
-def _gate(gate: str | Gate) -> list[str]:
+def _gate(gate: object) -> list[str]:
     if isinstance(gate, str):
         return ["--gate", gate]
     for name, kind in FEATURE_GATES.items():
-        if type(gate) is not kind:
+        if not isinstance(gate, kind):
             continue
+        column = gate.feature
         words = ["--gate", name]
-        if isinstance(gate.feature, str):
-            words += ["--gate-feature", gate.feature]
-        if gate.sharpness == ABRUPT:
-            words.append("--abrupt")
-        known = {"sharpness": gate.sharpness} if gate.sharpness == ABRUPT else {}
-        if gate == kind(feature=gate.feature, **known) and not isinstance(gate.feature, int):
+        words += [] if column is None else ["--gate-feature", str(column)]
+        words += ["--abrupt"] if gate.sharpness == ABRUPT else []
+        typed = kind(feature=column, sharpness=gate.sharpness)
+        usual = gate.sharpness in (kind(feature=column).sharpness, ABRUPT)
+        # A column is typed by its name.
+        if gate == typed and usual and not isinstance(column, int):
             return words
     raise OptionError(
         f"gate={gate!r} has no option on the command line; name the column of a threshold, or fit "

@@ -72,9 +72,10 @@ def searching(base: HybridRegressor, candidate: Candidate) -> HybridRegressor:
         return estimator
     default = HybridRegressor()
     options = replace(build_options(base), **_shorter(base, candidate))
-    return estimator.set_params(
+    estimator.set_params(
         fit_options=options, **{name: getattr(default, name) for name in _OF_OPTIONS}
     )
+    return estimator
 
 
 def _shorter(base: HybridRegressor, candidate: Candidate) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -41,7 +42,7 @@ def plot_candidates(table: pd.DataFrame, candidates: Mapping[str, Candidate]) ->
             continue
         axes.errorbar(
             compared["gain"],
-            [table.index.get_loc(name) for name in compared.index],
+            np.flatnonzero(table.index.isin(compared.index)),
             xerr=compared["error"],
             fmt=PALETTE[number].marker,
             color=PALETTE[number].color,
