@@ -181,8 +181,9 @@ def _notes(scores: Scores, pointwise: Mapping[str, FloatArray], best: str) -> li
     winner, rows = scores.tried[best], pointwise[best]
     notes = [_answer(winner, scores, pointwise)]
     for name, other in pointwise.items():
-        alone = scores.tried[name].num_regimes == 1 and winner.num_regimes > 1
-        if alone and not pays(rows, other):
+        simpler = scores.tried[name].place < winner.place
+        alone = scores.tried[name].num_regimes == 1 and not simpler
+        if alone and name != best and not pays(rows, other):
             notes.append(
                 f"{name} predicts as well, without regimes but with more parameters: the regimes "
                 "are the simpler description, and no proof that there are any."

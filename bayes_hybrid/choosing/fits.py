@@ -22,8 +22,9 @@ _OF_OPTIONS: Final = ("num_restarts", "plan", "refine", "batch_size", "device", 
 SETTINGS: Final = (*CHOSEN, *_OF_UNITS, "fit_options")
 """The settings in which candidates differ."""
 
-_NUM_RESTARTS: Final = 8
-"""Enough to find a mode again and again; a regime's place is not read from these fits."""
+_OF_CURVES, _OF_SMOOTH = 32, 16
+"""Restarts.  About a third of them find both thresholds of three lines; with 8, a simulated table
+had none that did.  Smooth experts have many modes that predict alike."""
 
 # Curves have a dozen parameters, and are found in a few hundred steps of a tenth.
 _START: Final = WarmStart(max_steps=800, learning_rate=0.1, patience=5, num_cuts=0)
@@ -64,8 +65,8 @@ def estimator_of(base: HybridRegressor, candidate: Candidate) -> HybridRegressor
 def searching(base: HybridRegressor, candidate: Candidate) -> HybridRegressor:
     """The same with a shorter fit, unless the base says itself how to fit.
 
-    A search compares densities, for which a tenth of the effort does: 8 restarts, and of curves a
-    short start and short trajectories.
+    A search compares densities: fewer restarts do, and of curves a short start and short
+    trajectories.
     """
     estimator = estimator_of(base, candidate)
     if base.fit_options is not None:
@@ -81,7 +82,8 @@ def searching(base: HybridRegressor, candidate: Candidate) -> HybridRegressor:
 def _shorter(base: HybridRegressor, candidate: Candidate) -> dict[str, Any]:
     default, found = HybridRegressor(), dict[str, Any]()
     if base.num_restarts == default.num_restarts:
-        found["num_restarts"] = _NUM_RESTARTS
+        smooth = candidate.family == "smooth"
+        found["num_restarts"] = _OF_SMOOTH if smooth else _OF_CURVES
     if candidate.family != "smooth":
         found["warm_start"] = _START
         if base.refine == default.refine:

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -149,9 +150,14 @@ def choose(
     if not thresholds and set(kinds) & {"constant", "line"} and most > 1:
         scores.notes.append(
             f"Candidates with thresholds are left out, because there are {x.shape[1]} columns; "
-            "say with feature=... which of them the thresholds are on."
+            "say which of them the thresholds are on, by feature=..., or --gate-feature on the "
+            "command line."
         )
-    return chosen_from(scores, base)
+    choice = chosen_from(scores, base)
+    if choice.num_regimes == most > 1:
+        more = f"{most} regimes are as many as were allowed; there may be more: raise max_regimes."
+        choice = replace(choice, notes=(*choice.notes, more))
+    return choice
 
 
 @contextmanager

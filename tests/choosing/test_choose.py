@@ -37,6 +37,7 @@ def test_two_lines_are_found(two):
     assert choice.best in ("2-lines", "2-lines-joined")
     assert "2-lines-joined" in choice.table.index
     assert choice.notes[0].startswith(f"2 regimes: {choice.best}, ahead of line by ")
+    assert "2 regimes are as many as were allowed" in choice.notes[-1]
 
 
 def test_the_table_is_that_of_the_rule(two):
@@ -194,7 +195,7 @@ def test_thresholds_need_to_know_their_column(monkeypatch):
 
     without = names()
     assert [*without.candidates] == ["constant", "line", "2-lines-mixed", "smooth", "2-smooth"]
-    assert any("say with feature=..." in note for note in without.notes)
+    assert any("by feature=..." in note for note in without.notes)
     chosen = names(feature="age").candidates["2-lines"].settings["gate"]
     assert chosen == ThresholdGate(feature="age")
 
@@ -210,4 +211,4 @@ def test_options_of_the_base_hold_in_the_search():
     assert (options.num_restarts, options.sampler, options.device) == (3, None, "cpu")
     assert (searching(base, line).num_units, searching(base, smooth).num_units) == ("auto", 5)
     default = searching(HybridRegressor(), line).fit_options
-    assert (default.num_restarts, default.sampler.num_leapfrog) == (8, 10)
+    assert (default.num_restarts, default.sampler.num_leapfrog) == (32, 10)
