@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart, choose
+from bayes_hybrid import HMC, FitOptions, HybridRegressor, Variational, WarmStart, choose
 
 # Curves of few parameters: seconds for a search, and modes that are those of a long fit.
 OPTIONS = FitOptions(
     num_restarts=4,
     warm_start=WarmStart(max_steps=400, learning_rate=0.1, patience=4, num_cuts=0),
     variational=Variational(num_steps=100, kl_weights=(0.0,), num_draws=30),
-    sampler=None,
+    # Without it k-hats are large, and every search goes on with folds.
+    sampler=HMC(num_warmup=60, num_iterations=30, num_leapfrog=5),
     compile="never",
 )
 BASE = HybridRegressor(fit_options=OPTIONS, random_state=0, progress=False)
