@@ -55,8 +55,8 @@ def fit_command(
         ...     data="my data.csv",
         ...     target="y",
         ... )
-        "bayes-hybrid fit 'my data.csv' --target y --out fit --gate threshold --experts
-            line,line --joined"
+        "bayes-hybrid fit 'my data.csv' --target y --out fit --experts line,line
+            --gate threshold --joined"
     """
     default, words = HybridRegressor(), list[str]()
     settings = estimator.get_params(deep=False)
