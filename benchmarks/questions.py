@@ -57,6 +57,8 @@ DRAW: Final[dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]]] 
 
 
 FIRST_SET: Final = 300
+# Fewer simulated sets say nothing of a share of nine in ten.
+_ENOUGH: Final = 20
 _CURVES: Final = ("constant", "line")
 CHOICES: Final = {
     "nile": ("regime/nile.csv", "year", "flow", ("2-constants", "2-lines", "2-lines-joined")),
@@ -315,8 +317,10 @@ def summarise(done: dict[str, Cell]) -> Figures:
             if len(right):
                 low = {"lines_1": 0.95, "lines_2": 0.9, "lines_3": 0.9}.get(name, 1.0)
                 error = float(np.sqrt(low * (1.0 - low) / len(right)))
+                if low < 1.0 and len(right) < _ENOUGH:
+                    low, error = -np.inf, 0.0
                 what = f"choose, {words}: {name}, right in {len(right)} sets or seeds"
-                out.add(what, right.mean(), low, 1.0, error)
+                out.add(what, right.mean(), low, 1.0 if low > 0.0 else np.inf, error)
                 cpu = out.values(f"{kind}/{name}/", "", "cpu")
                 out.add(f"choose, {words}: {name}, CPU seconds", cpu.mean(), -np.inf, np.inf)
     right = out.values("labels/", "", "right")
