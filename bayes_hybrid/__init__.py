@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bayes_hybrid.ablation import ablate
+    from bayes_hybrid.choosing import choose
     from bayes_hybrid.errors import BayesHybridError
     from bayes_hybrid.estimator import HybridRegressor, load
     from bayes_hybrid.gates import (
@@ -97,6 +98,7 @@ __all__ = [
     "Variational",
     "WarmStart",
     "ablate",
+    "choose",
     "load",
     "register",
 ]
@@ -145,6 +147,7 @@ _HOMES = {
     "Variational": "inference",
     "WarmStart": "inference",
     "ablate": "ablation",
+    "choose": "choosing",
     "load": "estimator",
     "register": "models",
 }

@@ -8,13 +8,19 @@ cells                   question
 ``labels/...``          of how many rows are the regimes right, which the fit is not told?
 ``covers/...``          does the 90% interval of a threshold cover it, where targets are counts or
                         events?  Simulated, 100 rows, another threshold in each set.
+``choose/lines_K/...``  is K found, where K lines with jumps between them are simulated, 150 rows?
+``choose/...``          is what others fit to a data set chosen?
 ======================  ===========================================================================
 
-Data and references of the first two are in the folder that ``--data`` names: exact posteriors of
+``choose`` has levels and lines for candidates there; ``choose_smooth/...`` is the same with smooth
+experts too, as by default.
+
+Data and references of the other cells are in the folder that ``--data`` names: exact posteriors of
 the Nile's flow and of coal mining disasters, MCMC of the R package mcp, estimates of the R package
 segmented.  A method is told what the curves are and whether they meet, as the other package was.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +30,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bayes_hybrid import ABRUPT, ThresholdGate
+from bayes_hybrid import ABRUPT, ThresholdGate, choose
+from bayes_hybrid.choosing.candidates import EXPERTS
 from bayes_hybrid.random import spawn_seeds
 from benchmarks.cells import Cell, Figures, Job
 from benchmarks.fits import regressor
@@ -47,6 +54,26 @@ DRAW: Final[dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]]] 
     "bernoulli": lambda rng, mean: rng.binomial(1, mean),
 }
 """Targets of given means."""
+
+
+FIRST_SET: Final = 300
+# Fewer simulated sets say nothing of a share of nine in ten.
+_ENOUGH: Final = 20
+_CURVES: Final = ("constant", "line")
+CHOICES: Final = {
+    "nile": ("regime/nile.csv", "year", "flow", ("2-constants", "2-lines", "2-lines-joined")),
+    "flexmix_npreg": ("regime/flexmix_npreg.csv", "x", "yn", ()),
+    "tonedata": (
+        "regime/tonedata.csv",
+        "stretchratio",
+        "tuned",
+        ("2-lines-mixed", "2-lines", "2-lines-joined"),
+    ),
+    "nmoe_sim": ("moe/nmoe_sim.csv", "x", "y", ("2-lines-mixed", "2-lines", "2-lines-joined")),
+    "tmoe_sim": ("moe/tmoe_sim.csv", "x", "y", ("2-lines-mixed", "2-lines", "2-lines-joined")),
+}
+"""Data sets with two regimes: table, feature, target, and the candidates that are right; none where
+any of two regimes is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,11 +217,70 @@ def covers_cell(family: str, seed: int) -> Cell:
     }
 
 
+def lines(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """K lines over 0 to 10 with noise of 0.5, and jumps of 2 to 4 between them, 150 rows."""
+    rng = np.random.default_rng(spawn_seeds(seed, 1)[0])
+    x = np.sort(rng.uniform(0.0, 10.0, 150))
+    ends = {1: (), 2: ((3.0, 7.0),), 3: ((2.5, 4.0), (6.0, 7.5))}[size]
+    places = np.array([rng.uniform(low, high) for low, high in ends])
+    jumps = rng.uniform(2.0, 4.0, size - 1) * rng.choice([-1.0, 1.0], size - 1)
+    slopes = rng.uniform(-1.0, 1.0, size)
+    edges = np.concatenate([[0.0], places, [10.0]])
+    # Each line goes on from the end of the one before, and a jump.
+    starts = np.concatenate([[0.0], np.cumsum(slopes[:-1] * np.diff(edges)[:-1] + jumps)])
+    k = np.searchsorted(places, x)
+    y = starts[k] + slopes[k] * (x - edges[k]) + 0.5 * rng.normal(size=len(x))
+    return x, y
+
+
+def choose_cell(
+    x: np.ndarray, y: np.ndarray, seed: int, experts: Sequence[str], right: Sequence[str], size: int
+) -> Cell:
+    """What is chosen, what that costs, and whether it is right."""
+    # Compiled code is kept from set to set: the fits of all sets have the same graphs.
+    base = regressor(random_state=seed, compile="always")
+    started, used = time.perf_counter(), time.process_time()
+    choice = choose(x[:, None], y, base=base, experts=experts)
+    return {
+        "chosen": choice.best,
+        "regimes": choice.num_regimes,
+        "right": choice.best in right if right else choice.num_regimes == size,
+        "folds": bool((choice.table["by"] == "folds").any()),
+        "tried": len(choice.table),
+        "seconds": time.perf_counter() - started,
+        "cpu": time.process_time() - used,
+    }
+
+
+def lines_cell(size: int, seed: int, experts: Sequence[str]) -> Cell:
+    """Of simulated lines."""
+    return choose_cell(*lines(size, seed), seed, experts, (), size)
+
+
+def data_cell(folder: Path, name: str, seed: int, experts: Sequence[str]) -> Cell:
+    """Of a data set."""
+    file, x, y, right = CHOICES[name]
+    table = pd.read_csv(folder / file)
+    return choose_cell(table[x].to_numpy(float), table[y].to_numpy(float), seed, experts, right, 2)
+
+
+def choose_jobs(given: Given) -> Iterator[Job]:
+    """Those of ``choose``; seed by seed, so that few seeds are of every kind."""
+    for kind, experts in (("choose", _CURVES), ("choose_smooth", EXPERTS)):
+        for seed in given.range(100, FIRST_SET):
+            for size in (1, 2, 3):
+                yield f"{kind}/lines_{size}/{seed}", lines_cell, (size, seed, experts)
+        for name in CHOICES if given.data is not None else ():
+            for seed in given.range(5):
+                yield f"{kind}/{name}/{seed}", data_cell, (given.data, name, seed, experts)
+
+
 def jobs(given: Given) -> Iterator[Job]:
     """Name, function and arguments of every cell."""
     for family in LEVELS:
         for seed in given.range(100, FIRST_SEED):
             yield f"covers/{family}/{seed}", covers_cell, (family, seed)
+    yield from choose_jobs(given)
     if given.data is None:
         return
     folder = given.data / "regime"
@@ -225,6 +311,18 @@ def summarise(done: dict[str, Cell]) -> Figures:
             error = float(np.sqrt(0.9 * 0.1 / len(covers)))
             what = f"{family}: thresholds covered in {len(covers)} sets"
             out.add(what, covers.mean(), 0.85, 0.95, error)
+    for kind, words in (("choose", "levels or lines"), ("choose_smooth", "smooth, too")):
+        for name in (*(f"lines_{size}" for size in (1, 2, 3)), *CHOICES):
+            right = out.values(f"{kind}/{name}/", "", "right")
+            if len(right):
+                low = {"lines_1": 0.95, "lines_2": 0.9, "lines_3": 0.9}.get(name, 1.0)
+                error = float(np.sqrt(low * (1.0 - low) / len(right)))
+                if low < 1.0 and len(right) < _ENOUGH:
+                    low, error = -np.inf, 0.0
+                what = f"choose, {words}: {name}, right in {len(right)} sets or seeds"
+                out.add(what, right.mean(), low, 1.0 if low > 0.0 else np.inf, error)
+                cpu = out.values(f"{kind}/{name}/", "", "cpu")
+                out.add(f"choose, {words}: {name}, CPU seconds", cpu.mean(), -np.inf, np.inf)
     right = out.values("labels/", "", "right")
     if len(right):
         out.add("flexmix_npreg: labels right of 200, mean", right.mean(), 188, np.inf)

@@ -343,8 +343,32 @@ def test_published_places_are_compared_with_their_intervals(tmp_path):
     assert rows["sd over seeds"]["figure"] == pytest.approx(0.5**0.5)
     assert rows["inside the 90% interval, share of seeds"]["figure"] == 0.5
     assert not rows["width over the reference's"]["met"]
-    of_data = [name for name, *_ in questions.jobs(Given(seeds=1)) if "covers" not in name]
+    simulated = ("covers/", "choose/lines_", "choose_smooth/lines_")
+    names = [name for name, *_ in questions.jobs(Given(seeds=1))]
+    of_data = [name for name in names if not name.startswith(simulated)]
     assert of_data == []
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_simulated_lines_have_jumps_between_them(size):
+    x, y = questions.lines(size, 7)
+    assert x.shape == y.shape == (150,)
+    # Neighbours differ by noise of 0.7, and by the distance along a slope of 1; jumps are 2 to 4.
+    steps = np.abs(np.diff(y)) - np.abs(np.diff(x))
+    assert (steps > 4.0 * 0.5 * 2.0**0.5).sum() <= size - 1
+    assert not np.array_equal(y, questions.lines(size, 8)[1])
+
+
+def test_what_is_chosen_is_compared_with_what_is_right():
+    cells = {
+        f"choose/lines_1/{seed}": {"right": seed > 0, "cpu": 2.0, "chosen": "line"}
+        for seed in range(20)
+    }
+    right, cost = questions.summarise(cells).rows
+    assert (right["figure"], right["low"], right["met"]) == (0.95, 0.95, True)
+    (few, _) = questions.summarise(dict([*cells.items()][:4])).rows
+    assert (few["figure"], few["low"]) == (0.75, -np.inf)
+    assert cost["figure"] == 2.0
 
 
 @pytest.mark.parametrize("family", questions.LEVELS)

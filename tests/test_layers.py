@@ -33,6 +33,7 @@ LAYERS: Final = {
     "report": 6,
     "estimator": 6,
     "ablation": 6,
+    "choosing": 6,
     "validation": 6,
     # The public names: the command line may use them, nothing else does.
     "": 6,

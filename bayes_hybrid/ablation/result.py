@@ -62,6 +62,8 @@ class Ablation:
             ``status``, ``failure`` (empty where there is none), ``num_test``, ``num_train``.
         rows: held-out log density of every row: ``variant``, ``repeat``, ``fold``, ``row`` (its
             position in the data), ``log_density``.
+        left_out: log density of every row by leave-one-out: ``variant``, ``row``,
+            ``log_density``, ``pareto_k``.
         comparison: ArviZ's ``compare`` of the variants as ArviZ gives it, with its ranks and
             stacking weights; its ``elpd_diff`` is to the best variant.  Empty with fewer than two.
         notes: what to know before reading the table, in sentences.
@@ -70,6 +72,7 @@ class Ablation:
     table: pd.DataFrame
     cells: pd.DataFrame
     rows: pd.DataFrame
+    left_out: pd.DataFrame
     comparison: pd.DataFrame
     notes: tuple[str, ...]
 
@@ -143,7 +146,12 @@ def summarised(
     table = pd.DataFrame([_line(name, cells, fits) for name in names])
     notes = (*_failures(cells), *_unreliable(table), *(f"ArviZ: {words}" for words in warned))
     return Ablation(
-        table=table, cells=cells, rows=_rows(names, finished), comparison=comparison, notes=notes
+        table=table,
+        cells=cells,
+        rows=_rows(names, finished),
+        left_out=_left_out(fits),
+        comparison=comparison,
+        notes=notes,
     )
 
 
@@ -195,6 +203,21 @@ def _rows(names: Sequence[str], finished: Sequence[Finished]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
+def _left_out(fits: Mapping[str, LeaveOneOut]) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame(
+            {
+                "variant": name,
+                "row": np.arange(fit.pointwise.size),
+                "log_density": fit.pointwise,
+                "pareto_k": fit.pareto_k,
+            }
+        )
+        for name, fit in fits.items()
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
 def _line(name: str, cells: pd.DataFrame, fits: Mapping[str, LeaveOneOut]) -> dict[str, object]:
     """One row of the table."""
     all_mine = cells[cells["variant"] == name]
@@ -239,7 +262,7 @@ def _failures(cells: pd.DataFrame) -> list[str]:
                 f"{name}: {len(failures)} of {len(mine)} cells failed, the first with "
                 f"{failures.iloc[0]}"
             )
-    if _scored(cells, BASE).empty:
+    if (cells["fold"] >= 0).any() and _scored(cells, BASE).empty:
         notes.append("The base failed in every fold, so there are no differences to it.")
     return notes
 

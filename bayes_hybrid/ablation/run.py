@@ -45,8 +45,8 @@ def ablate(
     """What each part of a model is worth: variants of it, on the same held-out rows.
 
     Every variant is fitted ``num_folds * num_repeats`` times in repeated cross-validation, and once
-    to all rows for leave-one-out.  In a fold all variants have the same rows and the same seed, so
-    their differences are paired.
+    to all rows for leave-one-out; with ``num_repeats=0`` the latter alone.  In a fold all variants
+    have the same rows and the same seed, so their differences are paired.
 
     Cells run on the joblib backend that is active: processes of this machine, or the machines of a
     cluster, inside ``joblib.parallel_config("dask")``.  While several run at once, each keeps to
@@ -61,7 +61,7 @@ def ablate(
         variants: what to compare it with; :func:`~bayes_hybrid.ablation.variants` of it without.
         only: names of the variants wanted; all of them by default.
         num_folds: folds of a repeat, at least 2.
-        num_repeats: repeats, each with folds of its own.
+        num_repeats: repeats, each with folds of its own; 0 for leave-one-out alone.
         n_jobs: processes; ``None`` leaves it to ``joblib.parallel_config``, and is 1 outside.
         folder: where each cell is written when it is done.  Called again with the same data, base
             and folds, also after having been killed, ``ablate`` reads the cells that are there and
@@ -99,7 +99,7 @@ def ablate(
     """
     base = checks.instance("base", base or HybridRegressor(), HybridRegressor)
     checks.positive_int("num_folds", num_folds, minimum=2)
-    checks.positive_int("num_repeats", num_repeats)
+    checks.positive_int("num_repeats", num_repeats, minimum=0)
     check_jobs(n_jobs)
     selected = _selected(base, variants, only)
     base, x, target = usable_rows(base, X, y)
@@ -205,6 +205,8 @@ def fold_cells(
     num_repeats: int,
 ) -> Iterator[Cell]:
     """The cells of cross-validation, fold by fold, so that what is there can be compared."""
+    if not num_repeats:
+        return
     if num_rows - -(-num_rows // num_folds) < 2 or num_folds > num_rows:
         raise DataError(
             f"{num_rows} rows are too few for {num_folds} folds; expected at least two rows to fit "

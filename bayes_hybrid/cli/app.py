@@ -405,6 +405,76 @@ def ablate(
         run(rows, Settings(seed=seed, device=device, quick=quick), plan, out, quiet=quiet)
 
 
+@app.command()
+def choose(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
+    target: Annotated[list[str], typer.Option(help="Column to predict.")],
+    out: RunFolder = Path("choice"),
+    features: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Columns to predict from, a,b,c or the option repeated; all but the target by "
+            "default."
+        ),
+    ] = None,
+    max_regimes: Annotated[int, typer.Option(help="Most regimes.")] = 5,
+    experts: Annotated[
+        str, typer.Option(help="What a regime may look like: constant, line, smooth.")
+    ] = "constant,line,smooth",
+    gate_feature: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the thresholds, if there are more; without it there are none then."
+        ),
+    ] = Settings.gate_feature,
+    likelihood: Annotated[
+        str, typer.Option(help="As for fit; of counts poisson or negative_binomial.")
+    ] = Settings.likelihood,
+    exposure: Annotated[
+        str | None, typer.Option(help="Column with the exposure of each row, of counts.")
+    ] = Settings.exposure,
+    trials: Annotated[
+        str | None, typer.Option(help="Column with the number of trials of each row: binomial.")
+    ] = Settings.trials,
+    noise: Annotated[
+        str, typer.Option(help="Of smooth experts, as for fit: input or constant.")
+    ] = Settings.noise,
+    jobs: Jobs = 1,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    quick: Quick = False,
+) -> None:
+    """Find how many regimes a table has, and which experts suit them.
+
+    Candidates from one level to five lines or smooth curves are compared by leave-one-out.  The
+    answer is the simplest that no other clearly beats: by more than one standard error, and more
+    than 4 nats.  It is printed with the command that fits it.
+
+    The folder gets choice.md (read this first), table.csv and plot.png.  Each fit is kept in
+    cells/ as soon as it is done: after an interruption, or with more regimes, the same command goes
+    on from there.
+    """
+    with clean_exit():
+        from bayes_hybrid.cli.choosing import Search, run
+        from bayes_hybrid.cli.fitting import Source
+
+        rows = Source(data=data, target=target, features=features)
+        search = Search(
+            max_regimes=max_regimes, experts=experts, gate_feature=gate_feature, num_jobs=jobs
+        )
+        settings = Settings(
+            likelihood=likelihood,
+            exposure=exposure,
+            trials=trials,
+            noise=noise,
+            seed=seed,
+            device=device,
+            quick=quick,
+        )
+        run(rows, settings, search, out, quiet=quiet)
+
+
 @bench.command()
 def sbc(
     out: RunFolder,

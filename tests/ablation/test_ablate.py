@@ -182,7 +182,7 @@ def test_too_few_draws_for_leave_one_out_fail_that_cell_only():
     ("options", "message"),
     [
         ({"num_folds": 1}, "num_folds must be an integer >= 2"),
-        ({"num_repeats": 0}, "num_repeats must be an integer >= 1"),
+        ({"num_repeats": -1}, "num_repeats must be an integer >= 0"),
         ({"n_jobs": 0}, "n_jobs must be"),
         ({"n_jobs": "two"}, "n_jobs must be"),
         ({"only": ["rellu"]}, "did you mean 'relu'"),

@@ -17,7 +17,7 @@ from bayes_hybrid.likelihoods import LIKELIHOODS
 from bayes_hybrid.models.pathway import NOISE_KINDS
 from tests.cli.conftest import bayes_hybrid
 
-COMMANDS = ("demo", "fit", "predict", "check", "ablate", "report")
+COMMANDS = ("demo", "fit", "predict", "check", "ablate", "choose", "report")
 
 
 def words(text: str) -> str:
