@@ -112,11 +112,10 @@ def _option(name: str, value: object) -> list[str]:
 
 def _likelihood(likelihood: Likelihood) -> list[str]:
     column, size = likelihood.size_column, likelihood.size_name
-    name = next((n for n, kind in LIKELIHOODS.items() if type(likelihood) is kind), None)
-    # A column is typed by its name.
-    if name and size and isinstance(column, str):
-        if likelihood == LIKELIHOODS[name](**{size: column}):
-            return ["--likelihood", name, f"--{size}", column]
+    if size is not None and isinstance(column, str):  # which is typed by its name
+        for name, kind in LIKELIHOODS.items():
+            if type(likelihood) is kind and likelihood == kind(**{size: column}):
+                return ["--likelihood", name, f"--{size}", column]
     raise OptionError(
         f"likelihood={likelihood!r} has no option on the command line; fit the estimator in Python"
     )
