@@ -8,6 +8,8 @@ figure                  of the test rows
 ``rmse``                of the predictive mean
 ``layer/in``            the same in a boundary layer, against the true mean
 ``layer/out``           and outside
+``error/median``        median distance of the mean from the true mean
+``error/most``          RMSE against the true mean of all rows but the worst hundredth
 ``coverage``            share inside the central 90% interval
 ``derivative/away``     RMSE of the mean's slope against the truth's, by central differences over
                         a hundredth of the range, more than a twentieth from all thresholds
@@ -53,6 +55,8 @@ _INTERVAL: Final = (0.05, 0.95)
 _STEP: Final = 0.005
 _NEAR: Final = 0.05
 _GRID: Final = 2_001
+# Of the rows, those that "error/most" leaves out.
+_WORST: Final = 0.01
 # Columns of the first table of a suite; those of the second say where a method is wrong.
 _OF_ROWS: Final = (
     "tasks",
@@ -126,12 +130,7 @@ def _against_truth(fitted: Predictive, data: Data) -> Cell:
             for name, rows in (("away", away & inside), ("at", ~away & inside))
             if rows.any()
         }
-        if data.layer is not None:
-            error = (fitted.mean(x) - data.mean(x)) ** 2
-            cell["layer"] = {
-                name: float(np.sqrt(np.mean(error[rows])))
-                for name, rows in (("in", data.layer), ("out", ~data.layer))
-            }
+        cell |= _errors(np.abs(fitted.mean(x) - data.mean(x)), data.layer)
     if data.thresholds:
         places = fitted.places(data.along) if isinstance(fitted, Located) else np.empty((0, 3))
         if not len(places):
@@ -147,6 +146,22 @@ def _against_truth(fitted: Predictive, data: Data) -> Cell:
     if data.regimes is not None and isinstance(fitted, Regimes):
         cell["ece"] = _calibration(fitted.regimes(data.test.x, data.test.y), data.regimes)
     return cell
+
+
+def _errors(distance: Vector, layer: np.ndarray | None) -> Cell:
+    """Where the distance between two means is; ``layer`` marks rows of a boundary layer."""
+    most = np.sort(distance)[: len(distance) - round(_WORST * len(distance))]
+    cell: Cell = {"error": {"median": float(np.median(distance)), "most": _root_mean_square(most)}}
+    if layer is not None:
+        cell["layer"] = {
+            name: _root_mean_square(distance[rows])
+            for name, rows in (("in", layer), ("out", ~layer))
+        }
+    return cell
+
+
+def _root_mean_square(values: Vector) -> float:
+    return float(np.sqrt(np.mean(values**2)))
 
 
 def _slope(
@@ -259,6 +274,8 @@ class Standings:
             "RMSE / ours": self.over_tasks("rmse", "/").mean(),
             "in layers / ours": self.over_tasks("layer/in", "/").mean(),
             "outside / ours": self.over_tasks("layer/out", "/").mean(),
+            "median error / ours": self.over_tasks("error/median", "/").mean(),
+            "RMSE of 99% / ours": self.over_tasks("error/most", "/").mean(),
             "coverage": coverage.mean(),
             "lowest": coverage.min(),
             "highest": coverage.max(),

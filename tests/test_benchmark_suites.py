@@ -101,6 +101,7 @@ def test_the_truth_scores_what_it_has_to():
     assert abs(cell["coverage"] - 0.9) < 0.01
     assert abs(cell["rmse"] / _NOISE - 1.0) < 0.03
     assert cell["derivative"] == {"away": 0.0, "at": 0.0}
+    assert cell["error"] == {"median": 0.0, "most": 0.0}
     assert cell["threshold"] == {"error": pytest.approx(0.1, abs=0.01), "covers": 1.0}
     assert cell["ece"] == 0.0
     assert set(cell["beyond"]) == {"10%"}
@@ -129,6 +130,16 @@ def test_a_method_without_places_has_them_where_its_mean_is_steepest():
     assert cell["threshold"] == {"error": pytest.approx(0.02, abs=0.01), "covers": 0.0}
     assert "ece" not in cell
     assert cell["derivative"]["at"] > cell["derivative"]["away"] > 0.0
+
+
+def test_errors_say_whether_a_few_rows_make_them():
+    # Ten rows of a thousand are off by one, the others by a hundredth.
+    distance = np.full(1_000, 0.01)
+    distance[::100] = 1.0
+    cell = prediction._errors(distance, np.arange(1_000) < 100)
+    assert cell["error"] == pytest.approx({"median": 0.01, "most": 0.01})
+    # One of a hundred rows inside, nine of nine hundred outside.
+    assert cell["layer"] == pytest.approx(dict.fromkeys(("in", "out"), np.sqrt(0.010099)))
 
 
 def test_scores_see_a_wrong_scale():
