@@ -178,6 +178,9 @@ class Levels(_Part, tag="levels", frozen=True, kw_only=True):
         """Check the fields."""
         if not self.levels or len(set(self.levels)) < len(self.levels) or self.missing < 0:
             raise DataError(f"expected levels that differ, and a count; got {self}")
+        for level in self.levels:
+            if fault := unwritable(level):
+                raise DataError(f"column {self.name!r} has the level {level!r}, which {fault}")
 
     @property
     def value_names(self) -> tuple[str, ...]:
@@ -255,8 +258,6 @@ class Encoding(_Part, frozen=True, kw_only=True):
         owners: dict[str, str] = {}
         for code in self.columns:
             for name in _names(code):
-                if fault := unwritable(name):
-                    raise DataError(f"column {code.name!r} has a level {name!r}, which {fault}")
                 if name in owners:
                     raise DataError(
                         f"two encoded columns would be called {name!r}, one of column "

@@ -127,7 +127,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             without labels.
         held_out_: the :class:`~bayes_hybrid.data.HeldOut` rows that a loaded fit was saved with;
             ``None`` after :meth:`fit`.
-        encoding_: the :class:`~bayes_hybrid.data.encoding.Encoding` of a table with text, dates or
+        encoding_: the :class:`~bayes_hybrid.data.Encoding` of a table with text, dates or
             missing cells: its ``names`` are the D features of the fit, and ``words()`` says what
             each column became; ``None`` where all columns were numbers.
         n_features_in_: number of columns of ``X``.
@@ -229,7 +229,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             X: features ``[N, D]``: numbers or booleans, finite, 1e75 at most, ``N >= 2``.  Masked
                 entries, here and below, are missing.  The columns of a table may also be text of
                 words, categories or dates, and have missing cells
-                (:func:`~bayes_hybrid.data.learning.learned_encoding`); D counts what they became.
+                (:func:`~bayes_hybrid.data.learned_encoding`); D counts what they became.
             y: targets ``[N]``, likewise.  Or Q > 1 outputs ``[N, Q]`` that share the row's regime,
                 NaN where one is missing: it is left out of the likelihood.  A target that is
                 constant up to rounding is not trained on, but predicted as it is.
