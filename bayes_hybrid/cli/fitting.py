@@ -90,7 +90,7 @@ def run(rows: Source, settings: Settings, out: Path, *, force: bool, quiet: bool
             "--label-noise and --label-weight are about the labels of --regime-label, which is "
             "missing"
         )
-    split = _split(rows, settings)
+    split = _split(rows, settings.seed, settings.missing)
     _refuse_gate_feature(settings, [*split.X.columns], split.encoding)
     model = model.fit(split.X, split.y, split.labels)
     fit, held_out = model.fit_, split.held_out
@@ -133,7 +133,7 @@ def _refuse_gate_feature(
         )
 
 
-def _split(rows: Source, settings: Settings) -> _Split:
+def _split(rows: Source, seed: int, missing: str = Settings.missing) -> _Split:
     """Training features, targets and labels, and the held-out rows."""
     if rows.test_fraction != 0.0:
         checks.fraction("--test-fraction, unless it is 0 for none,", rows.test_fraction)
@@ -143,7 +143,7 @@ def _split(rows: Source, settings: Settings) -> _Split:
     test = None if rows.test is None else read_table(rows.test)
     numbers = np.arange(0 if test is None else len(test))
     if rows.test_fraction > 0.0:
-        chosen = _chosen(len(table), rows.test_fraction, settings.seed)
+        chosen = _chosen(len(table), rows.test_fraction, seed)
         (numbers,) = np.nonzero(chosen)
         test = table[chosen].reset_index(drop=True)
         table = table[~chosen].reset_index(drop=True)
@@ -162,7 +162,7 @@ def _split(rows: Source, settings: Settings) -> _Split:
             f"{rows.data} has {counted(len(X), 'row')}; expected at least {_LEAST_ROWS} to fit, "
             "because one row has no spread to learn a scale from"
         )
-    encoding = learned_encoding(X, missing=settings.missing == "impute")
+    encoding = learned_encoding(X, missing=missing == "impute")
     if test is None:
         return _Split(X, y, labels, None, encoding)
     # A held-out table that cannot be used is found out now, not after the fit.
