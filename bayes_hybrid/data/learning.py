@@ -43,7 +43,7 @@ def learned_encoding(table: pd.DataFrame, *, missing: bool = True) -> Encoding |
     column                                           becomes
     ===============================================  ==========================================
     numbers                                          itself
-    true and false, with gaps or beside what follows 1 and 0
+    true and false                                   1 and 0
     categories; text of which most cells are words   a 0/1 column for each level but the first
     dates, timestamps; text of ISO dates             days since the earliest training date, UTC
     ===============================================  ==========================================
