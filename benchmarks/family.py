@@ -45,7 +45,7 @@ NUM_NUTS = 5
 
 
 OUTLIER_MODELS: dict[str, dict[str, Any]] = {
-    **{name: {"likelihood": name} for name in LIKELIHOODS},
+    **{name: {"likelihood": name} for name, kind in LIKELIHOODS.items() if kind.standardises},
     # Regimes that follow each other along x, unless the gate turns so gentle that one of them is
     # the outliers'.
     **{

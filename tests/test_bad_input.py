@@ -148,12 +148,24 @@ def test_date_arrays_are_refused():
         ([1.0] * 19 + [np.inf], DataError, "column 'odd' has 1 infinite value, first in row 20"),
     ],
 )
-def test_a_bad_column_is_named(column, error, message):
-    table = pd.DataFrame({"fine": X[:, 0], "odd": column})
+def test_a_bad_target_is_named(column, error, message):
     with pytest.raises(error, match=message):
-        make().fit(table, Y)
+        make().fit(X, pd.DataFrame({"odd": column})["odd"])
+
+
+@pytest.mark.parametrize(
+    ("column", "error", "message"),
+    [
+        (["1.5"] * 20, DataTypeError, "column 'odd' holds numbers written as text"),
+        (DATES - DATES[0], DataTypeError, "column 'odd' holds dates or times"),
+        ([1.0] * 19 + [np.inf], DataError, "column 'odd' has 1 infinite value, first in row 20"),
+    ],
+)
+def test_a_bad_feature_is_named(column, error, message):
+    reg = make()
     with pytest.raises(error, match=message):
-        make().fit(X, table["odd"])
+        reg.fit(pd.DataFrame({"fine": X[:, 0], "odd": column}), Y)
+    assert vars(reg) == vars(make())
 
 
 def test_columns_of_one_name_are_refused():

@@ -197,7 +197,7 @@ def test_what_no_row_has_is_refused(likelihood, X, y, words):
 
 def test_columns_that_cannot_be_sizes_are_refused():
     with pytest.raises(OptionError, match="trials: expected the column with the number of trials"):
-        Binomial()
+        PathwayModel(num_features=2, pathway=Pathway(likelihood=Binomial()))
     with pytest.raises(OptionError, match=r"exposure must be an integer >= 0; got 1\.5"):
         Poisson(exposure=1.5)
     with pytest.raises(OptionError, match="the gate would read column 1, the size of the rows"):

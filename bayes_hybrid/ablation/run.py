@@ -21,13 +21,25 @@ from bayes_hybrid.ablation.variant import BASE, Variant, applied, chosen, varian
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.leave_one_out import LeaveOneOut
 from bayes_hybrid.errors import DataError, OptionError
-from bayes_hybrid.estimator import HybridRegressor, build_model, reporting, training_rows
+from bayes_hybrid.estimator import (
+    HybridRegressor,
+    build_model,
+    feature_names,
+    located_gate,
+    located_likelihood,
+    reporting,
+    training_rows,
+)
 from bayes_hybrid.gates import Gate
 from bayes_hybrid.inference import Progress
-from bayes_hybrid.models import HybridMixture
+from bayes_hybrid.likelihoods import Likelihood
+from bayes_hybrid.models import HybridMixture, Pathway
 from bayes_hybrid.random import resolve_seed, spawn_seeds
 
 __all__ = ["ablate", "fold_cells", "usable_rows"]
+
+_PARTS = ("gate", "likelihood", "experts")
+"""Settings that may name a column."""
 
 
 def ablate(
@@ -102,8 +114,9 @@ def ablate(
     checks.positive_int("num_repeats", num_repeats, minimum=0)
     check_jobs(n_jobs)
     selected = _selected(base, variants, only)
-    base, x, target = usable_rows(base, X, y)
-    selected = tuple(_placed_columns(base, variant, X) for variant in selected)
+    read = clone(base)
+    base, x, target = usable_rows(base, X, y, read)
+    selected = tuple(_placed_columns(base, variant, read) for variant in selected)
     if variants is None and only is None:
         # A gate that has to be told its column is no variant that can be made without asking.
         selected = tuple(v for v in selected if _builds(applied(base, v), x.shape[1]))
@@ -149,40 +162,67 @@ def _selected(
 
 
 def usable_rows(
-    estimator: HybridRegressor, X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
+    estimator: HybridRegressor,
+    X: ArrayLike | pd.DataFrame,
+    y: ArrayLike | pd.Series,
+    read: HybridRegressor | None = None,
 ) -> tuple[HybridRegressor, FloatArray, FloatArray]:
     """The estimator as it is fitted to arrays, features ``[N, D]`` and targets ``[N]``.
+
+    Args:
+        estimator: as it was set.
+        X: features, which are encoded once for all folds.
+        y: targets.
+        read: another of the same settings, which then knows the columns.
 
     Raises:
         DataError: the rows cannot be used, or there are several outputs.
         DataTypeError: text, dates or other objects where numbers belong.
     """
-    x, target = training_rows(clone(estimator), X, y)
+    read = clone(estimator) if read is None else read
+    x, target = training_rows(read, X, y)
     if target.ndim > 1:
         raise DataError(
             f"y has {target.shape[1]} outputs; expected one, [N]: compare for each output"
         )
-    return _with_columns(estimator, X), x, target
+    return _with_columns(estimator, read), x, target
 
 
-def _with_columns(estimator: HybridRegressor, X: ArrayLike | pd.DataFrame) -> HybridRegressor:
-    """The estimator with a column's index where its gate has the column's name."""
-    if not isinstance(estimator.gate, Gate) or not isinstance(X, pd.DataFrame):
+def _with_columns(estimator: HybridRegressor, read: HybridRegressor) -> HybridRegressor:
+    """The estimator with a column's index where its parts have the column's name.
+
+    Args:
+        estimator: as it was set.
+        read: one that has read the table.
+    """
+    names = feature_names(read)
+    if names is None:
         return estimator
-    names = [str(name) for name in X.columns]
-    gate = estimator.gate.resolved(len(names), names)
-    resolved: HybridRegressor = clone(estimator).set_params(gate=gate)
-    return resolved
+
+    def placed(likelihood: Likelihood) -> Likelihood:
+        return located_likelihood(read, likelihood).resolved(len(names), names)
+
+    changed: dict[str, object] = {}
+    if isinstance(estimator.gate, Gate):
+        changed["gate"] = located_gate(read, estimator.gate).resolved(len(names), names)
+    if isinstance(estimator.likelihood, Likelihood):
+        changed["likelihood"] = placed(estimator.likelihood)
+    if any(isinstance(expert, Pathway) for expert in estimator.experts):
+        changed["experts"] = tuple(
+            replace(expert, likelihood=placed(expert.likelihood))
+            if isinstance(expert, Pathway)
+            else expert
+            for expert in estimator.experts
+        )
+    resolved: HybridRegressor = clone(estimator).set_params(**changed)
+    return resolved if changed else estimator
 
 
-def _placed_columns(
-    base: HybridRegressor, variant: Variant, X: ArrayLike | pd.DataFrame
-) -> Variant:
-    """The variant with a column's index where its gate has the column's name."""
-    if "gate" not in variant.settings:
-        return variant
-    gate = _with_columns(applied(base, variant), X).gate
-    return replace(variant, settings={**variant.settings, "gate": gate})
+def _placed_columns(base: HybridRegressor, variant: Variant, read: HybridRegressor) -> Variant:
+    """The variant with a column's index where its parts have the column's name."""
+    placed = _with_columns(applied(base, variant), read).get_params(deep=False)
+    own = {name: placed[name] for name in _PARTS if name in variant.settings}
+    return replace(variant, settings={**variant.settings, **own}) if own else variant
 
 
 def _builds(estimator: HybridRegressor, num_features: int) -> bool:

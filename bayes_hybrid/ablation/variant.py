@@ -112,7 +112,7 @@ def variants(base: HybridRegressor, *, only: Sequence[str] | None = None) -> tup
     checks.instance("base", base, HybridRegressor)
     steps = [
         *_models(base),
-        *(_registered("gate", GATES) if base.model == "mixture" else ()),
+        *(_registered("gate", {name: name for name in GATES}) if base.model == "mixture" else ()),
         *_registered("likelihood", _of_the_target(base)),
         *MITIGATIONS,
     ]
@@ -152,16 +152,19 @@ def _models(base: HybridRegressor) -> list[Variant]:
     return [Variant(kind, {"model": kind} | alone) for kind in COMBINATIONS] + mixture
 
 
-def _registered(setting: str, registry: Mapping[str, type]) -> list[Variant]:
-    return [Variant(f"{setting}_{name}", {setting: name}) for name in registry]
+def _registered(setting: str, registry: Mapping[str, object]) -> list[Variant]:
+    return [Variant(f"{setting}_{name}", {setting: value}) for name, value in registry.items()]
 
 
-def _of_the_target(base: HybridRegressor) -> dict[str, type[Likelihood]]:
-    """The likelihoods of targets such as the base's."""
+def _of_the_target(base: HybridRegressor) -> dict[str, str | Likelihood]:
+    """The likelihoods of targets such as the base's, and of rows with the same sizes."""
     own = (each.likelihood for each in base.experts if isinstance(each, Pathway))
     given = next(own, base.likelihood)
-    kind = LIKELIHOODS.get(given, Normal) if isinstance(given, str) else given
-    return {name: each for name, each in LIKELIHOODS.items() if each.takes == kind.takes}
+    kind = LIKELIHOODS.get(given, Normal)() if isinstance(given, str) else given
+    alike = {name: each for name, each in LIKELIHOODS.items() if each.takes == kind.takes}
+    if kind.size_column is None:
+        return {name: name for name in alike}
+    return {name: each(**{str(each.size_name): kind.size_column}) for name, each in alike.items()}
 
 
 def _placed(base: HybridRegressor, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +179,7 @@ def _placed(base: HybridRegressor, settings: Mapping[str, Any]) -> dict[str, Any
     if base.model == "mixture" and any(own) and (inner := _taken(placed, _IN_PATHWAYS)):
         # Experts that are named still read the estimator's own setting.
         placed |= {} if all(own) else inner
-        if "likelihood" in inner:
+        if isinstance(inner.get("likelihood"), str):
             inner["likelihood"] = LIKELIHOODS[inner["likelihood"]]()
         placed["experts"] = tuple(
             replace(expert, **inner) if isinstance(expert, Pathway) else expert

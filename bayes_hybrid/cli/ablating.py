@@ -79,7 +79,8 @@ def run(rows: Source, settings: Settings, plan: AblationRun, out: Path, *, quiet
             f"--target: variants are compared for one target at a time, got {targets}"
         )
     (target,) = targets
-    X, y = split_target(table, target, features)
+    named, y = split_target(table, target, features)
+    X = table[[*named.columns]]
     only = None if plan.only is None else [name.strip() for name in plan.only.split(",")]
     offered = [variant.name for variant in variants(base)]
     for name in only or ():

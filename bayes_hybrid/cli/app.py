@@ -218,13 +218,23 @@ def fit(
         str,
         typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never."),
     ] = Settings.refine,
+    missing: Annotated[
+        str,
+        typer.Option(
+            help="Empty cells of features: impute, by the median and an indicator, or refuse."
+        ),
+    ] = Settings.missing,
     seed: Seed = 0,
     device: Device = "auto",
     force: Force = False,
     quiet: Quiet = False,
     quick: Quick = False,
 ) -> None:
-    """Fit a table, print the findings, and save the fit."""
+    """Fit a table, print the findings, and save the fit.
+
+    Columns may be numbers, words, dates such as 2024-01-31, or true and false, and may have empty
+    cells; what each becomes is printed.
+    """
     with clean_exit():
         from bayes_hybrid.cli.fitting import Source, run
 
@@ -253,6 +263,7 @@ def fit(
             num_restarts=num_restarts,
             plan=plan,
             refine=refine,
+            missing=missing,
             seed=seed,
             device=device,
             quick=quick,

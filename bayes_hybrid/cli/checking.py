@@ -9,7 +9,8 @@ import pandas as pd
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cli.columns import target_columns
 from bayes_hybrid.cli.console import counted, findings_table, say, scores_table, show, typed, warn
-from bayes_hybrid.data import Standardizer, read_table, refuse_far, split_target
+from bayes_hybrid.data import Standardizer, numeric_array, read_table, refuse_far, split_target
+from bayes_hybrid.data.encoding import Encoding
 from bayes_hybrid.diagnostics import (
     Finding,
     diagnose,
@@ -79,11 +80,12 @@ def held_out_rows(
             raise OptionError("--target names a column of --data, which is missing")
         held_out = estimator.held_out_
         return (None, None) if held_out is None else (held_out.x, held_out.y)
-    fit = estimator.fit_
+    fit, encoding = estimator.fit_, estimator.encoding_
     scalings = fit.posterior.x_scaling, fit.posterior.y_scaling
     table = read_table(data)
     targets = target_columns(fit, target, table.columns)
-    return near_rows(table, targets, fit.feature_names, *scalings)
+    features = fit.feature_names if encoding is None else encoding.sources
+    return near_rows(table, targets, features, *scalings, encoding)
 
 
 def near_rows(
@@ -92,15 +94,17 @@ def near_rows(
     features: Sequence[str],
     x_scaling: Standardizer,
     y_scaling: Standardizer,
+    encoding: Encoding | None,
 ) -> tuple[FloatArray, FloatArray]:
     """Features and targets out of a table, none too far from the training data.
 
     Args:
         table: the rows; further columns are ignored.
         targets: the column with the target, or those of Q > 1 outputs.
-        features: D columns.
+        features: the columns to predict from.
         x_scaling: standardisation of the training features.
         y_scaling: that of the training targets.
+        encoding: how the columns become features; ``None`` where they are those.
 
     Returns:
         ``[M, D]`` and ``[M]``, or ``[M, Q]`` with NaN for missing values.
@@ -109,8 +113,9 @@ def near_rows(
         DataError: a column is missing or cannot be used, or a value overflows float32.
     """
     X, y = split_target(table, targets, features)
-    x, values = X.to_numpy(), y.to_numpy()
-    refuse_far("the table", x, x_scaling, columns=features)
+    encoded = numeric_array("X", X) if encoding is None else encoding.encode(table[[*features]])
+    x, values = encoded.to_numpy(), y.to_numpy()
+    refuse_far("the table", x, x_scaling, columns=[*encoded.columns])
     if np.isnan(values).all():
         raise DataError(f"no row has a value of {[*targets]}; expected at least one held out")
     name = f"the target {targets[0]!r}" if values.ndim == 1 else "the table"

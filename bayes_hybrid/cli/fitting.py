@@ -20,12 +20,15 @@ from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.data import (
     HeldOut,
     Standardizer,
+    numeric_array,
     read_table,
     refuse_occupied,
     require_outputs,
     split_target,
 )
 from bayes_hybrid.data.columns import listed
+from bayes_hybrid.data.encoding import Encoding
+from bayes_hybrid.data.learning import learned_encoding
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.diagnostics.description import describe
 from bayes_hybrid.errors import DataError, OptionError
@@ -67,6 +70,7 @@ class _Split(NamedTuple):
     y: pd.Series | pd.DataFrame
     labels: pd.Series | None
     held_out: HeldOut | None
+    encoding: Encoding | None
 
 
 def run(rows: Source, settings: Settings, out: Path, *, force: bool, quiet: bool) -> None:
@@ -86,8 +90,8 @@ def run(rows: Source, settings: Settings, out: Path, *, force: bool, quiet: bool
             "--label-noise and --label-weight are about the labels of --regime-label, which is "
             "missing"
         )
-    split = _split(rows, settings.seed)
-    _refuse_gate_feature(settings, [*split.X.columns])
+    split = _split(rows, settings.seed, settings.missing)
+    _refuse_gate_feature(settings, [*split.X.columns], split.encoding)
     model = model.fit(split.X, split.y, split.labels)
     fit, held_out = model.fit_, split.held_out
     x_test, y_test = (None, None) if held_out is None else (held_out.x, held_out.y)
@@ -98,9 +102,11 @@ def run(rows: Source, settings: Settings, out: Path, *, force: bool, quiet: bool
         return
     held = 0 if held_out is None else len(held_out)
     say(
-        f"{', '.join(fit.output_names)} from {', '.join(fit.feature_names)}: {len(fit.x)} rows, "
+        f"{', '.join(fit.output_names)} from {', '.join(split.X.columns)}: {len(fit.x)} rows, "
         f"{held} held out, {fit.training.seconds:.0f} seconds, {fit.training.method}"
     )
+    for sentence in [] if split.encoding is None else split.encoding.words():
+        say(sentence)
     say(on_command_line(fit.training.status))
     say()
     for sentence in [*describe(fit), *describe_labels(model)]:
@@ -111,10 +117,15 @@ def run(rows: Source, settings: Settings, out: Path, *, force: bool, quiet: bool
     say(f"Saved in {out}. Next: bayes-hybrid predict {out} {rows.data} --out predictions.csv")
 
 
-def _refuse_gate_feature(settings: Settings, features: list[str]) -> None:
+def _refuse_gate_feature(
+    settings: Settings, features: list[str], encoding: Encoding | None
+) -> None:
     """Refuse what the gate itself would not name as it was typed."""
     if settings.gate_feature is not None:
-        checks.choice("--gate-feature", settings.gate_feature, features)
+        encoded = () if encoding is None else encoding.names
+        checks.choice(
+            "--gate-feature", settings.gate_feature, [*dict.fromkeys((*features, *encoded))]
+        )
     elif settings.gate in FEATURE_GATES and len(features) > 1:
         raise OptionError(
             f"--gate {settings.gate} reads one column, and there are {len(features)}, "
@@ -122,7 +133,7 @@ def _refuse_gate_feature(settings: Settings, features: list[str]) -> None:
         )
 
 
-def _split(rows: Source, seed: int) -> _Split:
+def _split(rows: Source, seed: int, missing: str = Settings.missing) -> _Split:
     """Training features, targets and labels, and the held-out rows."""
     if rows.test_fraction != 0.0:
         checks.fraction("--test-fraction, unless it is 0 for none,", rows.test_fraction)
@@ -144,20 +155,23 @@ def _split(rows: Source, seed: int) -> _Split:
     if rows.regime_label is not None:
         labels = _labels(table, rows.regime_label, [*targets, *(features or [])])
         table = table.drop(columns=rows.regime_label)
-    X, y = split_target(table, targets, features)
+    named, y = split_target(table, targets, features)
+    X = table[[*named.columns]]
     if len(X) < _LEAST_ROWS:
         raise DataError(
             f"{rows.data} has {counted(len(X), 'row')}; expected at least {_LEAST_ROWS} to fit, "
             "because one row has no spread to learn a scale from"
         )
+    encoding = learned_encoding(X, missing=missing == "impute")
     if test is None:
-        return _Split(X, y, labels, None)
+        return _Split(X, y, labels, None, encoding)
     # A held-out table that cannot be used is found out now, not after the fit.
     if isinstance(y, pd.DataFrame):
         require_outputs(y.to_numpy(), targets)  # or there is no scale to measure it by
-    scalings = Standardizer.fit(X), Standardizer.of_targets(y)
-    held = near_rows(test, targets, list(X.columns), *scalings)
-    return _Split(X, y, labels, HeldOut(rows=numbers, x=held[0], y=held[1]))
+    x = numeric_array("X", X) if encoding is None else encoding.encode(X)
+    scalings = Standardizer.fit(x), Standardizer.of_targets(y)
+    held = near_rows(test, targets, list(X.columns), *scalings, encoding)
+    return _Split(X, y, labels, HeldOut(rows=numbers, x=held[0], y=held[1]), encoding)
 
 
 def _labels(table: pd.DataFrame, name: str, others: list[str]) -> pd.Series:

@@ -20,6 +20,7 @@ from bayes_hybrid.cli.folders import refuse_file
 from bayes_hybrid.data import numeric_column, refuse_far
 from bayes_hybrid.data.batches import Batch, TableReader, file_kind, open_table, table_writer
 from bayes_hybrid.data.columns import Place
+from bayes_hybrid.data.encoding import Encoding, Numbers, Truths
 from bayes_hybrid.data.support import Support
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import load
@@ -58,8 +59,8 @@ def run(saved: Path, data: Path, out: Path, wanted: Wanted, *, force: bool, quie
     refuse_file(out, saved, force=force)
     as_numbers = file_kind(out) == ".parquet" and file_kind(data) != ".parquet"
     with open_table(data) as table, reporting(False if quiet else "auto") as report:
-        fit = load(saved).fit_
-        rows = _predicted(fit, table, wanted)
+        estimator = load(saved)
+        rows = _predicted(estimator.fit_, table, wanted, estimator.encoding_)
         first = next(rows, None)
         if first is None:
             raise DataError(f"{data} has column names but no rows; expected at least one row")
@@ -91,29 +92,48 @@ def run(saved: Path, data: Path, out: Path, wanted: Wanted, *, force: bool, quie
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Predicted:
-    """A batch, its features and targets as numbers, and the columns that are added to it."""
+    """A batch, its columns of numbers that the fit knows, and those that are added to it."""
 
     batch: Batch
     known: pd.DataFrame
     added: Mapping[str, NDArray[np.float64] | NDArray[np.bool_]]
 
 
-def _predicted(fit: Fit, table: TableReader, wanted: Wanted) -> Iterator[_Predicted]:
+def _predicted(
+    fit: Fit, table: TableReader, wanted: Wanted, encoding: Encoding | None
+) -> Iterator[_Predicted]:
     """Every batch of a table with its predictions."""
     names = table.schema.names
     targets = target_columns(fit, wanted.target, names)
-    required = [*fit.feature_names, *(() if wanted.target is None else targets)]
+    features = fit.feature_names if encoding is None else encoding.sources
+    required = [*features, *(() if wanted.target is None else targets)]
     for name in required:
         require_column(name, names)
-    known = [name for name in names if name in {*fit.feature_names, *targets}]
     support = Support(fit.x)
     for batch in table.batches():
-        numbers = pd.DataFrame(
-            {name: batch.numbers(name, missing=name not in fit.feature_names) for name in known}
-        )
+        if encoding is None:
+            known = [name for name in names if name in {*features, *targets}]
+            read = pd.DataFrame(
+                {name: batch.numbers(name, missing=name not in features) for name in known}
+            )
+            numbers = read
+        else:
+            read, numbers = _encoded(batch, encoding, [*{*targets} & {*names}])
         added = predictions(fit, numbers, wanted, place=batch.place)
         outside = support.outside(numbers[list(fit.feature_names)].to_numpy())
-        yield _Predicted(batch=batch, known=numbers, added={**added, OUTSIDE: outside})
+        yield _Predicted(batch=batch, known=read, added={**added, OUTSIDE: outside})
+
+
+def _encoded(
+    batch: Batch, encoding: Encoding, targets: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Columns of a batch that are numbers, and its features with the targets that it has."""
+    numeric = {code.name: isinstance(code, Numbers | Truths) for code in encoding.columns}
+    table = pd.DataFrame({name: batch.cells(name, numbers=of) for name, of in numeric.items()})
+    features = encoding.encode(table, place=batch.place)
+    there = {name: batch.numbers(name, missing=True) for name in targets if name not in numeric}
+    read = table[[name for name, of in numeric.items() if of]].assign(**there)
+    return read, features.assign(**there)
 
 
 def _schema(

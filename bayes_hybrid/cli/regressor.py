@@ -5,7 +5,7 @@ from typing import Any
 from bayes_hybrid import checks
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.estimator import MODELS, REFINE, HybridRegressor
+from bayes_hybrid.estimator import MISSING, MODELS, REFINE, HybridRegressor
 from bayes_hybrid.gates import ABRUPT, FEATURE_GATES, GATES, THRESHOLD_GATES, Gate
 from bayes_hybrid.inference import HMC, PLANS, FitOptions, Variational, WarmStart
 from bayes_hybrid.inference.fit import resolve_device
@@ -59,6 +59,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         label_head=None if label_head == LabelHead() else label_head,
         num_units=4 if small else num_units,
         progress=False if quiet else "auto",
+        missing=checks.choice("--missing", settings.missing, MISSING),
         random_state=settings.seed,
         **(quick if settings.quick else shorthands),
     )

@@ -41,6 +41,7 @@ class Settings:
         num_restarts: modes that are looked for, or ``"auto"``.
         plan: name of a training plan, or several, separated by commas.
         refine: ``"auto"``, ``"always"`` or ``"never"``.
+        missing: ``"impute"`` or ``"refuse"``.
         seed: everything random is derived from it.
         device: ``"auto"`` or a torch device.
         quick: next to no training, for tests.
@@ -62,6 +63,7 @@ class Settings:
     num_restarts: str = "auto"
     plan: str = "default"
     refine: str = "auto"
+    missing: str = "impute"
     seed: int = 0
     device: str = "auto"
     quick: bool = False

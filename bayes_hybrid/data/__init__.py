@@ -9,7 +9,9 @@ from bayes_hybrid.data.atomic import (
 )
 from bayes_hybrid.data.builtin import load_gnp, load_motorcycle, load_nile
 from bayes_hybrid.data.columns import numeric_column
+from bayes_hybrid.data.encoding import Encoding
 from bayes_hybrid.data.held_out import HeldOut
+from bayes_hybrid.data.learning import learned_encoding
 from bayes_hybrid.data.outputs import is_several, regime_numbers, require_outputs
 from bayes_hybrid.data.scaling import (
     Standardizer,
@@ -23,6 +25,7 @@ from bayes_hybrid.data.tables import read_table, split_target, write_table
 
 __all__ = [
     "FAMILIES",
+    "Encoding",
     "HeldOut",
     "Simulated",
     "Standardizer",
@@ -30,6 +33,7 @@ __all__ = [
     "atomic_folder",
     "constant_columns",
     "is_several",
+    "learned_encoding",
     "load_gnp",
     "load_motorcycle",
     "load_nile",

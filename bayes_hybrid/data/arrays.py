@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayes_hybrid.data.columns import TIMES, numeric_column
 from bayes_hybrid.errors import DataError, DataTypeError
 
-__all__ = ["numeric_array", "unmasked"]
+__all__ = ["numeric_array", "refuse_headers", "unmasked"]
 
 _TEXT: Final = "convert numbers with astype(float), or encode labels as numbers"
 _DATES: Final = "turn them into numbers, such as days since the first row"
@@ -110,6 +110,18 @@ def numeric_array(
 
 def _table(name: str, table: pd.DataFrame, *, missing: bool) -> pd.DataFrame:
     """Every column of a table as float64."""
+    refuse_headers(name, table)
+    columns = {column: numeric_column(table[column], missing=missing) for column in table.columns}
+    return pd.DataFrame(columns, index=table.index, columns=table.columns)
+
+
+def refuse_headers(name: str, table: pd.DataFrame) -> None:
+    """Refuse a table whose columns are not each named once, all by text or none.
+
+    Raises:
+        DataError: a name comes twice.
+        DataTypeError: columns with text for some names only.
+    """
     repeated = table.columns[table.columns.duplicated()].tolist()
     if repeated:
         raise DataError(f"{name} names columns {repeated} twice; give each its own name")
@@ -119,8 +131,6 @@ def _table(name: str, table: pd.DataFrame, *, missing: bool) -> pd.DataFrame:
             f"{name} names columns by {' and '.join(kinds)}; expected text for all: "
             f"set {name}.columns = {name}.columns.astype(str)"
         )
-    columns = {column: numeric_column(table[column], missing=missing) for column in table.columns}
-    return pd.DataFrame(columns, index=table.index, columns=table.columns)
 
 
 def _read(name: str, values: Any) -> NDArray[Any]:  # noqa: ANN401 (whatever NumPy reads)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import BinaryIO, Final, final
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bayes_hybrid.data.atomic import atomic_file
+from bayes_hybrid.data.cells import MISSING
 from bayes_hybrid.data.columns import numeric_cells, numeric_column
 from bayes_hybrid.data.csv_text import CsvBlock, open_csv
 from bayes_hybrid.data.parquet import as_series, batches_of, open_parquet, without_broken_notes
@@ -79,6 +81,27 @@ class Batch:
         if self.block is not None:
             return numeric_cells(name, values, missing=missing, place=self.place)
         return numeric_column(as_series(name, values), missing=missing, place=self.place)
+
+    def cells(self, name: str, *, numbers: bool) -> pd.Series:
+        """A column as :func:`.tables.read_table` has it, ``[N]``; missing cells are missing.
+
+        Args:
+            name: of the column.
+            numbers: whether a CSV file's cells are to be numbers; else they stay text.
+
+        Raises:
+            DataError: an infinite value.
+            DataTypeError: a cell that is to be a number and is none.
+        """
+        values = self.columns.column(name)
+        if self.block is None:
+            return as_series(name, values)
+        if numbers:
+            read = numeric_cells(name, values, missing=True, place=self.place)
+            return pd.Series(read, name=name)
+        absent = pc.is_in(values, pa.array(MISSING))
+        known = pc.if_else(absent, pa.scalar(None, pa.string()), values)
+        return pd.Series(known.to_pylist(), name=name, dtype=object)
 
 
 @final

@@ -13,10 +13,12 @@ __all__ = [
     "ABSENT",
     "MISSING",
     "TRUTH",
+    "WORDS",
     "CellKind",
     "cell_kind",
     "plain_numbers",
     "spelt_numbers",
+    "truths",
 ]
 
 MISSING: Final = (
@@ -41,7 +43,8 @@ class CellKind(NamedTuple):
     advice: str
 
 
-_TEXT: Final = CellKind("text", "encode it as numbers, such as one 0/1 column for each label")
+WORDS: Final = CellKind("text", "encode it as numbers, such as one 0/1 column for each label")
+"""Text that looks like nothing else."""
 ABSENT: Final = "drop such rows or fill them in"
 """What to do about a mark for a missing value, where none may be missing."""
 TRUTH: Final = CellKind("true or false as text", "write 1 and 0")
@@ -161,6 +164,20 @@ def plain_numbers(column: pd.Series) -> NDArray[np.float64] | None:
     return values
 
 
+def truths(column: pd.Series) -> pd.Series:
+    """A column with true and false in the place of the words for them, and other values as before.
+
+    Example:
+        >>> truths(pd.Series(["true", "FALSE", None, 1])).tolist()
+        [True, False, None, 1]
+    """
+    if not isinstance(column.dtype, np.dtype | pd.StringDtype) or column.dtype.kind != "O":
+        return column
+    words = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False), "": None}
+    values = [words.get(v.strip(), v) if isinstance(v, str) else v for v in column.tolist()]
+    return pd.Series(values, index=column.index, name=column.name, dtype=object)
+
+
 def cell_kind(text: str) -> CellKind | None:
     """What a cell is that is no number; ``None`` for one that is.
 
@@ -178,7 +195,7 @@ def cell_kind(text: str) -> CellKind | None:
         return CellKind(
             "a number in digits of another script or width", "write them as 0 to 9, with a point"
         )
-    return next((kind for pattern, kind in _KINDS if pattern.fullmatch(stripped)), _TEXT)
+    return next((kind for pattern, kind in _KINDS if pattern.fullmatch(stripped)), WORDS)
 
 
 def _is_plain(text: str) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "refuse_name",
     "refuse_names",
     "refuse_repeats",
+    "row_number",
     "unwritable",
 ]
 
@@ -109,7 +110,7 @@ def numeric_cells(
     values, wrong = spelt_numbers(cells)
     if wrong is not None:
         text = cells[wrong].as_py()
-        raise _no_number(name, (place or _row)(wrong), text, cell_kind(text), missing)
+        raise _no_number(name, (place or row_number)(wrong), text, cell_kind(text), missing)
     _refuse_infinite(name, values, missing, place)
     return values
 
@@ -198,7 +199,8 @@ def listed(names: Sequence[Hashable], most: int = 20) -> str:
     return ", ".join(repr(name) for name in names[:most]) + more
 
 
-def _row(position: int) -> str:
+def row_number(position: int) -> str:
+    """What to call a row of a whole table: the first is row 1."""
     return f"row {position + 1}"
 
 
@@ -227,7 +229,7 @@ def _refuse_non_numbers(column: pd.Series, missing: bool, place: Place | None) -
     if isinstance(value, TIMES):
         advice = "turn it into a number, such as days since the first row"
         kind = CellKind("dates or times", advice)
-    raise _no_number(column.name, (place or _row)(row), value, kind, missing)
+    raise _no_number(column.name, (place or row_number)(row), value, kind, missing)
 
 
 def _beyond_float(column: pd.Series, place: Place | None, error: ArithmeticError) -> DataError:
@@ -237,7 +239,7 @@ def _beyond_float(column: pd.Series, place: Place | None, error: ArithmeticError
             if isinstance(value, _NUMBERS):
                 float(value)
         except (ArithmeticError, ValueError) as one:
-            where = (place or _row)(row)
+            where = (place or row_number)(row)
             return DataError(
                 f"column {column.name!r}, {where}: {one}; expected a number that float64 holds"
             )
@@ -282,6 +284,6 @@ def _refuse(name: Hashable, bad: NDArray[np.bool_], what: str, place: Place | No
     plural = what.replace("value", "values") if count > 1 else what
     how_many = f"{count} {plural}" if place is None else f"a {what}".replace("a inf", "an inf")
     raise DataError(
-        f"column {name!r} has {how_many}, first in {(place or _row)(int(bad.argmax()))}; "
+        f"column {name!r} has {how_many}, first in {(place or row_number)(int(bad.argmax()))}; "
         "expected finite numbers: drop such rows or fill them in first"
     )

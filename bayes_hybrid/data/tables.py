@@ -16,6 +16,7 @@ from bayes_hybrid.data.batches import file_kind, opened
 from bayes_hybrid.data.cells import MISSING, plain_numbers
 from bayes_hybrid.data.columns import listed, numeric_column, refuse_repeats
 from bayes_hybrid.data.csv_text import open_csv
+from bayes_hybrid.data.learning import plain_columns
 from bayes_hybrid.data.parquet import as_table, open_parquet, read_whole
 from bayes_hybrid.errors import DataError
 
@@ -112,9 +113,11 @@ def split_target(
 def split_target(
     table: pd.DataFrame, target: str | Sequence[str], features: Sequence[str] | None = None
 ) -> tuple[pd.DataFrame, pd.Series | pd.DataFrame]:
-    """Split a table into feature columns and one target or several, all float64 and finite.
+    """Split a table into feature columns and one target or several.
 
-    Booleans and integers become 0.0/1.0 and floats.  The index of the table is kept.
+    Numbers are float64: booleans and integers become 0.0/1.0 and floats.  Features of text,
+    categories or dates stay as they are, for :meth:`.HybridRegressor.fit` to encode; missing
+    numbers of features are NaN.  The index of the table is kept.
 
     Args:
         table: at least one row; the target and at least one feature among its columns.
@@ -128,8 +131,9 @@ def split_target(
 
     Raises:
         DataError: no rows, no features, a column that is missing or named twice, the target among
-            the features, NaN or infinity (the message names column, count and first row).
-        DataTypeError: text, dates or other non-numbers in a column (the message names column, row
+            the features, infinity, or NaN in the only target (the message names column, count and
+            first row).
+        DataTypeError: text, dates or other non-numbers in a target (the message names column, row
             and value).
 
     Example:
@@ -163,7 +167,7 @@ def split_target(
     if both := [name for name in targets if name in features]:
         raise DataError(f"the target {both[0]!r} is also among the features; take it out of them")
     refuse_repeats(features, "features")
-    X = pd.DataFrame({name: numeric_column(table[name]) for name in features}, index=table.index)
+    X = plain_columns(table[[*features]])
     if len(targets) == 1:
         (name,) = targets
         return X, pd.Series(numeric_column(table[name]), index=table.index, name=name)

@@ -1,9 +1,17 @@
 """The scikit-learn estimator."""
 
-from bayes_hybrid.estimator.build import MODELS, REFINE, build_model, build_options, settings_of
+from bayes_hybrid.estimator.build import (
+    MODELS,
+    REFINE,
+    build_model,
+    build_options,
+    located_gate,
+    located_likelihood,
+    settings_of,
+)
 from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.estimator.regressor import HybridRegressor
-from bayes_hybrid.estimator.rows import training_rows
+from bayes_hybrid.estimator.rows import MISSING, feature_names, training_rows
 from bayes_hybrid.estimator.saved import (
     POSTERIOR_FILE,
     SAVED_FILES,
@@ -13,6 +21,7 @@ from bayes_hybrid.estimator.saved import (
 )
 
 __all__ = [
+    "MISSING",
     "MODELS",
     "POSTERIOR_FILE",
     "REFINE",
@@ -21,7 +30,10 @@ __all__ = [
     "HybridRegressor",
     "build_model",
     "build_options",
+    "feature_names",
     "load",
+    "located_gate",
+    "located_likelihood",
     "reporting",
     "setting_classes",
     "settings_of",

@@ -1,6 +1,7 @@
 """From the estimator's settings to a model and to options of a fit."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -8,8 +9,8 @@ import numpy as np
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.estimator.rows import feature_names
-from bayes_hybrid.gates import GATES, Gate
+from bayes_hybrid.estimator.rows import encoding_of, feature_names
+from bayes_hybrid.gates import GATES, Gate, MonotoneGate, ThresholdGate
 from bayes_hybrid.inference import HMC, FitOptions, Sampler
 from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
 from bayes_hybrid.models import (
@@ -28,7 +29,15 @@ from bayes_hybrid.priors import Priors
 if TYPE_CHECKING:
     from bayes_hybrid.estimator.regressor import HybridRegressor
 
-__all__ = ["MODELS", "REFINE", "build_model", "build_options", "settings_of"]
+__all__ = [
+    "MODELS",
+    "REFINE",
+    "build_model",
+    "build_options",
+    "located_gate",
+    "located_likelihood",
+    "settings_of",
+]
 
 Setting = TypeVar("Setting")
 
@@ -68,7 +77,7 @@ def _model(
     names = feature_names(settings) or ()
     if kind != "mixture":
         _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
-        pathway = _pathway(settings, kind, num_features)
+        pathway = _located(settings, _pathway(settings, kind, num_features))
         if isinstance(pathway, Polynomial):
             _refuse_set(settings, _OF_UNITS, f"model={kind!r} has no hidden units")
         if labelled:
@@ -85,11 +94,11 @@ def _model(
     label_head = _instance("label_head", settings.label_head, LabelHead) or LabelHead()
     if not labelled:
         _refuse_set(settings, ("label_head",), "no regime_label came")
-    experts = _experts(settings, num_features)
+    experts = tuple(_located(settings, each) for each in _experts(settings, num_features))
     return HybridMixture(
         num_features=num_features,
         experts=tuple(expert.resolved(num_features, names) for expert in experts),
-        gate=_gate(settings).resolved(num_features, names),
+        gate=located_gate(settings, _gate(settings)).resolved(num_features, names),
         priors=priors,
         num_outputs=num_outputs,
         label_head=label_head if labelled else None,
@@ -113,6 +122,51 @@ def _gate(settings: "HybridRegressor") -> Gate:
     if isinstance(gate, Gate):
         return gate
     return GATES[checks.choice("gate", gate, tuple(GATES))]()
+
+
+def located_gate(settings: "HybridRegressor", gate: Gate) -> Gate:
+    """The gate with the position of an encoded column, where it named a column of the table.
+
+    Args:
+        settings: the estimator, once it has read the table.
+        gate: as it was set.
+
+    Raises:
+        OptionError: the column is not there, or became other than one column.
+    """
+    encoding = encoding_of(settings)
+    if encoding is None or not isinstance(gate, ThresholdGate | MonotoneGate):
+        return gate
+    feature = gate.feature
+    if feature is None and len(encoding.columns) == 1:
+        feature = 0
+    if feature is None:
+        return gate
+    return replace(gate, feature=encoding.position("feature", feature))
+
+
+def located_likelihood(settings: "HybridRegressor", likelihood: Likelihood) -> Likelihood:
+    """The likelihood with the position of the encoded column that has the sizes of rows.
+
+    Args:
+        settings: the estimator, once it has read the table.
+        likelihood: as it was set.
+
+    Raises:
+        OptionError: the column is not there, or became other than one column.
+        DataError: the sizes of some rows are missing.
+    """
+    encoding, name, column = encoding_of(settings), likelihood.size_name, likelihood.size_column
+    if encoding is None or name is None or column is None:
+        return likelihood
+    position = encoding.position(name, column)
+    encoding.refuse_filled(name, position)
+    return replace(likelihood, **{name: position})
+
+
+def _located(settings: "HybridRegressor", expert: Pathway) -> Pathway:
+    likelihood = located_likelihood(settings, expert.likelihood)
+    return expert if likelihood is expert.likelihood else replace(expert, likelihood=likelihood)
 
 
 def _experts(settings: "HybridRegressor", num_features: int) -> tuple[Pathway, ...]:

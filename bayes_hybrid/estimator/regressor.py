@@ -22,6 +22,7 @@ from bayes_hybrid.estimator.rows import (
     feature_rows,
     held_out_or_saved,
     held_out_rows,
+    located,
     output_names,
     row_weights,
     scored_rows,
@@ -118,6 +119,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         compile: ``"auto"`` compiles where that should pay, ``"always"``, ``"never"``.
         progress: ``"auto"`` shows a bar on a terminal, ``True`` always, ``False`` never; or a
             function called with stage, steps done and steps at most.
+        missing: ``"impute"`` puts the training median in the place of a missing cell of a table's
+            feature and adds an indicator; ``"refuse"`` takes none.  Arrays take none in any case.
         random_state: integer, generator or ``None`` (a fresh seed, recorded in ``fit_.seed``).
 
     Attributes:
@@ -127,8 +130,11 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             without labels.
         held_out_: the :class:`~bayes_hybrid.data.HeldOut` rows that a loaded fit was saved with;
             ``None`` after :meth:`fit`.
-        n_features_in_: D.
-        feature_names_in_: column names ``[D]``, when ``X`` was a table with text for names.
+        encoding_: the :class:`~bayes_hybrid.data.Encoding` of a table with text, dates or
+            missing cells: its ``names`` are the D features of the fit, and ``words()`` says what
+            each column became; ``None`` where all columns were numbers.
+        n_features_in_: number of columns of ``X``.
+        feature_names_in_: their names, when ``X`` was a table with text for names.
 
     Example:
         >>> import numpy as np
@@ -180,6 +186,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         device: str = "auto",
         compile: str = "auto",
         progress: str | bool | Progress = "auto",
+        missing: str = "impute",
         random_state: RandomState = None,
     ) -> None:
         self.model = model
@@ -201,6 +208,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self.device = device
         self.compile = compile
         self.progress = progress
+        self.missing = missing
         self.random_state = random_state
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -222,7 +230,9 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
         Args:
             X: features ``[N, D]``: numbers or booleans, finite, 1e75 at most, ``N >= 2``.  Masked
-                entries, here and below, are missing.
+                entries, here and below, are missing.  The columns of a table may also be text of
+                words, categories or dates, and have missing cells
+                (:func:`~bayes_hybrid.data.learned_encoding`); D counts what they became.
             y: targets ``[N]``, likewise.  Or Q > 1 outputs ``[N, Q]`` that share the row's regime,
                 NaN where one is missing: it is left out of the likelihood.  A target that is
                 constant up to rounding is not trained on, but predicted as it is.
@@ -238,7 +248,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             DataError: missing or infinite values, values beyond 1e75 or columns that vary by less
                 than 1e-75, fewer than two rows, shapes that do not fit, columns of one name, or
                 other than K different labels; a ``ValueError``, often in scikit-learn's own words.
-            DataTypeError: text, dates or other objects where numbers belong.
+            DataTypeError: objects that are neither numbers, words nor dates; in an array, all that
+                are no numbers.
             FitError: every restart became non-finite.
         """
         before = dict(self.__dict__)
@@ -288,8 +299,9 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         Raises:
             NotFittedError: before :meth:`fit`; this and the next hold for every method below.
             DataError: other columns than those of the fit, values that are not finite, or so far
-                from the training data that float32 overflows.
-            DataTypeError: text, dates or other objects where numbers belong.
+                from the training data that float32 overflows; a level that the fit has not seen, or
+                a missing cell in a column that had none.
+            DataTypeError: objects of another kind than in the fit.
         """
         return self._posterior().mean(feature_rows(self, X))
 
@@ -490,9 +502,10 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         See :func:`bayes_hybrid.diagnostics.boundaries`.
 
         Args:
-            feature: its position or name.
-            at: where the other features are held, D numbers, or names and numbers; at their
-                medians where nothing is said.
+            feature: its position among the features of the fit, or its name, or that of a column
+                of ``X`` that became one feature.
+            at: where the other features are held, D numbers, or names and numbers (or dates); at
+                their medians where nothing is said.
             prob: probability inside the intervals, strictly between 0 and 1.
             of: ``"gate"``, where p(z | x) changes, or ``"rows"``, between which fitted rows
                 p(z | x, y) does; the latter is for one feature and sudden changes.
@@ -507,6 +520,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         from bayes_hybrid.diagnostics import boundaries
 
         self._posterior()
+        feature, at = located(self, feature, at)
         return boundaries(self.fit_, feature, of=of, at=at, prob=prob)
 
     @_vanishing
@@ -630,7 +644,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """What changes along one feature, see :func:`bayes_hybrid.diagnostics.effect_curve`.
 
         Args:
-            feature: position or name of the feature that varies.
+            feature: position among the features of the fit, or name, of the feature that varies;
+                or the name of a column of ``X`` that became one feature.
             at: where the other features are held: D values, or some of them by name; by default
                 at the medians of the training rows.
             of: ``"mean"``, ``"expert"`` or ``"contribution"``.
@@ -649,6 +664,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         from bayes_hybrid.diagnostics import effect_curve
 
         self._posterior()
+        feature, at = located(self, feature, at)
         return effect_curve(
             self.fit_,
             feature,
@@ -676,7 +692,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """The mean over rows of their curves, and these (partial dependence, Friedman 2001).
 
         Args:
-            feature: position or name of the feature.
+            feature: position or name of the feature, as in :meth:`effect`.
             of: ``"mean"``, ``"expert"`` or ``"contribution"``.
             output: position or name of the output, where there are several.
             prob: probability inside the bands.
@@ -693,6 +709,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         from bayes_hybrid.diagnostics import partial_dependence
 
         self._posterior()
+        feature, _ = located(self, feature, None)
         return partial_dependence(
             self.fit_,
             feature,

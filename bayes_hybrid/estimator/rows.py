@@ -1,14 +1,15 @@
 """From tables and arrays to finite numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, check_X_y, validate_data
 
+from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import (
     is_several,
@@ -17,38 +18,72 @@ from bayes_hybrid.data import (
     refuse_large,
     refuse_narrow,
     require_outputs,
+    unmasked,
 )
+from bayes_hybrid.data.encoding import Encoding
+from bayes_hybrid.data.learning import learned_encoding
 from bayes_hybrid.errors import BayesHybridError, DataError, DataTypeError
 
 if TYPE_CHECKING:
     from bayes_hybrid.estimator.regressor import HybridRegressor
 
 __all__ = [
+    "MISSING",
     "FloatArray",
+    "encoding_of",
     "feature_names",
     "feature_rows",
     "held_out_or_saved",
     "held_out_rows",
+    "located",
     "output_names",
     "row_weights",
     "scored_rows",
     "target_rows",
+    "training_encoding",
     "training_rows",
 ]
+
+MISSING: Final = ("impute", "refuse")
+"""What may be done about missing cells of features."""
 
 
 def training_rows(
     estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
 ) -> tuple[FloatArray, FloatArray]:
     """Features and targets of a fit, as copies: the caller's arrays may change afterwards."""
+    estimator.encoding_ = training_encoding(estimator, X)
     # One row has no spread to learn a scale from.
     x, target = _validated(estimator, X, y, ensure_min_samples=2)
     names = output_names(y, target)
     if target.ndim > 1:
         require_outputs(target, names)
-    refuse_narrow("X", x, columns=_columns(X))
+    _refuse_shared(estimator.encoding_, names)
+    refuse_narrow("X", x, columns=_columns(estimator, X))
     refuse_narrow("y", target, columns=names)
     return np.array(x, order="C"), np.array(target, dtype=np.float64)
+
+
+def training_encoding(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> Encoding | None:
+    """How the columns of a training table become numbers; ``None`` where all are, or no table."""
+    missing = checks.choice("missing", estimator.missing, MISSING) == "impute"
+    return learned_encoding(X, missing=missing) if isinstance(X, pd.DataFrame) else None
+
+
+def encoding_of(estimator: "HybridRegressor") -> Encoding | None:
+    """How its columns became numbers, once it has read a table; ``None`` where they were."""
+    return vars(estimator).get("encoding_")
+
+
+def _refuse_shared(encoding: Encoding | None, outputs: list[str] | None) -> None:
+    """Refuse a target that has the name of an encoded column: tables would have both."""
+    made = set() if encoding is None else {*encoding.names} - {*encoding.sources}
+    for name in outputs or ():
+        if name in made:
+            raise DataError(
+                f"the target {name!r} has the name of a column that stands for a feature of text, "
+                "dates or missing cells; rename the target"
+            )
 
 
 def _validated(
@@ -67,28 +102,54 @@ def _validated(
             absent = np.isnan(target)
             # scikit-learn has no word for a target that may be missing.
             target = np.where(absent, 0.0, target)
-        x, target = validate_data(
-            estimator,
-            numeric_array("X", X),
-            target,
-            dtype=np.float64,
-            y_numeric=True,
-            multi_output=several,
-            **settings,
-        )
+        x, target = _checked(estimator, X, target, y_numeric=True, multi_output=several, **settings)
     target = np.asarray(target, dtype=np.float64)
-    refuse_large("X", x, columns=_columns(X))
+    refuse_large("X", x, columns=_columns(estimator, X))
     refuse_large("y", target, columns=output_names(y, target))
     return x, np.where(absent, np.nan, target) if several else target
+
+
+def _checked(
+    estimator: "HybridRegressor",
+    X: ArrayLike | pd.DataFrame,
+    target: FloatArray | None,
+    *,
+    reset: bool = True,
+    **settings: Any,  # noqa: ANN401 (scikit-learn's own)
+) -> Any:  # noqa: ANN401 (scikit-learn's own)
+    """Features and targets by scikit-learn's checks; X's names and number are the caller's."""
+    if estimator.encoding_ is None:
+        x = numeric_array("X", X)
+        return validate_data(estimator, x, target, dtype=np.float64, reset=reset, **settings)
+    x = _encoded(estimator, estimator.encoding_, X, reset=reset)
+    return check_X_y(x, target, dtype=np.float64, estimator=estimator, **settings)
+
+
+def _encoded(
+    estimator: "HybridRegressor",
+    encoding: Encoding,
+    X: ArrayLike | pd.DataFrame,
+    *,
+    reset: bool,
+) -> pd.DataFrame:
+    """The encoded columns of rows."""
+    table: Any = X
+    if not isinstance(X, pd.DataFrame):
+        table = check_array(unmasked(X), dtype=None, ensure_all_finite=False, estimator=estimator)
+    validate_data(estimator, table, skip_check_array=True, reset=reset)
+    return encoding.encode(pd.DataFrame(table).infer_objects())
 
 
 def feature_rows(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> FloatArray:
     """Features ``[N, D]`` of new rows, the columns of the fit."""
     with _as_data_errors():
-        x: FloatArray = validate_data(
-            estimator, numeric_array("X", X), dtype=np.float64, reset=False
-        )
-    refuse_large("X", x, columns=_columns(X))
+        x: FloatArray
+        if estimator.encoding_ is None:
+            x = validate_data(estimator, numeric_array("X", X), dtype=np.float64, reset=False)
+        else:
+            table = _encoded(estimator, estimator.encoding_, X, reset=False)
+            x = check_array(table, dtype=np.float64, estimator=estimator)
+    refuse_large("X", x, columns=_columns(estimator, X))
     refuse_far("X", x, estimator.fit_.posterior.x_scaling)
     return x
 
@@ -181,13 +242,49 @@ def held_out_or_saved(
 
 
 def feature_names(estimator: "HybridRegressor") -> list[str] | None:
-    """The columns' names, once scikit-learn has read them."""
+    """Names of the features of the fit, once scikit-learn has read those of the columns."""
+    encoding = encoding_of(estimator)
+    if encoding is not None:
+        return [*encoding.names]
     names = vars(estimator).get("feature_names_in_")
     return None if names is None else [str(name) for name in names]
 
 
-def _columns(X: ArrayLike | pd.DataFrame) -> list[str] | None:
-    """The columns of a table by name, for messages."""
+def located(
+    estimator: "HybridRegressor",
+    feature: int | str,
+    at: ArrayLike | Mapping[str, float] | None,
+) -> tuple[int | str, Any]:
+    """A feature, and where others are held, by names of the fit instead of the table's.
+
+    Args:
+        estimator: fitted.
+        feature: position in the fit, or name there or in the table.
+        at: numbers, or names and what they are held at, dates for dates.
+
+    Raises:
+        OptionError: a column of the table became other than one feature.
+    """
+    encoding = encoding_of(estimator)
+    if encoding is None:
+        return feature, at
+    if isinstance(feature, str):
+        feature = encoding.position("feature", feature)
+    if not isinstance(at, Mapping | pd.Series):
+        return feature, at
+    held = {
+        encoding.position("at", name) if isinstance(name, str) else name: encoding.value(
+            name, value
+        )
+        for name, value in at.items()
+    }
+    return feature, held
+
+
+def _columns(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> list[str] | None:
+    """The features of a table by name, for messages."""
+    if estimator.encoding_ is not None:
+        return [*estimator.encoding_.names]
     return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else None
 
 

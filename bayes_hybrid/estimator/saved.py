@@ -8,6 +8,8 @@ import msgspec
 import numpy as np
 
 from bayes_hybrid.data import HeldOut
+from bayes_hybrid.data.columns import listed
+from bayes_hybrid.data.encoding import Encoding
 from bayes_hybrid.data.records import shortened
 from bayes_hybrid.errors import DataError, FileFormatError
 from bayes_hybrid.gates import GATES, MonotoneGate, ReLUGate
@@ -77,6 +79,7 @@ class _Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     params: dict[str, Any]
     named_features: bool
     regime_labels: tuple[str | bool | int | float, ...]
+    encoding: Encoding | None = None
 
 
 def write_saved(
@@ -108,13 +111,14 @@ def write_saved(
         params={name: encode(value, classes) for name, value in params.items()},
         named_features="feature_names_in_" in vars(estimator),
         regime_labels=encode(estimator.regime_labels_, SETTING_CLASSES),
+        encoding=estimator.encoding_,
     )
     # Made in memory: HDF5 does not tell a full disk, it litters standard error.
     tree = bytes(estimator.to_datatree().to_netcdf(engine="h5netcdf"))
     save_fit(
         fit,
         path,
-        config=msgspec.structs.asdict(config),
+        config=_as_json(config),
         force=force,
         held_out=held_out,
         extras={POSTERIOR_FILE: tree},
@@ -163,13 +167,35 @@ def load(path: str | os.PathLike[str]) -> "HybridRegressor":
         )
     _refuse_larger(model, saved)
     estimator.fit_ = saved.fit(model)
+    _refuse_other(config.encoding, estimator.fit_.feature_names, path)
+    estimator.encoding_ = config.encoding
     estimator.held_out_ = saved.held_out
     estimator.regimes_ = model.reading_names
     estimator.regime_labels_ = config.regime_labels
-    estimator.n_features_in_ = model.num_features
+    names = config.encoding.sources if config.encoding else estimator.fit_.feature_names
+    estimator.n_features_in_ = len(names)
     if config.named_features:
-        estimator.feature_names_in_ = np.array(estimator.fit_.feature_names, dtype=object)
+        estimator.feature_names_in_ = np.array(names, dtype=object)
     return estimator
+
+
+def _refuse_other(
+    encoding: Encoding | None, names: tuple[str, ...], path: str | os.PathLike[str]
+) -> None:
+    """Refuse an encoding that makes other features than those of the fit."""
+    if encoding is not None and encoding.names != names:
+        raise FileFormatError(
+            f"{path} is damaged: its columns become {listed(encoding.names)}, and the fit has "
+            f"{listed(names)}; save the fit again"
+        )
+
+
+def _as_json(config: _Config) -> dict[str, Any]:
+    """The config as plain JSON values; a fit of numbers alone has no encoding."""
+    values: dict[str, Any] = msgspec.to_builtins(config)
+    if config.encoding is None:
+        del values["encoding"]
+    return values
 
 
 def setting_classes() -> dict[str, type]:

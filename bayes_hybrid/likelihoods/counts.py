@@ -1,5 +1,6 @@
 """Counts and events: no noise scale, and a link between the location and the mean."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Self
 
@@ -161,7 +162,7 @@ class Binomial(_Events):
         base: probability at a location of zero; ``None`` takes that of the training targets.
 
     Raises:
-        OptionError: no column was said.
+        OptionError: when a model is built, no column was said.
 
     Example:
         >>> import torch
@@ -178,14 +179,14 @@ class Binomial(_Events):
     )
     trials: int | str | None = None
 
-    def __post_init__(self) -> None:
-        """Check that there is a column of trials."""
-        super().__post_init__()
+    def resolved(self, num_features: int, names: Sequence[str]) -> Self:
+        """See :meth:`Likelihood.resolved`; there has to be a column of trials."""
         if self.trials is None:
             raise OptionError(
                 "trials: expected the column with the number of trials, as in "
                 "Binomial(trials='shots'), or on the command line --trials shots"
             )
+        return super().resolved(num_features, names)
 
     def sized(self, numbers: tuple[Tensor, ...], size: Tensor) -> tuple[Tensor, ...]:
         """See :meth:`Likelihood.sized`: the trials are a number of the density, a whole one."""

@@ -76,6 +76,18 @@ class Evidence:
         """Names of the Q outputs."""
         return self.fit.output_names
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the table's columns, of which the features were made."""
+        encoding = self.estimator.encoding_
+        return self.fit.feature_names if encoding is None else encoding.sources
+
+    @property
+    def encoded(self) -> list[str]:
+        """What became of each column that was no number or had missing cells, in sentences."""
+        encoding = self.estimator.encoding_
+        return [] if encoding is None else encoding.words()
+
     @cached_property
     def rows(self) -> NDArray[np.intp]:
         """Indices of the training rows that checks read, evenly spread."""

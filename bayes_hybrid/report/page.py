@@ -84,7 +84,7 @@ def render(evidence: Evidence) -> str:
             parts.append((section, Markup(template.render(content))))  # escaped by the template
     scripts = [_plotting_library(), _own("report.js")]
     return environment.get_template("page.html").render(
-        title=f"{', '.join(evidence.outputs)} from {', '.join(evidence.fit.feature_names)}",
+        title=f"{', '.join(evidence.outputs)} from {', '.join(evidence.columns)}",
         version=__version__,
         sections=parts,
         style=Markup(_own("report.css")),

@@ -10,7 +10,7 @@ from bayes_hybrid.ablation.variant import BASE, MITIGATIONS, applied
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import build_model, build_options
 from bayes_hybrid.gates import GATES, LinearGate
-from bayes_hybrid.likelihoods import LIKELIHOODS, Normal, Poisson
+from bayes_hybrid.likelihoods import LIKELIHOODS, NegativeBinomial, Normal, Poisson
 from bayes_hybrid.models import HybridMixture
 from bayes_hybrid.nn import COMBINATIONS
 
@@ -26,6 +26,14 @@ BASES = [
 
 def names(base, **options):
     return [variant.name for variant in variants(base, **options)]
+
+
+def test_likelihoods_keep_the_column_of_the_rows_sizes():
+    base = HybridRegressor(likelihood=Poisson(exposure="years"))
+    offered = {variant.name: variant.settings for variant in variants(base)}
+    of_noise = {name: each for name, each in offered.items() if name.startswith("likelihood")}
+    other = NegativeBinomial(exposure="years")
+    assert of_noise == {"likelihood_negative_binomial": {"likelihood": other}}
 
 
 def test_every_registered_part_has_a_variant():

@@ -287,7 +287,7 @@ def test_options_that_cannot_be(data, tmp_path, more, message):
 def test_tables_that_cannot_be(data, saved, tmp_path):
     out = tmp_path / "fit"
     line = refused("fit", data, "--target", "response", "--out", out)
-    assert "column 'name' holds text, first in row 1: 'row 0'" in line
+    assert "column 'name' has 40 levels in 40 rows, such as 'row 0'; expected two rows of" in line
     line = refused("fit", tmp_path / "no.csv", "--target", "y", "--out", out)
     assert "no.csv does not exist" in line
     write_table(make_table().drop(columns="other"), tmp_path / "test.csv")

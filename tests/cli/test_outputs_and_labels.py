@@ -112,7 +112,7 @@ def test_without_labels_nothing_is_said_of_them(data, tmp_path):
         (["--target", "response,het"], "did you mean 'heat'?"),
         (["--target", "response", "--features", "dose"], "column 'response' has 10 missing"),
         (["--features", "dose,heat"], "the target 'heat' is also among the features"),
-        ([], "column 'zone' holds text"),
+        (["--missing", "refuse"], "column 'zone' has "),
     ],
     ids=" ".join,
 )

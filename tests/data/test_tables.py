@@ -276,12 +276,17 @@ def test_split_names_the_column(table: pd.DataFrame, target, features, message):
         split_target(table, target, features)
 
 
-def test_split_refuses_text_and_holes(table: pd.DataFrame):
+def test_split_refuses_text_and_holes_in_the_target_alone(table: pd.DataFrame):
     with pytest.raises(DataTypeError, match="column 'where' holds text, first in row 1"):
-        split_target(table, "x")
+        split_target(table, "where")
     table.loc[2, "x"] = np.nan
     with pytest.raises(DataError, match=r"column 'x' has 1 missing value .*first in row 3"):
         split_target(table, "x", ["count"])
+    X, _ = split_target(table, "count")
+    pd.testing.assert_series_equal(X["where"], table["where"])
+    np.testing.assert_array_equal(X["x"], table["x"])
+    with pytest.raises(DataError, match="column 'x' has 1 infinite value, first in row 3"):
+        split_target(table.fillna({"x": np.inf}), "count")
 
 
 def test_split_refuses_no_rows_no_features_and_repeats(table: pd.DataFrame):
@@ -311,7 +316,7 @@ def test_a_blank_line_of_one_column_is_a_missing_value(tmp_path: Path):
     read = read_table(_csv(tmp_path, "\nx\n1\n\n2\n\n"))
     np.testing.assert_array_equal(read["x"], [1.0, np.nan, 2.0, np.nan])
     with pytest.raises(DataError, match=r"'x' has 2 missing values .*, first in row 2"):
-        split_target(read.assign(y=0.0), "y")
+        split_target(read.assign(z=0.0), "x")
 
 
 def test_only_empty_cells_and_their_like_are_missing(tmp_path: Path):

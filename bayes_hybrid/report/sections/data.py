@@ -28,7 +28,8 @@ _MEANINGS: Final = {
     "column": "name in the data",
     "role": "feature: predicted from; target: predicted",
     "rows": "rows in which it is there",
-    "missing": "rows in which it is missing: features never are, a missing target is left out",
+    "missing": "rows in which it is missing: features never are, because something stands in "
+    "their place; a missing target is left out",
     "distinct": "different values; few of them in a target mean rounding, which invites a regime "
     "to close in on one value",
     "min": "smallest value",
@@ -128,7 +129,9 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
     ordered = columns[fit.x.shape[1] :] + columns[: fit.x.shape[1]]
     return {
         "num_rows": len(fit.x),
+        "num_columns": len(evidence.columns),
         "num_features": fit.x.shape[1],
+        "encoded": evidence.encoded,
         "outputs": evidence.outputs,
         "num_labels": None if fit.labels is None else int((~np.isnan(fit.labels)).sum()),
         "num_held_out": None if evidence.x_test is None else len(evidence.x_test),

@@ -112,7 +112,7 @@ def _kinds(value: object) -> set[type]:
 def fit_code(evidence: Evidence) -> str:
     """Python that fits the same model to the same rows."""
     fit, held_out = evidence.fit, evidence.estimator.held_out_
-    features, outputs = [*fit.feature_names], [*evidence.outputs]
+    features, outputs = [*evidence.columns], [*evidence.outputs]
     X, y = repr(features), repr(outputs[0] if len(outputs) == 1 else outputs)
     estimator = estimator_code(evidence.estimator)
     settings = evidence.estimator.get_params(deep=False).values()
