@@ -21,8 +21,14 @@ from bayes_hybrid.choosing.fits import checked_base, estimator_of
 from bayes_hybrid.choosing.rule import pays, simplest
 from bayes_hybrid.choosing.scores import Scores
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.estimator import HybridRegressor, build_model, reporting
-from bayes_hybrid.gates.threshold import column
+from bayes_hybrid.estimator import (
+    HybridRegressor,
+    build_model,
+    feature_names,
+    located_gate,
+    reporting,
+)
+from bayes_hybrid.gates import ThresholdGate
 from bayes_hybrid.random import resolve_seed
 
 __all__ = ["choose"]
@@ -117,10 +123,11 @@ def choose(
     base = checked_base(base)
     kinds, most = checked_experts(experts), checks.positive_int("max_regimes", max_regimes)
     check_jobs(n_jobs)
-    _, x, _ = usable_rows(base, X, y)
+    read = clone(base)
+    placed, x, _ = usable_rows(base, X, y, read)
     if feature is not None:
-        names = [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else []
-        column(feature, x.shape[1], names)
+        gate = located_gate(read, ThresholdGate(feature=feature))
+        gate.resolved(x.shape[1], feature_names(read) or ())  # or it is not there
     if folder is not None and not isinstance(base.random_state, int | np.integer):
         raise OptionError(
             "a folder needs random_state=... with an integer in the base, so that the next call "
@@ -132,7 +139,7 @@ def choose(
         for k in range(1, most + 1)
     ]
     for candidate in ladder[0]:
-        build_model(estimator_of(base, candidate), x.shape[1])  # or every fit of it would fail
+        build_model(estimator_of(placed, candidate), x.shape[1])  # or every fit of it would fail
     seeded = clone(base).set_params(random_state=resolve_seed(base.random_state))
     with reporting(base.progress) as report, _place(folder) as place:
         scores = Scores(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from bayes_hybrid import HybridRegressor, ThresholdGate, choose
+from bayes_hybrid import HybridRegressor, Poisson, ThresholdGate, choose
 from bayes_hybrid.choosing import Choice
 from bayes_hybrid.choosing.rule import gain, simplest
 from bayes_hybrid.choosing.scores import Score, Scores
@@ -212,3 +212,16 @@ def test_options_of_the_base_hold_in_the_search():
     assert (searching(base, line).num_units, searching(base, smooth).num_units) == ("auto", 5)
     default = searching(HybridRegressor(), line).fit_options
     assert (default.num_restarts, default.sampler.num_leapfrog) == (32, 10)
+
+
+def test_a_table_as_it_comes_with_exposure():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"years": rng.uniform(1.0, 20.0, 40), "dose": rng.uniform(0.0, 9.0, 40)})
+    table["site"] = rng.choice(["north", "south"], 40)
+    y = rng.poisson(2.0 * table["years"])
+    base = clone(BASE).set_params(likelihood=Poisson(exposure="years"))
+    choice = choose(table, y, base=base, experts=["constant"], max_regimes=2, feature="dose")
+    assert choice.best == "constant"
+    assert choice.estimator.likelihood == Poisson(exposure="years")
+    with pytest.raises(OptionError, match="feature must be one of 'years', 'dose', 'site'"):
+        choose(table, y, base=base, experts=["constant"], feature="dise")
