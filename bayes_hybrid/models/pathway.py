@@ -84,7 +84,8 @@ class Pathway:
 
     def resolved(self, num_features: int, names: Sequence[str]) -> Self:
         """With its likelihood's columns as indices, :meth:`.Likelihood.resolved`."""
-        return replace(self, likelihood=self.likelihood.resolved(num_features, names))
+        found = self.likelihood.resolved(num_features, names)
+        return self if found is self.likelihood else replace(self, likelihood=found)
 
     def width(self, num_features: int) -> int:
         """H, the number of hidden features of D input features."""

@@ -156,7 +156,7 @@ MODELS: Final[dict[str, HybridModel]] = {
     ),
     "relu, gamma, 2 outputs": PathwayModel(
         num_features=NUM_FEATURES,
-        pathway=pathway("relu", likelihood=Gamma(base=(2.0, 0.5)), noise="constant"),
+        pathway=pathway("relu", likelihood=Gamma(base=2.0, spread=0.5), noise="constant"),
         num_outputs=2,
     ),
     "relu, 3 outputs": PathwayModel(

@@ -215,7 +215,8 @@ def test_nothing_is_frozen_into_the_graph():
 @pytest.mark.parametrize("name", zoo.MODELS)
 def test_table_is_invertible(name):
     model = zoo.MODELS[name]
-    table = SiteTable.of(model, zoo.rows()[0])
+    x, _ = zoo.rows(model=model)
+    table = SiteTable.of(model, x)
     theta = torch.randn(2, 3, table.num_parameters, dtype=torch.float64)
     values = table.constrain(theta)
     # exp and log round once each.
@@ -224,7 +225,7 @@ def test_table_is_invertible(name):
     torch.testing.assert_close(table.flatten(single), theta[0, 0], rtol=0, atol=1e-14)
     stops = [site.stop for site in table.sites]
     assert [site.start for site in table.sites] == [0, *stops[:-1]]
-    trace: Any = poutine.trace(model.marginal).get_trace(zoo.rows()[0])
+    trace: Any = poutine.trace(model.marginal).get_trace(x)
     for site in table.sites:
         assert values[site.name].shape == (2, 3, *site.shape)
         assert trace.nodes[site.name]["value"].shape == site.shape
@@ -255,7 +256,7 @@ def test_a_site_without_a_note_counts_as_a_head():
 @pytest.mark.parametrize("name", zoo.MODELS)
 def test_evaluate_regimes_is_the_loop_over_draws(name):
     model = zoo.MODELS[name]
-    x, _ = zoo.rows()
+    x, _ = zoo.rows(model=model)
     table = SiteTable.of(model, x)
     theta = torch.randn(3, table.num_parameters, dtype=torch.float64)
     batched = evaluate_regimes(model, table, theta, x)

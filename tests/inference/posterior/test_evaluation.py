@@ -15,7 +15,7 @@ from tests.models import zoo
 
 def _case(name):
     model = zoo.MODELS[name]
-    x = zoo.rows()[0].double()
+    x = zoo.rows(model=model)[0].double()
     table = SiteTable.of(model, x)
     return model, table, torch.randn(7, table.num_parameters, dtype=torch.float64), x
 
