@@ -188,16 +188,7 @@ def sample_expert(
     bias = _by_row(bias if outputs else bias.squeeze(-1), outputs)
     weight, level = head.get("weight"), None
     if noise is not None and pathway.likelihood.has_scale:
-        ratio = sample_positive(
-            sites,
-            f"{name}.noise_ratio",
-            outputs,
-            priors.noise_ratio,
-            SiteGroup.SCALES,
-            like,
-            role=SiteRole.BY_OUTPUT,
-        )
-        level = _by_row(noise * ratio, outputs)
+        level = _by_row(noise * _sample_ratio(sites, name, priors, outputs, like), outputs)
         if pathway.noise == "input" and weight is not None:
             slope = sample_head(
                 sites,
@@ -230,6 +221,15 @@ def sample_expert(
         return Expert(pathway.likelihood, tuple(torch.broadcast_tensors(*numbers)))
 
     return expert
+
+
+def _sample_ratio(
+    sites: Sites, name: str, priors: Priors, outputs: tuple[int, ...], like: Tensor
+) -> Tensor:
+    site, role = f"{name}.noise_ratio", SiteRole.BY_OUTPUT
+    return sample_positive(
+        sites, site, outputs, priors.noise_ratio, SiteGroup.SCALES, like, role=role
+    )
 
 
 def _read(hidden: Tensor, weight: Tensor, outputs: tuple[int, ...]) -> tuple[Tensor, ...]:
