@@ -12,6 +12,7 @@ from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart, lo
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import DataError, OptionError
+from bayes_hybrid.estimator import build_model
 from bayes_hybrid.gates import LinearGate, MonotoneGate, ObliqueGate, ThresholdGate
 from bayes_hybrid.likelihoods import Binomial, NegativeBinomial, Normal, Poisson
 from bayes_hybrid.models import HybridMixture, Line, Pathway, PathwayModel
@@ -156,6 +157,14 @@ def test_counts_grow_with_their_exposure(rates):
         reg.predict(X.assign(years=0.0))
 
 
+def test_the_only_other_column_is_the_gates():
+    reg = HybridRegressor(gate="threshold", experts=("constant", "constant"))
+    assert build_model(reg.set_params(likelihood=Poisson(exposure=0)), 2).gate.feature == 1
+    assert build_model(reg.set_params(likelihood=Poisson(exposure=1)), 2).gate.feature == 0
+    with pytest.raises(OptionError, match="expected the column that the gate reads"):
+        build_model(reg, 3)
+
+
 def test_a_fit_with_exposure_comes_back_and_is_reported(rates, tmp_path):
     reg, X, _ = rates
     reg.save(tmp_path / "fit")
@@ -176,6 +185,8 @@ def test_events_among_trials_are_fitted():
     assert abs(reg.predict([[0.0, 1.0]])[0] - 0.3) < 4.0 * np.sqrt(0.21 / 1_200)
     assert reg.predict_interval(X)[:, 1].max() <= 29
     assert reg.log_density([[0.0, 4.0]], [5.0])[0] == -np.inf
+    with pytest.raises(DataError, match=r"trials: expected whole numbers from 1 on; got 2\.5"):
+        reg.predict([[0.0, 2.5]])
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,8 @@ def choose(
             "a folder needs random_state=... with an integer in the base, so that the next call "
             f"makes the same fits; got {base.random_state!r}"
         )
-    thresholds = feature is not None or x.shape[1] == 1
+    first = build_model(estimator_of(placed, candidates(1, experts=kinds)[0]), x.shape[1])
+    thresholds = feature is not None or first.num_inputs == 1
     ladder = [
         candidates(k, experts=kinds, feature=feature, thresholds=thresholds)
         for k in range(1, most + 1)
@@ -156,9 +157,9 @@ def choose(
         _settle(scores)
     if not thresholds and set(kinds) & {"constant", "line"} and most > 1:
         scores.notes.append(
-            f"Candidates with thresholds are left out, because there are {x.shape[1]} columns; "
-            "say which of them the thresholds are on, by feature=..., or --gate-feature on the "
-            "command line."
+            "Candidates with thresholds are left out, because there are "
+            f"{first.num_inputs} columns; say which of them the thresholds are on, by feature=..., "
+            "or --gate-feature on the command line."
         )
     choice = chosen_from(scores, base)
     if choice.num_regimes == most > 1:

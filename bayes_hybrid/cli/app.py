@@ -54,6 +54,24 @@ bench = typer.Typer(no_args_is_help=True, help="Measure the package itself.")
 app.add_typer(bench, name="bench")
 
 # What several commands have in common.
+Family = Annotated[
+    str,
+    typer.Option(
+        help="normal, student_t, laplace, huber, pseudo_huber or contaminated_normal; of counts "
+        "poisson or negative_binomial; of 0 and 1 bernoulli; of events among trials binomial; of "
+        "positive numbers gamma or log_normal; of shares beta."
+    ),
+]
+Exposure = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that says how long or how much each row was watched, of counts: poisson, "
+        "negative_binomial."
+    ),
+]
+Trials = Annotated[
+    str | None, typer.Option(help="Column with the number of trials of each row: binomial.")
+]
 Seed = Annotated[int, typer.Option(help="Everything random is derived from it.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that stands already.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")]
@@ -175,24 +193,9 @@ def fit(
         bool,
         typer.Option("--abrupt", help="Regimes change from one row to the next at a threshold."),
     ] = Settings.abrupt,
-    likelihood: Annotated[
-        str,
-        typer.Option(
-            help="normal, student_t, laplace, huber, pseudo_huber or contaminated_normal; of "
-            "counts poisson or negative_binomial; of 0 and 1 bernoulli; of events among trials "
-            "binomial; of positive numbers gamma or log_normal; of shares beta."
-        ),
-    ] = Settings.likelihood,
-    exposure: Annotated[
-        str | None,
-        typer.Option(
-            help="Column that says how long or how much each row was watched, of counts: poisson, "
-            "negative_binomial."
-        ),
-    ] = Settings.exposure,
-    trials: Annotated[
-        str | None, typer.Option(help="Column with the number of trials of each row: binomial.")
-    ] = Settings.trials,
+    likelihood: Family = Settings.likelihood,
+    exposure: Exposure = Settings.exposure,
+    trials: Trials = Settings.trials,
     noise: Annotated[
         str, typer.Option(help="input, a noise scale that depends on x, or constant.")
     ] = Settings.noise,
@@ -394,6 +397,9 @@ def ablate(
     ] = None,
     folds: Annotated[int, typer.Option(help="Folds of each repeat of cross-validation.")] = 5,
     repeats: Annotated[int, typer.Option(help="Repeats of cross-validation.")] = 2,
+    likelihood: Family = Settings.likelihood,
+    exposure: Exposure = Settings.exposure,
+    trials: Trials = Settings.trials,
     jobs: Jobs = 1,
     seed: Seed = 0,
     device: Device = "auto",
@@ -413,7 +419,15 @@ def ablate(
 
         rows = Source(data=data, target=target, features=features)
         plan = AblationRun(only=only, num_folds=folds, num_repeats=repeats, num_jobs=jobs)
-        run(rows, Settings(seed=seed, device=device, quick=quick), plan, out, quiet=quiet)
+        settings = Settings(
+            likelihood=likelihood,
+            exposure=exposure,
+            trials=trials,
+            seed=seed,
+            device=device,
+            quick=quick,
+        )
+        run(rows, settings, plan, out, quiet=quiet)
 
 
 @app.command()
@@ -438,15 +452,9 @@ def choose(
             help="Column of the thresholds, if there are more; without it there are none then."
         ),
     ] = Settings.gate_feature,
-    likelihood: Annotated[
-        str, typer.Option(help="As for fit; of counts poisson or negative_binomial.")
-    ] = Settings.likelihood,
-    exposure: Annotated[
-        str | None, typer.Option(help="Column with the exposure of each row, of counts.")
-    ] = Settings.exposure,
-    trials: Annotated[
-        str | None, typer.Option(help="Column with the number of trials of each row: binomial.")
-    ] = Settings.trials,
+    likelihood: Family = Settings.likelihood,
+    exposure: Exposure = Settings.exposure,
+    trials: Trials = Settings.trials,
     noise: Annotated[
         str, typer.Option(help="Of smooth experts, as for fit: input or constant.")
     ] = Settings.noise,

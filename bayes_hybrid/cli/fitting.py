@@ -126,7 +126,9 @@ def _refuse_gate_feature(
         checks.choice(
             "--gate-feature", settings.gate_feature, [*dict.fromkeys((*features, *encoded))]
         )
-    elif settings.gate in FEATURE_GATES and len(features) > 1:
+        return
+    sizes = sum(column is not None for column in (settings.exposure, settings.trials))
+    if settings.gate in FEATURE_GATES and len(features) - sizes > 1:
         raise OptionError(
             f"--gate {settings.gate} reads one column, and there are {len(features)}, "
             f"{listed(features)}; say which with --gate-feature"

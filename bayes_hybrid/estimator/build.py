@@ -95,15 +95,27 @@ def _model(
     if not labelled:
         _refuse_set(settings, ("label_head",), "no regime_label came")
     experts = tuple(_located(settings, each) for each in _experts(settings, num_features))
+    experts = tuple(expert.resolved(num_features, names) for expert in experts)
+    gate = _beside_sizes(located_gate(settings, _gate(settings)), experts, num_features)
     return HybridMixture(
         num_features=num_features,
-        experts=tuple(expert.resolved(num_features, names) for expert in experts),
-        gate=located_gate(settings, _gate(settings)).resolved(num_features, names),
+        experts=experts,
+        gate=gate.resolved(num_features, names),
         priors=priors,
         num_outputs=num_outputs,
         label_head=label_head if labelled else None,
         joined=_joined(settings.joined, len(experts) - 1),
     )
+
+
+def _beside_sizes(gate: Gate, experts: Sequence[Pathway], num_features: int) -> Gate:
+    """The gate on the only other column, where one of two has the sizes of the rows."""
+    size = experts[0].likelihood.size_column if experts else None
+    if num_features != 2 or not isinstance(size, int):
+        return gate
+    if isinstance(gate, ThresholdGate | MonotoneGate) and gate.feature is None:
+        return replace(gate, feature=1 - size)
+    return gate
 
 
 def _joined(joined: bool | Sequence[bool], num_thresholds: int) -> tuple[bool, ...]:

@@ -803,7 +803,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 2.5]
             >>> reg = HybridRegressor(model="line", fit_options=tiny, random_state=0).fit(X, y)
             >>> print(repr(reg.summary()).splitlines()[0])
-            Fit of y by x0: 4 rows, regimes line, 1 restarts of 5 draws (svi, seed 0).
+            Fit of y by x0: 4 rows, regimes line, 1 restart of 5 draws (svi, seed 0).
         """
         from bayes_hybrid.estimator.summary import summarised
 

@@ -150,7 +150,9 @@ def feature_rows(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> F
             table = _encoded(estimator, estimator.encoding_, X, reset=False)
             x = check_array(table, dtype=np.float64, estimator=estimator)
     refuse_large("X", x, columns=_columns(estimator, X))
-    refuse_far("X", x, estimator.fit_.posterior.x_scaling)
+    posterior = estimator.fit_.posterior
+    refuse_far("X", x, posterior.x_scaling)
+    posterior.model.sizes(x, np.zeros(len(x)))
     return x
 
 

@@ -209,10 +209,11 @@ class Fit:
     def __repr__(self) -> str:
         """What was fitted, and how it ended, in a few lines."""
         posterior = self.posterior
+        restarts = "1 restart" if (n := posterior.num_restarts) == 1 else f"{n} restarts"
         return (
             f"Fit of {' and '.join(self.output_names)} by {', '.join(self.feature_names)}: "
             f"{len(self.x)} rows, regimes {', '.join(posterior.regime_names)}, "
-            f"{posterior.num_restarts} restarts of {posterior.num_draws} draws "
+            f"{restarts} of {posterior.num_draws} draws "
             f"({self.training.method}, seed {self.seed}).\n{self.training.status}"
         )
 

@@ -2,11 +2,12 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from bayes_hybrid.ablation.store import MANIFEST
 from bayes_hybrid.cli.ablating import FILES, _judged
-from bayes_hybrid.data import read_table
+from bayes_hybrid.data import read_table, write_table
 from bayes_hybrid.digits import with_error
 from tests.cli.conftest import bayes_hybrid, make_table
 from tests.cli.test_commands import refused
@@ -128,3 +129,18 @@ def test_a_folder_of_ones_own_is_left_alone(folder, tmp_path):
 )
 def test_words_follow_the_standard_error(difference, error, words):
     assert _judged(difference, error).startswith(words)
+
+
+def test_counts_are_compared_by_their_exposure(tmp_path):
+    table = make_table()
+    table["response"] = np.arange(len(table)) % 4
+    table["other"] = 1.0 + np.arange(len(table)) % 3
+    write_table(table, tmp_path / "data.csv")
+    options = ("--likelihood", "poisson", "--exposure", "other", "--quick")
+    only = ("--only", "likelihood_negative_binomial")
+    result = bayes_hybrid(*arguments(tmp_path / "data.csv", tmp_path / "out", *options, *only))
+    assert result.exit_code == 0, result.output
+    cells = read_table(tmp_path / "out" / "cells.csv")
+    assert set(cells["variant"]) == {"base", "likelihood_negative_binomial"}
+    # Quick fits have no leave-one-out; every fold has its score.
+    assert cells["failure"].isna().sum() == 4

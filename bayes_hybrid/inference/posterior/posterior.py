@@ -395,7 +395,8 @@ class Posterior:
 
         def of(draws: FloatArray) -> FloatArray:
             quantiles = weighted_quantiles(draws, wanted, shares)
-            return np.stack([np.tensordot(shares, draws, 1), *quantiles], axis=1)
+            # A sum of shares may round to more than one.
+            return np.stack([np.tensordot(shares, draws, 1).clip(0.0, 1.0), *quantiles], axis=1)
 
         parts = ((rows, of(_numpy(part.exp()))) for rows, part in self._gate(x))
         return _filled(len(np.asarray(x)), parts)
@@ -473,7 +474,8 @@ class Posterior:
         terms, assignment = (log_weights, log_likelihoods), self.model.assignment
         log_shares = assignment.evidence(*terms) + self._draw_weights.log().unsqueeze(-1)
         shares = torch.softmax(log_shares, dim=0).unsqueeze(-1)
-        return _numpy((shares * assignment.log_responsibilities(*terms).exp()).sum(0))
+        found = (shares * assignment.log_responsibilities(*terms).exp()).sum(0)
+        return _numpy(found / found.sum(-1, keepdim=True))
 
     def _label_terms(self, labels: FloatArray) -> Tensor:
         """What each row's label says of its regime, ``[R S, N, K]``."""
