@@ -4,7 +4,7 @@ from typing import Any
 
 from bayes_hybrid import FitOptions, Variational, WarmStart
 
-__all__ = ["tiny"]
+__all__ = ["SHORT", "tiny"]
 
 
 def tiny(
@@ -28,3 +28,13 @@ def tiny(
         "compile": "never",
     }
     return FitOptions(**given | others)
+
+
+SHORT = FitOptions(
+    num_restarts=2,
+    warm_start=WarmStart(max_steps=300),
+    variational=Variational(num_steps=50, kl_weights=(0.0,), num_draws=50),
+    sampler=None,
+    compile="never",
+)
+"""Enough to find a change that is plain to see."""

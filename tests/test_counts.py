@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Variational, WarmStart, load
+from bayes_hybrid import HybridRegressor, Pathway, load
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.distributions import RegimeMixture, pooled_quantiles
 from bayes_hybrid.errors import DataError, OptionError
@@ -14,6 +14,7 @@ from bayes_hybrid.likelihoods import Bernoulli, Binomial, NegativeBinomial, Norm
 from bayes_hybrid.models import HybridMixture, PathwayModel
 from bayes_hybrid.report import write_report
 from bayes_hybrid.validation.prior import simulate_prior, spread_features
+from tests.budgets import SHORT
 
 _LOCATIONS = torch.tensor([-3.0, -0.4, 0.0, 1.2, 4.0], dtype=torch.float64)[:, None]
 _C = 2.5
@@ -28,13 +29,6 @@ _FAMILIES = {
     "binomial": (Binomial(trials=0, base=0.3), lambda mean: stats.binom(_TRIALS, mean / _TRIALS)),
 }
 _MOST = {"bernoulli": 1, "binomial": _TRIALS}
-_TINY = FitOptions(
-    num_restarts=2,
-    warm_start=WarmStart(max_steps=300),
-    variational=Variational(num_steps=50, kl_weights=(0.0,), num_draws=50),
-    sampler=None,
-    compile="never",
-)
 families = pytest.mark.parametrize("name", _FAMILIES)
 
 
@@ -156,7 +150,7 @@ def test_what_a_likelihood_is_not_of_is_refused():
         y = np.where(np.arange(20) == 7, wrong, 1.0)
         model = PathwayModel(pathway=Pathway(num_units=3, likelihood=kind()))
         with pytest.raises(DataError, match=words):
-            fit(model, x, y, seed=0, options=_TINY)
+            fit(model, x, y, seed=0, options=SHORT)
     with pytest.raises(OptionError, match=r"not of one: Normal \(numbers\), Poisson \(whole"):
         HybridMixture(experts=(Pathway(), Pathway(likelihood=Poisson())))
 
@@ -167,7 +161,7 @@ def counts():
     x = np.sort(rng.uniform(0.0, 10.0, 120))
     y = rng.poisson(np.where(x < 6.0, 12.0, 1.5)).astype(float)
     reg = HybridRegressor(
-        likelihood="poisson", gate="threshold", num_units=4, fit_options=_TINY, random_state=0
+        likelihood="poisson", gate="threshold", num_units=4, fit_options=SHORT, random_state=0
     )
     return reg.fit(x[:, None], y), x[:, None], y
 
@@ -213,7 +207,7 @@ def test_several_targets_are_counted_with_gaps():
     X = np.linspace(-1.0, 1.0, 40)[:, None]
     y = rng.poisson([2.0, 30.0], (40, 2)).astype(float)
     y[::5, 1] = np.nan
-    reg = HybridRegressor(likelihood="negative_binomial", num_units=3, fit_options=_TINY)
+    reg = HybridRegressor(likelihood="negative_binomial", num_units=3, fit_options=SHORT)
     reg.set_params(random_state=0).fit(X, y)
     assert reg.predict(X).shape == (40, 2)
     # The targets' own means, to half.
@@ -222,7 +216,7 @@ def test_several_targets_are_counted_with_gaps():
 
 def test_equal_counts_are_trained_on():
     X = np.linspace(-1.0, 1.0, 30)[:, None]
-    reg = HybridRegressor(model="relu", likelihood="poisson", num_units=3, fit_options=_TINY)
+    reg = HybridRegressor(model="relu", likelihood="poisson", num_units=3, fit_options=SHORT)
     reg.set_params(random_state=0).fit(X, np.zeros(30))
     assert reg.fit_.training.method == "svi"
     assert 0.0 < reg.predict(X).max() < 0.3

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Variational, WarmStart, load
+from bayes_hybrid import HybridRegressor, Pathway, load
 from bayes_hybrid import distributions as densities
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics import diagnose
@@ -16,6 +16,7 @@ from bayes_hybrid.likelihoods import LIKELIHOODS, Beta, Gamma, LogNormal, Normal
 from bayes_hybrid.models import HybridMixture, PathwayModel
 from bayes_hybrid.report import write_report
 from bayes_hybrid.validation.prior import simulate_prior, spread_features
+from tests.budgets import SHORT
 
 
 def _gamma(location, scale):
@@ -41,13 +42,6 @@ _FORMULAS = {
     "log_normal": "Normal noise of the logarithm",
     "beta": "Beta: shares with mean m",
 }
-_TINY = FitOptions(
-    num_restarts=2,
-    warm_start=WarmStart(max_steps=300),
-    variational=Variational(num_steps=50, kl_weights=(0.0,), num_draws=50),
-    sampler=None,
-    compile="never",
-)
 _PROBS = (1e-9, 0.01, 0.3, 0.5, 0.9, 1.0 - 1e-6)
 families = pytest.mark.parametrize("name", _FAMILIES)
 
@@ -314,7 +308,7 @@ def test_what_a_likelihood_is_not_of_is_refused(kind, wrong, words):
     x, y = np.linspace(-1.0, 1.0, 20)[:, None], np.where(np.arange(20) == 7, wrong, 0.5)
     model = PathwayModel(pathway=Pathway(num_units=3, likelihood=kind()))
     with pytest.raises(DataError, match=words):
-        fit(model, x, y, seed=0, options=_TINY)
+        fit(model, x, y, seed=0, options=SHORT)
 
 
 def test_supports_do_not_mix():
@@ -339,7 +333,7 @@ def fitted(request):
         gate="threshold",
         experts=("constant", "constant"),
         noise="constant",
-        fit_options=_TINY,
+        fit_options=SHORT,
         random_state=0,
     )
     return request.param, reg.fit(X, y), X, y
@@ -394,7 +388,7 @@ def test_several_targets_with_gaps():
     (X, first), (_, second) = _rows("log_normal"), _rows("gamma")
     y = np.c_[first, second[::-1]]
     y[::5, 1] = np.nan
-    reg = HybridRegressor(likelihood="log_normal", model="line", fit_options=_TINY)
+    reg = HybridRegressor(likelihood="log_normal", model="line", fit_options=SHORT)
     reg.set_params(random_state=0).fit(X, y)
     assert reg.predict(X).shape == (80, 2)
     assert bool(np.isfinite(reg.log_density(X, y)).all())
@@ -403,7 +397,7 @@ def test_several_targets_with_gaps():
 
 def test_equal_targets_are_trained_on():
     X = np.linspace(-1.0, 1.0, 30)[:, None]
-    reg = HybridRegressor(model="constant", likelihood="gamma", fit_options=_TINY)
+    reg = HybridRegressor(model="constant", likelihood="gamma", fit_options=SHORT)
     reg.set_params(random_state=0).fit(X, np.full(30, 0.25))
     assert reg.fit_.training.method == "svi"
     # Next to no training.
@@ -412,7 +406,7 @@ def test_equal_targets_are_trained_on():
 
 def test_small_units_are_no_small_noise():
     X, y = _rows("gamma")
-    reg = HybridRegressor(model="constant", likelihood="gamma", fit_options=_TINY)
+    reg = HybridRegressor(model="constant", likelihood="gamma", fit_options=SHORT)
     reg.set_params(random_state=0).fit(X, 1e-9 * y)
     assert 0.2e-9 * y.mean() < reg.predict(X).mean() < 5e-9 * y.mean()
     floor = next(each for each in diagnose(reg.fit_) if each.name == "scale_floor")

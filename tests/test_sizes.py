@@ -8,7 +8,7 @@ import torch
 from pyro import poutine
 from scipy import stats
 
-from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart, load
+from bayes_hybrid import HybridRegressor, load
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import DataError, OptionError
@@ -18,14 +18,7 @@ from bayes_hybrid.likelihoods import Binomial, NegativeBinomial, Normal, Poisson
 from bayes_hybrid.models import HybridMixture, Line, Pathway, PathwayModel
 from bayes_hybrid.models.penalties import neighbours
 from bayes_hybrid.report import write_report
-
-_TINY = FitOptions(
-    num_restarts=2,
-    warm_start=WarmStart(max_steps=300),
-    variational=Variational(num_steps=50, kl_weights=(0.0,), num_draws=50),
-    sampler=None,
-    compile="never",
-)
+from tests.budgets import SHORT
 
 
 def _rows(size=6):
@@ -136,7 +129,7 @@ def rates():
         likelihood=Poisson(exposure="years"),
         experts=("constant", "constant"),
         gate=ThresholdGate(feature="dose"),
-        fit_options=_TINY,
+        fit_options=SHORT,
         random_state=0,
     )
     return reg.fit(X, y), X, y
@@ -179,7 +172,7 @@ def test_events_among_trials_are_fitted():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.uniform(-1.0, 1.0, 80), rng.integers(1, 30, 80)])
     y = rng.binomial(X[:, 1].astype(int), 0.3)
-    reg = HybridRegressor(model="line", likelihood=Binomial(trials=1), fit_options=_TINY)
+    reg = HybridRegressor(model="line", likelihood=Binomial(trials=1), fit_options=SHORT)
     reg.set_params(random_state=0).fit(X, y)
     # Some 1,200 trials: four standard errors.
     assert abs(reg.predict([[0.0, 1.0]])[0] - 0.3) < 4.0 * np.sqrt(0.21 / 1_200)
@@ -201,7 +194,7 @@ def test_events_among_trials_are_fitted():
 )
 def test_what_no_row_has_is_refused(likelihood, X, y, words):
     X, y = np.repeat(X, 8, axis=0), np.repeat(y, 8)
-    reg = HybridRegressor(model="line", likelihood=likelihood, fit_options=_TINY, random_state=0)
+    reg = HybridRegressor(model="line", likelihood=likelihood, fit_options=SHORT, random_state=0)
     with pytest.raises((DataError, OptionError), match=words):
         reg.fit(X, y)
 

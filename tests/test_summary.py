@@ -5,16 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
+from bayes_hybrid import HybridRegressor
 from bayes_hybrid.diagnostics import verdict
-
-_TINY = FitOptions(
-    num_restarts=2,
-    warm_start=WarmStart(max_steps=300),
-    variational=Variational(num_steps=50, kl_weights=(0.0,), num_draws=50),
-    sampler=None,
-    compile="never",
-)
+from tests.budgets import SHORT
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +16,7 @@ def fitted():
     X = pd.DataFrame({"<b>dose</b>": np.sort(rng.uniform(0.0, 10.0, 60))})
     y = np.where(X.iloc[:, 0] < 4.0, 0.0, 3.0) + 0.2 * rng.standard_normal(60)
     reg = HybridRegressor(
-        experts=("constant", "constant"), gate="threshold", fit_options=_TINY, random_state=0
+        experts=("constant", "constant"), gate="threshold", fit_options=SHORT, random_state=0
     )
     return reg.fit(X, y)
 

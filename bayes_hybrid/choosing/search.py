@@ -133,14 +133,16 @@ def choose(
             "a folder needs random_state=... with an integer in the base, so that the next call "
             f"makes the same fits; got {base.random_state!r}"
         )
-    first = build_model(estimator_of(placed, candidates(1, experts=kinds)[0]), x.shape[1])
-    thresholds = feature is not None or first.num_inputs == 1
+    # Built, or every fit of it would fail.
+    singles = [
+        build_model(estimator_of(placed, each), x.shape[1]) for each in candidates(1, experts=kinds)
+    ]
+    num_inputs = singles[0].num_inputs
+    thresholds = feature is not None or num_inputs == 1
     ladder = [
         candidates(k, experts=kinds, feature=feature, thresholds=thresholds)
         for k in range(1, most + 1)
     ]
-    for candidate in ladder[0]:
-        build_model(estimator_of(placed, candidate), x.shape[1])  # or every fit of it would fail
     seeded = clone(base).set_params(random_state=resolve_seed(base.random_state))
     with reporting(base.progress) as report, _place(folder) as place:
         scores = Scores(
@@ -158,7 +160,7 @@ def choose(
     if not thresholds and set(kinds) & {"constant", "line"} and most > 1:
         scores.notes.append(
             "Candidates with thresholds are left out, because there are "
-            f"{first.num_inputs} columns; say which of them the thresholds are on, by feature=..., "
+            f"{num_inputs} columns; say which of them the thresholds are on, by feature=..., "
             "or --gate-feature on the command line."
         )
     choice = chosen_from(scores, base)

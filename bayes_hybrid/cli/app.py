@@ -54,6 +54,12 @@ bench = typer.Typer(no_args_is_help=True, help="Measure the package itself.")
 app.add_typer(bench, name="bench")
 
 # What several commands have in common.
+Features = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Columns to predict from, a,b,c or the option repeated; all but the target by default."
+    ),
+]
 Family = Annotated[
     str,
     typer.Option(
@@ -384,13 +390,7 @@ def ablate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
     target: Annotated[list[str], typer.Option(help="Column to predict.")],
     out: RunFolder = Path("ablation"),
-    features: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Columns to predict from, a,b,c or the option repeated; all but the target by "
-            "default."
-        ),
-    ] = None,
+    features: Features = None,
     only: Annotated[
         str | None,
         typer.Option(help="Variants to compare with the base, a,b,c; all of them by default."),
@@ -435,13 +435,7 @@ def choose(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
     target: Annotated[list[str], typer.Option(help="Column to predict.")],
     out: RunFolder = Path("choice"),
-    features: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Columns to predict from, a,b,c or the option repeated; all but the target by "
-            "default."
-        ),
-    ] = None,
+    features: Features = None,
     max_regimes: Annotated[int, typer.Option(help="Most regimes.")] = 5,
     experts: Annotated[
         str, typer.Option(help="What a regime may look like: constant, line, smooth.")

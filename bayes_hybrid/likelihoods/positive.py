@@ -1,5 +1,6 @@
 """Positive numbers and shares: a link between the location and the mean, and a dispersion."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Self
 
@@ -36,6 +37,25 @@ class _BetweenZeroAndOne(constraints.Constraint):
 
 
 @dataclass(frozen=True, kw_only=True)
+class _AboutMean(Likelihood):
+    """A mean at a location of zero, and what one unit of location is on the scale of the link."""
+
+    standardises: ClassVar[bool] = False
+    link: ClassVar[Callable[[FloatArray], FloatArray]] = np.log
+    base: Base = None
+    spread: Base = None
+
+    def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
+        """With the mean of ``y`` and the spread of its link, where they are not stated."""
+        del size
+        return replace(
+            self,
+            base=stated(np.nanmean(y, axis=0)) if self.base is None else self.base,
+            spread=_spread(type(self).link(y)) if self.spread is None else self.spread,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Positive(Likelihood):
     """What densities of positive numbers share."""
 
@@ -45,7 +65,7 @@ class _Positive(Likelihood):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gamma(_Positive):
+class Gamma(_AboutMean, _Positive):
     """``y ~ Gamma`` with mean ``base * exp(spread * location)``, sd ``spread * scale * mean``.
 
     ``spread * scale`` is the coefficient of variation, and one over its square the density's shape.
@@ -70,17 +90,6 @@ class Gamma(_Positive):
         r"\quad k = 1 / (v \sigma)^2",
         "Gamma: the standard deviation is v sigma times the mean m.",
     )
-    base: Base = None
-    spread: Base = None
-
-    def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
-        """With the mean of ``y`` and the spread of its logs, where they are not stated."""
-        del size
-        return replace(
-            self,
-            base=stated(np.nanmean(y, axis=0)) if self.base is None else self.base,
-            spread=_spread(np.log(y)) if self.spread is None else self.spread,
-        )
 
     def __call__(self, location: Tensor, scale: Tensor) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
@@ -137,7 +146,7 @@ class LogNormal(_Positive):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beta(Likelihood):
+class Beta(_AboutMean):
     """``y ~ Beta``, ``logit mean = logit base + spread * location``, precision ``1 / scale**2``.
 
     The variance is ``mean (1 - mean) scale**2 / (1 + scale**2)``.  The prior of the noise suits it:
@@ -157,7 +166,7 @@ class Beta(Likelihood):
         (tensor(0.5000), tensor(0.0500))
     """
 
-    standardises: ClassVar[bool] = False
+    link: ClassVar[Callable[[FloatArray], FloatArray]] = logit
     support: ClassVar[constraints.Constraint] = _BetweenZeroAndOne()
     takes: ClassVar[str] = "numbers above 0 and below 1"
     formula: ClassVar[tuple[str, str] | None] = (
@@ -165,17 +174,6 @@ class Beta(Likelihood):
         r"\quad \log \frac{m}{1 - m} = \log \frac{b}{1 - b} + v \mu, \quad p = 1 / \sigma^2",
         "Beta: shares with mean m, whose variance is σ² / (1 + σ²) of that of an event.",
     )
-    base: Base = None
-    spread: Base = None
-
-    def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
-        """With the mean of ``y`` and the spread of its log odds, where they are not stated."""
-        del size
-        return replace(
-            self,
-            base=stated(np.nanmean(y, axis=0)) if self.base is None else self.base,
-            spread=_spread(logit(y)) if self.spread is None else self.spread,
-        )
 
     def __call__(self, location: Tensor, scale: Tensor) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
