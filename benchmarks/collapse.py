@@ -148,7 +148,7 @@ def told_apart(fit: HybridRegressor, rows: Rows) -> float:
     The truth's coefficient is exp(-(.6 / .12)^2 / 8) = .04.
     """
     posterior = fit.fit_.for_regimes.posterior
-    means, scales = posterior.expert_mean_draws(rows.x), posterior.expert_scale_draws(rows.x)
+    means, scales = posterior.by_draw.expert_mean(rows.x), posterior.by_draw.expert_scale(rows.x)
     alike = mean_over_draws(overlap(means, scales, 0, 1), posterior.restart_weights).mean()
     return min(1.0 - float(alike), share_kept(fit, rows))
 

@@ -61,10 +61,10 @@ Rows = tuple[np.ndarray, np.ndarray]
 
 def scores(posterior: Posterior, x: np.ndarray, y: np.ndarray) -> Cell:
     """Mean log density, RMSE of the mean and coverage of the central 90% interval."""
-    cdf = posterior.pit(x, y)
+    cdf = posterior.predictive.pit(x, y)
     return {
-        "log_density": float(posterior.log_density(x, y).mean()),
-        "rmse": float(np.sqrt(np.mean((posterior.mean(x) - y) ** 2))),
+        "log_density": float(posterior.predictive.log_density(x, y).mean()),
+        "rmse": float(np.sqrt(np.mean((posterior.predictive.mean(x) - y) ** 2))),
         "coverage": float(np.mean((cdf > PROBS[0]) & (cdf < PROBS[1]))),
         "rows": len(y),
     }
@@ -138,8 +138,8 @@ def switch_interval(posterior: Posterior) -> Cell:
     within the data are left out and counted.
     """
     grid = np.linspace(-2.0, 2.0, 801)[:, None]
-    gate = posterior.regime_probability_draws(grid)[..., 1]
-    means = posterior.expert_mean_draws(grid)
+    gate = posterior.by_draw.regime_probability(grid)[..., 1]
+    means = posterior.by_draw.expert_mean(grid)
     jump = np.abs(means[..., 1] - means[..., 0]).reshape(-1, len(grid))
     above = gate.reshape(-1, len(grid)) > 0.5
     crossing = above[:, 1:] != above[:, :-1]

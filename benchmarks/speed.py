@@ -280,7 +280,7 @@ from benchmarks.tasks.tables import uci_split
 train, test = uci_split(Path(sys.argv[1]), "boston", 0)
 reg = HybridRegressor(random_state=0, progress=False, refine=sys.argv[2] == "refined")
 posterior = reg.fit(train.x, train.y).fit_.posterior
-print(posterior.log_density(test.x, test.y).mean(), time.time())
+print(posterior.predictive.log_density(test.x, test.y).mean(), time.time())
 """
 _NUMPYRO_DENSITY = """
 import sys
@@ -375,7 +375,9 @@ def numpyro_run(data: Path) -> tuple[float, float]:
         values = {site.name: torch.as_tensor(np.array(draws[site.name])) for site in table.sites}
         theta = table.flatten(values, batch_dims=1).unsqueeze(0)
         posterior = Posterior(model=model, theta=theta, x_scaling=inputs, y_scaling=targets)
-        best = max(best, (float(posterior.log_density(test.x, test.y).mean()), time.time()))
+        best = max(
+            best, (float(posterior.predictive.log_density(test.x, test.y).mean()), time.time())
+        )
         if best[0] >= DENSITY:
             break
     return best
@@ -474,8 +476,8 @@ def engine_chains(x: np.ndarray, y: np.ndarray, num_chains: int) -> Row:
     started = time.perf_counter()
     fitted = fit(model, x, y, seed=0, options=options)
     seconds = time.perf_counter() - started
-    gate = fitted.posterior.regime_probability_draws(x)
-    means = (gate * fitted.posterior.expert_mean_draws(x)).sum(-1)
+    gate = fitted.posterior.by_draw.regime_probability(x)
+    means = (gate * fitted.posterior.by_draw.expert_mean(x)).sum(-1)
     hmc = sum(stage.seconds for stage in fitted.training.stages if "HMC" in stage.name)
     return sampling_row("engine: warm start, SVI and batched HMC", means, seconds, hmc)
 

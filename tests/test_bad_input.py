@@ -295,7 +295,7 @@ def test_an_interval_leaves_something_outside(fitted):
     with pytest.raises(OptionError, match=r"^probs\[0\] must keep 1e-12 away from 0 and 1"):
         fitted.predict_quantile(table, [1e-16])
     ends = fitted.predict_interval(table, prob=1.0 - 2e-12)
-    below = np.column_stack([fitted.fit_.posterior.pit(X, end) for end in ends.T])
+    below = np.column_stack([fitted.fit_.posterior.predictive.pit(X, end) for end in ends.T])
     # A cdf near 1 is known to 4 eps: a thousandth of what is left.
     np.testing.assert_allclose(np.abs(below - [0.0, 1.0]), 1e-12, rtol=1e-2)
 

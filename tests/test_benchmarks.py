@@ -70,7 +70,9 @@ def test_plain_predictions():
     rows = np.linspace(0.0, 4.0, 7)[:, None]
     plain = Plain(posterior)(torch.as_tensor(posterior.x_scaling.transform(rows)[:, 0]))
     # Constrained draws are float32.
-    np.testing.assert_allclose(plain.numpy() + 1.0, posterior.mean(rows), rtol=0.0, atol=1e-5)
+    np.testing.assert_allclose(
+        plain.numpy() + 1.0, posterior.predictive.mean(rows), rtol=0.0, atol=1e-5
+    )
 
 
 def test_pyro_by_hand(case):

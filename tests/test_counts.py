@@ -119,10 +119,10 @@ def test_the_pit_of_the_truth_is_uniform(likelihood):
     )
     model, x = HybridMixture(experts=tuple(experts)), spread_features(4_000, 1, seed=0)
     truth, y = simulate_prior(model, x, seed=1)
-    assert stats.kstest(truth.pit(x, y), "uniform").pvalue > 1e-3
-    np.testing.assert_array_equal(truth.pit(x, y), truth.pit_draws(x, y)[0, 0])
+    assert stats.kstest(truth.predictive.pit(x, y), "uniform").pvalue > 1e-3
+    np.testing.assert_array_equal(truth.predictive.pit(x, y), truth.by_draw.pit(x, y)[0, 0])
     # Without a place in the step it is not.
-    assert stats.kstest(truth.pit(x, y - 1.0 + (y == 0.0)), "uniform").pvalue < 1e-3
+    assert stats.kstest(truth.predictive.pit(x, y - 1.0 + (y == 0.0)), "uniform").pvalue < 1e-3
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_effects_are_those_of_the_diagnostics(fitted):
 
 def test_training_regimes_are_the_mean_of_the_responsibilities(fitted, table, monkeypatch):
     regimes = fitted.training_regimes()
-    draws = fitted.fit_.for_regimes.posterior.regime_probability_draws(*table)
+    draws = fitted.fit_.for_regimes.posterior.by_draw.regime_probability(*table)
     np.testing.assert_allclose(regimes, draws.mean(axis=(0, 1)), rtol=1e-12)
     np.testing.assert_allclose(regimes.sum(axis=1), 1.0)
     # Draws that explain a new y better count more, so this is another question.
@@ -144,15 +144,15 @@ def test_training_regimes_are_the_mean_of_the_responsibilities(fitted, table, mo
 
 
 def test_training_regimes_hold_a_chunk_at_a_time(fitted, monkeypatch):
-    kind = type(fitted.fit_.posterior)
-    sizes, ask = [], kind.regime_probability_draws
+    kind = type(fitted.fit_.posterior.by_draw)
+    sizes, ask = [], kind.regime_probability
 
     def watch(self, x, y, labels):
         sizes.append(len(x))
         return ask(self, x, y, labels)
 
-    monkeypatch.setattr(kind, "regime_probability_draws", watch)
-    per_row = ask(fitted.fit_.for_regimes.posterior, [[1.0, 2.0]], [3.0]).size
+    monkeypatch.setattr(kind, "regime_probability", watch)
+    per_row = ask(fitted.fit_.for_regimes.posterior.by_draw, [[1.0, 2.0]], [3.0]).size
     monkeypatch.setattr("bayes_hybrid.diagnostics.evaluation._CELLS_PER_CHUNK", 7 * per_row + 1)
     assert fitted.training_regimes().shape == (30, 2)
     assert sizes == [7, 7, 7, 7, 2]
@@ -619,7 +619,7 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_predicting_does_not_load_arviz(saved):
     code = (
         "import sys, bayes_hybrid; reg = bayes_hybrid.load(sys.argv[1]);"
-        "reg.fit_.posterior.mean([[1.0, 2.0]]);"
+        "reg.fit_.posterior.predictive.mean([[1.0, 2.0]]);"
         "print(sorted({'arviz_base', 'xarray', 'matplotlib'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code, str(saved)]

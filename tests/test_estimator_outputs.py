@@ -207,7 +207,7 @@ def test_training_regimes_condition_on_the_labels(labelled, noise):
     x, y, _, names = labelled
     reg = make(label_head=LabelHead(noise=noise, weight=0.5)).fit(x, y, names)
     posterior = reg.fit_.for_regimes.posterior
-    plain, sites = posterior.regime_probability_draws(x, y), posterior.sites
+    plain, sites = posterior.by_draw.regime_probability(x, y), posterior.sites
     confusion = sites.get("label_confusion", np.broadcast_to(np.eye(2), (*plain.shape[:2], 2, 2)))
     expected = plain.copy()
     for row, name in enumerate(names):

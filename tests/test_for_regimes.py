@@ -165,7 +165,7 @@ def test_the_estimator_tells_the_regimes_of_these_restarts(mixture, fits):
         reg.fit_ = fit
         new = reg.predict_regime([[0.1]]), reg.predict_regime([[0.1]], [0.3])
         found.append((*new, reg.training_regimes()))
-        assert reg.predict([[0.1]]) == fit.posterior.mean([[0.1]])
+        assert reg.predict([[0.1]]) == fit.posterior.predictive.mean([[0.1]])
     for every, read, alone in zip(*found, strict=True):
         assert np.array_equal(read, alone)
         assert not np.array_equal(read, every)
@@ -259,7 +259,7 @@ COUNTED = {
     "slopes": lambda fit: effect_curve(fit, derivative=True).to_frame(),
     "single rows": lambda fit: partial_dependence(fit).to_frame(individual=True),
     "figure of boundaries": lambda fit: _bars(plot_boundary(fit)),
-    "new rows in a table": lambda fit: fit.posterior.regime_summary(fit.x, [0.05, 0.95]),
+    "new rows in a table": lambda fit: fit.posterior.predictive.regime_summary(fit.x, [0.05, 0.95]),
 }
 
 
@@ -333,7 +333,7 @@ def test_predictive_checks_count_by_weight(weighed):
         np.testing.assert_allclose(getattr(made[0], name), getattr(made[1], name), rtol=1e-9)
     assert made[0].replicated.shape == (60, len(x))  # no more than there are draws
     for each in made:
-        error = np.sqrt(one.posterior.variance(x) / len(each.replicated))
+        error = np.sqrt(one.posterior.predictive.variance(x) / len(each.replicated))
         assert (np.abs(each.replicated.mean(axis=0) - each.predicted) < 4.0 * error).all()
 
 
@@ -360,7 +360,7 @@ def test_a_light_restart_is_not_lost(fits):
     light = dataclasses.replace(fit, posterior=_with_weights(fit.posterior, np.array([0.01, 0.99])))
     light = _with_readings(light, [1, 0])
     assert light.for_regimes.posterior.num_restarts == 2
-    draws = fit.posterior.regime_probability_draws(fit.x, fit.y).mean(axis=1)
+    draws = fit.posterior.by_draw.regime_probability(fit.x, fit.y).mean(axis=1)
     found = regime_posterior(light).probability
     np.testing.assert_allclose(found, 0.01 * draws[0] + 0.99 * draws[1], rtol=1e-9)
     assert np.abs(found - draws[1]).max() > 1e-4

@@ -262,7 +262,7 @@ def test_the_pit_of_the_truth_is_uniform(name):
     model, x = HybridMixture(experts=experts), spread_features(2_000, 1, seed=0)
     truth, y = simulate_prior(model, x, seed=2)
     # A fixed seed, false-alarm rate 1e-3.
-    assert stats.kstest(truth.pit(x, y), "uniform").pvalue > 1e-3
+    assert stats.kstest(truth.predictive.pit(x, y), "uniform").pvalue > 1e-3
 
 
 @pytest.mark.parametrize(

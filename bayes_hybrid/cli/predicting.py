@@ -194,7 +194,7 @@ def predictions(
     x = np.column_stack([numeric_column(found_column(table, name)) for name in fit.feature_names])
     refuse_far("the table", x, posterior.x_scaling, columns=fit.feature_names, place=place)
     ends = _ends(wanted.prob)
-    mean, quantiles = posterior.mean_and_quantile(x, list(ends.values()))
+    mean, quantiles = posterior.predictive.mean_and_quantile(x, list(ends.values()))
     mean, quantiles = mean.reshape(len(x), -1), quantiles.reshape(len(x), len(names), -1)
     columns = {}
     for q, name in enumerate(names):
@@ -240,7 +240,7 @@ def _regimes(
     posterior: Posterior, x: FloatArray, ends: Mapping[str, float]
 ) -> dict[str, FloatArray]:
     """``p(z=k|x)``, its mean over the draws and the ends of its band."""
-    values = posterior.regime_summary(x, list(ends.values()))
+    values = posterior.predictive.regime_summary(x, list(ends.values()))
     return {
         f"p_{name}{suffix}": values[:, place, regime]
         for regime, name in enumerate(posterior.regime_names)
@@ -255,13 +255,13 @@ def _given_target(fit: Fit, x: FloatArray, y: FloatArray, wanted: Wanted) -> dic
     joint, given = (fit.target_name, fit.target_name) if y.ndim == 1 else ("joint", "outputs")
     density = np.full(len(y), np.nan)
     if known.any():
-        density[known] = posterior.log_density(x[known], y[known])
+        density[known] = posterior.predictive.log_density(x[known], y[known])
     columns = {f"{joint}_log_density": density}
     if wanted.regimes:
         given_y = np.full((len(y), posterior.num_regimes), np.nan)
         if known.any():
             reading = fit.for_regimes.posterior
-            given_y[known] = reading.regime_probability(x[known], y[known])
+            given_y[known] = reading.predictive.regime_probability(x[known], y[known])
         for regime, name in enumerate(posterior.regime_names):
             columns[f"p_{name}_given_{given}"] = given_y[:, regime]
     return columns

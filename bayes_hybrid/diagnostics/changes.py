@@ -44,7 +44,7 @@ def gate_changes(fit: Fit, points: FloatArray, along: FloatArray) -> dict[tuple[
         points: of the line, in their order, ``[G, D]``.
         along: where each is on it, ``[G]``.
     """
-    return _changes(flat_draws(fit.posterior.regime_probability_draws(points)), along)
+    return _changes(flat_draws(fit.posterior.by_draw.regime_probability(points)), along)
 
 
 def row_changes(fit: Fit) -> dict[tuple[int, int], Changes]:

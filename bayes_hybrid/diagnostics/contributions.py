@@ -110,9 +110,9 @@ def contributions(
     """
     checks.fraction("prob", prob)
     line, drawn = slice_along(fit, feature, grid, at=at, beyond=beyond), one_output(fit, output)
-    gate, several = fit.posterior.gate_and_mean_draws(line.points)
+    gate, several = fit.posterior.by_draw.gate_and_mean(line.points)
     means, baseline = drawn.of_draws(several), target_mean(fit, drawn)
-    scales = drawn.of_draws(fit.posterior.expert_scale_draws(line.points))
+    scales = drawn.of_draws(fit.posterior.by_draw.expert_scale(line.points))
     pathways = curve_of(fit, line, drawn, "contribution", gate * (means - baseline), prob=prob)
     return Contributions(
         pathways=pathways,

@@ -117,7 +117,7 @@ def to_datatree(
     coords = _coords(fit, evaluation.rows[kept])
     coords |= {each.dim: evaluation.rows[each.rows] for each in outputs}
     train_seed, test_seed = spawn_seeds(seed, 2)
-    draws = fit.posterior.sample_per_draw(x, train_seed)
+    draws = fit.posterior.by_draw.sample(x, train_seed)
     predictive = {each.name: each.there(each.of(draws)) for each in outputs}
     observed = {each.name: each.there(each.of(y)) for each in outputs}
     dims = {each.name: [each.dim] for each in outputs}
@@ -242,13 +242,13 @@ def _predictions(
     constant: dict[str, FloatArray] = {"x": x}
     dims = {"x": ["obs", "feature"], "y": ["obs"], "log_density": ["obs"]}
     if y is not None:
-        constant |= {"y": y[rows], "log_density": fit.posterior.log_density(x, y[rows])}
+        constant |= {"y": y[rows], "log_density": fit.posterior.predictive.log_density(x, y[rows])}
         if len(outputs) == 1:
             constant["y"] = outputs[0].of(constant["y"])
         elif y.ndim > 1:
             dims["y"] = ["obs", "output"]
     used = {variable: dims[variable] for variable in constant}
-    draws = fit.posterior.sample_per_draw(x, seed)
+    draws = fit.posterior.by_draw.sample(x, seed)
     predicted = {each.name: each.of(draws) for each in outputs}
     return {
         "predictions": _dataset(predicted, {each.name: ["obs"] for each in outputs}, coords),

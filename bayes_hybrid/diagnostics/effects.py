@@ -217,17 +217,19 @@ def curve_draws(
     posterior = curve_posterior(fit, of)
     if of == "expert":
         means = (
-            posterior.expert_mean_draws(x) if slope is None else posterior.slope_draws(x, slope)[1]
+            posterior.by_draw.expert_mean(x)
+            if slope is None
+            else posterior.by_draw.slopes(x, slope)[1]
         )
         return drawn.of_draws(means)
-    gate, several = posterior.gate_and_mean_draws(x)
+    gate, several = posterior.by_draw.gate_and_mean(x)
     # The gate's slopes sum to 0, so that ybar has no part in the slope of the mean.
     level = target_mean(fit, drawn)
     above = drawn.of_draws(several) - level
     if slope is None:
         terms = gate * above
     else:
-        gate_slopes, several = posterior.slope_draws(x, slope)
+        gate_slopes, several = posterior.by_draw.slopes(x, slope)
         terms, level = gate_slopes * above + gate * drawn.of_draws(several), 0.0
     return terms if of == "contribution" else terms.sum(axis=-1, keepdims=True) + level
 

@@ -105,7 +105,7 @@ def fitted_regime_draws(fit: Fit, rows: slice | NDArray[np.intp]) -> FloatArray:
         rows: which M rows.
     """
     labels = None if fit.labels is None else fit.labels[rows]
-    return fit.posterior.regime_probability_draws(fit.x[rows], fit.y[rows], labels)
+    return fit.posterior.by_draw.regime_probability(fit.x[rows], fit.y[rows], labels)
 
 
 def fitted_regimes(fit: Fit, rows: slice | NDArray[np.intp]) -> FloatArray:
@@ -115,7 +115,7 @@ def fitted_regimes(fit: Fit, rows: slice | NDArray[np.intp]) -> FloatArray:
 
 def mean_draws(posterior: Posterior, x: FloatArray) -> FloatArray:
     """``E[y | x_n, theta] = sum_k pi_k(x_n) mu_k(x_n)``, ``[R, S, N]``, or ``[R, S, N, Q]``."""
-    gate, experts = posterior.gate_and_mean_draws(x)
+    gate, experts = posterior.by_draw.gate_and_mean(x)
     if experts.ndim > gate.ndim:
         gate = gate[..., None, :]
     return np.asarray((gate * experts).sum(axis=-1))
@@ -206,12 +206,14 @@ def evaluate(fit: Fit, *, max_rows: int | None) -> Evaluation:
         given_y = fitted_regime_draws(fit, rows[part])
         usage += given_y.sum(axis=2)
         responsibilities[:, part] = given_y.mean(axis=1)
-        log_likelihood[:, :, part] = posterior.log_likelihood(x[part], y[part])
-        scale = posterior.expert_scale_draws(x[part])
-        noise = posterior.expert_noise_draws(x[part]) if posterior.has_relative_noise else scale
+        log_likelihood[:, :, part] = posterior.by_draw.log_likelihood(x[part], y[part])
+        scale = posterior.by_draw.expert_scale(x[part])
+        noise = (
+            posterior.by_draw.expert_noise(x[part]) if posterior.model.has_relative_noise else scale
+        )
         floor_hits += _floor_hits(posterior.scale_floor, noise, given_y, weights)
         if posterior.num_regimes > 1:
-            gate, means = posterior.gate_and_mean_draws(x[part])
+            gate, means = posterior.by_draw.gate_and_mean(x[part])
             parts.append(gate_rows(gate, given_y, means, scale, center, spread))
             drawn.append(realised(given_y, means, scale, y[part], weights, rng))
     mean_x = x[spread_rows(rows.size, _NUM_MEAN_ROWS)]
@@ -234,7 +236,7 @@ def evaluate(fit: Fit, *, max_rows: int | None) -> Evaluation:
 
 def _means(posterior: Posterior, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Predicted means ``[R, S, P]`` and predictive variances ``[P]``."""
-    mean, variance = mean_draws(posterior, x), posterior.variance(x)
+    mean, variance = mean_draws(posterior, x), posterior.predictive.variance(x)
     if y.ndim == 1:
         return mean, variance
     scale = output_scales(y)

@@ -130,7 +130,7 @@ def correction_report(
         shares = np.tile(fit.posterior.restart_weights[:, None] / count, (1, count))
         answers[fit.training.method] = (fit.posterior, shares, 0)
     said = {name: _answer(who, shares, x, y) for name, (who, shares, _) in answers.items()}
-    variance = fit.posterior.variance(x)
+    variance = fit.posterior.predictive.variance(x)
     # Beside an infinite variance every difference looks small.
     last, sd = [*said.values()][-1][0], np.sqrt(np.where(np.isinf(variance), np.nan, variance))
     return pd.DataFrame(
@@ -152,7 +152,7 @@ def _answer(
     mean, density = np.empty(len(x)), np.empty(len(x))
     for part in row_chunks(len(x), weights.size * posterior.num_regimes):
         mean[part] = np.einsum("rs,rsn->n", weights, mean_draws(posterior, x[part]))
-        terms = posterior.log_likelihood(x[part], y[part])
+        terms = posterior.by_draw.log_likelihood(x[part], y[part])
         shares = np.broadcast_to(weights[..., None], terms.shape)
         density[part] = logsumexp(terms, axis=(0, 1), b=shares)
     return mean, density

@@ -100,7 +100,7 @@ def whole_findings(fit: Fit) -> list[Finding]:
     Args:
         fit: the finished fit.
     """
-    if not fit.posterior.has_noise or fit.posterior.has_relative_noise:
+    if not fit.posterior.model.has_noise or fit.posterior.model.has_relative_noise:
         return []
     found, targets = [], fit.y.reshape(len(fit.y), -1)
     for q in np.flatnonzero(~np.atleast_1d(constant_columns(fit.y))):

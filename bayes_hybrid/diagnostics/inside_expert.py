@@ -137,11 +137,11 @@ def inside_expert_findings(fit: Fit, x: FloatArray) -> list[Finding]:
 def _along(fit: Fit, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Shares of the draws with an abrupt change here and nearby, ``[K, Q, W]``; mean curve."""
     posterior = fit.posterior
-    gate, mean = posterior.gate_and_mean_draws(points)
+    gate, mean = posterior.by_draw.gate_and_mean(points)
     # [R, S, G, Q, K] as [R, S, K, Q, G]
     mean, scale = (
         np.swapaxes(part.reshape(*gate.shape[:3], -1, gate.shape[-1]), 2, 4)
-        for part in (mean, posterior.expert_scale_draws(points))
+        for part in (mean, posterior.by_draw.expert_scale(points))
     )
     here = abrupt(np.moveaxis(gate, 2, 3)[:, :, :, None], mean, scale)
     # Neighbouring places see half of the same twentieth: together they are a tenth of the way.

@@ -68,7 +68,7 @@ def layer_shares(posterior: Posterior, x: FloatArray) -> dict[str, FloatArray]:
         outputs whose mean is not constant, NaN without any.
     """
     added: dict[str, dict[str, FloatArray]] = {}
-    for (regime, kind), part in posterior.unit_mean_draws(x).items():
+    for (regime, kind), part in posterior.by_draw.unit_mean(x).items():
         # Outputs have different units, and one expert splits each of them in its own way.
         of_rows = part.reshape(*part.shape[:3], -1).var(axis=2)
         added.setdefault(regime, {})[kind] = of_rows

@@ -179,9 +179,9 @@ def loo_pit(
     num_draws = posterior.num_restarts * posterior.num_draws
     for part in row_chunks(len(y), num_draws * int(np.prod(y.shape[1:], dtype=int))):
         known = None if log_likelihood is None else log_likelihood[:, :, part]
-        logs = posterior.log_likelihood(x[part], y[part]) if known is None else known
+        logs = posterior.by_draw.log_likelihood(x[part], y[part]) if known is None else known
         logs = logs.reshape(num_draws, -1)
-        cdf = posterior.pit_draws(x[part], y[part])
+        cdf = posterior.by_draw.pit(x[part], y[part])
         cdf = cdf.reshape(num_draws, *cdf.shape[2:])
         for row in np.flatnonzero(np.isfinite(logs).all(axis=0)):
             weights, k[part.start + row] = psis_weights(logs[:, row] - prior)

@@ -246,14 +246,14 @@ def predictive_checks(
             )
         pit, k = loo_pit(posterior, features, target)
     else:
-        pit = posterior.pit(features, target)
+        pit = posterior.predictive.pit(features, target)
     return PredictiveChecks(
         output=fit.output_names[q],
         feature=fit.feature_names[column],
         held_out=x is not None,
         y=_one(target, q),
         along=features[:, column],
-        predicted=_one(posterior.mean(features), q),
+        predicted=_one(posterior.predictive.mean(features), q),
         pit=_one(pit, q),
         pareto_k=k,
         replicated=_replicated(posterior, features, q, num_replicates, seed),
@@ -272,5 +272,5 @@ def _replicated(
 ) -> FloatArray:
     """Data sets ``[M, N]`` of one output, each from one posterior draw."""
     count = min(num_replicates, posterior.num_restarts * posterior.num_draws)
-    draws = posterior.sample(x, count, seed)
+    draws = posterior.predictive.sample(x, count, seed)
     return draws if draws.ndim == 2 else draws[..., q]

@@ -156,10 +156,10 @@ def regime_posterior(
         if x is None:
             draws = fitted_regime_draws(fit, part)
         elif target is None:
-            draws = posterior.regime_probability_draws(rows[part])
+            draws = posterior.by_draw.regime_probability(rows[part])
         else:
-            draws = posterior.regime_probability_draws(rows[part], target[part])
-            logs = posterior.log_likelihood(rows[part], target[part])
+            draws = posterior.by_draw.regime_probability(rows[part], target[part])
+            logs = posterior.by_draw.log_likelihood(rows[part], target[part])
             weights = softmax(flat_draws(logs) + np.log(each)[:, None], axis=0)
         parts.append(_summary(flat_draws(draws), weights, tail))
     probability, lower, upper, total, ambiguity = (

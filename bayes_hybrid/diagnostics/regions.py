@@ -70,7 +70,7 @@ def regions(
     along = points[:, column]
     fit = fit.for_regimes
     weights = fit.posterior.restart_weights
-    draws = fit.posterior.regime_probability_draws(points)
+    draws = fit.posterior.by_draw.regime_probability(points)
     likeliest = mean_over_draws(draws, weights).argmax(axis=-1)
     changes = np.flatnonzero(np.diff(likeliest)) + 1
     halfway = 0.5 * (along[changes - 1] + along[changes])

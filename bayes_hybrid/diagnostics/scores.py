@@ -93,7 +93,7 @@ def predictive_scores(
     x, y = known_rows(fit, x, y)
     lines = []
     groups = row_groups(fit, x, by_regime=by_regime)
-    density = np.atleast_1d(-fit.posterior.log_density(x, y))
+    density = np.atleast_1d(-fit.posterior.predictive.log_density(x, y))
     scored = _Scored.of(fit.posterior, x, y, levels, probs, seed)
     several = y.ndim > 1
     there = ~np.isnan(y.reshape(len(y), -1))
@@ -122,7 +122,7 @@ def row_groups(fit: Fit, x: FloatArray, *, by_regime: bool) -> dict[str, NDArray
         posterior = fit.for_regimes.posterior
         if ALL in posterior.regime_names:
             raise OptionError(f"a regime is called {ALL!r}, which stands for all rows here")
-        likeliest = posterior.regime_probability(x).argmax(axis=1)
+        likeliest = posterior.predictive.regime_probability(x).argmax(axis=1)
         for k, name in enumerate(posterior.regime_names):
             mine = likeliest == k
             if mine.any():
@@ -155,7 +155,7 @@ class _Scored:
         # It drops axes of length one, hence the shapes below.
         tails = 0.5 * (1.0 - probs)
         wanted = np.concatenate([levels, tails, 1.0 - tails])
-        quantiles = posterior.quantile(x, wanted).reshape(len(x), -1, len(wanted))
+        quantiles = posterior.predictive.quantile(x, wanted).reshape(len(x), -1, len(wanted))
         target = y.reshape(len(y), -1)
         crps, crps_error = _crps(posterior, x, target, seed)
         means = {"crps": crps}
@@ -171,7 +171,7 @@ class _Scored:
             prob: ((low[..., j] <= target) & (target <= high[..., j])).astype(np.float64)
             for j, prob in enumerate(probs)
         }
-        error = target - posterior.mean(x).reshape(target.shape)
+        error = target - posterior.predictive.mean(x).reshape(target.shape)
         return cls(means=means, covered=covered, error=error, crps_error=crps_error)
 
     def summarised(
@@ -209,7 +209,7 @@ def _crps(
     chunks = list(row_chunks(len(x), num_draws * target.shape[1]))
     seeds = iter(spawn_seeds(seed, rounds * len(chunks)))
     for rows in chunks:
-        samples = [posterior.sample_per_draw(x[rows], next(seeds)) for _ in range(rounds)]
+        samples = [posterior.by_draw.sample(x[rows], next(seeds)) for _ in range(rounds)]
         draws = np.stack(samples).reshape(num_draws, *target[rows].shape)
         away = np.moveaxis(draws, 0, -1) - target[rows][..., None]
         distance, pairs = np.abs(away), _pair_distances(away, weights)

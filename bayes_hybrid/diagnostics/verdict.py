@@ -119,12 +119,12 @@ def _findings(
     if posterior.num_restarts == 0:
         return optimiser_findings(fit)
     rows = spread_rows(len(fit.x), max_rows)
-    density = [posterior.log_density(fit.x[rows], fit.y[rows])]
+    density = [posterior.predictive.log_density(fit.x[rows], fit.y[rows])]
     y_test = None if test is None else test[1]
     first = []
     if test is not None and y_test is not None:
-        density.append(posterior.log_density(test[0], y_test))
-        cdf = posterior.pit(test[0], y_test)[~np.isnan(varying_targets(fit, y_test))]
+        density.append(posterior.predictive.log_density(test[0], y_test))
+        cdf = posterior.predictive.pit(test[0], y_test)[~np.isnan(varying_targets(fit, y_test))]
         first.append(trained_on_finding(fit.x, fit.y, test[0], y_test))
         first += [coverage_finding(cdf)] if cdf.size else []
     first = [density_finding(np.concatenate(density)), *first, *constant_findings(fit, y_test)]

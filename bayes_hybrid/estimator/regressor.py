@@ -303,7 +303,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
                 a missing cell in a column that had none.
             DataTypeError: objects of another kind than in the fit.
         """
-        return self._posterior().mean(feature_rows(self, X))
+        return self._posterior().predictive.mean(feature_rows(self, X))
 
     @_vanishing
     def predict_quantile(self, X: ArrayLike | pd.DataFrame, probs: ArrayLike) -> FloatArray:
@@ -321,7 +321,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """
         posterior = self._posterior()
         levels = checks.probabilities(probs)
-        return posterior.quantile(feature_rows(self, X), levels)
+        return posterior.predictive.quantile(feature_rows(self, X), levels)
 
     @_vanishing
     def predict_interval(self, X: ArrayLike | pd.DataFrame, prob: float = 0.9) -> FloatArray:
@@ -360,7 +360,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         posterior = self._posterior()
         x, target = scored_rows(self, X, y)
         weights = row_weights(sample_weight, len(x))
-        predicted = posterior.mean(x)
+        predicted = posterior.predictive.mean(x)
         if predicted.ndim == 1:
             return float(r2_score(target, predicted, sample_weight=weights))
         parts = []
@@ -388,7 +388,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             of those that are there.
         """
         posterior = self._posterior()
-        return posterior.log_density(*target_rows(self, X, y))
+        return posterior.predictive.log_density(*target_rows(self, X, y))
 
     @_vanishing
     def predict_regime(
@@ -411,8 +411,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self._posterior()
         posterior = self.fit_.for_regimes.posterior
         if y is None:
-            return posterior.regime_probability(feature_rows(self, X))
-        return posterior.regime_probability(*target_rows(self, X, y))
+            return posterior.predictive.regime_probability(feature_rows(self, X))
+        return posterior.predictive.regime_probability(*target_rows(self, X, y))
 
     @_vanishing
     def training_regimes(self) -> FloatArray:
@@ -606,7 +606,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """
         posterior = self._posterior()
         draws = checks.positive_int("num_draws", num_draws)
-        return posterior.sample(feature_rows(self, X), draws, resolve_seed(random_state))
+        return posterior.predictive.sample(feature_rows(self, X), draws, resolve_seed(random_state))
 
     @_vanishing
     def thresholds(self, prob: float = 0.9) -> pd.DataFrame:

@@ -223,7 +223,7 @@ class Fit:
         posterior, rows = self.posterior, spread_rows(len(self.x), _READ_ROWS)
         size = range(posterior.num_regimes)
         labels = None if self.labels is None else self.labels[rows]
-        draws = posterior.regime_probability_draws(self.x[rows], self.y[rows], labels)
+        draws = posterior.by_draw.regime_probability(self.x[rows], self.y[rows], labels)
         model = posterior.model
         tradable = np.array([[k == j or model.comparable(k, j) for j in size] for k in size])
         return grouped(

@@ -80,14 +80,14 @@ def plot_fit(
     figure, axes = new_axes(ax, (7.2, 4.0))
     styles, regimes = used_styles(fit), fit.for_regimes.posterior
     used = fit.readings[0].used
-    gate = _shares(regimes.regime_probability(line.points), used)
-    quantiles = drawn.of(fit.posterior.quantile(line.points, _levels(prob)))
+    gate = _shares(regimes.predictive.regime_probability(line.points), used)
+    quantiles = drawn.of(fit.posterior.predictive.quantile(line.points, _levels(prob)))
     _bands(axes, line, quantiles, blend(gate, styles))
     _hatches(axes, line, quantiles[:, [0, 3]], gate, styles)
-    means = mean_over_draws(regimes.expert_mean_draws(line.points), regimes.restart_weights)
+    means = mean_over_draws(regimes.by_draw.expert_mean(line.points), regimes.restart_weights)
     means = drawn.of(means)[:, used]
     _experts(axes, line, means, gate, styles)
-    mean = drawn.of(fit.posterior.mean(line.points))
+    mean = drawn.of(fit.posterior.predictive.mean(line.points))
     axes.plot(line.along, mean, color=INK, linewidth=1.6, zorder=4)
     _points(axes, fit, line.column, drawn, styles)
     tidy(axes)

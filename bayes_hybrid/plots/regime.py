@@ -54,7 +54,7 @@ def plot_regime(
     styles, fit = used_styles(fit), fit.for_regimes
     line = slice_along(fit, feature, grid)
     figure, axes = new_axes(ax, (7.2, 2.4))
-    draws = fit.posterior.regime_probability_draws(line.points)
+    draws = fit.posterior.by_draw.regime_probability(line.points)
     weights, ends = fit.posterior.restart_weights, [0.5 - prob / 2.0, 0.5 + prob / 2.0]
     low, high = quantiles_over_draws(draws, ends, weights)
     mean = mean_over_draws(draws, weights)

@@ -27,7 +27,7 @@ def as_fit(source: Source) -> Fit:
         check_is_fitted(source)
         held = vars(source).get("fit_")
     # A DataTree has a group of that name, and only a posterior can be evaluated.
-    if not callable(getattr(getattr(held, "posterior", None), "expert_mean_draws", None)):
+    if getattr(getattr(held, "posterior", None), "by_draw", None) is None:
         raise OptionError(
             "expected a fitted HybridRegressor or its fit_, such as load(folder) gives; got an "
             f"object of type {type(source).__name__}"

@@ -82,15 +82,17 @@ def _curves(
     ends = np.array(
         [[0.5 - level / 2.0 for level in levels], [0.5 + level / 2.0 for level in levels]]
     )
-    quantiles = posterior.quantile(line.points, ends.ravel()).reshape(size, outputs, 2, len(levels))
+    quantiles = posterior.predictive.quantile(line.points, ends.ravel()).reshape(
+        size, outputs, 2, len(levels)
+    )
     reading = evidence.light.for_regimes.posterior
-    weights, (gate, means) = reading.restart_weights, reading.gate_and_mean_draws(line.points)
+    weights, (gate, means) = reading.restart_weights, reading.by_draw.gate_and_mean(line.points)
     gate = gate[..., evidence.used]
     gates = quantiles_over_draws(gate, ends.ravel(), weights).reshape(2, len(levels), size, -1)
     experts = mean_over_draws(means[..., evidence.used], weights)
     return Curves(
         line=line,
-        mean=posterior.mean(line.points).reshape(size, outputs),
+        mean=posterior.predictive.mean(line.points).reshape(size, outputs),
         bands=quantiles.transpose(2, 3, 0, 1),
         experts=experts.reshape(size, outputs, -1),
         gate=mean_over_draws(gate, weights),

@@ -127,7 +127,7 @@ class Evidence:
         if self.is_left_out:
             levels, _ = loo_pit(self.posterior, x, y, self.evaluation.log_likelihood)
         else:
-            levels = self.posterior.pit(x, y)
+            levels = self.posterior.predictive.pit(x, y)
         levels = levels.reshape(len(x), -1)
         return np.where(np.isnan(y.reshape(len(x), -1)), np.nan, levels)
 

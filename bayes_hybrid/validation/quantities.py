@@ -44,11 +44,11 @@ def quantities(posterior: Posterior, x: FloatArray, y: FloatArray) -> Mapping[st
     Moon, Kim, Buerkner, Huurre, Faltejskova, Gelman and Vehtari (2023), Bayesian Analysis.
     """
     points = np.repeat(np.array(_POINTS)[:, None], posterior.model.num_features, axis=1)
-    gate = posterior.regime_probability_draws(points)
-    mean = (gate * posterior.expert_mean_draws(points)).sum(axis=-1)
-    scale = posterior.expert_scale_draws(np.zeros((1, posterior.model.num_features)))[:, :, 0]
+    gate = posterior.by_draw.regime_probability(points)
+    mean = (gate * posterior.by_draw.expert_mean(points)).sum(axis=-1)
+    scale = posterior.by_draw.expert_scale(np.zeros((1, posterior.model.num_features)))[:, :, 0]
     found = {f"mean(x={point:g})": mean[..., at] for at, point in enumerate(_POINTS)}
-    found["log_likelihood"] = posterior.log_likelihood(x, y).sum(axis=-1)
+    found["log_likelihood"] = posterior.by_draw.log_likelihood(x, y).sum(axis=-1)
     names, thresholds = posterior.regime_names, posterior.thresholds
     if thresholds is not None and thresholds.coefficients is None:
         for k, (below, above) in enumerate(pairwise(names)):

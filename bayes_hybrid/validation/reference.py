@@ -202,10 +202,10 @@ def compared(
         x: features ``[N, D]``.
         y: targets ``[N]``, or ``[N, Q]``, NaN where missing.
     """
-    variance = reference.variance(x)
+    variance = reference.predictive.variance(x)
     # Beside an infinite variance every difference looks small.
     sd = np.sqrt(np.where(np.isinf(variance), np.nan, variance))
-    away = (recipe.mean(x) - reference.mean(x)) / sd
+    away = (recipe.predictive.mean(x) - reference.predictive.mean(x)) / sd
     findings = [
         _difference(
             "mean_difference",
@@ -214,7 +214,13 @@ def compared(
             "The predicted means differ by {value:.2f} predictive standard deviations.",
         ),
         _ratio("interval_width", _width(recipe, x), _width(reference, x), "90% intervals are"),
-        _density(float(np.mean(recipe.log_density(x, y) - reference.log_density(x, y)))),
+        _density(
+            float(
+                np.mean(
+                    recipe.predictive.log_density(x, y) - reference.predictive.log_density(x, y)
+                )
+            )
+        ),
     ]
     if recipe.num_regimes > 1:
         value, order = _regime_distance(recipe, reference, x)
@@ -243,7 +249,7 @@ def _fitted(
 
 def _width(posterior: Posterior, x: FloatArray) -> float:
     """Mean width of the 90% intervals, each output in units of its own sd."""
-    ends = posterior.quantile(x, [0.05, 0.95])
+    ends = posterior.predictive.quantile(x, [0.05, 0.95])
     return float(np.mean((ends[..., 1] - ends[..., 0]) / posterior.y_scaling.scale))
 
 
@@ -251,7 +257,7 @@ def _regime_distance(
     recipe: Posterior, reference: Posterior, x: FloatArray
 ) -> tuple[float, NDArray[np.intp]]:
     """Mean total variation distance of the regimes, and which of the reference each one is."""
-    one, other = recipe.regime_probability(x), reference.regime_probability(x)
+    one, other = recipe.predictive.regime_probability(x), reference.predictive.regime_probability(x)
     distance = np.abs(one[:, :, None] - other[:, None, :]).mean(axis=0)
     rows = np.arange(one.shape[1])
     order = rows

@@ -41,7 +41,27 @@ class FakePosterior:
 
     @property
     def model(self):
-        return SimpleNamespace(size_column=None)
+        return SimpleNamespace(
+            size_column=None, has_noise=self.has_noise, has_relative_noise=self.has_relative_noise
+        )
+
+    @property
+    def by_draw(self):
+        return SimpleNamespace(
+            log_likelihood=self.log_likelihood,
+            pit=self.pit_draws,
+            regime_probability=self.regime_probability_draws,
+            expert_mean=self.expert_mean_draws,
+            expert_scale=self.expert_scale_draws,
+            gate_and_mean=self.gate_and_mean_draws,
+            slopes=self.slope_draws,
+            unit_mean=self.unit_mean_draws,
+            sample=self.sample_per_draw,
+        )
+
+    @property
+    def predictive(self):
+        return self
 
     @property
     def num_restarts(self) -> int:
@@ -205,7 +225,7 @@ class FakeFit:
     @property
     def readings(self):
         every = np.arange(self.posterior.num_restarts)
-        draws = self.posterior.regime_probability_draws(self.x, self.y)
+        draws = self.posterior.by_draw.regime_probability(self.x, self.y)
         shares = mean_over_draws(draws, self.posterior.restart_weights)
         order = np.tile(np.arange(self.posterior.num_regimes), (len(every), 1))
         return (Reading(weight=1.0, members=every, order=order, responsibilities=shares, elpd=0.0),)

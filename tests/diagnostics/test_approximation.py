@@ -111,7 +111,7 @@ def test_an_influential_row_has_a_large_k():
     fit = healthy()
     y = fit.y.copy()
     y[60] += 8.0
-    k = pareto_k(fit.posterior.log_likelihood(fit.x, y), fit.posterior.restart_weights)
+    k = pareto_k(fit.posterior.by_draw.log_likelihood(fit.x, y), fit.posterior.restart_weights)
     assert k.argmax() == 60
     assert k[60] > 0.7
 
@@ -161,8 +161,10 @@ def test_rows_in_chunks_give_the_same_answer(monkeypatch):
 def test_means_and_variances_are_those_of_the_predictive():
     fit = healthy(num_rows=40)
     evaluation = evaluate(fit, max_rows=None)
-    np.testing.assert_allclose(evaluation.mean.mean(axis=(0, 1)), fit.posterior.mean(fit.x))
-    np.testing.assert_allclose(evaluation.variance, fit.posterior.variance(fit.x))
+    np.testing.assert_allclose(
+        evaluation.mean.mean(axis=(0, 1)), fit.posterior.predictive.mean(fit.x)
+    )
+    np.testing.assert_allclose(evaluation.variance, fit.posterior.predictive.variance(fit.x))
 
 
 def test_chunks_cover_every_row_once():

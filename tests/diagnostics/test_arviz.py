@@ -193,12 +193,12 @@ def test_statistics_of_an_output(several, call, output):
 def test_leave_one_out_of_several_outputs_is_that_of_rows(several):
     tree = to_datatree(several, seed=0)
     loo = stats.loo(tree, pointwise=True)
-    logs = several.posterior.log_likelihood(several.x, several.y)
+    logs = several.posterior.by_draw.log_likelihood(several.x, several.y)
     np.testing.assert_array_equal(tree["log_likelihood"]["y"], logs)
     assert loo.n_data_points == len(several.x)
     assert stats.compare({"a": tree, "b": tree})["weight"].sum() == pytest.approx(1.0)
     flat = logs.reshape(-1, logs.shape[-1])
-    draws = several.posterior.sample_per_draw(several.x, spawn_seeds(0, 2)[0])
+    draws = several.posterior.by_draw.sample(several.x, spawn_seeds(0, 2)[0])
     for q, name in enumerate(several.output_names):
         pit = stats.loo_pit(tree, var_names=name)[name]
         assert len(pit) == (~np.isnan(several.y[:, q])).sum()

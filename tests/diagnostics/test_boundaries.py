@@ -128,7 +128,7 @@ def test_a_relu_gate_crosses_where_a_root_finder_says():
     result = boundaries(fit, 0, resolution=0.2, grid=3_000)
 
     def odds(a, restart, draw):
-        probs = fit.posterior.regime_probability_draws(np.array([[a, 0.0]]))[restart, draw, 0]
+        probs = fit.posterior.by_draw.regime_probability(np.array([[a, 0.0]]))[restart, draw, 0]
         return np.log(probs[1] / probs[0])
 
     checked = 0
@@ -290,7 +290,7 @@ def test_regions_of_a_step():
     assert table["stop"][0] == table["start"][1]
 
     def mean(x):
-        return fit.posterior.regime_probability_draws(np.array([[x]]))[..., 1].mean() - 0.5
+        return fit.posterior.by_draw.regime_probability(np.array([[x]]))[..., 1].mean() - 0.5
 
     assert table["stop"][0] == pytest.approx(optimize.brentq(mean, 0.0, 1.0), abs=4.0 / 399)
     # The average over a region is the integral of the logistic curve, here by Simpson's rule.

@@ -52,7 +52,7 @@ def test_groups_dimensions_and_coordinates():
 def test_values_are_those_of_the_posterior():
     fit = quiet()
     tree = to_datatree(fit, seed=0)
-    logs = fit.posterior.log_likelihood(fit.x, fit.y)
+    logs = fit.posterior.by_draw.log_likelihood(fit.x, fit.y)
     np.testing.assert_array_equal(tree["log_likelihood"]["response"], logs)
     # Sums in another order: a few units in the last place.
     np.testing.assert_allclose(tree["posterior"]["log_lik"], logs.sum(axis=-1), rtol=1e-12)
@@ -187,7 +187,7 @@ def test_held_out_rows():
     constant = tree["predictions_constant_data"]
     np.testing.assert_array_equal(constant["y"], y_test)
     np.testing.assert_array_equal(
-        constant["log_density"], fit.posterior.log_density(x_test, y_test)
+        constant["log_density"], fit.posterior.predictive.log_density(x_test, y_test)
     )
     without = to_datatree(fit, x_test=x_test, seed=0)
     assert list(without["predictions_constant_data"].data_vars) == ["x"]

@@ -24,7 +24,7 @@ def runs_of(path, regime):
 
 def test_it_is_the_mean_run_of_many_paths():
     fit = healthy(num_rows=25, restarts=1, draws=1, intercept=[0.0, 0.3], slope=2.0)
-    probs = fit.posterior.regime_probability_draws(fit.x, fit.y)[0, 0, :, 1]
+    probs = fit.posterior.by_draw.regime_probability(fit.x, fit.y)[0, 0, :, 1]
     rng = np.random.default_rng(0)
     paths = (rng.random((20_000, 25)) < probs).astype(int)
     table = expected_durations(fit).set_index("regime")
@@ -74,7 +74,7 @@ def test_a_regime_that_no_row_is_in_has_no_length():
 def test_intervals_are_over_draws_and_chunks_change_nothing(monkeypatch):
     fit = healthy(restarts=2, draws=20, jitter=0.2)
     table = expected_durations(fit, prob=0.5)
-    probs = fit.posterior.regime_probability_draws(fit.x, fit.y).reshape(40, -1, 2)
+    probs = fit.posterior.by_draw.regime_probability(fit.x, fit.y).reshape(40, -1, 2)
     starts = probs[:, 0] + (probs[:, 1:] * (1.0 - probs[:, :-1])).sum(axis=1)
     length = probs.sum(axis=1) / starts
     # The same formula on the same numbers, summed in another order.

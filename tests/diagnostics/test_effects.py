@@ -143,7 +143,9 @@ def test_the_mean_is_the_posteriors_own_and_contributions_sum_to_it():
     for q, name in enumerate(fit.output_names):
         curve = effect_curve(fit, 1, output=name, grid=6)
         points = np.column_stack([np.full(6, np.median(fit.x[:, 0])), curve.along])
-        np.testing.assert_allclose(curve.mean[:, 0], fit.posterior.mean(points)[:, q], rtol=1e-8)
+        np.testing.assert_allclose(
+            curve.mean[:, 0], fit.posterior.predictive.mean(points)[:, q], rtol=1e-8
+        )
         added = effect_curve(fit, 1, of="contribution", output=q, grid=6)
         total = added.draws.sum(axis=-1) + np.nanmean(fit.y[:, q])
         np.testing.assert_allclose(total, curve.draws[..., 0], rtol=1e-8)
@@ -162,7 +164,7 @@ def test_the_other_features_are_held_where_they_are_asked_to_be(at):
     fit = real("mixture of 2, relu, input")
     curve = effect_curve(fit, "other", at=at, grid=5)
     points = np.column_stack([np.full(5, 99.0), curve.along])
-    np.testing.assert_allclose(curve.mean[:, 0], fit.posterior.mean(points), rtol=1e-8)
+    np.testing.assert_allclose(curve.mean[:, 0], fit.posterior.predictive.mean(points), rtol=1e-8)
     assert curve.held == "other features at the given values"
 
 
@@ -226,11 +228,13 @@ def test_partial_dependence_is_the_mean_over_rows_of_each_draw(monkeypatch):
     expected = np.zeros((2, 3, 4))
     for row in fit.x:
         points = np.column_stack([np.full(4, row[0]), found.curve.along])
-        gate, means = fit.posterior.gate_and_mean_draws(points)
+        gate, means = fit.posterior.by_draw.gate_and_mean(points)
         expected += (gate * means).sum(axis=-1) / len(fit.x)
     np.testing.assert_allclose(found.curve.draws[..., 0], expected, rtol=1e-8)
     one = np.column_stack([np.full(4, fit.x[6, 0]), found.curve.along])
-    np.testing.assert_allclose(found.individual[6, :, 0], fit.posterior.mean(one), rtol=1e-8)
+    np.testing.assert_allclose(
+        found.individual[6, :, 0], fit.posterior.predictive.mean(one), rtol=1e-8
+    )
     # One row at a time gives the same.
     monkeypatch.setattr("bayes_hybrid.diagnostics.evaluation._CELLS_PER_CHUNK", 1)
     chunked = partial_dependence(fit, "other", grid=4)
@@ -289,7 +293,7 @@ def test_the_parts_sum_to_the_predictive_variance():
     fit = real("mixture of 2, 3 outputs")
     found = contributions(fit, 0, output=2, grid=6)
     points = np.column_stack([found.pathways.along, np.full(6, np.median(fit.x[:, 1]))])
-    variance = fit.posterior.variance(points)[:, 2]
+    variance = fit.posterior.predictive.variance(points)[:, 2]
     np.testing.assert_allclose(found.variance.sum(axis=1), variance, rtol=1e-8)
     np.testing.assert_allclose(found.share.sum(axis=1), 1.0)
     assert found.parts == ("gaussian", "relu", "between regimes", "between draws")

@@ -119,13 +119,15 @@ def test_the_correction_by_hand():
     assert table["num_reweighted"].tolist() == [0, 4, 0]
     plain, reweighted, hmc = table["log_density"]
     x, y = fit.x[:7], fit.y[:7]
-    assert plain == pytest.approx(variational.log_density(x, y).mean())
-    assert hmc == pytest.approx(fit.posterior.log_density(x, y).mean())
+    assert plain == pytest.approx(variational.predictive.log_density(x, y).mean())
+    assert hmc == pytest.approx(fit.posterior.predictive.log_density(x, y).mean())
     weights, _ = importance_weights(logs)
-    terms = np.exp(variational.log_likelihood(x, y))
+    terms = np.exp(variational.by_draw.log_likelihood(x, y))
     by_hand = np.log((weights[..., None] * terms).sum(axis=(0, 1))).mean()
     assert reweighted == pytest.approx(by_hand)
-    away = (variational.mean(x) - fit.posterior.mean(x)) / np.sqrt(fit.posterior.variance(x))
+    away = (variational.predictive.mean(x) - fit.posterior.predictive.mean(x)) / np.sqrt(
+        fit.posterior.predictive.variance(x)
+    )
     assert table["mean_difference"][0] == pytest.approx(np.sqrt(np.mean(away**2)))
     assert table["mean_difference"][2] == 0.0
 

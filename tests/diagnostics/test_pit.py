@@ -82,7 +82,7 @@ def test_a_band_of_no_probability_is_refused():
 def test_loo_pit_of_flat_ratios_is_the_distribution_function():
     fit = healthy(restarts=2, draws=20, jitter=0.0)
     pit, k = loo_pit(fit.posterior, fit.x, fit.y)
-    np.testing.assert_allclose(pit, fit.posterior.pit(fit.x, fit.y), rtol=1e-12)
+    np.testing.assert_allclose(pit, fit.posterior.predictive.pit(fit.x, fit.y), rtol=1e-12)
     assert (k == -np.inf).all()
 
 
@@ -109,9 +109,9 @@ def test_loo_pit_is_the_ratio_of_sums():
     exact = stats.norm.cdf(y, (total - y) / num_rows, np.sqrt(1.0 + 1.0 / num_rows))
     # 1 / sqrt(100,000) is 0.003 for values of up to one half.
     np.testing.assert_allclose(pit, exact, atol=0.004)
-    assert np.abs(pit - posterior.pit_draws(None, y).mean((0, 1))).max() > 0.015
+    assert np.abs(pit - posterior.by_draw.pit(None, y).mean((0, 1))).max() > 0.015
     np.testing.assert_allclose(
-        k, pareto_k(posterior.log_likelihood(None, y), posterior.restart_weights)
+        k, pareto_k(posterior.by_draw.log_likelihood(None, y), posterior.restart_weights)
     )
 
 
@@ -120,7 +120,7 @@ def test_restarts_count_by_their_weight():
     fit = healthy(restarts=2, draws=20)
     posterior = dataclasses.replace(fit.posterior, weights=np.array([0.2, 0.8]))
     pit, _ = loo_pit(posterior, fit.x, fit.y, np.zeros((2, 20, len(fit.y))))
-    np.testing.assert_allclose(pit, posterior.pit(fit.x, fit.y), rtol=1e-12)
+    np.testing.assert_allclose(pit, posterior.predictive.pit(fit.x, fit.y), rtol=1e-12)
 
 
 def test_weights_without_a_tail_are_the_ratios_as_they_are():
@@ -147,8 +147,8 @@ def test_several_outputs_share_the_weights_of_their_row():
     assert pit.shape == (12, 3)
     np.testing.assert_array_equal(np.isnan(pit), np.isnan(fit.y))
     assert k.shape == (12,)
-    cdf = fit.posterior.pit_draws(fit.x, fit.y).reshape(40, 12, 3)
-    np.testing.assert_allclose(cdf.mean(0), fit.posterior.pit(fit.x, fit.y))
+    cdf = fit.posterior.by_draw.pit(fit.x, fit.y).reshape(40, 12, 3)
+    np.testing.assert_allclose(cdf.mean(0), fit.posterior.predictive.pit(fit.x, fit.y))
     names = [f.name for f in diagnose(fit) if f.name.startswith("pit")]
     assert names == [f"pit_uniformity[{name}]" for name in ("force", "heat", "glow")]
 

@@ -91,7 +91,7 @@ def test_rows_of_the_training_data_are_left_out_one_by_one(fit):
     assert not made.held_out
     x, y = make_data(20, seed=9)
     held_out = predictive_checks(fit, x, y, seed=0)
-    np.testing.assert_allclose(held_out.pit, fit.posterior.pit(x, y))
+    np.testing.assert_allclose(held_out.pit, fit.posterior.predictive.pit(x, y))
     assert held_out.pareto_k.size == 0
     assert held_out.held_out
 
@@ -101,7 +101,7 @@ def test_coverage_counts_rows_inside_their_intervals(fit):
     made = predictive_checks(fit, x, y, seed=0)
     table = made.coverage(levels=[0.5, 0.9])
     for level, coverage in zip(table["level"], table["coverage"], strict=True):
-        low, high = fit.posterior.quantile(x, [0.5 - level / 2, 0.5 + level / 2]).T
+        low, high = fit.posterior.predictive.quantile(x, [0.5 - level / 2, 0.5 + level / 2]).T
         assert coverage == np.mean((low <= y) & (y <= high))
     assert table["lower"].tolist() == [stats.binom.ppf(0.05, 60, p) / 60 for p in (0.5, 0.9)]
     relu = made.coverage("relu", levels=[0.9])
@@ -111,9 +111,11 @@ def test_coverage_counts_rows_inside_their_intervals(fit):
 def test_replicated_data_come_from_the_predictive(fit):
     made = predictive_checks(fit, seed=0, num_replicates=400)
     assert made.replicated.shape == (400, 120)
-    error = np.sqrt(fit.posterior.variance(fit.x) / 400)
+    error = np.sqrt(fit.posterior.predictive.variance(fit.x) / 400)
     # 120 rows: four and a half standard errors.
-    assert (np.abs(made.replicated.mean(0) - fit.posterior.mean(fit.x)) < 4.5 * error).all()
+    assert (
+        np.abs(made.replicated.mean(0) - fit.posterior.predictive.mean(fit.x)) < 4.5 * error
+    ).all()
     other = predictive_checks(fit, seed=1).replicated
     assert (other != made.replicated).all()
 

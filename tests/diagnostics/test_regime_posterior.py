@@ -63,7 +63,7 @@ def weighted_quantile(values, weights, level):
 def test_new_rows_without_y(fit):
     x = np.linspace(-1.0, 1.0, 7)[:, None]
     found = regime_posterior(fit, x, prob=0.8)
-    draws = fit.posterior.regime_probability_draws(x).reshape(-1, 7, 2)
+    draws = fit.posterior.by_draw.regime_probability(x).reshape(-1, 7, 2)
     np.testing.assert_allclose(found.probability, draws.mean(axis=0), **_EXACT)
     np.testing.assert_allclose(found.lower, draw_quantiles(draws, 0.1, axis=0), **_EXACT)
     np.testing.assert_allclose(found.upper, draw_quantiles(draws, 0.9, axis=0), **_EXACT)
@@ -82,9 +82,9 @@ def test_new_rows_with_y_reweight_the_draws_one_row_at_a_time(fit):
     posterior = fit.posterior
     for n in range(len(x)):
         row, value = x[n : n + 1], y[n : n + 1]
-        weights = np.exp(posterior.log_likelihood(row, value)).ravel()
+        weights = np.exp(posterior.by_draw.log_likelihood(row, value)).ravel()
         weights /= weights.sum()
-        draws = posterior.regime_probability_draws(row, value).reshape(-1, 2)
+        draws = posterior.by_draw.regime_probability(row, value).reshape(-1, 2)
         mean = weights @ draws
         np.testing.assert_allclose(found.probability[n], mean, **_EXACT)
         for ends, level in ((found.lower, 0.2), (found.upper, 0.8)):
@@ -93,9 +93,11 @@ def test_new_rows_with_y_reweight_the_draws_one_row_at_a_time(fit):
         assert found.total_entropy[n] == pytest.approx(stats.entropy(mean), abs=1e-12)
         within = weights @ stats.entropy(draws, axis=1)
         assert found.ambiguity[n] == pytest.approx(within, abs=1e-12)
-    np.testing.assert_allclose(found.probability, posterior.regime_probability(x, y), **_EXACT)
+    np.testing.assert_allclose(
+        found.probability, posterior.predictive.regime_probability(x, y), **_EXACT
+    )
     # Equal weights would give something else.
-    plain = posterior.regime_probability_draws(x, y).mean(axis=(0, 1))
+    plain = posterior.by_draw.regime_probability(x, y).mean(axis=(0, 1))
     assert np.abs(found.probability - plain).max() > 1e-3
 
 
@@ -103,7 +105,7 @@ def test_new_rows_with_y_reweight_the_draws_one_row_at_a_time(fit):
 def test_probabilities_are_those_of_the_posterior(name):
     fit = zoo_fit(name)
     for y in (None, fit.y):
-        expected = fit.posterior.regime_probability(fit.x, y)
+        expected = fit.posterior.predictive.regime_probability(fit.x, y)
         found = regime_posterior(fit, fit.x, y)
         np.testing.assert_allclose(found.probability, expected, **_EXACT)
         assert (found.lower <= found.upper).all()
@@ -116,7 +118,7 @@ def test_rows_of_the_fit_count_their_y_once_and_their_label():
     labels[[2, 5]] = [1.0, 0.0]
     fit = zoo_fit("mixture of 2, labels", labels=labels)
     found = regime_posterior(fit)
-    draws = fit.posterior.regime_probability_draws(fit.x, fit.y, labels).reshape(-1, 12, 2)
+    draws = fit.posterior.by_draw.regime_probability(fit.x, fit.y, labels).reshape(-1, 12, 2)
     np.testing.assert_allclose(found.probability, draws.mean(axis=0), **_EXACT)
     np.testing.assert_allclose(found.upper, draw_quantiles(draws, 0.95, axis=0), **_EXACT)
     # A label without noise decides.
@@ -138,7 +140,7 @@ def test_findings_read_the_regimes_of_labelled_rows_with_their_labels():
 def test_several_outputs_and_a_row_without_any():
     fit = zoo_fit("mixture of 2, 3 outputs", num_outputs=3)
     given, without = regime_posterior(fit, fit.x, fit.y), regime_posterior(fit, fit.x)
-    expected = fit.posterior.regime_probability(fit.x, fit.y)
+    expected = fit.posterior.predictive.regime_probability(fit.x, fit.y)
     np.testing.assert_allclose(given.probability, expected, **_EXACT)
     # Row 7 has no output: nothing was observed.
     np.testing.assert_allclose(given.probability[7], without.probability[7], **_EXACT)

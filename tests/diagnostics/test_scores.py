@@ -32,11 +32,11 @@ def rows():
 
 def mixture(posterior, x):
     """Weights, means and scales ``[N, R S K]`` of the predictive as one mixture of Normals."""
-    shape = posterior.regime_probability_draws(x).shape
+    shape = posterior.by_draw.regime_probability(x).shape
     parts = (
-        posterior.regime_probability_draws(x) / (shape[0] * shape[1]),
-        posterior.expert_mean_draws(x),
-        posterior.expert_scale_draws(x),
+        posterior.by_draw.regime_probability(x) / (shape[0] * shape[1]),
+        posterior.by_draw.expert_mean(x),
+        posterior.by_draw.expert_scale(x),
     )
     return [np.moveaxis(part, 2, 0).reshape(shape[2], -1) for part in parts]
 
@@ -69,7 +69,7 @@ def test_crps_is_the_integral_of_the_squared_distance_of_the_distribution_functi
 
     def integral(n):
         def inside(t):
-            return (fit.posterior.pit(x[n : n + 1], np.array([t]))[0] - (t >= y[n])) ** 2
+            return (fit.posterior.predictive.pit(x[n : n + 1], np.array([t]))[0] - (t >= y[n])) ** 2
 
         ends = (-8.0, y[n]), (y[n], 8.0)
         return sum(integrate.quad(inside, low, high, limit=200)[0] for low, high in ends)
@@ -82,14 +82,14 @@ def test_crps_is_the_integral_of_the_squared_distance_of_the_distribution_functi
 def test_the_others_are_their_formulas(fit, rows):
     x, y = rows
     table = scored(fit, x, y, levels=[0.25], probs=[0.8])["value"]["all"]
-    low, quarter, high = fit.posterior.quantile(x, [0.1, 0.25, 0.9]).T
+    low, quarter, high = fit.posterior.predictive.quantile(x, [0.1, 0.25, 0.9]).T
     miss = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
     expected = {
-        "log_score": -fit.posterior.log_density(x, y).mean(),
+        "log_score": -fit.posterior.predictive.log_density(x, y).mean(),
         "interval_score_80": (high - low + 2.0 / 0.2 * miss).mean(),
         "pinball_25": np.where(y < quarter, 0.75 * (quarter - y), 0.25 * (y - quarter)).mean(),
-        "rmse": np.sqrt(np.mean((y - fit.posterior.mean(x)) ** 2)),
-        "mae": np.mean(np.abs(y - fit.posterior.mean(x))),
+        "rmse": np.sqrt(np.mean((y - fit.posterior.predictive.mean(x)) ** 2)),
+        "mae": np.mean(np.abs(y - fit.posterior.predictive.mean(x))),
         "coverage_80": np.mean((low <= y) & (y <= high)),
     }
     assert set(table.index) == {*expected, "crps"}
@@ -100,10 +100,10 @@ def test_the_others_are_their_formulas(fit, rows):
 def test_standard_errors(fit, rows):
     x, y = rows
     table = scored(fit, x, y)["standard_error"]["all"]
-    log_score = -fit.posterior.log_density(x, y)
+    log_score = -fit.posterior.predictive.log_density(x, y)
     assert table["log_score"] == pytest.approx(stats.sem(log_score))
     assert table["coverage_90"] == pytest.approx(np.sqrt(0.9 * 0.1 / 30))
-    error = np.abs(y - fit.posterior.mean(x))
+    error = np.abs(y - fit.posterior.predictive.mean(x))
     # The delta method against the bootstrap, which scatters by 1 / sqrt(2 * 4000) = 1%.
     picks = np.random.default_rng(0).integers(0, 30, (4_000, 30))
     assert table["rmse"] == pytest.approx(np.sqrt((error[picks] ** 2).mean(1)).std(), rel=0.1)
@@ -114,7 +114,7 @@ def test_rows_belong_to_the_regime_that_x_makes_likeliest(fit):
     table = scored(fit, x, y, by_regime=True)
     first = x[:, 0] < 0.3  # where the gate of the fakes switches
     assert list(dict.fromkeys(table.index.get_level_values(0))) == ["all", "gaussian", "relu"]
-    density = -fit.posterior.log_density(x, y)
+    density = -fit.posterior.predictive.log_density(x, y)
     for regime, mine in {"gaussian": first, "relu": ~first}.items():
         line = table.loc[(regime, "log_score")]
         assert line["num_rows"] == mine.sum()
@@ -139,13 +139,13 @@ def test_several_outputs_are_scored_one_by_one_and_the_row_together():
     table: Any = predictive_scores(fit, fit.x, fit.y, seed=0).set_index(["output", "score"])
     assert list(dict.fromkeys(table.index.get_level_values(0))) == ["all", "force", "heat", "glow"]
     assert table.loc["all"].index.tolist() == ["log_score"]
-    expected = -fit.posterior.log_density(fit.x, fit.y).mean()
+    expected = -fit.posterior.predictive.log_density(fit.x, fit.y).mean()
     assert table.loc[("all", "log_score"), "value"] == pytest.approx(expected)
     there = ~np.isnan(fit.y[:, 1])
-    error = fit.y[there, 1] - fit.posterior.mean(fit.x)[there, 1]
+    error = fit.y[there, 1] - fit.posterior.predictive.mean(fit.x)[there, 1]
     assert table.loc[("heat", "rmse"), "num_rows"] == 11
     assert table.loc[("heat", "rmse"), "value"] == pytest.approx(np.sqrt((error**2).mean()))
-    draws = fit.posterior.sample(fit.x, 4_000, seed=1)[:, there, 1]
+    draws = fit.posterior.predictive.sample(fit.x, 4_000, seed=1)[:, there, 1]
     crps = scoringrules.crps_ensemble(fit.y[there, 1], draws.T, estimator="fair").mean()
     # Two independent estimates, the second from four times the draws.
     error = table.loc[("heat", "crps"), "monte_carlo_error"]

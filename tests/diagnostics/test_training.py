@@ -66,12 +66,14 @@ def test_restarts_by_hand():
     assert table["elbo"].tolist() == [1.0, 2.0, 3.0, 4.0]
     assert table["weight"].tolist() == [0.25] * 4
     assert table["reading"].tolist() == [0] * 4
-    logs = posterior.log_likelihood(fit.x, fit.y)
+    logs = posterior.by_draw.log_likelihood(fit.x, fit.y)
     np.testing.assert_allclose(table["log_likelihood"], logs.mean(axis=(1, 2)))
-    means = (posterior.regime_probability_draws(fit.x) * posterior.expert_mean_draws(fit.x)).sum(-1)
+    means = (
+        posterior.by_draw.regime_probability(fit.x) * posterior.by_draw.expert_mean(fit.x)
+    ).sum(-1)
     rmse = [np.sqrt(np.mean((fit.y - one.mean(0)) ** 2)) for one in means]
     np.testing.assert_allclose(table["rmse"], rmse)
-    shares = posterior.regime_probability_draws(fit.x, fit.y).mean(1)
+    shares = posterior.by_draw.regime_probability(fit.x, fit.y).mean(1)
     np.testing.assert_allclose(table["usage[relu]"], shares[..., 1].mean(1))
     first = [0.5 * np.abs(shares[0] - other).sum(-1).mean() for other in shares[1:]]
     assert table["distance"][0] == pytest.approx(np.mean(first))
@@ -82,7 +84,7 @@ def test_errors_of_several_outputs_are_in_units_of_their_sd():
     y = fit.y.copy()
     y[:, 2] = 7.0  # a constant output keeps its own unit
     table = restart_report(trained(dataclasses.replace(fit, y=y), elbo=np.zeros(2)))
-    gate, experts = fit.posterior.gate_and_mean_draws(fit.x)
+    gate, experts = fit.posterior.by_draw.gate_and_mean(fit.x)
     means = (gate[:, :, :, None] * experts).sum(-1).mean(1)
     scale = np.array([np.nanstd(y[:, 0]), np.nanstd(y[:, 1]), 1.0])
     for restart in range(2):

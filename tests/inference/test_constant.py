@@ -25,7 +25,7 @@ def train(model, y, **settings):
 def test_every_pathway_predicts_the_constant_exactly(kind, likelihood):
     pathway = Pathway(kind=kind, num_units=3, likelihood=LIKELIHOODS[likelihood]())
     done = train(PathwayModel(num_features=2, pathway=pathway), np.full(20, 14.62))
-    np.testing.assert_array_equal(done.posterior.mean(X), 14.62)
+    np.testing.assert_array_equal(done.posterior.predictive.mean(X), 14.62)
     assert done.training.status.startswith("The target is constant")
     assert (done.training.method, done.training.converged, done.training.seconds) == (
         "none",
@@ -39,7 +39,7 @@ def test_nothing_is_trained_only_where_every_output_is_constant():
     model = HybridMixture(num_features=2, experts=SMALL, num_outputs=2)
     done = train(model, np.c_[np.full(20, 1.0), np.full(20, 2.0)])
     assert done.training.method == "none"
-    np.testing.assert_array_equal(done.posterior.mean(X), np.tile([1.0, 2.0], (20, 1)))
+    np.testing.assert_array_equal(done.posterior.predictive.mean(X), np.tile([1.0, 2.0], (20, 1)))
     assert train(model, np.c_[np.full(20, 1.0), X[:, 0]]).training.method == "svi"
 
 
@@ -47,8 +47,8 @@ def test_experts_say_the_same_of_a_constant_output():
     model = HybridMixture(num_features=2, experts=SMALL, num_outputs=2)
     done = train(model, np.c_[np.full(20, 1.0), X[:, 0]])
     for posterior in (done.posterior, done.variational):
-        _, means = posterior.gate_and_mean_draws(X)
-        scales = posterior.expert_scale_draws(X)
+        _, means = posterior.by_draw.gate_and_mean(X)
+        scales = posterior.by_draw.expert_scale(X)
         np.testing.assert_array_equal(means[..., 0, :], 1.0)
         np.testing.assert_array_equal(scales[..., 0, 0], scales[..., 0, 1])
         # The other output is left alone.

@@ -104,8 +104,8 @@ def test_contract(model, sampler):
     fields = {"acceptance_rate", "diverging", "energy", "step_size"} if refined else set()
     assert set(done.restarts.sampler) == fields
     assert all(values.shape == (restarts, 5) for values in done.restarts.sampler.values())
-    assert done.posterior.mean(x).shape == y.shape
-    assert np.isfinite(done.posterior.log_density(x, y)).all()
+    assert done.posterior.predictive.mean(x).shape == y.shape
+    assert np.isfinite(done.posterior.predictive.log_density(x, y)).all()
     assert done.variational_log_ratios.shape == done.variational.theta.shape[:2]
     assert np.isfinite(done.variational_log_ratios).all()
     # SVI's own draws stay at hand beside HMC's.
@@ -211,8 +211,8 @@ def test_few_rows(num_rows):
     # Fewer rows than restarts, than folds, than features; of a single row the scale is 1.
     options = _options(num_restarts=4, sampler=_HMC)
     done = _fit(table=_table(num_rows), options=options)
-    assert np.isfinite(done.posterior.mean(done.x)).all()
-    assert np.isfinite(done.posterior.log_density(done.x, done.y)).all()
+    assert np.isfinite(done.posterior.predictive.mean(done.x)).all()
+    assert np.isfinite(done.posterior.predictive.log_density(done.x, done.y)).all()
 
 
 def test_constant_columns():
@@ -220,7 +220,7 @@ def test_constant_columns():
     x[:, 1] = 7.0
     for target in (y, np.full_like(y, 3.0)):
         done = _fit(table=(x, target))
-        assert np.isfinite(done.posterior.mean(x)).all()
+        assert np.isfinite(done.posterior.predictive.mean(x)).all()
 
 
 @pytest.mark.parametrize("size", [1e-12, 1e12])
@@ -229,7 +229,9 @@ def test_units_do_not_matter(size):
     plain, scaled = _fit(table=(x, y)), _fit(table=(x * size, y * size))
     # Powers of ten round the standardised table in its last float64 digit, if at all.
     np.testing.assert_allclose(
-        scaled.posterior.mean(x * size) / size, plain.posterior.mean(x), rtol=1e-3
+        scaled.posterior.predictive.mean(x * size) / size,
+        plain.posterior.predictive.mean(x),
+        rtol=1e-3,
     )
 
 
@@ -474,7 +476,10 @@ def test_compiled_fit():
     assert torch.distributions.Distribution._validate_args is flag
     # Another order of float32 sums, over a hundred steps.
     np.testing.assert_allclose(
-        done.posterior.mean(done.x), whole.posterior.mean(done.x), rtol=1e-2, atol=1e-1
+        done.posterior.predictive.mean(done.x),
+        whole.posterior.predictive.mean(done.x),
+        rtol=1e-2,
+        atol=1e-1,
     )
 
 
@@ -600,7 +605,9 @@ def test_given_scalings_take_the_place_of_the_datas_own():
     assert _equal(plain, own)
     # The draws are float32, and so is a change of units.
     np.testing.assert_allclose(
-        scalings[1].inverse_transform(plain.posterior.mean(z)), own.posterior.mean(x), rtol=1e-6
+        scalings[1].inverse_transform(plain.posterior.predictive.mean(z)),
+        own.posterior.predictive.mean(x),
+        rtol=1e-6,
     )
     halved = Standardizer(mean=scalings[1].mean, scale=2.0 * scalings[1].scale)
     assert not _equal(_fit(table=(x, y), scalings=(scalings[0], halved)), own)

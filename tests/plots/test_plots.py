@@ -68,9 +68,9 @@ def test_bands_are_the_quantiles_and_the_line_is_the_mean():
     axes = plot_fit(fit, prob=0.8, grid=7).axes[0]
     x, mean = np.asarray(axes.lines[0].get_data())
     grid = x[:, None]
-    np.testing.assert_allclose(mean, fit.posterior.mean(grid))
+    np.testing.assert_allclose(mean, fit.posterior.predictive.mean(grid))
     outer = np.asarray(axes.collections[0].get_paths()[0].vertices)
-    quantiles = fit.posterior.quantile(grid, [0.1, 0.9])
+    quantiles = fit.posterior.predictive.quantile(grid, [0.1, 0.9])
     assert outer[:, 1].min() == pytest.approx(quantiles.min())
     assert outer[:, 1].max() == pytest.approx(quantiles.max())
 
@@ -80,7 +80,7 @@ def test_regime_lines_are_means_over_draws():
     axes = plot_regime(fit, grid=9).axes[0]
     for regime, line in enumerate(axes.lines):
         x, mean = np.asarray(line.get_data())
-        draws = fit.posterior.regime_probability_draws(x[:, None])
+        draws = fit.posterior.by_draw.regime_probability(x[:, None])
         np.testing.assert_allclose(mean, draws[..., regime].mean(axis=(0, 1)))
     assert [line.get_label() for line in axes.lines] == ["gaussian", "relu"]
 
@@ -205,9 +205,11 @@ def test_one_of_several_outputs_is_drawn(several, plot, output, q):
     assert axes.get_ylabel() == several.output_names[q]
     x = axes.lines[0].get_xdata()
     points = np.column_stack([x, np.full(5, np.median(several.x[:, 1]))])
-    np.testing.assert_allclose(axes.lines[0].get_ydata(), several.posterior.mean(points)[:, q])
+    np.testing.assert_allclose(
+        axes.lines[0].get_ydata(), several.posterior.predictive.mean(points)[:, q]
+    )
     outer = np.asarray(axes.collections[0].get_paths()[0].vertices)
-    quantiles = several.posterior.quantile(points, [0.1, 0.9])[:, q]
+    quantiles = several.posterior.predictive.quantile(points, [0.1, 0.9])[:, q]
     assert outer[:, 1].min() == pytest.approx(quantiles.min())
     assert outer[:, 1].max() == pytest.approx(quantiles.max())
     shown = np.concatenate([np.asarray(c.get_offsets()) for c in axes.collections[-2:]])

@@ -157,7 +157,7 @@ def test_a_constant_column_is_noted(single):
 def test_statistics_of_drawn_data(several):
     found: Any = section("checks").content(several)
     frame = found["table"].frame.set_index(["target", "statistic"])
-    drawn = several.posterior.sample(
+    drawn = several.posterior.predictive.sample(
         several.fit.x, 200, stream_seed(several.fit.seed, "replicates")
     )
     for q, name in enumerate(several.outputs):
@@ -218,13 +218,15 @@ def test_curves_are_the_posterior_s(several):
     assert np.ptp(points[:, 0]) == 0.0
     assert np.ptp(points[:, 1]) > 3.0
     for level, prob in enumerate(LEVELS):
-        ends = posterior.quantile(points, [0.5 - prob / 2, 0.5 + prob / 2])
+        ends = posterior.predictive.quantile(points, [0.5 - prob / 2, 0.5 + prob / 2])
         np.testing.assert_allclose(curves.bands[:, level], np.moveaxis(ends, -1, 0), rtol=1e-6)
-    np.testing.assert_allclose(curves.mean, posterior.mean(points), rtol=1e-12)
+    np.testing.assert_allclose(curves.mean, posterior.predictive.mean(points), rtol=1e-12)
     reading = several.fit.for_regimes.posterior
     assert reading is not posterior
-    np.testing.assert_allclose(curves.gate, reading.regime_probability(points), rtol=1e-9)
-    experts = reading.expert_mean_draws(points).mean(axis=(0, 1))
+    np.testing.assert_allclose(
+        curves.gate, reading.predictive.regime_probability(points), rtol=1e-9
+    )
+    experts = reading.by_draw.expert_mean(points).mean(axis=(0, 1))
     np.testing.assert_allclose(curves.experts, experts, rtol=1e-9)
     np.testing.assert_allclose(curves.gate.sum(axis=1), 1.0, rtol=1e-9)
     assert (np.diff(curves.bands[1], axis=0) >= 0.0).all()
@@ -373,7 +375,9 @@ def test_training_rows_are_left_out(several, hostile):
     missing = np.isnan(several.fit.y)
     assert (np.isnan(several.cdf) == missing).all()
     x, y = hostile.fit.x[:20], hostile.fit.y[:20]
-    np.testing.assert_allclose(hostile.cdf[:, 0], hostile.posterior.pit(x, y), rtol=1e-12)
+    np.testing.assert_allclose(
+        hostile.cdf[:, 0], hostile.posterior.predictive.pit(x, y), rtol=1e-12
+    )
     assert not hostile.is_left_out
 
 
@@ -384,9 +388,11 @@ def test_scores_are_those_of_held_out_rows(hostile, several):
     assert isinstance(table, Table)
     scores = table.frame.query("regime == 'all'").set_index("score")["value"]
     x, y = hostile.fit.x[:20], hostile.fit.y[:20]
-    away = hostile.posterior.mean(x) - y
+    away = hostile.posterior.predictive.mean(x) - y
     assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(away**2)))
-    assert scores["log_score"] == pytest.approx(-hostile.posterior.log_density(x, y).mean())
+    assert scores["log_score"] == pytest.approx(
+        -hostile.posterior.predictive.log_density(x, y).mean()
+    )
     without = sections.calibration.SECTION.content(several)
     assert without is not None
     assert without["scores"] is None

@@ -48,7 +48,7 @@ def test_the_targets_belong_to_the_parameters():
     for seed in range(5):
         truth, y = simulate_prior(MODEL, x, seed)
         # Of the right parameters the distribution function at y is uniform.
-        assert stats.kstest(truth.pit(x, y), "uniform").pvalue > 1e-3
+        assert stats.kstest(truth.predictive.pit(x, y), "uniform").pvalue > 1e-3
 
 
 def test_one_seed_one_draw_and_the_global_generator_is_left_alone():
@@ -86,11 +86,11 @@ def test_quantities_of_a_threshold_by_hand():
         share = special.expit(sharpness * (point - location))
         # The draws are float32.
         assert found[f"p[gaussian_2](x={point})"].item() == pytest.approx(share, rel=1e-4)
-        mean = truth.mean(np.array([[float(point)]])).item()
+        mean = truth.predictive.mean(np.array([[float(point)]])).item()
         assert found[f"mean(x={point})"].item() == pytest.approx(mean, rel=1e-6)
-    density = truth.log_density(x, y).sum()
+    density = truth.predictive.log_density(x, y).sum()
     assert found["log_likelihood"].item() == pytest.approx(density, rel=1e-6)
-    variance = truth.expert_scale_draws(np.zeros((1, 1)))[0, 0, 0] ** 2
+    variance = truth.by_draw.expert_scale(np.zeros((1, 1)))[0, 0, 0] ** 2
     scales = [found[f"scale[gaussian_{k}]"].item() for k in (1, 2)]
     np.testing.assert_allclose(np.square(scales), variance, rtol=1e-6)
 

@@ -110,7 +110,9 @@ def test_regimes_are_renamed_only_where_they_have_no_order():
         right.table.flatten(model.relabelled(right.table.constrain(flat), (1, 0))) for flat in theta
     ]
     renamed = replace(right, theta=torch.stack(swapped).reshape(right.theta.shape))
-    assert not np.allclose(renamed.regime_probability(x), right.regime_probability(x))
+    assert not np.allclose(
+        renamed.predictive.regime_probability(x), right.predictive.regime_probability(x)
+    )
     assert values(compared(renamed, right, x, y))["regime_distance"] < 1e-6
     model = replace(model, gate=ThresholdGate())
     right = posterior(model)
@@ -118,7 +120,7 @@ def test_regimes_are_renamed_only_where_they_have_no_order():
     theta = right.theta.clone()
     theta[..., place] += 3.0
     moved = replace(right, theta=theta)
-    one, other = moved.regime_probability(x), right.regime_probability(x)
+    one, other = moved.predictive.regime_probability(x), right.predictive.regime_probability(x)
     distance = values(compared(moved, right, x, y))["regime_distance"]
     assert distance == pytest.approx(0.5 * np.abs(one - other).sum(1).mean(), rel=1e-6)
     assert distance > 0.3
@@ -135,7 +137,9 @@ def test_a_direction_of_the_opposite_sign_is_no_difference(num_regimes):
     ]
     other = replace(right, theta=torch.stack(turned).reshape(right.theta.shape))
     x = np.random.default_rng(0).standard_normal((9, 2))
-    assert not np.allclose(other.regime_probability(x), right.regime_probability(x))
+    assert not np.allclose(
+        other.predictive.regime_probability(x), right.predictive.regime_probability(x)
+    )
     found = values(compared(other, right, x, np.full(9, 5.0)))
     expected = {name: float("sd" in name or "width" in name) for name in found}
     # Turning goes through float32 once more.

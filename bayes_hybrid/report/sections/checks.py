@@ -42,7 +42,7 @@ def _replicated(evidence: Evidence) -> FloatArray:
     """Data sets drawn from the posterior predictive at the rows looked at, ``[S', M, Q]``."""
     seed = stream_seed(evidence.fit.seed, "replicates")
     x = evidence.fit.x[evidence.rows]
-    draws = evidence.posterior.sample(x, _MAX_DRAWS, seed)
+    draws = evidence.posterior.predictive.sample(x, _MAX_DRAWS, seed)
     return draws.reshape(*draws.shape[:2], -1)
 
 

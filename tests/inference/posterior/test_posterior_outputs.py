@@ -12,7 +12,7 @@ from scipy import special, stats
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.inference import Posterior
 from bayes_hybrid.inference.engine.sites import SiteTable
-from bayes_hybrid.inference.posterior import posterior as posterior_module
+from bayes_hybrid.inference.posterior import chunks as chunks_module
 from bayes_hybrid.models import HybridMixture, LabelHead
 from tests.models import zoo
 
@@ -45,8 +45,8 @@ def case():
 
 def _by_hand(posterior, x):
     """Gate ``[R, S, N, 1, K]``, means and scales ``[R, S, N, Q, K]``."""
-    gate = posterior.regime_probability_draws(x)[..., None, :]
-    return gate, posterior.expert_mean_draws(x), posterior.expert_scale_draws(x)
+    gate = posterior.by_draw.regime_probability(x)[..., None, :]
+    return gate, posterior.by_draw.expert_mean(x), posterior.by_draw.expert_scale(x)
 
 
 def _log_joint(posterior, x, y):
@@ -77,34 +77,40 @@ def test_experts_are_those_of_the_model_in_the_units_of_each_output(case):
 
 def test_shapes(case):
     posterior, x, y = case
-    assert posterior.sample_per_draw(x, 0).shape == (_R, _S, _N, _Q)
-    assert posterior.sample(x, 5, 0).shape == (5, _N, _Q)
-    assert posterior.log_likelihood(x, y).shape == (_R, _S, _N)
-    assert posterior.quantile(x, [0.1, 0.9]).shape == (_N, _Q, 2)
-    for by_output in (posterior.mean(x), posterior.variance(x), posterior.pit(x, y)):
+    assert posterior.by_draw.sample(x, 0).shape == (_R, _S, _N, _Q)
+    assert posterior.predictive.sample(x, 5, 0).shape == (5, _N, _Q)
+    assert posterior.by_draw.log_likelihood(x, y).shape == (_R, _S, _N)
+    assert posterior.predictive.quantile(x, [0.1, 0.9]).shape == (_N, _Q, 2)
+    for by_output in (
+        posterior.predictive.mean(x),
+        posterior.predictive.variance(x),
+        posterior.predictive.pit(x, y),
+    ):
         assert by_output.shape == (_N, _Q)
 
 
 def test_densities_are_joint_over_what_is_there(case):
     posterior, x, y = case
     draws = special.logsumexp(_log_joint(posterior, x, y), axis=-1)
-    np.testing.assert_allclose(posterior.log_likelihood(x, y), draws, **_EXACT)
+    np.testing.assert_allclose(posterior.by_draw.log_likelihood(x, y), draws, **_EXACT)
     expected = special.logsumexp(draws, axis=(0, 1)) - np.log(_R * _S)
-    np.testing.assert_allclose(posterior.log_density(x, y), expected, **_EXACT)
+    np.testing.assert_allclose(posterior.predictive.log_density(x, y), expected, **_EXACT)
     # A missing value adds no factor, not even that of its unit.
     alone = np.full_like(y, np.nan)
-    np.testing.assert_allclose(posterior.log_density(x, alone), 0.0, atol=1e-12)
+    np.testing.assert_allclose(posterior.predictive.log_density(x, alone), 0.0, atol=1e-12)
 
 
 def test_regime_probabilities_are_given_all_outputs_that_are_there(case):
     posterior, x, y = case
     joint = np.exp(_log_joint(posterior, x, y))
     np.testing.assert_allclose(
-        posterior.regime_probability_draws(x, y), joint / joint.sum(-1, keepdims=True), **_EXACT
+        posterior.by_draw.regime_probability(x, y), joint / joint.sum(-1, keepdims=True), **_EXACT
     )
     pooled = joint.sum((0, 1))
     np.testing.assert_allclose(
-        posterior.regime_probability(x, y), pooled / pooled.sum(-1, keepdims=True), **_EXACT
+        posterior.predictive.regime_probability(x, y),
+        pooled / pooled.sum(-1, keepdims=True),
+        **_EXACT,
     )
 
 
@@ -114,20 +120,22 @@ def test_moments_and_cdf_are_those_of_each_output(case):
     weights = gate / (_R * _S)
     mean = (weights * means).sum((0, 1, 4))
     within = (weights * (scales**2 + (means - mean[..., None]) ** 2)).sum((0, 1, 4))
-    np.testing.assert_allclose(posterior.mean(x), mean, **_EXACT)
-    np.testing.assert_allclose(posterior.variance(x), within, **_EXACT)
+    np.testing.assert_allclose(posterior.predictive.mean(x), mean, **_EXACT)
+    np.testing.assert_allclose(posterior.predictive.variance(x), within, **_EXACT)
     expected = (weights * stats.norm.cdf(y[..., None], means, scales)).sum((0, 1, 4))
-    np.testing.assert_allclose(posterior.pit(x, y), expected, **_EXACT)
-    assert np.isnan(posterior.pit(x, y)).sum() == np.isnan(y).sum() > 0
+    np.testing.assert_allclose(posterior.predictive.pit(x, y), expected, **_EXACT)
+    assert np.isnan(posterior.predictive.pit(x, y)).sum() == np.isnan(y).sum() > 0
 
 
 def test_quantiles_invert_the_cdf_of_each_output(case):
     posterior, x, _ = case
     probs = [0.05, 0.5, 0.99]
-    quantiles = posterior.quantile(x, probs)
+    quantiles = posterior.predictive.quantile(x, probs)
     for level, prob in enumerate(probs):
         # The root finder stops at 1e-10 of y or of the probability, whichever comes first.
-        np.testing.assert_allclose(posterior.pit(x, quantiles[..., level]), prob, atol=1e-7)
+        np.testing.assert_allclose(
+            posterior.predictive.pit(x, quantiles[..., level]), prob, atol=1e-7
+        )
 
 
 def test_samples_follow_each_output_and_share_the_regime(case):
@@ -135,16 +143,16 @@ def test_samples_follow_each_output_and_share_the_regime(case):
     # One draw: parameters that several share would make outputs covary, whatever the regimes do.
     posterior = replace(posterior, theta=posterior.theta[:1, :1])
     gate, means, _ = _by_hand(posterior, x)
-    centred = means - posterior.mean(x)[..., None]
+    centred = means - posterior.predictive.mean(x)[..., None]
     covariance = (gate[..., 0, :] * centred[..., 0, :] * centred[..., 1, :]).sum((0, 1, 3))
-    sd = np.sqrt(posterior.variance(x))
+    sd = np.sqrt(posterior.predictive.variance(x))
     row = np.abs(covariance / (sd[:, 0] * sd[:, 1])).argmax()
     many = np.repeat(x[row : row + 1], 20_000, axis=0)
-    (draws,) = posterior.sample(many, 1, seed=0)
+    (draws,) = posterior.predictive.sample(many, 1, seed=0)
     # A false-alarm rate of 1e-3 for each output.
-    uniform = posterior.pit(many, draws)
+    uniform = posterior.predictive.pit(many, draws)
     assert min(stats.kstest(column, "uniform").pvalue for column in uniform.T) > 1e-3
-    found = np.prod(draws[:, :2] - posterior.mean(x)[row, :2], axis=1)
+    found = np.prod(draws[:, :2] - posterior.predictive.mean(x)[row, :2], axis=1)
     error = found.std() / np.sqrt(len(draws))
     # One mean at four standard errors: one false alarm in 16,000 seeds.
     assert abs(found.mean() - covariance[row]) < 4.0 * error
@@ -158,21 +166,21 @@ def test_chunks_do_not_show(case, monkeypatch, entries):
 
     def results():
         return [
-            posterior.log_likelihood(x, y),
-            posterior.log_density(x, y),
-            posterior.mean(x),
-            posterior.variance(x),
-            posterior.pit(x, y),
-            posterior.quantile(x, [0.1, 0.9]),
-            posterior.regime_probability(x, y),
+            posterior.by_draw.log_likelihood(x, y),
+            posterior.predictive.log_density(x, y),
+            posterior.predictive.mean(x),
+            posterior.predictive.variance(x),
+            posterior.predictive.pit(x, y),
+            posterior.predictive.quantile(x, [0.1, 0.9]),
+            posterior.predictive.regime_probability(x, y),
             *_by_hand(posterior, x),
         ]
 
     whole = results()
-    monkeypatch.setattr(posterior_module, "_CHUNK_ENTRIES", entries)
+    monkeypatch.setattr(chunks_module, "_CHUNK_ENTRIES", entries)
     for ours, theirs in zip(results(), whole, strict=True):
         np.testing.assert_allclose(ours, theirs, **_EXACT)
-    assert posterior.sample(x, 3, 0).shape == (3, _N, _Q)
+    assert posterior.predictive.sample(x, 3, 0).shape == (3, _N, _Q)
 
 
 def test_another_unit_of_one_output_changes_that_output_alone(case):
@@ -180,11 +188,17 @@ def test_another_unit_of_one_output_changes_that_output_alone(case):
     factor, shift = np.array([1.0, 1e-3, 1.0]), np.array([0.0, -7.0, 0.0])
     there = factor * y + shift
     moved = replace(posterior, y_scaling=Standardizer.fit(there, missing=True))
-    np.testing.assert_allclose(moved.mean(x), factor * posterior.mean(x) + shift, **_EXACT)
-    np.testing.assert_allclose(moved.variance(x), factor**2 * posterior.variance(x), **_EXACT)
+    np.testing.assert_allclose(
+        moved.predictive.mean(x), factor * posterior.predictive.mean(x) + shift, **_EXACT
+    )
+    np.testing.assert_allclose(
+        moved.predictive.variance(x), factor**2 * posterior.predictive.variance(x), **_EXACT
+    )
     volume = np.log(1e-3) * ~np.isnan(y[:, 1])
     np.testing.assert_allclose(
-        moved.log_density(x, there), posterior.log_density(x, y) - volume, **_EXACT
+        moved.predictive.log_density(x, there),
+        posterior.predictive.log_density(x, y) - volume,
+        **_EXACT,
     )
 
 
@@ -194,7 +208,7 @@ def test_another_unit_of_one_output_changes_that_output_alone(case):
 @pytest.mark.parametrize("head", [LabelHead(weight=0.5), LabelHead(noise="none")])
 @pytest.mark.parametrize("entries", [1, 10_000])
 def test_labels_multiply_the_responsibilities(monkeypatch, head, entries):
-    monkeypatch.setattr(posterior_module, "_CHUNK_ENTRIES", entries)
+    monkeypatch.setattr(chunks_module, "_CHUNK_ENTRIES", entries)
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((_N, zoo.NUM_FEATURES)), rng.standard_normal((_N, 2))
     model = zoo.MODELS["mixture of 3, 2 outputs, labels"]
@@ -203,16 +217,16 @@ def test_labels_multiply_the_responsibilities(monkeypatch, head, entries):
     posterior = _posterior(model, x, y)
     labels = np.array([0, 1, 2, np.nan, 2, np.nan, 0, 1])
     confusion = posterior.sites.get("label_confusion", np.broadcast_to(np.eye(3), (_R, _S, 3, 3)))
-    expected = posterior.regime_probability_draws(x, y)
+    expected = posterior.by_draw.regime_probability(x, y)
     for row, label in enumerate(labels):
         if not np.isnan(label):
             expected[:, :, row] *= confusion[..., int(label)] ** head.weight
     expected /= expected.sum(-1, keepdims=True)
-    found = posterior.regime_probability_draws(x, y, labels)
+    found = posterior.by_draw.regime_probability(x, y, labels)
     np.testing.assert_allclose(found, expected, **_EXACT)
 
 
 def test_labels_need_a_head(case):
     posterior, x, y = case
     with pytest.raises(ValueError, match="no label head"):
-        posterior.regime_probability_draws(x, y, np.zeros(_N))
+        posterior.by_draw.regime_probability(x, y, np.zeros(_N))

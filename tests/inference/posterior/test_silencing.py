@@ -25,7 +25,7 @@ def _posterior(model):
 
 def test_what_silencing_takes_off_is_the_units_part_of_the_mean():
     posterior, x = _posterior(PathwayModel(num_features=2, pathway=_MIX))
-    part = {kind: added[1, 2] for (_, kind), added in posterior.unit_mean_draws(x).items()}
+    part = {kind: added[1, 2] for (_, kind), added in posterior.by_draw.unit_mean(x).items()}
     at = {name.removeprefix("linear_mix."): v[1, 2] for name, v in posterior.sites.items()}
     z = posterior.x_scaling.transform(x)
 
@@ -49,7 +49,7 @@ def test_only_experts_that_mix_are_silenced():
     posterior, x = _posterior(
         HybridMixture(num_features=2, experts=(Pathway(num_units=3), _MIX, _MIX))
     )
-    silenced = posterior.unit_mean_draws(x)
+    silenced = posterior.by_draw.unit_mean(x)
     assert set(silenced) == {
         (regime, kind)
         for regime in ("linear_mix_1", "linear_mix_2")
@@ -57,12 +57,12 @@ def test_only_experts_that_mix_are_silenced():
     }
     for k, regime in ((1, "linear_mix_1"), (2, "linear_mix_2")):
         # An expert is its intercept and both parts, so this is the intercept.
-        whole = posterior.expert_mean_draws(x)[..., k]
+        whole = posterior.by_draw.expert_mean(x)[..., k]
         rest = whole - silenced[regime, "gaussian"] - silenced[regime, "relu"]
         # Of the rounding of the whole.
         np.testing.assert_allclose(rest, rest[..., :1] * np.ones(7), rtol=1e-9, atol=1e-9)
     plain, x = _posterior(PathwayModel(num_features=2, pathway=Pathway(num_units=3)))
-    assert plain.unit_mean_draws(x) == {}
+    assert plain.by_draw.unit_mean(x) == {}
 
 
 def test_several_outputs_are_silenced_together():
@@ -72,7 +72,7 @@ def test_several_outputs_are_silenced_together():
     posterior = Posterior(
         model=model, theta=posterior.theta, x_scaling=posterior.x_scaling, y_scaling=wide
     )
-    assert posterior.unit_mean_draws(x)["linear_mix", "gaussian"].shape == (2, 3, 7, 2)
+    assert posterior.by_draw.unit_mean(x)["linear_mix", "gaussian"].shape == (2, 3, 7, 2)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "linear_mix", "gaussian_stabilizes_relu"])

@@ -7,7 +7,7 @@ import torch
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.inference import Posterior
 from bayes_hybrid.inference.engine.sites import SiteTable
-from bayes_hybrid.inference.posterior import posterior as posterior_module
+from bayes_hybrid.inference.posterior import chunks as chunks_module
 from tests.models import zoo
 
 # Cut-off error h^2 and rounding error 1e-16 / h are both below it for a step of 1e-6.
@@ -37,10 +37,13 @@ def of_model(name, num_rows=9):
 @pytest.mark.parametrize("feature", range(zoo.NUM_FEATURES))
 def test_slopes_are_the_limit_of_differences(name, feature):
     posterior, x = of_model(name)
-    slopes = posterior.slope_draws(x, feature)
+    slopes = posterior.by_draw.slopes(x, feature)
     step = np.zeros(zoo.NUM_FEATURES)
     step[feature] = 1e-6 * posterior.x_scaling.scale[feature]
-    above, below = posterior.gate_and_mean_draws(x + step), posterior.gate_and_mean_draws(x - step)
+    above, below = (
+        posterior.by_draw.gate_and_mean(x + step),
+        posterior.by_draw.gate_and_mean(x - step),
+    )
     for slope, high, low in zip(slopes, above, below, strict=True):
         difference = (high - low) / (2.0 * step[feature])
         size = max(1.0, np.abs(high).max()) / posterior.x_scaling.scale[feature]
@@ -51,14 +54,14 @@ def test_slopes_are_the_limit_of_differences(name, feature):
 
 def test_both_in_one_pass_are_what_each_is_by_itself():
     posterior, x = of_model("mixture of 2, 3 outputs")
-    gate, means = posterior.gate_and_mean_draws(x)
-    np.testing.assert_array_equal(gate, posterior.regime_probability_draws(x))
-    np.testing.assert_array_equal(means, posterior.expert_mean_draws(x))
+    gate, means = posterior.by_draw.gate_and_mean(x)
+    np.testing.assert_array_equal(gate, posterior.by_draw.regime_probability(x))
+    np.testing.assert_array_equal(means, posterior.by_draw.expert_mean(x))
 
 
 def test_slopes_do_not_depend_on_the_chunks(monkeypatch):
     posterior, x = of_model("mixture of 2, relu, input")
-    whole = posterior.slope_draws(x, 0)
-    monkeypatch.setattr(posterior_module, "_CHUNK_ENTRIES", 1)
-    for slope, chunked in zip(whole, posterior.slope_draws(x, 0), strict=True):
+    whole = posterior.by_draw.slopes(x, 0)
+    monkeypatch.setattr(chunks_module, "_CHUNK_ENTRIES", 1)
+    for slope, chunked in zip(whole, posterior.by_draw.slopes(x, 0), strict=True):
         np.testing.assert_allclose(chunked, slope, rtol=1e-10, atol=1e-14)

@@ -38,7 +38,7 @@ def test_neighbours_are_equally_probable_at_a_threshold(gate, num_regimes):
             # The nearest point to the means at which the combination has that value.
             direction = found.coefficients[restart, draw]
             x += location[:, None] * direction / (direction @ direction)
-        probs = posterior.regime_probability_draws(x)[restart, draw]
+        probs = posterior.by_draw.regime_probability(x)[restart, draw]
         for k in range(num_regimes - 1):
             # Rounding of x, of size 100 in units of 10, times a slope of up to some hundreds.
             assert probs[k, k] == pytest.approx(probs[k, k + 1], rel=1e-8)

@@ -151,11 +151,13 @@ def test_predictions_are_equal_to_the_last_bit(tmp_path, scale):
     save_fit(fit, tmp_path / "fit", config={})
     again = read_saved(tmp_path / "fit").fit(MODEL).posterior
     x = np.random.default_rng(1).normal(size=(4, 2))
-    np.testing.assert_array_equal(again.mean(x), fit.posterior.mean(x))
+    np.testing.assert_array_equal(again.predictive.mean(x), fit.posterior.predictive.mean(x))
     np.testing.assert_array_equal(
-        again.quantile(x, [0.1, 0.9]), fit.posterior.quantile(x, [0.1, 0.9])
+        again.predictive.quantile(x, [0.1, 0.9]), fit.posterior.predictive.quantile(x, [0.1, 0.9])
     )
-    np.testing.assert_array_equal(again.sample(x, 3, 0), fit.posterior.sample(x, 3, 0))
+    np.testing.assert_array_equal(
+        again.predictive.sample(x, 3, 0), fit.posterior.predictive.sample(x, 3, 0)
+    )
 
 
 def test_a_saved_fit_has_no_pickle_and_is_plain_json(saved):
