@@ -81,6 +81,9 @@ class Gate(abc.ABC):
     names_regimes: ClassVar[bool] = False
     """Whether each regime has its place along a feature, which then names it."""
 
+    formula: ClassVar[tuple[str, str] | None] = None
+    """Its log odds as LaTeX and in words, for the report."""
+
     @abc.abstractmethod
     def build(self, num_features: int, num_regimes: int) -> GateModule:
         """The torch module mapping ``x [..., D]`` to ``log_weights [..., K]``."""

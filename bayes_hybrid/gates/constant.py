@@ -41,6 +41,11 @@ class ConstantGate(LogitGate):
         [[0.5, 0.5]]
     """
 
+    formula = (
+        r"\pi = \operatorname{softmax}(0, b)",
+        "Constant gate: the regimes are as probable everywhere.",
+    )
+
     def build(self, num_features: int, num_regimes: int) -> GateModule:
         """See :meth:`Gate.build`."""
         del num_features

@@ -126,6 +126,11 @@ class MonotoneGate(Gate):
         [[0.5, 0.5]]
     """
 
+    formula = (
+        r"\log \frac{\pi_{k+1}(x)}{\pi_k(x)} = s_k (m(x_j) - o_k), \quad m' > 0",
+        "Monotone gate: a threshold that is approached in any rising shape m.",
+    )
+
     has_thresholds: ClassVar[bool] = True
     names_regimes: ClassVar[bool] = True
     feature: int | str | None = None

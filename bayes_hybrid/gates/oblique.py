@@ -92,6 +92,11 @@ class ObliqueGate(Gate):
         [[0.5, 0.5]]
     """
 
+    formula = (
+        r"\log \frac{\pi_{k+1}(x)}{\pi_k(x)} = s_k (w \cdot x - \tau_k), \quad |w| = 1",
+        "Oblique gate: thresholds on a linear combination of the features.",
+    )
+
     has_thresholds: ClassVar[bool] = True
     location_scale: float = 1.0
     sharpness: LogNormalPrior = SHARPNESS

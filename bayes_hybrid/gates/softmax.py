@@ -36,6 +36,11 @@ class LinearGate(LogitGate):
         torch.Size([7, 2])
     """
 
+    formula = (
+        r"\pi(x) = \operatorname{softmax}(0, A x + b)",
+        "Linear gate: log odds are linear in the features.",
+    )
+
     def build(self, num_features: int, num_regimes: int) -> GateModule:
         """See :meth:`Gate.build`."""
         return SoftmaxGateModule(nn.Identity(), num_features, num_regimes)
@@ -53,6 +58,12 @@ class ReLUGate(LogitGate):
         >>> ReLUGate(num_units=4).build(3, 2)(torch.zeros(7, 3)).shape
         torch.Size([7, 2])
     """
+
+    formula = (
+        r"\pi(x) = \operatorname{softmax}(0, A \max(0, W x + c) + b)",
+        "ReLU gate: log odds are straight pieces with kinks, so that regimes may change more "
+        "than once.",
+    )
 
     num_units: int = 16
 

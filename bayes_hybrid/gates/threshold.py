@@ -194,6 +194,13 @@ class ThresholdGate(Gate):
         [[0.5, 0.5]]
     """
 
+    formula = (
+        r"\log \frac{\pi_{k+1}(x)}{\pi_k(x)} = s_k (x_j - \tau_k), \quad "
+        r"\tau_1 < \dots < \tau_{K-1}",
+        "Threshold gate: neighbouring regimes are equally probable at the threshold, and the "
+        "sharpness says how sudden the change is.",
+    )
+
     has_thresholds: ClassVar[bool] = True
     names_regimes: ClassVar[bool] = True
     feature: int | str | None = None

@@ -1,25 +1,15 @@
 """The model's equations, from its settings: gate, experts, likelihoods, priors.
 
-Formulas are written per class of option; a gate or likelihood of somebody's own has none here and
-is named by its settings instead.
+Gates, likelihoods and pathways say their own formula; one without is named by its settings.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Final
 
 from markupsafe import Markup
 
-from bayes_hybrid.gates import (
-    ConstantGate,
-    Gate,
-    LinearGate,
-    MonotoneGate,
-    ObliqueGate,
-    ReLUGate,
-    ThresholdGate,
-)
+from bayes_hybrid.gates import MonotoneGate, ThresholdGate
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models import HybridMixture, HybridModel, Pathway
 from bayes_hybrid.priors import LogNormalPrior, NormalPrior
@@ -117,46 +107,13 @@ def _label_equations(model: HybridModel) -> list[Equation]:
     ]
 
 
-_GATES: Final[Mapping[type[Gate], tuple[str, str]]] = MappingProxyType(
-    {
-        ConstantGate: (
-            r"\pi = \operatorname{softmax}(0, b)",
-            "Constant gate: the regimes are as probable everywhere.",
-        ),
-        LinearGate: (
-            r"\pi(x) = \operatorname{softmax}(0, A x + b)",
-            "Linear gate: log odds are linear in the features.",
-        ),
-        ReLUGate: (
-            r"\pi(x) = \operatorname{softmax}(0, A \max(0, W x + c) + b)",
-            "ReLU gate: log odds are straight pieces with kinks, so that regimes may change more "
-            "than once.",
-        ),
-        ThresholdGate: (
-            r"\log \frac{\pi_{k+1}(x)}{\pi_k(x)} = s_k (x_j - \tau_k), \quad "
-            r"\tau_1 < \dots < \tau_{K-1}",
-            "Threshold gate: neighbouring regimes are equally probable at the threshold, and the "
-            "sharpness says how sudden the change is.",
-        ),
-        MonotoneGate: (
-            r"\log \frac{\pi_{k+1}(x)}{\pi_k(x)} = s_k (m(x_j) - o_k), \quad m' > 0",
-            "Monotone gate: a threshold that is approached in any rising shape m.",
-        ),
-        ObliqueGate: (
-            r"\log \frac{\pi_{k+1}(x)}{\pi_k(x)} = s_k (w \cdot x - \tau_k), \quad |w| = 1",
-            "Oblique gate: thresholds on a linear combination of the features.",
-        ),
-    }
-)
-
-
 def gate_equations(model: HybridModel, feature_names: tuple[str, ...]) -> list[Equation]:
     """How the regime probabilities depend on the features; none with one regime."""
     if not isinstance(model, HybridMixture):
         return []
-    if type(model.gate) not in _GATES:
+    if model.gate.formula is None:
         return [Equation(words=f"Gate: {model.gate!r}")]
-    latex, words = _GATES[type(model.gate)]
+    latex, words = model.gate.formula
     if isinstance(model.gate, ThresholdGate | MonotoneGate):
         place = model.gate.feature
         words += f" The feature is {feature_names[place if isinstance(place, int) else 0]}."
