@@ -5,7 +5,9 @@ cells                   question
 ======================  ===========================================================================
 ``place/...``           is the published place of a change inside the 90% interval, and is that as
                         wide as the reference's?
-``labels/...``          of how many rows are the regimes right, which the fit is not told?
+``place/lynx/...``      the same of a threshold autoregression (SETAR), which has an estimate only.
+``labels/...``          of how many rows are the regimes right, which the fit is not told?  Of two
+                        lines also: are the slopes within two posterior standard deviations?
 ``covers/...``          does the 90% interval of a threshold cover it, where targets are counts or
                         events?  Simulated, 100 rows, another threshold in each set.
 ``choose/lines_K/...``  is K found, where K lines with jumps between them are simulated, 150 rows?
@@ -32,6 +34,7 @@ from scipy import stats
 
 from bayes_hybrid import ABRUPT, ThresholdGate, choose
 from bayes_hybrid.choosing.candidates import EXPERTS
+from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, sd_over_draws
 from bayes_hybrid.random import spawn_seeds
 from benchmarks.cells import Cell, Figures, Job
 from benchmarks.fits import regressor
@@ -82,15 +85,16 @@ class Place:
 
     Args:
         table: file of ``regime/``.
-        x: name of the feature.
+        x: names of the features; thresholds are on the last one.
         y: name of the target.
-        reference: middle and half the width of the 90% interval of each threshold.
+        reference: middle and half the width of the 90% interval of each threshold, a width of NaN
+            where only an estimate is published.
         settings: of the estimator, but for the gate.
         group: rows of one group only, of the column ``group``.
     """
 
     table: str
-    x: str
+    x: tuple[str, ...]
     y: str
     reference: tuple[tuple[float, float], ...]
     settings: dict[str, Any] = field(default_factory=dict)
@@ -116,18 +120,18 @@ def places(folder: Path) -> dict[str, Place]:
     changes = mcp.loc[["cp_1", "cp_2"], ["mean", "sd"]].to_numpy(float)
     found = {
         "nile": Place(
-            table="nile", x="year", y="flow", reference=_exact(folder, "nile"), settings=levels
+            table="nile", x=("year",), y="flow", reference=_exact(folder, "nile"), settings=levels
         ),
         "coal": Place(
             table="coal_annual",
-            x="year",
+            x=("year",),
             y="disasters",
             reference=_exact(folder, "coal"),
             settings={**levels, "likelihood": "poisson"},
         ),
         "mcp_demo": Place(
             table="mcp_demo",
-            x="time",
+            x=("time",),
             y="response",
             reference=tuple((mean, _HALF * sd) for mean, sd in changes.tolist()),
             settings={"experts": ("constant", "line", "line"), "joined": (True, False)},
@@ -135,12 +139,20 @@ def places(folder: Path) -> dict[str, Place]:
         # Estimates of segmented and their standard errors.
         "muggeo_1": Place(
             table="muggeo_1",
-            x="x",
+            x=("x",),
             y="y",
             reference=((7.152, _HALF * 0.101), (12.161, _HALF * 0.095)),
             settings=_lines(3),
         ),
     }
+    # Of the R package tsDyn: setar(log10(lynx), m=2, thDelay=1).
+    found["lynx"] = Place(
+        table="lynx",
+        x=("one_year_before", "two_years_before"),
+        y="log10_lynx",
+        reference=((3.310, float("nan")),),
+        settings=_lines(2, joined=False),
+    )
     # Of segmented, with 95% intervals.
     for group, middle, low, high in (
         ("RKV", 383.8, 366.9, 400.6),
@@ -150,7 +162,7 @@ def places(folder: Path) -> dict[str, Place]:
         half = _HALF / float(stats.norm.ppf(0.975)) * (high - low) / 2.0
         found[f"plant_{group}"] = Place(
             table="plant",
-            x="time",
+            x=("time",),
             y="y",
             reference=((middle, half),),
             settings=_lines(2),
@@ -159,15 +171,25 @@ def places(folder: Path) -> dict[str, Place]:
     return found
 
 
+def _table(folder: Path, place: Place) -> pd.DataFrame:
+    """The rows; of a series of lynx trapped a year, its logarithms beside those before."""
+    table = pd.read_csv(folder / f"{place.table}.csv")
+    if place.group is not None:
+        return table[table["group"] == place.group]
+    if place.table != "lynx":
+        return table
+    level = np.log10(table["lynx"])
+    before = dict(zip(place.x, (level.shift(1), level.shift(2)), strict=True))
+    return pd.DataFrame({**before, place.y: level}).dropna()
+
+
 def place_cell(folder: Path, name: str, seed: int) -> Cell:
     """One fit with an abrupt threshold gate, and each of its thresholds."""
     place = places(folder)[name]
-    table = pd.read_csv(folder / f"{place.table}.csv")
-    if place.group is not None:
-        table = table[table["group"] == place.group]
-    gate = ThresholdGate(sharpness=ABRUPT)
+    table = _table(folder, place)
+    gate = ThresholdGate(sharpness=ABRUPT, feature=place.x[-1])
     reg = regressor(gate=gate, random_state=seed, **place.settings)
-    reg.fit(table[[place.x]], table[place.y])
+    reg.fit(table[list(place.x)], table[place.y])
     found = reg.thresholds(prob=0.9)
     cell: Cell = {"seconds": reg.fit_.training.seconds}
     thresholds = found[["mean", "lower", "upper"]].to_numpy().tolist()
@@ -184,15 +206,73 @@ def place_cell(folder: Path, name: str, seed: int) -> Cell:
     return cell
 
 
-def labels_cell(folder: Path, seed: int) -> Cell:
-    """A line and a parabola that cross (flexmix's NPreg): rows whose regime is right."""
-    table = pd.read_csv(folder / "flexmix_npreg.csv")
-    reg = regressor(
-        experts=("line", "polynomial"), gate="constant", noise="constant", random_state=seed
-    ).fit(table[["x"]], table["yn"])
-    found = reg.predict_regime(table[["x"]], table["yn"]).argmax(axis=1)
-    right = int((found == table["class"].to_numpy() - 1).sum())
-    return {"right": max(right, len(table) - right), "seconds": reg.fit_.training.seconds}
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """A data set whose regimes are known.
+
+    Args:
+        table: file below the data folder.
+        y: name of the target; the feature is ``x``.
+        label: name of the column of the regimes, from 1 on.
+        right: rows whose regime is right, at least and at most.
+        settings: of the estimator.
+        slopes: those of the two lines, where they are known.
+    """
+
+    table: str
+    y: str
+    label: str
+    right: tuple[float, float]
+    settings: dict[str, Any]
+    slopes: tuple[float, float] | None = None
+
+
+_EXPERTS: Final = {"experts": ("line", "line"), "gate": "linear", "noise": "constant"}
+LABELS: Final = {
+    # A line and a parabola that cross.
+    "flexmix_npreg": Labelled(
+        table="regime/flexmix_npreg.csv",
+        y="yn",
+        label="class",
+        right=(188, np.inf),
+        settings={"experts": ("line", "polynomial"), "gate": "constant", "noise": "constant"},
+    ),
+    "nmoe_sim": Labelled(
+        table="moe/nmoe_sim.csv",
+        y="y",
+        label="label",
+        right=(448, 460),
+        settings=_EXPERTS,
+        slopes=(-2.5, 2.5),
+    ),
+    "tmoe_sim": Labelled(
+        table="moe/tmoe_sim.csv",
+        y="y",
+        label="label",
+        right=(457, 469),
+        settings={**_EXPERTS, "likelihood": "student_t"},
+        slopes=(-2.5, 2.5),
+    ),
+}
+
+
+def labels_cell(folder: Path, name: str, seed: int) -> Cell:
+    """Rows whose regime is right, and errors of the slopes in posterior standard deviations."""
+    data = LABELS[name]
+    table = pd.read_csv(folder / data.table)
+    reg = regressor(random_state=seed, **data.settings).fit(table[["x"]], table[data.y])
+    found = reg.predict_regime(table[["x"]], table[data.y]).argmax(axis=1)
+    right = int((found == table[data.label].to_numpy() - 1).sum())
+    cell: Cell = {"right": max(right, len(table) - right), "seconds": reg.fit_.training.seconds}
+    if data.slopes is not None:
+        posterior = reg.fit_.for_regimes.posterior
+        draws = posterior.by_draw.slopes([[0.0]], 0)[1][:, :, 0]
+        mean = mean_over_draws(draws, posterior.restart_weights)
+        sd = sd_over_draws(draws, posterior.restart_weights)
+        order = np.argsort(mean)
+        cell["slopes"] = mean[order].tolist()
+        cell["off"] = float(np.abs((mean[order] - data.slopes) / sd[order]).max())
+    return cell
 
 
 def covers_cell(family: str, seed: int) -> Cell:
@@ -287,8 +367,9 @@ def jobs(given: Given) -> Iterator[Job]:
     for name in places(folder):
         for seed in given.range(5):
             yield f"place/{name}/{seed}", place_cell, (folder, name, seed)
-    for seed in given.range(5):
-        yield f"labels/flexmix_npreg/{seed}", labels_cell, (folder, seed)
+    for name in LABELS:
+        for seed in given.range(5):
+            yield f"labels/{name}/{seed}", labels_cell, (given.data, name, seed)
 
 
 def summarise(done: dict[str, Cell]) -> Figures:
@@ -304,7 +385,8 @@ def summarise(done: dict[str, Cell]) -> Figures:
             out.add(f"{what}: mean over {len(each)} seeds", each["mean"].mean(), -np.inf, np.inf)
             out.add(f"{what}: sd over seeds", spread, -np.inf, np.inf)
             out.add(f"{what}: inside the 90% interval, share of seeds", each["inside"].mean(), 1, 1)
-            out.add(f"{what}: width over the reference's", each["width"].mean(), 0.7, 1.3)
+            if not np.isnan(width := each["width"].mean()):
+                out.add(f"{what}: width over the reference's", width, 0.7, 1.3)
     for family in LEVELS:
         covers = out.values(f"covers/{family}/", "", "covers")
         if len(covers):
@@ -323,10 +405,15 @@ def summarise(done: dict[str, Cell]) -> Figures:
                 out.add(what, right.mean(), low, 1.0 if low > 0.0 else np.inf, error)
                 cpu = out.values(f"{kind}/{name}/", "", "cpu")
                 out.add(f"choose, {words}: {name}, CPU seconds", cpu.mean(), -np.inf, np.inf)
-    right = out.values("labels/", "", "right")
-    if len(right):
-        out.add("flexmix_npreg: labels right of 200, mean", right.mean(), 188, np.inf)
-        out.add("flexmix_npreg: the same, lowest", right.min(), 188, np.inf)
+    for name, data in LABELS.items():
+        right = out.values(f"labels/{name}/", "", "right")
+        if len(right):
+            low, high = data.right
+            out.add(f"{name}: labels right, mean over {len(right)} seeds", right.mean(), low, high)
+            out.add(f"{name}: the same, lowest", right.min(), low, high)
+        if len(right) and data.slopes is not None:
+            off = out.values(f"labels/{name}/", "", "off")
+            out.add(f"{name}: slopes off by posterior sds, most", off.max(), 0.0, 2.0)
     return out
 
 
