@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import constant_columns
 from bayes_hybrid.data.support import spread_rows
+from bayes_hybrid.diagnostics.censoring import completed
 from bayes_hybrid.diagnostics.gate_rows import GateRows, gate_rows, join
 from bayes_hybrid.diagnostics.more_regimes import Realised, join_rows, realised
 from bayes_hybrid.diagnostics.pathways import NEAR_FLOOR, layer_shares
@@ -194,6 +195,7 @@ def evaluate(fit: Fit, *, max_rows: int | None) -> Evaluation:
     posterior = fit.posterior
     rows = spread_rows(fit.x.shape[0], max_rows)
     x, y = fit.x[rows], fit.y[rows]
+    values = completed(posterior, x, y, fit.seed)
     shape = posterior.num_restarts, posterior.num_draws, posterior.num_regimes
     weights = posterior.restart_weights
     usage = np.zeros(shape)
@@ -215,7 +217,7 @@ def evaluate(fit: Fit, *, max_rows: int | None) -> Evaluation:
         if posterior.num_regimes > 1:
             gate, means = posterior.by_draw.gate_and_mean(x[part])
             parts.append(gate_rows(gate, given_y, means, scale, center, spread))
-            drawn.append(realised(given_y, means, scale, y[part], weights, rng))
+            drawn.append(realised(given_y, means, scale, values[part], weights, rng))
     mean_x = x[spread_rows(rows.size, _NUM_MEAN_ROWS)]
     mean, variance = _means(posterior, mean_x, fit.y)
     return Evaluation(

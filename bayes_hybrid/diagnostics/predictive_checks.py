@@ -13,6 +13,7 @@ from scipy import stats
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
+from bayes_hybrid.diagnostics.censoring import completed
 from bayes_hybrid.diagnostics.evaluation import known_rows, spread_rows
 from bayes_hybrid.diagnostics.lines import position
 from bayes_hybrid.diagnostics.pit import PitEcdf, loo_pit, pit_ecdf
@@ -203,7 +204,8 @@ def predictive_checks(
 
     Without ``x`` and ``y`` these are the training rows.  Their PIT values are then those of
     leave-one-out, because a fit is too close to the rows it has seen; their replicated data are
-    those of the fit to all rows, so that p-values of test statistics lean towards 1/2.
+    those of the fit to all rows, so that p-values of test statistics lean towards 1/2.  Censored
+    rows have a draw beyond their bound for a value, and a random place there for a PIT value.
 
     Args:
         fit: the finished fit.
@@ -251,7 +253,7 @@ def predictive_checks(
         output=fit.output_names[q],
         feature=fit.feature_names[column],
         held_out=x is not None,
-        y=_one(target, q),
+        y=_one(completed(posterior, features, target, seed), q),
         along=features[:, column],
         predicted=_one(posterior.predictive.mean(features), q),
         pit=_one(pit, q),

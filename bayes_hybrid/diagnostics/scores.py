@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
+from bayes_hybrid.diagnostics.censoring import censored_rows, only_values
 from bayes_hybrid.diagnostics.evaluation import known_rows, row_chunks
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.posterior import Posterior
@@ -68,6 +69,10 @@ def predictive_scores(
     the value that they are scored on: given y too, each regime would get the rows that suit it, and
     a calibrated model would seem to cover too much.  A regime without rows has no lines.
 
+    Censored rows are in the log score alone, by the probability of what is known.  The other scores
+    are those of values, and the values that are known are not like the others: where long waits are
+    cut off, they are the short ones.
+
     Args:
         fit: the finished fit.
         x: features ``[N, D]``.
@@ -94,11 +99,13 @@ def predictive_scores(
     lines = []
     groups = row_groups(fit, x, by_regime=by_regime)
     density = np.atleast_1d(-fit.posterior.predictive.log_density(x, y))
+    censored = censored_rows(fit.posterior, x)
+    y = only_values(fit.posterior, x, y)
     scored = _Scored.of(fit.posterior, x, y, levels, probs, seed)
     several = y.ndim > 1
     there = ~np.isnan(y.reshape(len(y), -1))
     for regime, mine in groups.items():
-        some = mine & there.any(axis=1)
+        some = mine & (there.any(axis=1) | censored)
         output = ALL if several else fit.output_names[0]
         lines.append(("log_score", regime, output, *_mean(density[some]), int(some.sum()), 0.0))
         for q, name in enumerate(fit.output_names):

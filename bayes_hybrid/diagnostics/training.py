@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_hybrid.arrays import FloatArray
+from bayes_hybrid.diagnostics.censoring import only_values
 from bayes_hybrid.diagnostics.evaluation import evaluate, mean_draws, output_scales
 from bayes_hybrid.diagnostics.gate import regime_distance
 from bayes_hybrid.inference import Stage
@@ -118,7 +119,8 @@ def _readings(fit: Fit) -> NDArray[np.int64]:
 
 def _errors(fit: Fit, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> FloatArray:
     """Root mean squared error of each restart's mean, ``[R]``."""
-    x, y = fit.x[rows], fit.y[rows]
+    x = fit.x[rows]
+    y = only_values(fit.posterior, x, fit.y[rows])
     means = mean_draws(fit.posterior, x).mean(axis=1)
     away = (means - y) / (output_scales(fit.y) if y.ndim > 1 else 1.0)
     return np.asarray(np.sqrt(np.nanmean(away**2, axis=tuple(range(1, away.ndim)))))

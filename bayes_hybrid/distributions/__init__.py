@@ -1,6 +1,7 @@
 """Densities that Pyro does not ship, or not with exact tails. Mathematics only: no sample sites."""
 
 from bayes_hybrid.distributions.assignment import Assignment
+from bayes_hybrid.distributions.censored import Censored, HasLogTails
 from bayes_hybrid.distributions.contaminated_normal import ContaminatedNormal
 from bayes_hybrid.distributions.counts import Bernoulli, Binomial, NegativeBinomial, Poisson
 from bayes_hybrid.distributions.huber import Huber
@@ -25,8 +26,10 @@ __all__ = [
     "Bernoulli",
     "Beta",
     "Binomial",
+    "Censored",
     "ContaminatedNormal",
     "Gamma",
+    "HasLogTails",
     "Huber",
     "Laplace",
     "LogNormal",

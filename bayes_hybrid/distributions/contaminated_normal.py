@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from bayes_hybrid.distributions.censored import HasLogTails
 from bayes_hybrid.distributions.mixture import mixture_quantile
+from bayes_hybrid.distributions.normal import log_ndtr
 from bayes_hybrid.distributions.symmetric import SymmetricDistribution
 
 _NODES: Final = 401
 _REACH: Final = 12.0  # sds, beyond which a Normal has 1e-33 of its mass
 
 
-class ContaminatedNormal(SymmetricDistribution):
+class ContaminatedNormal(HasLogTails, SymmetricDistribution):
     """``p(y) = (1 - share) Normal(y; loc, scale) + share Normal(y; loc, ratio scale)``.
 
     Unlike Huber's and Laplace's its density is not log-concave: a row far out pulls at ``loc`` with
@@ -64,6 +66,18 @@ class ContaminatedNormal(SymmetricDistribution):
         super().__init__(
             loc=loc, scale=scale, ratio=ratio, share=share, validate_args=validate_args
         )
+
+    def log_cdf(self, value: Tensor) -> Tensor:
+        """``log P(Y <= y)``, ``[...]``, finite however far the tail."""
+        return self._log_below(self._standardise(value))
+
+    def log_survival(self, value: Tensor) -> Tensor:
+        """``log P(Y > y)``, likewise."""
+        return self._log_below(-self._standardise(value))
+
+    def _log_below(self, r: Tensor) -> Tensor:
+        core = torch.log1p(-self.share) + log_ndtr(r)
+        return torch.logaddexp(core, self.share.log() + log_ndtr(r / self.ratio))
 
     def _draw(self, shape: torch.Size) -> Tensor:
         normal = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)

@@ -1,11 +1,18 @@
 """Laplace with exact tails."""
 
+import math
+from typing import Final
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from bayes_hybrid.distributions.censored import HasLogTails
 
-class Laplace(dist.Laplace):  # type: ignore[misc]  # made at run time
+_LOG_2: Final = math.log(2.0)
+
+
+class Laplace(HasLogTails, dist.Laplace):  # type: ignore[misc]  # made at run time
     """``p(y) = exp(-|y - loc| / scale) / (2 scale)``.
 
     Pyro's class with other forms of ``cdf`` and ``icdf``: its own subtract from one half, so that
@@ -41,3 +48,15 @@ class Laplace(dist.Laplace):  # type: ignore[misc]  # made at run time
         distance = -torch.log(2.0 * torch.minimum(value, 1.0 - value))
         quantile: Tensor = self.loc + self.scale * torch.where(value < 0.5, -distance, distance)
         return quantile
+
+    def log_cdf(self, value: Tensor) -> Tensor:
+        """``log P(Y <= y)``, ``[...]``, finite however far the tail."""
+        return _log_below((value - self.loc) / self.scale)
+
+    def log_survival(self, value: Tensor) -> Tensor:
+        """``log P(Y > y)``, likewise."""
+        return _log_below((self.loc - value) / self.scale)
+
+
+def _log_below(r: Tensor) -> Tensor:
+    return torch.where(r < 0.0, r - _LOG_2, torch.log1p(-0.5 * torch.exp(-r.abs())))

@@ -11,6 +11,7 @@ from torch.distributions import Distribution, constraints
 
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.distributions.assignment import Assignment
+from bayes_hybrid.distributions.censored import Censored
 from bayes_hybrid.distributions.line import Line, line_of
 
 
@@ -225,7 +226,7 @@ class RegimeMixture(TorchDistribution):
         """Probability integral transform of each output, uniform where the mixture is the truth.
 
         It is ``F(y)``; of whole numbers, which have ties, a place between ``F(y - 1)`` and
-        ``F(y)``.
+        ``F(y)``; where the value is only known to be larger, one between ``F(y)`` and 1.
 
         Args:
             value: y, ``[...]``, or ``[..., Q]``.
@@ -235,6 +236,10 @@ class RegimeMixture(TorchDistribution):
         Biometrics 65.
         """
         upto = self.cdf(value)
+        if isinstance(part := self.components[0], Censored):
+            side = part.status
+            inside = torch.where(side > 0.0, upto + uniform * (1.0 - upto), uniform * upto)
+            return torch.where(side == 0.0, upto, inside)
         if not self.is_discrete:
             return upto
         below = self.cdf(value - 1.0)

@@ -15,6 +15,7 @@ from torch.distributions import constraints
 from torch.nn.functional import logsigmoid
 
 from bayes_hybrid.distributions.broadcast import BroadcastDistribution, by_scipy
+from bayes_hybrid.distributions.censored import HasLogTails
 from bayes_hybrid.distributions.normal import Normal
 
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
@@ -113,7 +114,7 @@ class Gamma(BroadcastDistribution):
         return _inside(log_value.exp().to(self.scale.dtype)).to(self.scale)
 
 
-class LogNormal(BroadcastDistribution):
+class LogNormal(HasLogTails, BroadcastDistribution):
     """``log y = centre + spread * r``, ``r ~ Normal(loc, scale)``.
 
     Args:
@@ -163,6 +164,19 @@ class LogNormal(BroadcastDistribution):
         r = (value.double().clamp_min(0.0).log() - self.centre.double()) / self.spread.double()
         found = Normal(self.loc.double(), self.scale.double(), validate_args=False).cdf(r)
         return found.to(value.dtype)
+
+    def log_cdf(self, value: Tensor) -> Tensor:
+        """``log P(Y <= y)``, ``[...]``, finite however far the tail."""
+        return Normal(self.loc, self.scale, validate_args=False).log_cdf(self._unit(value))
+
+    def log_survival(self, value: Tensor) -> Tensor:
+        """``log P(Y > y)``, likewise."""
+        return Normal(self.loc, self.scale, validate_args=False).log_survival(self._unit(value))
+
+    def _unit(self, value: Tensor) -> Tensor:
+        """What r is of y."""
+        r = (_inside(value).log() - self.centre.double()) / self.spread.double()
+        return r.to(self.loc.dtype)
 
     def icdf(self, value: Tensor) -> Tensor:
         """``y`` with ``P(Y <= y) = value``, ``[...]``."""

@@ -6,7 +6,9 @@ from typing import Final
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
+from bayes_hybrid.distributions.censored import Censored
 from bayes_hybrid.distributions.mixture import (
     RegimeMixture,
     along_last,
@@ -168,7 +170,7 @@ def _inverse(prob: Tensor, now: Tensor, before: Tensor) -> Tensor:
 
 def _pooled(mixture: RegimeMixture, shares: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """Cdf and density at places ``[L, N]``, or ``[L, N, Q]``, averaged over the draws."""
-    bases = [part.base if isinstance(part, Outputs) else part for part in mixture.components]
+    bases = [_of_values(part) for part in mixture.components]
     weights = mixture.weights * shares.reshape(-1, *[1] * (mixture.weights.dim() - 1))
     if all(isinstance(base, Normal) for base in bases):
         return _pooled_normals(
@@ -186,6 +188,13 @@ def _pooled(mixture: RegimeMixture, shares: Tensor) -> Callable[[Tensor], tuple[
         return tuple((weights * part).sum(-1).sum(1) for part in (cdfs, densities))  # type: ignore[return-value] # (two)
 
     return of
+
+
+def _of_values(part: Distribution) -> Distribution:
+    """A component's density of one value, censored or not."""
+    while isinstance(part, Outputs | Censored):
+        part = part.base
+    return part
 
 
 def _pooled_normals(

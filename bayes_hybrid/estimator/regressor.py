@@ -349,6 +349,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """R², the share of the variance of y that the predicted mean explains.
 
         Of several outputs it is the mean of their R², each over the rows where it is there.
+        Censored rows are left out: their y is a bound.
 
         Args:
             X: features ``[N, D]``.
@@ -357,22 +358,23 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         """
         from sklearn.metrics import r2_score
 
+        from bayes_hybrid.diagnostics.censoring import only_values
+
         posterior = self._posterior()
         x, target = scored_rows(self, X, y)
         weights = row_weights(sample_weight, len(x))
-        predicted = posterior.predictive.mean(x)
-        if predicted.ndim == 1:
-            return float(r2_score(target, predicted, sample_weight=weights))
+        predicted = posterior.predictive.mean(x).reshape(len(x), -1)
+        known = only_values(posterior, x, target).reshape(predicted.shape)
         parts = []
-        for q in range(target.shape[1]):
-            there = ~np.isnan(target[:, q])
+        for q, name in enumerate(self.fit_.output_names):
+            there = ~np.isnan(known[:, q])
             if not there.any():
                 raise DataError(
-                    f"y, output {self.fit_.output_names[q]!r}: every value is missing; expected "
-                    "some to score, or score the other outputs by r2_score and predict"
+                    f"y, output {name!r}: every value is missing or censored; expected some to "
+                    "score, or score the other outputs by r2_score and predict"
                 )
             part = None if weights is None else weights[there]
-            parts.append(r2_score(target[there, q], predicted[there, q], sample_weight=part))
+            parts.append(r2_score(known[there, q], predicted[there, q], sample_weight=part))
         return float(np.mean(parts))
 
     @_vanishing

@@ -187,6 +187,7 @@ def scored_rows(
             f"got {names}; put the columns in that order"
         )
     refuse_far("X", x, fit.posterior.x_scaling)
+    fit.posterior.model.sizes(x, np.zeros(len(x)))
     return x, target
 
 

@@ -65,6 +65,9 @@ class Likelihood(abc.ABC):
     """What a row's size is called: exposure of a rate, trials of a proportion; ``None`` without
     one.  The option of that name says which column of x it is."""
 
+    plain_size: ClassVar[float] = 1.0
+    """The size of a row that nothing has to be said of."""
+
     @property
     def size_column(self) -> int | str | None:
         """The column of x that holds the rows' sizes; ``None`` without one."""

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from bayes_hybrid import checks
 from bayes_hybrid.distributions import ContaminatedNormal as ContaminatedNormalDensity
-from bayes_hybrid.likelihoods.base import Likelihood
+from bayes_hybrid.likelihoods.censored import Censorable
 from bayes_hybrid.priors import LogNormalPrior
 
 _RATIO: Final = LogNormalPrior(median=10.0, spread=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContaminatedNormal(Likelihood):
+class ContaminatedNormal(Censorable):
     """``y ~ (1 - share) Normal(location, scale) + share Normal(location, ratio * scale)``.
 
     For rows of which most are good and some are grossly wrong, by nobody knows how much; so
@@ -49,9 +49,14 @@ class ContaminatedNormal(Likelihood):
         checks.fraction("share", self.share)
 
     def __call__(
-        self, location: Tensor, scale: Tensor, shape: Tensor | None = None
+        self,
+        location: Tensor,
+        scale: Tensor,
+        shape: Tensor | None = None,
+        status: Tensor | None = None,
     ) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
-        return ContaminatedNormalDensity(
+        density = ContaminatedNormalDensity(
             location, scale, self._shape(shape, scale), self.share, validate_args=False
         )
+        return self._observed(density, status)

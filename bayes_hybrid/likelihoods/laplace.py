@@ -7,11 +7,11 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from bayes_hybrid.distributions import Laplace as LaplaceDensity
-from bayes_hybrid.likelihoods.base import Likelihood
+from bayes_hybrid.likelihoods.censored import Censorable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Laplace(Likelihood):
+class Laplace(Censorable):
     """``y ~ Laplace(location, scale)``: ``-log p(y) = |y - location| / scale + log(2 scale)``.
 
     ``scale`` is not the standard deviation, which is ``scale * sqrt(2)``.
@@ -28,6 +28,9 @@ class Laplace(Likelihood):
         "Laplace noise: exponential tails.",
     )
 
-    def __call__(self, location: Tensor, scale: Tensor) -> dist.TorchDistribution:
+    def __call__(
+        self, location: Tensor, scale: Tensor, status: Tensor | None = None
+    ) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
-        return LaplaceDensity(location, scale, validate_args=False)
+        density = LaplaceDensity(location, scale, validate_args=False)
+        return self._observed(density, status)

@@ -7,11 +7,11 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from bayes_hybrid.distributions import Normal as NormalDensity
-from bayes_hybrid.likelihoods.base import Likelihood
+from bayes_hybrid.likelihoods.censored import Censorable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Normal(Likelihood):
+class Normal(Censorable):
     """``y ~ Normal(location, scale)``; ``scale`` is the standard deviation.
 
     Example:
@@ -26,6 +26,9 @@ class Normal(Likelihood):
         "Normal noise.",
     )
 
-    def __call__(self, location: Tensor, scale: Tensor) -> dist.TorchDistribution:
+    def __call__(
+        self, location: Tensor, scale: Tensor, status: Tensor | None = None
+    ) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
-        return NormalDensity(location, scale, validate_args=False)
+        density = NormalDensity(location, scale, validate_args=False)
+        return self._observed(density, status)

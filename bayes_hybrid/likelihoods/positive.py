@@ -17,6 +17,7 @@ from bayes_hybrid.distributions import Beta as BetaDensity
 from bayes_hybrid.distributions import Gamma as GammaDensity
 from bayes_hybrid.distributions import LogNormal as LogNormalDensity
 from bayes_hybrid.likelihoods.base import Base, Likelihood, stated
+from bayes_hybrid.likelihoods.censored import Censorable
 
 # As for counts: a mean of exp(30) times the base is none that anybody observed.
 _MOST: Final = 30.0
@@ -101,7 +102,7 @@ class Gamma(_AboutMean, _Positive):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogNormal(_Positive):
+class LogNormal(Censorable, _Positive):
     """``log y ~ Normal(centre + spread * location, spread * scale)``: a Normal fit of log y.
 
     Args:
@@ -135,14 +136,16 @@ class LogNormal(_Positive):
             spread=_spread(logs) if self.spread is None else self.spread,
         )
 
-    def __call__(self, location: Tensor, scale: Tensor) -> dist.TorchDistribution:
+    def __call__(
+        self, location: Tensor, scale: Tensor, status: Tensor | None = None
+    ) -> dist.TorchDistribution:
         """See :meth:`Likelihood.__call__`."""
         # In float64: float32 has 1e-7 of a centre, which is more of a small spread.
         centre, spread = (
             location.new_tensor(default if given is None else given, dtype=torch.float64)
             for given, default in ((self.centre, 0.0), (self.spread, 1.0))
         )
-        return LogNormalDensity(location, scale, centre, spread)
+        return self._observed(LogNormalDensity(location, scale, centre, spread), status)
 
 
 @dataclass(frozen=True, kw_only=True)

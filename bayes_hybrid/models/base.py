@@ -29,6 +29,7 @@ from bayes_hybrid.distributions import (
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
+from bayes_hybrid.likelihoods.censored import Censorable
 from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
 from bayes_hybrid.models.latent import Drawn, Sites, given
 from bayes_hybrid.models.penalties import (
@@ -283,6 +284,11 @@ class HybridModel(abc.ABC):
         """
         column = self.likelihoods[0].size_column
         return column if isinstance(column, int) else None
+
+    @property
+    def censored_column(self) -> int | None:
+        """The column of x that says which rows are censored, if one does."""
+        return self.size_column if isinstance(self.likelihoods[0], Censorable) else None
 
     @property
     def num_inputs(self) -> int:

@@ -195,7 +195,7 @@ def _check_density(likelihood: Likelihood) -> None:
     if likelihood.shape_name is not None:
         numbers.append(zero + likelihood.typical_shape)
     if likelihood.size_name is not None:
-        numbers = [*likelihood.sized(tuple(numbers), zero + 1.0)]
+        numbers = [*likelihood.sized(tuple(numbers), zero + likelihood.plain_size)]
     made = likelihood(*numbers)
     if not isinstance(made, torch.distributions.Distribution):
         raise OptionError(f"{name}: expected a distribution, got {made!r}")

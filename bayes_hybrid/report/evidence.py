@@ -153,8 +153,12 @@ class Evidence:
         return next((feature for feature in found if feature is not None), None)
 
     def features(self, most: int) -> list[int]:
-        """Positions of the first features, :attr:`lead` before the others."""
-        every = range(self.fit.x.shape[1])
+        """Positions of the first features, :attr:`lead` before the others.
+
+        What says which rows are censored is none: no prediction depends on it.
+        """
+        status = self.fit.posterior.model.censored_column
+        every = (column for column in range(self.fit.x.shape[1]) if column != status)
         return sorted(every, key=lambda feature: feature != self.lead)[:most]
 
     @cached_property

@@ -42,7 +42,10 @@ class FakePosterior:
     @property
     def model(self):
         return SimpleNamespace(
-            size_column=None, has_noise=self.has_noise, has_relative_noise=self.has_relative_noise
+            size_column=None,
+            censored_column=None,
+            has_noise=self.has_noise,
+            has_relative_noise=self.has_relative_noise,
         )
 
     @property

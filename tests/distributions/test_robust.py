@@ -29,7 +29,15 @@ from bayes_hybrid.inference.engine.recorder import Recorder
 
 _LOC, _SCALE = 1.3, 0.7
 # Of several numbers, and what makes them; the noise families are the others.
-_OF_ROWS = {"OrderedNormal", "Outputs", "RegimeMixture", "along_last", "chosen"}
+_OF_ROWS = {
+    "Censored",
+    "HasLogTails",
+    "OrderedNormal",
+    "Outputs",
+    "RegimeMixture",
+    "along_last",
+    "chosen",
+}
 _OF_ROWS |= {"mixture_quantile", "pooled_quantiles", "support_of"}
 _COUNTS = {"Bernoulli", "Binomial", "NegativeBinomial", "Poisson"}
 _POSITIVE = {"Beta", "Gamma", "LogNormal"}

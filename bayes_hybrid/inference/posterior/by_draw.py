@@ -30,7 +30,7 @@ class ByDraw:
         """
         at = self._chunks
         parts = [at.model.assignment.evidence(*terms) for _, *terms in at.terms(x, y, labels)]
-        return at.by_restart(torch.cat(parts, dim=-1)) - at.log_volume(y)
+        return at.by_restart(torch.cat(parts, dim=-1)) - at.log_volume(x, y)
 
     def pit(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """:meth:`.Predictive.pit` under each draw, ``[R, S, N]``, or ``[R, S, N, Q]``."""

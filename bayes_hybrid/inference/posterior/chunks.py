@@ -150,13 +150,15 @@ class Chunks:
         """The same of the mean."""
         return _beside(self.y_scaling.mean)
 
-    def log_volume(self, y: ArrayLike) -> FloatArray:
+    def log_volume(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Log of the volume that a unit of standardised y has, ``[]``, or ``[N]`` by what is there.
 
-        A density in y's units is one of standardised y over it.
+        A density in y's units is one of standardised y over it; a censored row has a probability.
         """
-        scale = np.log(self.y_scaling.scale)
-        if not scale.ndim:
+        scale, column = np.log(self.y_scaling.scale), self.model.censored_column
+        if column is not None:
+            scale = scale * (np.asarray(x, dtype=np.float64)[:, column] == 0.0)
+        if not self.y_scaling.scale.ndim:
             return scale
         return np.asarray((~np.isnan(np.asarray(y, dtype=np.float64)) * scale).sum(axis=-1))
 

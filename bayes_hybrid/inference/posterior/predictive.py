@@ -55,11 +55,12 @@ class Predictive:
     def log_density(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """``log mean_s p(y_n | x_n, theta_s)``, in 1 / y's units, ``[N]``."""
         at, target = self._chunks, np.asarray(y, dtype=np.float64)
+        volume = np.broadcast_to(at.log_volume(x, target), len(target))
 
         def of(regimes: Regimes, rows: slice) -> FloatArray:
             terms = at.model.predictive(regimes).log_prob(at.target(target[rows]))
             pooled = torch.logsumexp(terms + at.draw_weights.log().unsqueeze(-1), dim=0)
-            return as_numpy(pooled) - at.log_volume(target[rows])
+            return as_numpy(pooled) - volume[rows]
 
         return self._each(x, of)
 
