@@ -19,8 +19,9 @@ from bayes_hybrid.cli.exits import complain
 from bayes_hybrid.cli.folders import refuse_file
 from bayes_hybrid.data import numeric_column, refuse_far
 from bayes_hybrid.data.batches import Batch, TableReader, file_kind, open_table, table_writer
+from bayes_hybrid.data.codes import Numbers, Truths
 from bayes_hybrid.data.columns import Place
-from bayes_hybrid.data.encoding import Encoding, Numbers, Truths
+from bayes_hybrid.data.encoding import Encoding
 from bayes_hybrid.data.support import Support
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import load

@@ -11,19 +11,11 @@ import pandas as pd
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data.arrays import refuse_headers
 from bayes_hybrid.data.cells import TRUTH, WORDS, cell_kind, truths
+from bayes_hybrid.data.codes import Dates, Gaps, Numbers, Truths, refuse_gaps
 from bayes_hybrid.data.columns import numeric_column, refuse_name
 from bayes_hybrid.data.dates import DATES, days_since, is_iso_date, microseconds
-from bayes_hybrid.data.encoding import (
-    Code,
-    Dates,
-    Encoding,
-    Gaps,
-    Levels,
-    Numbers,
-    Truths,
-    level_texts,
-    refuse_gaps,
-)
+from bayes_hybrid.data.encoding import Code, Encoding
+from bayes_hybrid.data.levels import Levels, level_texts
 from bayes_hybrid.errors import DataError, DataTypeError
 
 __all__ = ["MAX_LEVELS", "learned_encoding", "plain_columns"]

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
-from bayes_hybrid.data.encoding import Dates, Encoding, Gaps, Levels, Numbers, Truths
+from bayes_hybrid.data.codes import Dates, Gaps, Numbers, Truths
+from bayes_hybrid.data.encoding import Encoding
 from bayes_hybrid.data.learning import MAX_LEVELS, learned_encoding
+from bayes_hybrid.data.levels import Levels
 from bayes_hybrid.errors import DataError, DataTypeError, OptionError
 
 TABLE = pd.DataFrame(
