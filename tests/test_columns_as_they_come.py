@@ -232,3 +232,63 @@ def test_the_report_says_what_became_of_each_column(fitted, tmp_path):
     for sentence in fitted.encoding_.words():
         assert f"<li>{sentence.replace(chr(39), '&#39;')}</li>" in page
     assert "table[[&#39;colour&#39;, &#39;age&#39;, &#39;date&#39;" in page
+
+
+# Logarithms
+
+
+def test_a_logarithm_is_read_as_from_a_column_of_logarithms(tmp_path):
+    table = X[["age", "on", "years"]].assign(years=np.exp(5.0 * RNG.normal(size=N)))
+    settings = {"gate": ThresholdGate(feature="years"), "likelihood": "normal"}
+    reg = make(log=("years",), **settings).fit(table, Y)
+    by_hand = make(**settings).fit(table.assign(years=np.log(table["years"])), Y)
+    np.testing.assert_array_equal(reg.fit_.x[:, -1], table["years"])
+    logs = table.assign(years=np.log(table["years"]))
+    np.testing.assert_array_equal(reg.predict(table), by_hand.predict(logs))
+    np.testing.assert_array_equal(
+        reg.fit_.posterior.thresholds.location, np.exp(by_hand.fit_.posterior.thresholds.location)
+    )
+    lower, by_hand_lower = reg.thresholds()["lower"], by_hand.thresholds()["lower"]
+    # An interpolated quantile of the exponentials lies between those of two draws.
+    np.testing.assert_allclose(np.log(lower), by_hand_lower, atol=0.5)
+    curve, by_hand_curve = (each.effect("years", grid=9) for each in (reg, by_hand))
+    np.testing.assert_allclose(curve.along, np.exp(by_hand_curve.along), rtol=1e-12)
+    assert (curve.along.min(), curve.along.max()) == (table["years"].min(), table["years"].max())
+    np.testing.assert_allclose(curve.draws, by_hand_curve.draws, rtol=1e-6)
+    assert not curve.out_of_data[[0, -1]].any()
+    again, expected = (each.boundaries("years").boundaries for each in (reg, by_hand))
+    assert len(again) == len(expected)
+    for one, other in zip(again, expected, strict=True):
+        np.testing.assert_allclose(one.draws, np.exp(other.draws), rtol=1e-9)
+    reg.save(tmp_path / "fit")
+    loaded = load(tmp_path / "fit")
+    assert loaded.encoding_ == reg.encoding_
+    np.testing.assert_array_equal(loaded.predict(table), reg.predict(table))
+    assert loaded.thresholds().equals(reg.thresholds())
+    with pytest.raises(DataError, match="column 'years', row 1: 0 has no logarithm"):
+        loaded.predict(table.assign(years=0.0))
+    write_report(reg, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<li>years: the model reads its logarithm</li>" in page
+
+
+def test_logarithms_of_an_array():
+    array = X[["years", "on"]].to_numpy(dtype=float)
+    settings = {"model": "line", "gate": "relu", "likelihood": "normal"}
+    settings |= {"num_units": "auto", "noise": "constant"}
+    reg = make(log=(0,), **settings).fit(array, Y)
+    assert reg.encoding_.names == ("x0", "x1") == reg.fit_.feature_names
+    assert not hasattr(reg, "feature_names_in_")
+    by_hand = make(**settings).fit(np.column_stack([np.log(array[:, 0]), array[:, 1]]), Y)
+    np.testing.assert_array_equal(reg.fit_.posterior.theta, by_hand.fit_.posterior.theta)
+    with pytest.raises(DataError, match=r"column 'x1', row \d+: 0 has no logarithm"):
+        make(log=(1,), **settings).fit(array, Y)
+    with pytest.raises(DataError, match="X has 21 missing values"):
+        make(log=(0,), **settings).fit(np.where(array > 1.5, np.nan, array), Y)
+
+
+def test_the_logarithm_of_sizes_is_refused():
+    with pytest.raises(OptionError, match="log: column 7 is the size of the rows"):
+        make(log=("years",)).fit(X, Y)
+    with pytest.raises(OptionError, match=r"log must be several names or positions .* 'years'"):
+        make(log="years").fit(X, Y)

@@ -110,7 +110,7 @@ def _predicted(
     required = [*features, *(() if wanted.target is None else targets)]
     for name in required:
         require_column(name, names)
-    support = Support(fit.x)
+    support = Support(fit.x, fit.posterior.x_scaling.log.tolist())
     for batch in table.batches():
         if encoding is None:
             known = [name for name in names if name in {*features, *targets}]

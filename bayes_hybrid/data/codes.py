@@ -85,17 +85,26 @@ class Filled(Part, frozen=True, kw_only=True):
 
 
 class Numbers(Filled, tag="numbers", frozen=True, kw_only=True):
-    """A column of numbers, which stay as they are."""
+    """A column of numbers, which stay as they are.
+
+    Attributes:
+        log: whether the model reads their logarithm, so that they have to be above zero.
+    """
+
+    log: bool = False
 
     def encode(self, column: pd.Series, place: Place | None) -> FloatArray:
         """The numbers ``[N, 1]``, and the indicator."""
         values = numeric_column(column, missing=True, place=place)
+        if self.log:
+            _refuse_no_logarithm(self.name, values, place)
         return self._filled(values, column.name, place)
 
     def words(self, num_rows: int) -> str:
         """A sentence about it; empty where nothing was changed."""
-        gaps = self._gaps_in_words(num_rows)
-        return f"{self.name}: {gaps}" if gaps else ""
+        log = "the model reads its logarithm" if self.log else ""
+        parts = [part for part in (log, self._gaps_in_words(num_rows)) if part]
+        return f"{self.name}: {'; '.join(parts)}" if parts else ""
 
 
 class Truths(Filled, tag="truths", frozen=True, kw_only=True):
@@ -146,6 +155,17 @@ class Dates(Filled, tag="dates", frozen=True, kw_only=True):
         """A sentence about it."""
         gaps = self._gaps_in_words(num_rows)
         return f"{self.name}: days since {self.origin}, UTC{'; ' if gaps else ''}{gaps}"
+
+
+def _refuse_no_logarithm(name: str, values: FloatArray, place: Place | None) -> None:
+    """Refuse numbers that are not above zero; the message names the column and the first row."""
+    if (wrong := values <= 0.0).any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"column {name!r}, {(place or row_number)(row)}: {values[row]:g} has no logarithm; "
+            "expected numbers above zero: mend the cell, drop the row, or fit without log for this "
+            "column"
+        )
 
 
 def refuse_gaps(

@@ -59,6 +59,15 @@ class Encoding(Part, frozen=True, kw_only=True):
         return tuple(name for code in self.columns for name in _names(code))
 
     @property
+    def log(self) -> tuple[bool, ...]:
+        """Whether the model reads the logarithm of each encoded column, D of them."""
+        return tuple(
+            isinstance(code, Numbers) and code.log and name == code.name
+            for code in self.columns
+            for name in _names(code)
+        )
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """Names of the table's columns."""
         return tuple(code.name for code in self.columns)
@@ -72,7 +81,8 @@ class Encoding(Part, frozen=True, kw_only=True):
 
         Raises:
             DataError: a level that no training row has, or a missing cell in a column that had
-                none; the message names the column and the first row.
+                none, or a number without a logarithm; the message names the column and the first
+                row.
             DataTypeError: a value of another kind, such as text in a column of numbers.
         """
         parts = [

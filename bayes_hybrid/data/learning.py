@@ -1,13 +1,15 @@
 """What the columns of a training table hold, and so how each becomes numbers."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from msgspec import structs
 
+from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data.arrays import refuse_headers
 from bayes_hybrid.data.cells import TRUTH, WORDS, cell_kind, truths
@@ -16,7 +18,7 @@ from bayes_hybrid.data.columns import numeric_column, refuse_name
 from bayes_hybrid.data.dates import DATES, days_since, is_iso_date, microseconds
 from bayes_hybrid.data.encoding import Code, Encoding
 from bayes_hybrid.data.levels import Levels, level_texts
-from bayes_hybrid.errors import DataError, DataTypeError
+from bayes_hybrid.errors import DataError, DataTypeError, OptionError
 
 __all__ = ["MAX_LEVELS", "learned_encoding", "plain_columns"]
 
@@ -25,10 +27,13 @@ MAX_LEVELS: Final = 64
 learn, and 64 is about those of a wide one."""
 
 _NUMBERS: Final = (Real, Decimal, np.bool_)
+_KINDS: Final = {Truths: "true and false", Dates: "dates", Levels: "text"}
 _REFUSED: Final = "expected none, because missing is 'refuse': drop such rows or fill them in first"
 
 
-def learned_encoding(table: pd.DataFrame, *, missing: bool = True) -> Encoding | None:
+def learned_encoding(
+    table: pd.DataFrame, *, missing: bool = True, log: Sequence[int | str] = ()
+) -> Encoding | None:
     """How the columns of a training table become numbers; ``None`` where all are numbers already.
 
     ===============================================  ==========================================
@@ -46,10 +51,13 @@ def learned_encoding(table: pd.DataFrame, *, missing: bool = True) -> Encoding |
     Args:
         table: the features of the training rows.
         missing: whether cells may be missing.
+        log: names or positions of the columns of numbers whose logarithm the model reads.
 
     Raises:
+        OptionError: ``log`` names a column that is not there, or none of numbers.
         DataError: a column without any cell, of more than :data:`MAX_LEVELS` levels or as many as
-            rows; infinite values; two encoded columns of one name; missing cells that may not be.
+            rows; infinite values; a number without a logarithm in a column of ``log``; two encoded
+            columns of one name; missing cells that may not be.
         DataTypeError: text that is mostly numbers of another form, durations, or other objects.
 
     Example:
@@ -60,16 +68,20 @@ def learned_encoding(table: pd.DataFrame, *, missing: bool = True) -> Encoding |
         True
     """
     refuse_headers("X", table)
-    if all(_is_plain(table[name]) for name in table.columns):
-        return None
     named = all(isinstance(name, str) for name in table.columns)
-    codes = tuple(
-        _code(table[column], column if named else f"x{place}", missing)
-        for place, column in enumerate(table.columns)
-    )
-    if all(isinstance(code, Numbers) and code.gaps is None for code in codes):
+    names = [column if named else f"x{place}" for place, column in enumerate(table.columns)]
+    places = {checks.column("log", wanted, len(names), names) for wanted in log}
+    if not places and all(_is_plain(table[name]) for name in table.columns):
+        return None
+    codes = [
+        _code(table[column], name, missing)
+        for name, column in zip(names, table.columns, strict=True)
+    ]
+    for place in places:
+        codes[place] = _logarithm(table.iloc[:, place], codes[place])
+    if not places and all(isinstance(code, Numbers) and code.gaps is None for code in codes):
         return None  # numbers among objects, such as Decimal
-    return Encoding(columns=codes, num_rows=len(table))
+    return Encoding(columns=tuple(codes), num_rows=len(table))
 
 
 def plain_columns(table: pd.DataFrame) -> pd.DataFrame:
@@ -129,6 +141,18 @@ def _code(column: pd.Series, name: str, missing: bool) -> Code:
         return _text(column, name, missing)
     numeric_column(column, missing=True)  # which names what cannot be used
     raise DataTypeError(f"column {column.name!r} holds {column.dtype}; expected numbers or text")
+
+
+def _logarithm(column: pd.Series, code: Code) -> Numbers:
+    """The code of a column whose logarithm the model reads."""
+    if not isinstance(code, Numbers):
+        raise OptionError(
+            f"log: column {code.name!r} is a column of {_KINDS[type(code)]}; expected one of "
+            "numbers above zero: leave it out"
+        )
+    code = structs.replace(code, log=True)
+    code.encode(column, None)  # which names a row without a logarithm
+    return code
 
 
 def _few(there: pd.Series) -> list[object]:

@@ -22,7 +22,7 @@ from bayes_hybrid.data import (
 )
 from bayes_hybrid.data.encoding import Encoding
 from bayes_hybrid.data.learning import learned_encoding
-from bayes_hybrid.errors import BayesHybridError, DataError, DataTypeError
+from bayes_hybrid.errors import BayesHybridError, DataError, DataTypeError, OptionError
 
 if TYPE_CHECKING:
     from bayes_hybrid.estimator.regressor import HybridRegressor
@@ -65,9 +65,17 @@ def training_rows(
 
 
 def training_encoding(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> Encoding | None:
-    """How the columns of a training table become numbers; ``None`` where all are, or no table."""
-    missing = checks.choice("missing", estimator.missing, MISSING) == "impute"
-    return learned_encoding(X, missing=missing) if isinstance(X, pd.DataFrame) else None
+    """How the columns of a training table become what the model reads; ``None`` if as they are."""
+    missing, log = checks.choice("missing", estimator.missing, MISSING) == "impute", estimator.log
+    if isinstance(log, str):
+        raise OptionError(f"log must be several names or positions of columns; got {log!r}")
+    if isinstance(X, pd.DataFrame):
+        return learned_encoding(X, missing=missing, log=log)
+    if not len(log):
+        return None
+    with _as_data_errors():
+        x = check_array(numeric_array("X", X), dtype=np.float64, estimator=estimator)
+    return learned_encoding(pd.DataFrame(x), log=log)
 
 
 def encoding_of(estimator: "HybridRegressor") -> Encoding | None:

@@ -134,6 +134,32 @@ def test_check_and_report_read_the_table(fitted, csv, tmp_path):
     assert "<li>same: 1 level, always, which says nothing and is left out</li>" in page
 
 
+def test_logarithms_from_the_table_to_the_report(csv, tmp_path):
+    fit, page, table = tmp_path / "fit", tmp_path / "report.html", tmp_path / "p.csv"
+    gate = ["--gate", "threshold", "--gate-feature", "weight"]
+    logs = ["--log", "weight", "--log", "age, years"]
+    result = bayes_hybrid("fit", csv, "--target", "y", "--out", fit, *gate, *logs, "--quick")
+    assert result.exit_code == 0, result.output
+    assert "age, years: the model reads its logarithm; 7 of 60 missing, the median" in result.stdout
+    assert load(fit).log == ("weight", "age, years")
+    found = load(fit).thresholds()
+    assert 0 < found["lower"][0] <= found["mean"][0] <= found["upper"][0]
+    assert bayes_hybrid("report", fit, "--out", page).exit_code == 0
+    assert "<li>weight: the model reads its logarithm; " in page.read_text(encoding="utf-8")
+    assert bayes_hybrid("predict", fit, csv, "--out", table).exit_code == 0
+    np.testing.assert_array_equal(read_table(table)["weight"], read_table(csv)["weight"])
+    bad = tmp_path / "bad.csv"
+    messy().assign(weight=lambda rows: rows["weight"].where(rows.index != 30, "0")).to_csv(
+        bad, index=False
+    )
+    message = "column 'weight', row 31 (line 32): 0 has no logarithm; expected numbers above zero"
+    assert message in refused("predict", fit, bad, "--out", tmp_path / "q.csv")
+    base = ["fit", bad, "--target", "y", "--out", tmp_path / "other"]
+    assert "column 'weight', row 31: 0 has no log" in refused(*base, "--log", "weight,trend")
+    assert "column 'date' is a column of dates" in refused(*base, "--log", "date")
+    assert "--log must be one of" in refused(*base, "--log", "wait,trend")
+
+
 def test_what_is_typed_is_checked_before_the_fit(csv, tmp_path):
     base = ["fit", csv, "--target", "y", "--out", tmp_path / "fit"]
     line = refused(*base, "--missing", "refuse")

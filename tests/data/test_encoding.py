@@ -187,6 +187,43 @@ def test_two_columns_of_one_name_are_refused():
         Encoding(columns=columns, num_rows=2)
 
 
+# Logarithms
+
+
+def test_a_column_whose_logarithm_is_read():
+    table = TABLE.assign(age=[40.0, np.nan, 42.0, 0.5])
+    encoding = learned_encoding(table, log=("age", 4))
+    assert [encoding.names[d] for d in np.flatnonzero(encoding.log)] == ["age", "plain"]
+    pd.testing.assert_frame_equal(encoding.encode(table), learned_encoding(table).encode(table))
+    assert encoding.words()[0].startswith("age: the model reads its logarithm; 1 of 4 missing, ")
+    assert encoding.words()[-1] == "plain: the model reads its logarithm"
+    assert msgspec.json.decode(msgspec.json.encode(encoding), type=Encoding) == encoding
+    for value in (0.0, -1.0):
+        rows = table.assign(plain=[1.0, value, 3.0, 4.0])
+        message = f"column 'plain', row 2: {value:g} has no logarithm; expected numbers above zero"
+        with pytest.raises(DataError, match=message):
+            encoding.encode(rows)
+        with pytest.raises(DataError, match=message):
+            learned_encoding(rows, log=("plain",))
+        with pytest.raises(DataError, match="'plain', line 9: "):
+            encoding.encode(rows, place=lambda row: f"line {row + 8}")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("colour", "log: column 'colour' is a column of text; expected one of numbers"),
+        ("on", "log: column 'on' is a column of true and false"),
+        ("day", "log: column 'day' is a column of dates"),
+        ("plane", "log must be one of .* did you mean 'plain'"),
+        (5, "log: expected an index below 5"),
+    ],
+)
+def test_what_has_no_logarithm_is_refused(wanted, message):
+    with pytest.raises(OptionError, match=message):
+        learned_encoding(TABLE, log=(wanted,))
+
+
 # Which feature is meant
 
 

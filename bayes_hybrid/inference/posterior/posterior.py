@@ -271,8 +271,10 @@ class Posterior:
             self._in_order(self._by_restart(torch.cat(part, dim=1)))
             for part in zip(*slopes, strict=True)
         )
-        unit = self.x_scaling.scale[feature]
-        return gate / unit, experts * self._per_expert(self.y_scaling.scale) / unit
+        # [N, 1] beside the axis of experts, and an axis for outputs where there are several.
+        unit = self.x_scaling.step(np.asarray(x, dtype=np.float64)[:, feature], feature)[:, None]
+        scale = self._per_expert(self.y_scaling.scale)
+        return gate / unit, experts * scale / (unit[..., None] if scale.ndim > 1 else unit)
 
     def unit_mean_draws(self, x: ArrayLike) -> Mapping[tuple[str, str], FloatArray]:
         """What one kind of unit adds to an expert's mean, ``[R, S, N]``, or ``[R, S, N, Q]``.
