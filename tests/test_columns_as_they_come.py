@@ -272,6 +272,16 @@ def test_a_logarithm_is_read_as_from_a_column_of_logarithms(tmp_path):
     assert "<li>years: the model reads its logarithm</li>" in page
 
 
+def test_logarithms_in_an_ablation():
+    table = X[["age", "colour", "years"]]
+    settings = {"model": "line", "gate": "relu", "likelihood": "normal", "noise": "constant"}
+    base = make(num_units="auto", log=("years",), **settings)
+    resolved, x, y = usable_rows(base, table, Y)
+    assert resolved.log == (4,)
+    direct = clone(base).fit(table, Y).fit_.posterior
+    np.testing.assert_array_equal(resolved.fit(x, y).fit_.posterior.theta, direct.theta)
+
+
 def test_logarithms_of_an_array():
     array = X[["years", "on"]].to_numpy(dtype=float)
     settings = {"model": "line", "gate": "relu", "likelihood": "normal"}
