@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.base import clone
 
@@ -302,3 +303,49 @@ def test_the_logarithm_of_sizes_is_refused():
         make(log=("years",)).fit(X, Y)
     with pytest.raises(OptionError, match=r"log must be several names or positions .* 'years'"):
         make(log="years").fit(X, Y)
+
+
+# Tables of other libraries
+
+
+def arrow(table):
+    """A table of PyArrow, its categories a dictionary."""
+    return pa.Table.from_pandas(table.astype({"colour": "category"}), preserve_index=False)
+
+
+def polars(table):
+    made = pytest.importorskip("polars").from_arrow(arrow(table))
+    assert str(made["colour"].dtype).startswith("Categorical")
+    return made
+
+
+@pytest.mark.parametrize("other", [arrow, polars])
+def test_tables_of_other_libraries_are_read_like_those_of_pandas(other, fitted):
+    table = other(X)
+    np.testing.assert_array_equal(fitted.predict(table), fitted.predict(X))
+    target = other(X.assign(events=Y))["events"]
+    np.testing.assert_array_equal(fitted.log_density(table, target), fitted.log_density(X, Y))
+    reg = make().fit(table, target)
+    assert reg.encoding_ == fitted.encoding_
+    assert reg.feature_names_in_.tolist() == X.columns.tolist()
+    np.testing.assert_array_equal(reg.fit_.posterior.theta, fitted.fit_.posterior.theta)
+    bad = X.assign(years=np.nan)
+    with pytest.raises(DataError, match="column 'years' has 40 missing values"):
+        reg.predict(other(bad))
+    with pytest.raises(DataError, match="column 'colour' has the level 'pink' in row 1"):
+        reg.predict(other(X.assign(colour="pink")))
+    resolved, x, _ = usable_rows(make(), table, target)
+    np.testing.assert_array_equal(x, fitted.fit_.x)
+    assert resolved.gate.feature == 4
+
+
+def test_several_targets_of_another_table_keep_their_names():
+    outputs = pa.table({"first": Y.tolist(), "second": [None, *Y.tolist()[1:]]})
+    settings = {"model": "line", "gate": "relu", "likelihood": "normal", "noise": "constant"}
+    reg = make(num_units="auto", **settings).fit(pa.table({"years": X["years"].tolist()}), outputs)
+    assert reg.fit_.output_names == ("first", "second")
+    assert np.isnan(reg.fit_.y[0, 1])
+    assert reg.encoding_ is None
+    assert reg.fit_.feature_names == ("years",)
+    with pytest.raises(DataTypeError, match="column 'years' holds ndarray values, first in row 1"):
+        reg.predict(pa.table({"years": [[1.0], [2.0]]}))

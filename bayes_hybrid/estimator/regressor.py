@@ -237,6 +237,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
                 entries, here and below, are missing.  The columns of a table may also be text of
                 words, categories or dates, and have missing cells
                 (:func:`~bayes_hybrid.data.learned_encoding`); D counts what they became.
+                Tables of Polars, PyArrow and others that speak Arrow are taken like those of
+                pandas, here and below.
             y: targets ``[N]``, likewise.  Or Q > 1 outputs ``[N, Q]`` that share the row's regime,
                 NaN where one is missing: it is left out of the likelihood.  A target that is
                 constant up to rounding is not trained on, but predicted as it is.
