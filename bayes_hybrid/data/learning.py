@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from msgspec import structs
+from numpy.typing import NDArray
 
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
@@ -17,7 +18,7 @@ from bayes_hybrid.data.codes import Dates, Gaps, Numbers, Truths, refuse_gaps
 from bayes_hybrid.data.columns import numeric_column, refuse_name
 from bayes_hybrid.data.dates import DATES, days_since, is_iso_date, microseconds
 from bayes_hybrid.data.encoding import Code, Encoding
-from bayes_hybrid.data.levels import Levels, level_texts
+from bayes_hybrid.data.levels import FEW_ROWS, OTHER, Levels, level_texts
 from bayes_hybrid.errors import DataError, DataTypeError, OptionError
 
 __all__ = ["MAX_LEVELS", "learned_encoding", "plain_columns"]
@@ -41,7 +42,8 @@ def learned_encoding(
     ===============================================  ==========================================
     numbers                                          itself
     true and false                                   1 and 0
-    categories; text of which most cells are words   a 0/1 column for each level but the first
+    categories; text of which most cells are words   a 0/1 column for each level but the first;
+                                                     one for all levels of fewer than 3 rows
     dates, timestamps; text of ISO dates             days since the earliest training date, UTC
     ===============================================  ==========================================
 
@@ -205,8 +207,27 @@ def _levels(column: pd.Series, name: str, missing: bool) -> Levels:
     if not missing:
         refuse_gaps(column.name, absent, _REFUSED)
     num_rows = int(np.count_nonzero(~absent))
-    _refuse_many(column.name, texts, num_rows)
-    return Levels(name=name, levels=_ordered(texts), missing=len(codes) - num_rows)
+    counts = np.bincount(codes[~absent], minlength=len(texts))
+    kept = _kept(texts, counts)
+    pooled = len(texts) - len(kept)
+    _refuse_many(column.name, [*kept, OTHER] if pooled else kept, num_rows)
+    return Levels(name=name, levels=_ordered(kept), pooled=pooled, missing=len(codes) - num_rows)
+
+
+def _kept(texts: list[str], counts: NDArray[np.intp]) -> list[str]:
+    """The levels with a column of their own: all, or those that are not rare.
+
+    Rare levels are pooled if there are two or more, and if most rows have another level: else the
+    levels are those of a small table, or identifiers.
+    """
+    rare = counts < FEW_ROWS
+    if rare.sum() < 2 or 2 * counts[rare].sum() > counts.sum():
+        return texts
+    # A level of that name already stands for the others.
+    kept = [
+        text for text, few in zip(texts, rare.tolist(), strict=True) if not few and text != OTHER
+    ]
+    return kept or texts
 
 
 def _refuse_many(name: Hashable, texts: list[str], num_rows: int) -> None:

@@ -11,7 +11,14 @@ from bayes_hybrid.data.codes import NO_GAPS, Part, refuse_gaps
 from bayes_hybrid.data.columns import Place, listed, row_number, unwritable
 from bayes_hybrid.errors import DataError
 
-__all__ = ["Levels", "level_texts"]
+__all__ = ["FEW_ROWS", "OTHER", "Levels", "level_texts"]
+
+FEW_ROWS: Final = 3
+"""Levels of fewer training rows are pooled: a column of its own would describe one or two rows, and
+nothing of the level."""
+
+OTHER: Final = "other"
+"""What pooled levels are called."""
 
 _SHOWN: Final = 8
 """Levels that a sentence names."""
@@ -23,25 +30,31 @@ class Levels(Part, tag="levels", frozen=True, kw_only=True):
     Attributes:
         name: of the column.
         levels: in order; a row of the first has 0 in every column.
+        pooled: how many more levels the training rows have, of too few rows each: they and any
+            level of a new row are one, :data:`OTHER`, with a column of its own.
         missing: training rows without a level, which have 0 in every column but the indicator.
     """
 
     name: str
     levels: tuple[str, ...]
+    pooled: int = 0
     missing: int = 0
 
     def __post_init__(self) -> None:
         """Check the fields."""
-        if not self.levels or len(set(self.levels)) < len(self.levels) or self.missing < 0:
-            raise DataError(f"expected levels that differ, and a count; got {self}")
+        distinct = len({*self.levels, OTHER} if self.pooled else {*self.levels})
+        expected = len(self.levels) + (self.pooled > 0)
+        if not self.levels or distinct < expected or min(self.pooled, self.missing) < 0:
+            raise DataError(f"expected levels that differ, and counts; got {self}")
         for level in self.levels:
             if fault := unwritable(level):
                 raise DataError(f"column {self.name!r} has the level {level!r}, which {fault}")
 
     @property
     def value_names(self) -> tuple[str, ...]:
-        """A name for each level but the first."""
-        return tuple(f"{self.name}={level}" for level in self.levels[1:])
+        """A name for each level but the first, and for those that are pooled."""
+        others = (OTHER,) if self.pooled else ()
+        return tuple(f"{self.name}={level}" for level in (*self.levels[1:], *others))
 
     @property
     def has_gaps(self) -> bool:
@@ -49,10 +62,11 @@ class Levels(Part, tag="levels", frozen=True, kw_only=True):
         return self.missing > 0
 
     def encode(self, column: pd.Series, place: Place | None) -> FloatArray:
-        """0 and 1 ``[N, K - 1]``, and the indicator."""
+        """0 and 1 ``[N, K - 1]``, ``[N, K]`` with pooled levels, and the indicator."""
         codes, texts = level_texts(column)
         number = {level: k for k, level in enumerate(self.levels)}
-        numbers = np.array([*(number.get(text, -2) for text in texts), -1])[codes]
+        others = len(self.levels) if self.pooled else -2
+        numbers = np.array([*(number.get(text, others) for text in texts), -1])[codes]
         absent = numbers == -1
         if (unseen := numbers == -2).any():
             row = int(unseen.argmax())
@@ -64,7 +78,7 @@ class Levels(Part, tag="levels", frozen=True, kw_only=True):
             )
         if not self.missing:
             refuse_gaps(column.name, absent, NO_GAPS, place)
-        ones = (numbers[:, None] == np.arange(1, len(self.levels))).astype(np.float64)
+        ones = (numbers[:, None] == np.arange(1, 1 + len(self.value_names))).astype(np.float64)
         return np.column_stack([ones, absent]) if self.missing else ones
 
     def words(self, num_rows: int) -> str:
@@ -74,7 +88,12 @@ class Levels(Part, tag="levels", frozen=True, kw_only=True):
         rest = f" and {count - _SHOWN} more" if count > _SHOWN else ""
         sentence = f"{self.name}: {count} levels, {', '.join(shown)}{rest}; "
         sentence += f"a 0/1 column for each but {first}"
-        if count == 1:
+        if self.pooled:
+            sentence += (
+                f", and '{self.name}={OTHER}' for {self.pooled} more with fewer than {FEW_ROWS} "
+                "rows each and for new ones"
+            )
+        elif count == 1:
             sentence = f"{self.name}: 1 level, {first}, which says nothing and is left out"
         if not self.missing:
             return sentence
