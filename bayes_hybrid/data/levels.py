@@ -42,9 +42,8 @@ class Levels(Part, tag="levels", frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the fields."""
-        distinct = len({*self.levels, OTHER} if self.pooled else {*self.levels})
-        expected = len(self.levels) + (self.pooled > 0)
-        if not self.levels or distinct < expected or min(self.pooled, self.missing) < 0:
+        differ = len(set(self.levels)) == len(self.levels)
+        if not self.levels or not differ or min(self.pooled, self.missing) < 0:
             raise DataError(f"expected levels that differ, and counts; got {self}")
         for level in self.levels:
             if fault := unwritable(level):
