@@ -273,6 +273,23 @@ def test_a_logarithm_is_read_as_from_a_column_of_logarithms(tmp_path):
     assert "<li>years: the model reads its logarithm</li>" in page
 
 
+def test_logarithms_that_a_saved_fit_is_not_sure_of_are_damage(tmp_path, monkeypatch):
+    from bayes_hybrid.estimator import saved as module
+
+    settings = {"model": "line", "gate": "relu", "likelihood": "normal", "noise": "constant"}
+    reg = make(num_units="auto", log=("years",), **settings).fit(X[["years", "on"]], Y)
+    reg.save(tmp_path / "fit")
+    read = module.read_saved(tmp_path / "fit")
+    monkeypatch.setattr(module, "read_saved", lambda path: read)
+    assert read.config["encoding"]["columns"][0]["log"]
+    read.config["encoding"]["columns"][0]["log"] = False
+    with pytest.raises(FileFormatError, match="differ on whose logarithm is read"):
+        load(tmp_path / "fit")
+    del read.config["encoding"]
+    with pytest.raises(FileFormatError, match="differ on whose logarithm is read"):
+        load(tmp_path / "fit")
+
+
 def test_logarithms_in_an_ablation():
     table = X[["age", "colour", "years"]]
     settings = {"model": "line", "gate": "relu", "likelihood": "normal", "noise": "constant"}
