@@ -46,6 +46,12 @@ high = X["load"] > 0.3
 strain = np.sin(2 * X["load"]) + high * (1.5 + X["heat"]) + rng.normal(0, 0.1, 200)
 two = HybridRegressor(noise="constant", fit_options=options, random_state=0)
 two.fit(X, strain.rename("strain"))
+
+# A hundred yearly counts, which drop from 4 to 1 in 1950.
+year = pd.DataFrame({"year": np.arange(1900.0, 2000.0)})
+events = pd.Series(rng.poisson(np.where(year["year"] < 1950, 4, 1)), name="events")
+counts = HybridRegressor(likelihood="poisson", fit_options=options, random_state=0)
+counts.fit(year, events)
 """
 
 
@@ -121,6 +127,12 @@ PICTURES = (
         "ppc",
         "plots.plot_ppc(reg)",
         "The density of the data, over the densities of data sets drawn from the fit.",
+    ),
+    Picture(
+        "rootogram",
+        "plots.plot_rootogram(counts)",
+        "Frequencies of counts as square roots, hanging from what the fit expects. Bars that end "
+        "outside the band are too long or too short.",
     ),
     Picture(
         "pit",

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.base import clone
 
@@ -232,3 +233,136 @@ def test_the_report_says_what_became_of_each_column(fitted, tmp_path):
     for sentence in fitted.encoding_.words():
         assert f"<li>{sentence.replace(chr(39), '&#39;')}</li>" in page
     assert "table[[&#39;colour&#39;, &#39;age&#39;, &#39;date&#39;" in page
+
+
+# Logarithms
+
+
+def test_a_logarithm_is_read_as_from_a_column_of_logarithms(tmp_path):
+    table = X[["age", "on", "years"]].assign(years=np.exp(5.0 * RNG.normal(size=N)))
+    settings = {"gate": ThresholdGate(feature="years"), "likelihood": "normal"}
+    reg = make(log=("years",), **settings).fit(table, Y)
+    by_hand = make(**settings).fit(table.assign(years=np.log(table["years"])), Y)
+    np.testing.assert_array_equal(reg.fit_.x[:, -1], table["years"])
+    logs = table.assign(years=np.log(table["years"]))
+    np.testing.assert_array_equal(reg.predict(table), by_hand.predict(logs))
+    np.testing.assert_array_equal(
+        reg.fit_.posterior.thresholds.location, np.exp(by_hand.fit_.posterior.thresholds.location)
+    )
+    lower, by_hand_lower = reg.thresholds()["lower"], by_hand.thresholds()["lower"]
+    # An interpolated quantile of the exponentials lies between those of two draws.
+    np.testing.assert_allclose(np.log(lower), by_hand_lower, atol=0.5)
+    curve, by_hand_curve = (each.effect("years", grid=9) for each in (reg, by_hand))
+    np.testing.assert_allclose(curve.along, np.exp(by_hand_curve.along), rtol=1e-12)
+    assert (curve.along.min(), curve.along.max()) == (table["years"].min(), table["years"].max())
+    np.testing.assert_allclose(curve.draws, by_hand_curve.draws, rtol=1e-6)
+    assert not curve.out_of_data[[0, -1]].any()
+    again, expected = (each.boundaries("years").boundaries for each in (reg, by_hand))
+    assert len(again) == len(expected)
+    for one, other in zip(again, expected, strict=True):
+        np.testing.assert_allclose(one.draws, np.exp(other.draws), rtol=1e-9)
+    reg.save(tmp_path / "fit")
+    loaded = load(tmp_path / "fit")
+    assert loaded.encoding_ == reg.encoding_
+    np.testing.assert_array_equal(loaded.predict(table), reg.predict(table))
+    assert loaded.thresholds().equals(reg.thresholds())
+    with pytest.raises(DataError, match="column 'years', row 1: 0 has no logarithm"):
+        loaded.predict(table.assign(years=0.0))
+    write_report(reg, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<li>years: the model reads its logarithm</li>" in page
+
+
+def test_logarithms_that_a_saved_fit_is_not_sure_of_are_damage(tmp_path, monkeypatch):
+    from bayes_hybrid.estimator import saved as module
+
+    settings = {"model": "line", "gate": "relu", "likelihood": "normal", "noise": "constant"}
+    reg = make(num_units="auto", log=("years",), **settings).fit(X[["years", "on"]], Y)
+    reg.save(tmp_path / "fit")
+    read = module.read_saved(tmp_path / "fit")
+    monkeypatch.setattr(module, "read_saved", lambda path: read)
+    assert read.config["encoding"]["columns"][0]["log"]
+    read.config["encoding"]["columns"][0]["log"] = False
+    with pytest.raises(FileFormatError, match="differ on whose logarithm is read"):
+        load(tmp_path / "fit")
+    del read.config["encoding"]
+    with pytest.raises(FileFormatError, match="differ on whose logarithm is read"):
+        load(tmp_path / "fit")
+
+
+def test_logarithms_in_an_ablation():
+    table = X[["age", "colour", "years"]]
+    settings = {"model": "line", "gate": "relu", "likelihood": "normal", "noise": "constant"}
+    base = make(num_units="auto", log=("years",), **settings)
+    resolved, x, y = usable_rows(base, table, Y)
+    assert resolved.log == (4,)
+    direct = clone(base).fit(table, Y).fit_.posterior
+    np.testing.assert_array_equal(resolved.fit(x, y).fit_.posterior.theta, direct.theta)
+
+
+def test_logarithms_of_an_array():
+    array = X[["years", "on"]].to_numpy(dtype=float)
+    settings = {"model": "line", "gate": "relu", "likelihood": "normal"}
+    settings |= {"num_units": "auto", "noise": "constant"}
+    reg = make(log=(0,), **settings).fit(array, Y)
+    assert reg.encoding_.names == ("x0", "x1") == reg.fit_.feature_names
+    assert not hasattr(reg, "feature_names_in_")
+    by_hand = make(**settings).fit(np.column_stack([np.log(array[:, 0]), array[:, 1]]), Y)
+    np.testing.assert_array_equal(reg.fit_.posterior.theta, by_hand.fit_.posterior.theta)
+    with pytest.raises(DataError, match=r"column 'x1', row \d+: 0 has no logarithm"):
+        make(log=(1,), **settings).fit(array, Y)
+    with pytest.raises(DataError, match="X has 21 missing values"):
+        make(log=(0,), **settings).fit(np.where(array > 1.5, np.nan, array), Y)
+
+
+def test_the_logarithm_of_sizes_is_refused():
+    with pytest.raises(OptionError, match="log: column 7 is the size of the rows"):
+        make(log=("years",)).fit(X, Y)
+    with pytest.raises(OptionError, match=r"log must be several names or positions .* 'years'"):
+        make(log="years").fit(X, Y)
+
+
+# Tables of other libraries
+
+
+def arrow(table):
+    """A table of PyArrow, its categories a dictionary."""
+    return pa.Table.from_pandas(table.astype({"colour": "category"}), preserve_index=False)
+
+
+def polars(table):
+    made = pytest.importorskip("polars").from_arrow(arrow(table))
+    assert str(made["colour"].dtype).startswith("Categorical")
+    return made
+
+
+@pytest.mark.parametrize("other", [arrow, polars])
+def test_tables_of_other_libraries_are_read_like_those_of_pandas(other, fitted):
+    table = other(X)
+    np.testing.assert_array_equal(fitted.predict(table), fitted.predict(X))
+    target = other(X.assign(events=Y))["events"]
+    np.testing.assert_array_equal(fitted.log_density(table, target), fitted.log_density(X, Y))
+    reg = make().fit(table, target)
+    assert reg.encoding_ == fitted.encoding_
+    assert reg.feature_names_in_.tolist() == X.columns.tolist()
+    np.testing.assert_array_equal(reg.fit_.posterior.theta, fitted.fit_.posterior.theta)
+    bad = X.assign(years=np.nan)
+    with pytest.raises(DataError, match="column 'years' has 40 missing values"):
+        reg.predict(other(bad))
+    with pytest.raises(DataError, match="column 'colour' has the level 'pink' in row 1"):
+        reg.predict(other(X.assign(colour="pink")))
+    resolved, x, _ = usable_rows(make(), table, target)
+    np.testing.assert_array_equal(x, fitted.fit_.x)
+    assert resolved.gate.feature == 4
+
+
+def test_several_targets_of_another_table_keep_their_names():
+    outputs = pa.table({"first": Y.tolist(), "second": [None, *Y.tolist()[1:]]})
+    settings = {"model": "line", "gate": "relu", "likelihood": "normal", "noise": "constant"}
+    reg = make(num_units="auto", **settings).fit(pa.table({"years": X["years"].tolist()}), outputs)
+    assert reg.fit_.output_names == ("first", "second")
+    assert np.isnan(reg.fit_.y[0, 1])
+    assert reg.encoding_ is None
+    assert reg.fit_.feature_names == ("years",)
+    with pytest.raises(DataTypeError, match="column 'years' holds ndarray values, first in row 1"):
+        reg.predict(pa.table({"years": [[1.0], [2.0]]}))

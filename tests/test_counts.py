@@ -200,6 +200,8 @@ def test_a_fit_of_counts_comes_back_and_is_reported(counts, tmp_path):
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Poisson counts: the variance is the mean." in page
     assert f"Its base is {base:g}." in page
+    assert "(hanging rootogram)" in page
+    assert "Density of y in the data" not in page
 
 
 def test_several_targets_are_counted_with_gaps():

@@ -24,6 +24,7 @@ from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import (
     HybridRegressor,
     build_model,
+    encoding_of,
     feature_names,
     located_gate,
     located_likelihood,
@@ -38,7 +39,7 @@ from bayes_hybrid.random import resolve_seed, spawn_seeds
 
 __all__ = ["ablate", "fold_cells", "usable_rows"]
 
-_PARTS = ("gate", "likelihood", "experts")
+_PARTS = ("gate", "likelihood", "experts", "log")
 """Settings that may name a column."""
 
 
@@ -203,6 +204,14 @@ def _with_columns(estimator: HybridRegressor, read: HybridRegressor) -> HybridRe
         return located_likelihood(read, likelihood).resolved(len(names), names)
 
     changed: dict[str, object] = {}
+    if len(estimator.log):
+        encoding = encoding_of(read)
+        changed["log"] = tuple(
+            checks.column("log", wanted, len(names), names)
+            if encoding is None
+            else encoding.position("log", wanted)
+            for wanted in estimator.log
+        )
     if isinstance(estimator.gate, Gate):
         changed["gate"] = located_gate(read, estimator.gate).resolved(len(names), names)
     if isinstance(estimator.likelihood, Likelihood):

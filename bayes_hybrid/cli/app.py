@@ -233,6 +233,13 @@ def fit(
             help="Empty cells of features: impute, by the median and an indicator, or refuse."
         ),
     ] = Settings.missing,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Columns whose logarithm the model reads, such as --log dose,size; results stay "
+            "in their units."
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     force: Force = False,
@@ -273,6 +280,7 @@ def fit(
             plan=plan,
             refine=refine,
             missing=missing,
+            log=tuple(log or ()),
             seed=seed,
             device=device,
             quick=quick,

@@ -71,6 +71,7 @@ class _Split(NamedTuple):
     labels: pd.Series | None
     held_out: HeldOut | None
     encoding: Encoding | None
+    log: tuple[str, ...]
 
 
 def run(rows: Source, settings: Settings, out: Path, *, force: bool, quiet: bool) -> None:
@@ -90,9 +91,9 @@ def run(rows: Source, settings: Settings, out: Path, *, force: bool, quiet: bool
             "--label-noise and --label-weight are about the labels of --regime-label, which is "
             "missing"
         )
-    split = _split(rows, settings.seed, settings.missing)
+    split = _split(rows, settings.seed, settings.missing, settings.log)
     _refuse_gate_feature(settings, [*split.X.columns], split.encoding)
-    model = model.fit(split.X, split.y, split.labels)
+    model = model.set_params(log=split.log).fit(split.X, split.y, split.labels)
     fit, held_out = model.fit_, split.held_out
     x_test, y_test = (None, None) if held_out is None else (held_out.x, held_out.y)
     findings = typed(diagnose(fit, x_test=x_test, y_test=y_test, settings=settings_of(model)))
@@ -135,7 +136,12 @@ def _refuse_gate_feature(
         )
 
 
-def _split(rows: Source, seed: int, missing: str = Settings.missing) -> _Split:
+def _split(
+    rows: Source,
+    seed: int,
+    missing: str = Settings.missing,
+    typed_log: Sequence[str] = Settings.log,
+) -> _Split:
     """Training features, targets and labels, and the held-out rows."""
     if rows.test_fraction != 0.0:
         checks.fraction("--test-fraction, unless it is 0 for none,", rows.test_fraction)
@@ -164,16 +170,22 @@ def _split(rows: Source, seed: int, missing: str = Settings.missing) -> _Split:
             f"{rows.data} has {counted(len(X), 'row')}; expected at least {_LEAST_ROWS} to fit, "
             "because one row has no spread to learn a scale from"
         )
-    encoding = learned_encoding(X, missing=missing == "impute")
+    log = tuple(column_names("--log", typed_log, X.columns))
+    for name in log:
+        checks.choice("--log", name, [*X.columns])
+    encoding = learned_encoding(X, missing=missing == "impute", log=log)
     if test is None:
-        return _Split(X, y, labels, None, encoding)
+        return _Split(X, y, labels, None, encoding, log)
     # A held-out table that cannot be used is found out now, not after the fit.
     if isinstance(y, pd.DataFrame):
         require_outputs(y.to_numpy(), targets)  # or there is no scale to measure it by
     x = numeric_array("X", X) if encoding is None else encoding.encode(X)
-    scalings = Standardizer.fit(x), Standardizer.of_targets(y)
+    scalings = (
+        Standardizer.fit(x, log=None if encoding is None else encoding.log),
+        Standardizer.of_targets(y),
+    )
     held = near_rows(test, targets, list(X.columns), *scalings, encoding)
-    return _Split(X, y, labels, HeldOut(rows=numbers, x=held[0], y=held[1]), encoding)
+    return _Split(X, y, labels, HeldOut(rows=numbers, x=held[0], y=held[1]), encoding, log)
 
 
 def _labels(table: pd.DataFrame, name: str, others: list[str]) -> pd.Series:

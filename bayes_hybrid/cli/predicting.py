@@ -19,8 +19,9 @@ from bayes_hybrid.cli.exits import complain
 from bayes_hybrid.cli.folders import refuse_file
 from bayes_hybrid.data import numeric_column, refuse_far
 from bayes_hybrid.data.batches import Batch, TableReader, file_kind, open_table, table_writer
+from bayes_hybrid.data.codes import Numbers, Truths
 from bayes_hybrid.data.columns import Place
-from bayes_hybrid.data.encoding import Encoding, Numbers, Truths
+from bayes_hybrid.data.encoding import Encoding
 from bayes_hybrid.data.support import Support
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import load
@@ -109,7 +110,7 @@ def _predicted(
     required = [*features, *(() if wanted.target is None else targets)]
     for name in required:
         require_column(name, names)
-    support = Support(fit.x)
+    support = Support(fit.x, fit.posterior.x_scaling.log.tolist())
     for batch in table.batches():
         if encoding is None:
             known = [name for name in names if name in {*features, *targets}]

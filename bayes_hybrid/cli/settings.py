@@ -42,6 +42,7 @@ class Settings:
         plan: name of a training plan, or several, separated by commas.
         refine: ``"auto"``, ``"always"`` or ``"never"``.
         missing: ``"impute"`` or ``"refuse"``.
+        log: columns whose logarithm the model reads, as typed.
         seed: everything random is derived from it.
         device: ``"auto"`` or a torch device.
         quick: next to no training, for tests.
@@ -64,6 +65,7 @@ class Settings:
     plan: str = "default"
     refine: str = "auto"
     missing: str = "impute"
+    log: tuple[str, ...] = ()
     seed: int = 0
     device: str = "auto"
     quick: bool = False

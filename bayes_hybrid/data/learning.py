@@ -1,30 +1,25 @@
 """What the columns of a training table hold, and so how each becomes numbers."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from msgspec import structs
+from numpy.typing import NDArray
 
+from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data.arrays import refuse_headers
 from bayes_hybrid.data.cells import TRUTH, WORDS, cell_kind, truths
+from bayes_hybrid.data.codes import Dates, Gaps, Numbers, Truths, refuse_gaps
 from bayes_hybrid.data.columns import numeric_column, refuse_name
 from bayes_hybrid.data.dates import DATES, days_since, is_iso_date, microseconds
-from bayes_hybrid.data.encoding import (
-    Code,
-    Dates,
-    Encoding,
-    Gaps,
-    Levels,
-    Numbers,
-    Truths,
-    level_texts,
-    refuse_gaps,
-)
-from bayes_hybrid.errors import DataError, DataTypeError
+from bayes_hybrid.data.encoding import Code, Encoding
+from bayes_hybrid.data.levels import FEW_ROWS, OTHER, Levels, level_texts
+from bayes_hybrid.errors import DataError, DataTypeError, OptionError
 
 __all__ = ["MAX_LEVELS", "learned_encoding", "plain_columns"]
 
@@ -33,10 +28,13 @@ MAX_LEVELS: Final = 64
 learn, and 64 is about those of a wide one."""
 
 _NUMBERS: Final = (Real, Decimal, np.bool_)
+_KINDS: Final = {Truths: "true and false", Dates: "dates", Levels: "text"}
 _REFUSED: Final = "expected none, because missing is 'refuse': drop such rows or fill them in first"
 
 
-def learned_encoding(table: pd.DataFrame, *, missing: bool = True) -> Encoding | None:
+def learned_encoding(
+    table: pd.DataFrame, *, missing: bool = True, log: Sequence[int | str] = ()
+) -> Encoding | None:
     """How the columns of a training table become numbers; ``None`` where all are numbers already.
 
     ===============================================  ==========================================
@@ -44,7 +42,8 @@ def learned_encoding(table: pd.DataFrame, *, missing: bool = True) -> Encoding |
     ===============================================  ==========================================
     numbers                                          itself
     true and false                                   1 and 0
-    categories; text of which most cells are words   a 0/1 column for each level but the first
+    categories; text of which most cells are words   a 0/1 column for each level but the first;
+                                                     one for all levels of fewer than 3 rows
     dates, timestamps; text of ISO dates             days since the earliest training date, UTC
     ===============================================  ==========================================
 
@@ -54,10 +53,13 @@ def learned_encoding(table: pd.DataFrame, *, missing: bool = True) -> Encoding |
     Args:
         table: the features of the training rows.
         missing: whether cells may be missing.
+        log: names or positions of the columns of numbers whose logarithm the model reads.
 
     Raises:
+        OptionError: ``log`` names a column that is not there, or none of numbers.
         DataError: a column without any cell, of more than :data:`MAX_LEVELS` levels or as many as
-            rows; infinite values; two encoded columns of one name; missing cells that may not be.
+            rows; infinite values; a number without a logarithm in a column of ``log``; two encoded
+            columns of one name; missing cells that may not be.
         DataTypeError: text that is mostly numbers of another form, durations, or other objects.
 
     Example:
@@ -68,16 +70,20 @@ def learned_encoding(table: pd.DataFrame, *, missing: bool = True) -> Encoding |
         True
     """
     refuse_headers("X", table)
-    if all(_is_plain(table[name]) for name in table.columns):
-        return None
     named = all(isinstance(name, str) for name in table.columns)
-    codes = tuple(
-        _code(table[column], column if named else f"x{place}", missing)
-        for place, column in enumerate(table.columns)
-    )
-    if all(isinstance(code, Numbers) and code.gaps is None for code in codes):
+    names = [column if named else f"x{place}" for place, column in enumerate(table.columns)]
+    places = {checks.column("log", wanted, len(names), names) for wanted in log}
+    if not places and all(_is_plain(table[name]) for name in table.columns):
+        return None
+    codes = [
+        _code(table[column], name, missing)
+        for name, column in zip(names, table.columns, strict=True)
+    ]
+    for place in places:
+        codes[place] = _logarithm(table.iloc[:, place], codes[place])
+    if not places and all(isinstance(code, Numbers) and code.gaps is None for code in codes):
         return None  # numbers among objects, such as Decimal
-    return Encoding(columns=codes, num_rows=len(table))
+    return Encoding(columns=tuple(codes), num_rows=len(table))
 
 
 def plain_columns(table: pd.DataFrame) -> pd.DataFrame:
@@ -139,6 +145,18 @@ def _code(column: pd.Series, name: str, missing: bool) -> Code:
     raise DataTypeError(f"column {column.name!r} holds {column.dtype}; expected numbers or text")
 
 
+def _logarithm(column: pd.Series, code: Code) -> Numbers:
+    """The code of a column whose logarithm the model reads."""
+    if not isinstance(code, Numbers):
+        raise OptionError(
+            f"log: column {code.name!r} is a column of {_KINDS[type(code)]}; expected one of "
+            "numbers above zero: leave it out"
+        )
+    code = structs.replace(code, log=True)
+    code.encode(column, None)  # which names a row without a logarithm
+    return code
+
+
 def _few(there: pd.Series) -> list[object]:
     """The values, or the first one where the type says the rest."""
     return there.tolist() if there.dtype.kind == "O" else there.iloc[:1].tolist()
@@ -189,8 +207,27 @@ def _levels(column: pd.Series, name: str, missing: bool) -> Levels:
     if not missing:
         refuse_gaps(column.name, absent, _REFUSED)
     num_rows = int(np.count_nonzero(~absent))
-    _refuse_many(column.name, texts, num_rows)
-    return Levels(name=name, levels=_ordered(texts), missing=len(codes) - num_rows)
+    counts = np.bincount(codes[~absent], minlength=len(texts))
+    kept = _kept(texts, counts)
+    pooled = len(texts) - len(kept)
+    _refuse_many(column.name, [*kept, OTHER] if pooled else kept, num_rows)
+    return Levels(name=name, levels=_ordered(kept), pooled=pooled, missing=len(codes) - num_rows)
+
+
+def _kept(texts: list[str], counts: NDArray[np.intp]) -> list[str]:
+    """The levels with a column of their own: all, or those that are not rare.
+
+    Rare levels are pooled if there are two or more, and if most rows have another level: else the
+    levels are those of a small table, or identifiers.
+    """
+    rare = counts < FEW_ROWS
+    if rare.sum() < 2 or 2 * counts[rare].sum() > counts.sum():
+        return texts
+    # A level of that name already stands for the others.
+    kept = [
+        text for text, few in zip(texts, rare.tolist(), strict=True) if not few and text != OTHER
+    ]
+    return kept or texts
 
 
 def _refuse_many(name: Hashable, texts: list[str], num_rows: int) -> None:

@@ -1,12 +1,13 @@
 """Standardisation of columns, in float64."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.errors import DataError
 
 __all__ = [
@@ -38,6 +39,8 @@ _NARROWEST: Final = 1.0 / _LARGEST
 class Standardizer:
     """``z = (value - mean) / scale``, column by column, computed in float64.
 
+    Of a column with a logarithm, ``z = (log(value) - mean) / scale``.
+
     ``scale`` is the population standard deviation (denominator N, as scikit-learn's
     ``StandardScaler``).  A **constant column** (:func:`constant_columns`) has none; its ``mean`` is
     the constant c, and its ``scale`` depends on what the column is:
@@ -58,10 +61,12 @@ class Standardizer:
     Attributes:
         mean: column means, ``[D]`` (or ``[]`` for a single series), in the units of the data.
         scale: column standard deviations, same shape and units, finite and positive.
+        log: columns whose logarithm is standardised, same shape, with ``mean`` and ``scale`` of the
+            logarithm; by default none.
 
     Raises:
-        DataError: ``mean`` and ``scale`` differ in shape, or hold anything but finite numbers and
-            positive scales.
+        DataError: the fields differ in shape, or hold anything but finite numbers and positive
+            scales.
 
     Example:
         >>> standardizer = Standardizer.fit([[1.0, 5.0], [3.0, 5.0]])
@@ -75,6 +80,7 @@ class Standardizer:
 
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
+    log: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((), dtype=bool))
 
     def __post_init__(self) -> None:
         """Check the fields and keep read-only float64 copies of them."""
@@ -82,6 +88,13 @@ class Standardizer:
             values = np.array(getattr(self, name), dtype=np.float64)
             values.setflags(write=False)
             object.__setattr__(self, name, values)
+        log = np.asarray(self.log, dtype=bool)
+        # A view of what it was made of, and read-only.
+        object.__setattr__(self, "log", np.broadcast_to(log, log.shape or self.mean.shape))
+        if self.log.shape != self.mean.shape:
+            raise DataError(
+                f"log must be of the shape of mean, {self.mean.shape}; got {self.log.shape}"
+            )
         if self.mean.shape != self.scale.shape or self.mean.ndim > 1:
             raise DataError(
                 "mean and scale must have one shape, [] or [D]; "
@@ -93,22 +106,32 @@ class Standardizer:
             raise DataError(f"scale must be positive; got {self.scale}")
 
     @classmethod
-    def fit(cls, values: ArrayLike, *, missing: bool = False) -> Self:
+    def fit(
+        cls, values: ArrayLike, *, missing: bool = False, log: Sequence[bool] | None = None
+    ) -> Self:
         """The standardizer that gives features mean 0 and standard deviation 1.
 
         Args:
             values: table ``[N, D]`` or one series ``[N]``, ``N >= 1``.
             missing: whether NaN stands for a value that is missing, and is left aside; every
                 column needs one that is there.
+            log: whether the logarithm of a column is standardised, ``[D]``; by default of none.
 
         Returns:
             A standardizer with fields of shape ``[D]`` or ``[]``.
 
         Raises:
-            DataError: no rows, another number of dimensions, NaN or infinity.
+            DataError: no rows, another number of dimensions, NaN or infinity, or a value without a
+                logarithm.
+
+        Example:
+            >>> Standardizer.fit([[1.0], [100.0]], log=[True]).transform([[10.0]])
+            array([[0.]])
         """
-        mean, scale, constant = _moments(values, missing=missing)
-        return cls(mean=mean, scale=np.where(constant, np.maximum(1.0, np.abs(mean)), scale))
+        chosen = np.zeros(np.shape(values)[1:], dtype=bool) if log is None else np.array(log)
+        mean, scale, constant = _moments(_logarithms(values, chosen), missing=missing)
+        scale = np.where(constant, np.maximum(1.0, np.abs(mean)), scale)
+        return cls(mean=mean, scale=scale, log=chosen)
 
     @classmethod
     def unchanging(cls, *shape: int) -> Self:
@@ -131,7 +154,9 @@ class Standardizer:
             return self
         mean, scale = self.mean.copy(), self.scale.copy()
         mean[column], scale[column] = 0.0, 1.0
-        return replace(self, mean=mean, scale=scale)
+        return replace(
+            self, mean=mean, scale=scale, log=self.log & (np.arange(len(mean)) != column)
+        )
 
     @classmethod
     def of_targets(cls, values: ArrayLike) -> Self:
@@ -154,16 +179,16 @@ class Standardizer:
         )
 
     def transform(self, values: ArrayLike) -> NDArray[np.float64]:
-        """``(values - mean) / scale``, float64, same shape.
+        """``(values - mean) / scale``, of the logarithm where there is one, float64, same shape.
 
         Args:
             values: ``[N, D]`` in the units of the data; for a standardizer of one series, any
                 shape.
 
         Raises:
-            DataError: not the number of columns it was fitted on.
+            DataError: not the number of columns it was fitted on, or a value without a logarithm.
         """
-        return (self._table(values) - self.mean) / self.scale
+        return (_logarithms(self._table(values), self.log) - self.mean) / self.scale
 
     def inverse_transform(self, values: ArrayLike) -> NDArray[np.float64]:
         """``values * scale + mean``, float64, same shape; back in the units of the data.
@@ -174,7 +199,26 @@ class Standardizer:
         Raises:
             DataError: not the number of columns it was fitted on.
         """
-        return self._table(values) * self.scale + self.mean
+        back = self._table(values) * self.scale + self.mean
+        return np.exp(back, where=self.log, out=back.copy()) if self.log.any() else back
+
+    def read(self, values: FloatArray, column: int) -> FloatArray:
+        """What is standardised of values of a column: their logarithm, or the values themselves.
+
+        Example:
+            >>> Standardizer.fit([[1.0], [2.0]]).read(np.array([1.5]), 0)
+            array([1.5])
+        """
+        return np.log(values) if self.log[column] else values
+
+    def unread(self, values: FloatArray, column: int) -> FloatArray:
+        """The values of a column of which :meth:`read` makes these."""
+        return np.exp(values) if self.log[column] else values
+
+    def step(self, values: FloatArray, column: int) -> FloatArray:
+        """``d value / d z`` at values of a column, same shape: the units of a standardised one."""
+        rate = values if self.log[column] else np.ones_like(values)
+        return np.asarray(self.scale[column] * rate)
 
     def _table(self, values: ArrayLike) -> NDArray[np.float64]:
         """``values`` as float64, with the columns this standardizer knows."""
@@ -185,6 +229,20 @@ class Standardizer:
                 f"got shape {table.shape}"
             )
         return table
+
+
+def _logarithms(values: ArrayLike, log: NDArray[np.bool_]) -> FloatArray:
+    """The values with logarithms in the columns that have them; NaN stays."""
+    table = np.asarray(values, dtype=np.float64)
+    if not log.any():
+        return table
+    if (wrong := log & (table <= 0.0)).any():
+        row, column = np.argwhere(wrong)[0]
+        raise DataError(
+            f"column {column + 1}, row {row + 1}: {table[row, column]:g} has no logarithm; "
+            "expected numbers above zero"
+        )
+    return np.log(table, where=log, out=table.copy())
 
 
 def constant_columns(values: ArrayLike) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """Where training rows lie, and how far new points are from them."""
 
+from collections.abc import Sequence
 from typing import Final, final
 
 import numpy as np
@@ -30,6 +31,7 @@ class Support:
 
     Args:
         rows: training features ``[N, D]``, finite, ``N >= 1``.
+        log: features whose logarithm distances are read of, ``[D]``; by default none.
 
     Attributes:
         neighbour: k, which is 5, or one less than there are distinct rows.
@@ -44,9 +46,9 @@ class Support:
         array([False,  True])
     """
 
-    def __init__(self, rows: NDArray[np.float64]) -> None:
+    def __init__(self, rows: NDArray[np.float64], log: Sequence[bool] | None = None) -> None:
         self._low, self._high = rows.min(axis=0), rows.max(axis=0)
-        self._scaling = Standardizer.fit(rows)
+        self._scaling = Standardizer.fit(rows, log=log)
         # Distinct rows: repeated ones are at distance 0, and would make every new value far.
         distinct = np.unique(self._scaling.transform(rows), axis=0)
         neighbour = min(_NEIGHBOUR, len(distinct) - 1)

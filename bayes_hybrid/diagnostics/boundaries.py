@@ -3,11 +3,12 @@
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from bayes_hybrid import checks
@@ -181,8 +182,8 @@ def boundaries(
     name = fit.feature_names[column]
     if posterior.num_regimes == 1:
         raise OptionError("boundaries: the model has one regime, which never changes")
-    points = line_along(fit, column, grid, at=at)
-    along = points[:, column]
+    points, scaling = line_along(fit, column, grid, at=at), posterior.x_scaling
+    along = scaling.read(points[:, column], column)
     if along[0] == along[-1]:
         raise OptionError(f"feature {name!r} is constant in the data, so nothing changes along it")
     shape = posterior.num_restarts, posterior.num_draws
@@ -197,7 +198,9 @@ def boundaries(
         changing[changes.draw] = True
         names = posterior.regime_names[a], posterior.regime_names[b]
         for part, peak in _parts(changes, weights, along, resolution):
-            boundary = _boundary(part, peak, names, weights.reshape(shape), tail)
+            nearest, counts = _nearest(part, peak)
+            places = replace(nearest, place=scaling.unread(nearest.place, column))
+            boundary = _boundary(places, counts, names, weights.reshape(shape), tail)
             if boundary.probability_exists >= _RARE:
                 found.append(boundary)
     return BoundaryPosterior(
@@ -239,17 +242,28 @@ def _tops(density: FloatArray) -> list[int]:
     return [int(top) for top in (up[tops] + down[tops] - 1) // 2]
 
 
-def _boundary(
-    part: Changes, peak: float, names: tuple[str, str], weights: FloatArray, tail: float
-) -> Boundary:
-    """The boundary at a peak: of each draw, with weights ``[R, S]``, its change nearest to it."""
+def _nearest(part: Changes, peak: float) -> tuple[Changes, NDArray[np.intp]]:
+    """The change of each draw that is nearest to a peak, and how many changes the draw has."""
     order = np.lexsort([np.abs(part.place - peak), part.draw])
     _, first, counts = np.unique(part.draw[order], return_index=True, return_counts=True)
     nearest = order[first]
-    place, rising = part.place[nearest], part.rising[nearest]
+    return Changes(
+        draw=part.draw[nearest], place=part.place[nearest], rising=part.rising[nearest]
+    ), counts
+
+
+def _boundary(
+    nearest: Changes,
+    counts: NDArray[np.intp],
+    names: tuple[str, str],
+    weights: FloatArray,
+    tail: float,
+) -> Boundary:
+    """The boundary of one change, and a count, for each of some draws with weights ``[R, S]``."""
+    place, rising = nearest.place, nearest.rising
     draws = np.full(weights.size, np.nan)
-    draws[part.draw[nearest]] = place
-    shares = weights.ravel()[part.draw[nearest]]
+    draws[nearest.draw] = place
+    shares = weights.ravel()[nearest.draw]
     exists = shares.sum()
     shares = shares / exists
     lower, upper = weighted_quantiles(place, [tail, 1.0 - tail], shares)

@@ -23,7 +23,8 @@ class Changes:
 
     Attributes:
         draw: number of the draw, ``[C]``.
-        place: where, ``[C]``.
+        place: where, ``[C]``; between rows, in the logarithm of the feature where the model
+            reads that.
         rising: whether b is above, ``[C]``.
     """
 
@@ -70,7 +71,8 @@ def row_changes(fit: Fit) -> dict[tuple[int, int], Changes]:
         # With the row before, for the gap between two chunks.
         rows = order[max(part.start - 1, 0) : part.stop]
         draws = flat_draws(fitted_regime_draws(fit, rows))
-        for pair, piece in _changes(draws, fit.x[rows, 0], shares).items():
+        along = posterior.x_scaling.read(fit.x[rows, 0], 0)
+        for pair, piece in _changes(draws, along, shares).items():
             pieces.setdefault(pair, []).append(piece)
     return {
         pair: Changes(

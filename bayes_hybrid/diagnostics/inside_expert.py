@@ -108,7 +108,11 @@ def inside_expert_findings(fit: Fit, x: FloatArray) -> list[Finding]:
     columns = [d for d in range(x.shape[1]) if len(np.unique(x[:, d])) >= _CELLS]
     if not columns:
         return []
-    value, words, support = 0.0, "an abrupt change inside an expert", Support(x)
+    value, words, support = (
+        0.0,
+        "an abrupt change inside an expert",
+        Support(x, fit.posterior.x_scaling.log.tolist()),
+    )
     for column in columns:
         points = line_along(fit, column, _CELLS + 1)
         points[:, column] = even_in_data(x[:, column], _CELLS + 1)

@@ -43,6 +43,8 @@ def line_along(
 ) -> FloatArray:
     """Evenly spaced points over the range of one feature, ``[G, D]``.
 
+    Of a feature whose logarithm the model reads, the logarithms are evenly spaced.
+
     Args:
         fit: the finished fit.
         column: position of the feature that varies.
@@ -57,13 +59,17 @@ def line_along(
             or holds what is no finite number.
     """
     checks.positive_int("grid", num_points, minimum=2)
-    values = fit.x[:, column]
+    scaling = fit.posterior.x_scaling
+    ends = np.array([fit.x[:, column].min(), fit.x[:, column].max()])
+    low, high = scaling.read(ends, column)
     # A constant column still gets a range.
-    extra = margin * (np.ptp(values) or 1.0)
+    extra = margin * ((high - low) or 1.0)
     points = np.tile(_held(fit, at), (num_points, 1))
     # Sizes of rows are above zero, where a margin may be below it.
     below = 0.0 if column == fit.posterior.model.size_column else extra
-    points[:, column] = np.linspace(values.min() - below, values.max() + extra, num_points)
+    along = scaling.unread(np.linspace(low - below, high + extra, num_points), column)
+    # The logarithm of an end need not come back to its last bit.
+    points[:, column] = along if margin else np.clip(along, *ends)
     return points
 
 

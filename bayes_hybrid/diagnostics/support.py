@@ -72,7 +72,7 @@ def out_of_data(fit: Fit, x: ArrayLike) -> OutOfData:
             f"x must be finite numbers [M, {fit.x.shape[1]}], the features of the fit; got shape "
             f"{points.shape}" + (" with NaN or infinity" if points.ndim == 2 else "")
         )
-    support = Support(fit.x)
+    support = Support(fit.x, fit.posterior.x_scaling.log.tolist())
     return OutOfData(
         feature_names=fit.feature_names,
         beyond=support.beyond(points),

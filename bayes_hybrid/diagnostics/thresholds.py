@@ -62,7 +62,8 @@ def threshold_table(fit: Fit, *, prob: float = _PROB) -> pd.DataFrame:
     ``probability_no_row``            share of the draws, these included, in which one of the two
                                       regimes has no row between its thresholds
     ``coefficient[NAME]``             of a linear combination only, for each feature: posterior
-                                      mean, per unit of the feature
+                                      mean, per unit of the feature, or of its logarithm where
+                                      the model reads that
     ================================  ============================================================
 
     Args:
@@ -232,7 +233,7 @@ def _rows_above(found: Thresholds, x: FloatArray) -> NDArray[np.intp]:
         values = np.sort(x[:, 0 if found.feature is None else found.feature])
         above = np.asarray(len(x) - np.searchsorted(values, location, side="right"))
         return above.reshape(found.location.shape)
-    centred, coefficients = x - found.origin, flat_draws(found.coefficients)
+    centred, coefficients = found.centred(x), flat_draws(found.coefficients)
     parts = []
     for part in row_chunks(len(location), len(x) * location.shape[1]):
         score = centred @ coefficients[part].T
@@ -252,8 +253,9 @@ def _score(found: Thresholds, names: tuple[str, ...], weights: FloatArray) -> st
         return names[0 if found.feature is None else found.feature]
     means = mean_over_draws(found.coefficients, weights)
     terms = [
-        f"{'-' if mean < 0 else '+'} {abs(mean):.3g} ({name} {_minus(origin)})"
-        for name, mean, origin in zip(names, means, found.origin, strict=True)
+        f"{'-' if mean < 0 else '+'} {abs(mean):.3g} "
+        f"({f'log {name}' if log else name} {_minus(origin)})"
+        for name, mean, origin, log in zip(names, means, found.origin, found.log, strict=True)
     ]
     return " ".join(terms).removeprefix("+ ")
 

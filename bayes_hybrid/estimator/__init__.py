@@ -11,7 +11,7 @@ from bayes_hybrid.estimator.build import (
 )
 from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.estimator.regressor import HybridRegressor
-from bayes_hybrid.estimator.rows import MISSING, feature_names, training_rows
+from bayes_hybrid.estimator.rows import MISSING, encoding_of, feature_names, training_rows
 from bayes_hybrid.estimator.saved import (
     POSTERIOR_FILE,
     SAVED_FILES,
@@ -30,6 +30,7 @@ __all__ = [
     "HybridRegressor",
     "build_model",
     "build_options",
+    "encoding_of",
     "feature_names",
     "load",
     "located_gate",

@@ -121,6 +121,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             function called with stage, steps done and steps at most.
         missing: ``"impute"`` puts the training median in the place of a missing cell of a table's
             feature and adds an indicator; ``"refuse"`` takes none.  Arrays take none in any case.
+        log: names or positions of columns whose logarithm the model reads.  Their numbers have to
+            be above zero; thresholds, curves and tables stay in the units of the column.
         random_state: integer, generator or ``None`` (a fresh seed, recorded in ``fit_.seed``).
 
     Attributes:
@@ -130,9 +132,9 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
             without labels.
         held_out_: the :class:`~bayes_hybrid.data.HeldOut` rows that a loaded fit was saved with;
             ``None`` after :meth:`fit`.
-        encoding_: the :class:`~bayes_hybrid.data.Encoding` of a table with text, dates or
-            missing cells: its ``names`` are the D features of the fit, and ``words()`` says what
-            each column became; ``None`` where all columns were numbers.
+        encoding_: the :class:`~bayes_hybrid.data.Encoding` of a table with text, dates, missing
+            cells or columns in ``log``: its ``names`` are the D features of the fit, and
+            ``words()`` says what each column became; ``None`` where all stayed as they were.
         n_features_in_: number of columns of ``X``.
         feature_names_in_: their names, when ``X`` was a table with text for names.
 
@@ -187,6 +189,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         compile: str = "auto",
         progress: str | bool | Progress = "auto",
         missing: str = "impute",
+        log: Sequence[int | str] = (),
         random_state: RandomState = None,
     ) -> None:
         self.model = model
@@ -209,6 +212,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self.compile = compile
         self.progress = progress
         self.missing = missing
+        self.log = log
         self.random_state = random_state
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -233,6 +237,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
                 entries, here and below, are missing.  The columns of a table may also be text of
                 words, categories or dates, and have missing cells
                 (:func:`~bayes_hybrid.data.learned_encoding`); D counts what they became.
+                Tables of Polars, PyArrow and others that speak Arrow are taken like those of
+                pandas, here and below.
             y: targets ``[N]``, likewise.  Or Q > 1 outputs ``[N, Q]`` that share the row's regime,
                 NaN where one is missing: it is left out of the likelihood.  A target that is
                 constant up to rounding is not trained on, but predicted as it is.
@@ -274,6 +280,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
                     feature_names=feature_names(self),
                     output_names=output_names(y, target),
                     labels=labels,
+                    log=None if self.encoding_ is None else self.encoding_.log,
                     progress=report,
                 )
         except BaseException:

@@ -21,8 +21,9 @@ from bayes_hybrid.data import (
     unmasked,
 )
 from bayes_hybrid.data.encoding import Encoding
+from bayes_hybrid.data.frames import as_pandas
 from bayes_hybrid.data.learning import learned_encoding
-from bayes_hybrid.errors import BayesHybridError, DataError, DataTypeError
+from bayes_hybrid.errors import BayesHybridError, DataError, DataTypeError, OptionError
 
 if TYPE_CHECKING:
     from bayes_hybrid.estimator.regressor import HybridRegressor
@@ -52,6 +53,7 @@ def training_rows(
     estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
 ) -> tuple[FloatArray, FloatArray]:
     """Features and targets of a fit, as copies: the caller's arrays may change afterwards."""
+    X, y = as_pandas(X), as_pandas(y)
     estimator.encoding_ = training_encoding(estimator, X)
     # One row has no spread to learn a scale from.
     x, target = _validated(estimator, X, y, ensure_min_samples=2)
@@ -65,9 +67,17 @@ def training_rows(
 
 
 def training_encoding(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> Encoding | None:
-    """How the columns of a training table become numbers; ``None`` where all are, or no table."""
-    missing = checks.choice("missing", estimator.missing, MISSING) == "impute"
-    return learned_encoding(X, missing=missing) if isinstance(X, pd.DataFrame) else None
+    """How the columns of a training table become what the model reads; ``None`` if as they are."""
+    missing, log = checks.choice("missing", estimator.missing, MISSING) == "impute", estimator.log
+    if isinstance(log, str):
+        raise OptionError(f"log must be several names or positions of columns; got {log!r}")
+    if isinstance(X, pd.DataFrame):
+        return learned_encoding(X, missing=missing, log=log)
+    if not len(log):
+        return None
+    with _as_data_errors():
+        x = check_array(numeric_array("X", X), dtype=np.float64, estimator=estimator)
+    return learned_encoding(pd.DataFrame(x), log=log)
 
 
 def encoding_of(estimator: "HybridRegressor") -> Encoding | None:
@@ -142,6 +152,7 @@ def _encoded(
 
 def feature_rows(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> FloatArray:
     """Features ``[N, D]`` of new rows, the columns of the fit."""
+    X = as_pandas(X)
     with _as_data_errors():
         x: FloatArray
         if estimator.encoding_ is None:
@@ -169,6 +180,7 @@ def scored_rows(
     estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame, y: ArrayLike | pd.Series
 ) -> tuple[FloatArray, FloatArray]:
     """The same for scores that take no density, so that targets may be anywhere."""
+    X, y = as_pandas(X), as_pandas(y)
     x, target = _validated(estimator, X, y, reset=False)
     fit = estimator.fit_
     if target.shape[1:] != fit.y.shape[1:]:
@@ -293,6 +305,7 @@ def _columns(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> list[
 
 def output_names(y: ArrayLike | pd.Series | pd.DataFrame, target: FloatArray) -> list[str] | None:
     """The targets' names, where they came with some."""
+    y = as_pandas(y)
     if isinstance(y, pd.DataFrame):
         return [str(name) for name in y.columns]
     if target.ndim > 1:

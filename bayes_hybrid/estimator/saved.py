@@ -17,6 +17,7 @@ from bayes_hybrid.inference import (
     HMC,
     NUTS,
     SGHMC,
+    Fit,
     FitOptions,
     Plan,
     PlanStage,
@@ -167,7 +168,7 @@ def load(path: str | os.PathLike[str]) -> "HybridRegressor":
         )
     _refuse_larger(model, saved)
     estimator.fit_ = saved.fit(model)
-    _refuse_other(config.encoding, estimator.fit_.feature_names, path)
+    _refuse_other(config.encoding, estimator.fit_, path)
     estimator.encoding_ = config.encoding
     estimator.held_out_ = saved.held_out
     estimator.regimes_ = model.reading_names
@@ -179,14 +180,18 @@ def load(path: str | os.PathLike[str]) -> "HybridRegressor":
     return estimator
 
 
-def _refuse_other(
-    encoding: Encoding | None, names: tuple[str, ...], path: str | os.PathLike[str]
-) -> None:
+def _refuse_other(encoding: Encoding | None, fit: Fit, path: str | os.PathLike[str]) -> None:
     """Refuse an encoding that makes other features than those of the fit."""
+    names, log = fit.feature_names, tuple(fit.posterior.x_scaling.log.tolist())
     if encoding is not None and encoding.names != names:
         raise FileFormatError(
             f"{path} is damaged: its columns become {listed(encoding.names)}, and the fit has "
             f"{listed(names)}; save the fit again"
+        )
+    if (encoding.log if encoding is not None else (False,) * len(names)) != log:
+        raise FileFormatError(
+            f"{path} is damaged: its columns and its model differ on whose logarithm is read; "
+            "save the fit again"
         )
 
 

@@ -53,6 +53,7 @@ def fit(
     output_names: Sequence[str] | None = None,
     labels: FloatArray | None = None,
     scalings: tuple[Standardizer, Standardizer] | None = None,
+    log: Sequence[bool] | None = None,
     progress: Progress = silent,
 ) -> Fit:
     """Fit a hybrid model to a table.
@@ -81,20 +82,22 @@ def fit(
             where it has none.
         scalings: standardisation of features and targets, where it is not to come from the rows:
             priors are statements about what it makes of them.
+        log: which features the model reads the logarithm of, ``[D]``; by default none.  The fit
+            says everything in the units of the features all the same.
         progress: told about the progress of each stage.
 
     Returns:
         The fit, with a posterior in the units of the data.
 
     Raises:
-        DataError: targets that a likelihood is not of.
+        DataError: targets that a likelihood is not of, or a feature without a logarithm.
         FitError: every restart became non-finite.
-        OptionError: an option does not fit the machine.
+        OptionError: an option does not fit the machine, or the logarithm of the rows' sizes.
     """
     _require_targets(model, y, labels)
     model, options = model.anchored(y, model.sizes(x, y)), options or FitOptions()
     device = resolve_device(options.device)
-    x_scaling, y_scaling = scalings or _scalings(model, x, y)
+    x_scaling, y_scaling = scalings or _scalings(model, x, y, log)
     inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
     # With a standardisation of its own, its mean need not be the constant.
     constant = np.zeros(y.shape[1:], dtype=bool)
@@ -136,10 +139,15 @@ def fit(
 
 
 def _scalings(
-    model: HybridModel, x: FloatArray, y: FloatArray
+    model: HybridModel, x: FloatArray, y: FloatArray, log: Sequence[bool] | None
 ) -> tuple[Standardizer, Standardizer]:
     """Standardisation of features and of targets, as far as the model has it."""
-    features = Standardizer.fit(x).leaving(model.size_column)
+    if log is not None and model.size_column is not None and log[model.size_column]:
+        raise OptionError(
+            f"log: column {model.size_column + 1} is the size of the rows, which the likelihood "
+            "takes as it is; leave it out"
+        )
+    features = Standardizer.fit(x, log=log).leaving(model.size_column)
     if model.standardises:
         return features, Standardizer.of_targets(y)
     return features, Standardizer.unchanging(*y.shape[1:])

@@ -7,7 +7,13 @@ from bayes_hybrid.plots.findings import plot_findings
 from bayes_hybrid.plots.fit import plot_fit
 from bayes_hybrid.plots.overview import plot_overview
 from bayes_hybrid.plots.partial_dependence import plot_partial_dependence
-from bayes_hybrid.plots.predictive import plot_coverage, plot_pit, plot_ppc, plot_statistics
+from bayes_hybrid.plots.predictive import (
+    plot_coverage,
+    plot_pit,
+    plot_ppc,
+    plot_rootogram,
+    plot_statistics,
+)
 from bayes_hybrid.plots.regime import plot_regime
 from bayes_hybrid.plots.restarts import plot_restarts
 from bayes_hybrid.plots.thresholds import plot_thresholds
@@ -28,6 +34,7 @@ __all__ = [
     "plot_regime",
     "plot_regime_uncertainty",
     "plot_restarts",
+    "plot_rootogram",
     "plot_statistics",
     "plot_thresholds",
     "plot_training",

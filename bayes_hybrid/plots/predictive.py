@@ -1,4 +1,4 @@
-"""Predictive checks as figures: densities, PIT values, coverage and test statistics."""
+"""Predictive checks as figures: densities, counts, PIT values, coverage and test statistics."""
 
 from typing import Final
 
@@ -12,11 +12,12 @@ from matplotlib.ticker import PercentFormatter
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import constant_columns
 from bayes_hybrid.diagnostics import PredictiveChecks, predictive_checks
+from bayes_hybrid.diagnostics.rootogram import rootogram
 from bayes_hybrid.diagnostics.scores import ALL
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, RegimeStyle, legend_above, new_axes, regime_styles, tidy
 
-__all__ = ["plot_coverage", "plot_pit", "plot_ppc", "plot_statistics"]
+__all__ = ["plot_coverage", "plot_pit", "plot_ppc", "plot_rootogram", "plot_statistics"]
 
 _SIZE: Final = (5.2, 3.4)
 _BAND: Final = "#777777"
@@ -69,6 +70,70 @@ def plot_ppc(
     axes.set_xlabel(checked.output, color=INK)
     axes.set_ylabel("density", color=INK)
     _legend(axes, checked, regime, f"{prob:.0%} of replicated data")
+    return figure
+
+
+def plot_rootogram(
+    source: "Source | PredictiveChecks",
+    *,
+    regime: str = ALL,
+    prob: float = 0.9,
+    ax: Axes | None = None,
+) -> Figure:
+    """Frequencies of counts as bars that hang from what the model expects, as square roots.
+
+    The line is the mean root of the frequency over replicated data, and a bar is as long as the
+    root of the frequency in the data.  A bar that ends above zero is too short: the data have fewer
+    such counts than the model makes.  One that ends below zero is too long.  The band around zero
+    is where bars end for the central ``prob`` of the replicated data, of each bar by itself.
+
+    Args:
+        source: the finished fit or the fitted estimator, for its training rows; or what
+            :func:`bayes_hybrid.diagnostics.predictive_checks` says of other rows.
+        regime: whose rows; ``"all"`` for every one.
+        prob: probability of the band.
+        ax: where to draw; a new figure without it.
+
+    Returns:
+        The figure, which belongs to no window and can be saved with ``savefig``.
+
+    Raises:
+        DataError: a target or a likelihood of other than counts.
+        OptionError: no such regime, one without rows, or ``prob`` not between 0 and 1.
+
+    Source: Kleiber and Zeileis (2016), The American Statistician 70, 296-303.
+    """
+    checked = _checked(source)
+    rows, style = checked.rows(regime), _style(checked, regime)
+    roots = rootogram(checked.y[rows], checked.replicated[:, rows], prob=prob)
+    centres, width = 0.5 * (roots.edges[1:] + roots.edges[:-1]), np.diff(roots.edges)
+    figure, axes = new_axes(ax, _SIZE)
+    axes.bar(
+        centres, roots.observed, 0.8 * width, roots.hanging, color=style.color, alpha=0.55, zorder=2
+    )
+    (expected,) = axes.plot(
+        centres, roots.expected, color=INK, marker="o", markersize=3, linewidth=1.0
+    )
+    expected.set_label("expected")
+    axes.stairs(
+        roots.expected - roots.lower,
+        roots.edges,
+        baseline=roots.expected - roots.upper,
+        fill=True,
+        color=_BAND,
+        alpha=0.28,
+    )
+    axes.axhline(0.0, color=_BAND, linewidth=1.0)
+    tidy(axes)
+    axes.set_xlabel(checked.output, color=INK)
+    axes.set_ylabel("root of the number of rows", color=INK)
+    axes.use_sticky_edges = False  # or the band has no margin below
+    named: list[Line2D | Patch] = [
+        Patch(color=style.color, alpha=0.55, linewidth=0.0, label=_whose(checked, regime)),
+        expected,
+        _named_band(f"{prob:.0%} of replicated data"),
+    ]
+    legend_above(axes, columns=3, handles=named)
     return figure
 
 
@@ -227,10 +292,19 @@ def _edges(y: FloatArray, replicated: FloatArray) -> FloatArray:
 
 
 def _legend(axes: Axes, checked: PredictiveChecks, regime: str, band: str) -> None:
-    style, whose = _style(checked, regime), "rows" if regime == ALL else f"rows of {regime}"
-    size = int(checked.rows(regime).sum())
+    style, whose = _style(checked, regime), _whose(checked, regime)
     handles: list[Line2D | Patch] = [
-        Line2D([], [], color=style.color, linestyle=style.linestyle, label=f"{size} {whose}"),
-        Patch(color=_BAND, alpha=0.28, linewidth=0.0, label=band),
+        Line2D([], [], color=style.color, linestyle=style.linestyle, label=whose),
+        _named_band(band),
     ]
     legend_above(axes, columns=2, handles=handles)
+
+
+def _whose(checked: PredictiveChecks, regime: str) -> str:
+    """How many rows, and whose."""
+    whose = "rows" if regime == ALL else f"rows of {regime}"
+    return f"{int(checked.rows(regime).sum())} {whose}"
+
+
+def _named_band(name: str) -> Patch:
+    return Patch(color=_BAND, alpha=0.28, linewidth=0.0, label=name)

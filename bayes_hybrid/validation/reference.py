@@ -243,6 +243,7 @@ def _fitted(
         feature_names=whole.feature_names,
         output_names=whole.output_names,
         labels=None if whole.labels is None else whole.labels[rows],
+        log=whole.posterior.x_scaling.log.tolist(),
         progress=progress,
     )
 

@@ -15,7 +15,7 @@ NUM_ROWS = 60
 
 
 def messy() -> pd.DataFrame:
-    """Thirteen features as a spreadsheet has them, every cell as text, and a target."""
+    """Fourteen features as a spreadsheet has them, every cell as text, and a target."""
     rng = np.random.default_rng(0)
     rows = np.arange(NUM_ROWS)
     days = pd.date_range("2020-01-05", periods=NUM_ROWS)
@@ -34,6 +34,7 @@ def messy() -> pd.DataFrame:
             "note": rng.choice(["a, b", 'say "x"', "=1+1"], NUM_ROWS),
             "code": rng.choice(["A1", "B2", " B2 "], NUM_ROWS),
             "trend": rows.astype(str),
+            "city": [f"town {row}" if row > 50 else ("Rome", "Bern")[row % 2] for row in rows],
         }
     )
     for name, missing in [("age, years", 9), ("colour", 11), ("seen", 20), ("maybe", 25)]:
@@ -71,6 +72,7 @@ def test_the_fit_says_what_became_of_each_column(fitted):
         assert sentence in said
     assert "date: days since 2020-01-0" in said
     assert "same: 1 level, always, which says nothing and is left out" in said
+    assert "'city=other' for " in said
     assert "code: 2 levels, A1, B2; a 0/1 column for each but A1" in said
     assert "of 48 missing, the median" in said
     assert reg.fit_.x.shape == (48, len(reg.encoding_.names))
@@ -130,8 +132,35 @@ def test_check_and_report_read_the_table(fitted, csv, tmp_path):
     out = tmp_path / "report.html"
     assert bayes_hybrid("report", saved, "--data", csv, "--out", out).exit_code == 0
     page = out.read_text(encoding="utf-8")
-    assert "13 columns to predict from" in page
+    assert "14 columns to predict from" in page
+    assert "<li>city: 2 levels, Bern, Rome; a 0/1 column for each but Bern, and " in page
     assert "<li>same: 1 level, always, which says nothing and is left out</li>" in page
+
+
+def test_logarithms_from_the_table_to_the_report(csv, tmp_path):
+    fit, page, table = tmp_path / "fit", tmp_path / "report.html", tmp_path / "p.csv"
+    gate = ["--gate", "threshold", "--gate-feature", "weight"]
+    logs = ["--log", "weight", "--log", "age, years"]
+    result = bayes_hybrid("fit", csv, "--target", "y", "--out", fit, *gate, *logs, "--quick")
+    assert result.exit_code == 0, result.output
+    assert "age, years: the model reads its logarithm; 7 of 60 missing, the median" in result.stdout
+    assert load(fit).log == ("weight", "age, years")
+    found = load(fit).thresholds()
+    assert 0 < found["lower"][0] <= found["mean"][0] <= found["upper"][0]
+    assert bayes_hybrid("report", fit, "--out", page).exit_code == 0
+    assert "<li>weight: the model reads its logarithm; " in page.read_text(encoding="utf-8")
+    assert bayes_hybrid("predict", fit, csv, "--out", table).exit_code == 0
+    np.testing.assert_array_equal(read_table(table)["weight"], read_table(csv)["weight"])
+    bad = tmp_path / "bad.csv"
+    messy().assign(weight=lambda rows: rows["weight"].where(rows.index != 30, "0")).to_csv(
+        bad, index=False
+    )
+    message = "column 'weight', row 31 (line 32): 0 has no logarithm; expected numbers above zero"
+    assert message in refused("predict", fit, bad, "--out", tmp_path / "q.csv")
+    base = ["fit", bad, "--target", "y", "--out", tmp_path / "other"]
+    assert "column 'weight', row 31: 0 has no log" in refused(*base, "--log", "weight,trend")
+    assert "column 'date' is a column of dates" in refused(*base, "--log", "date")
+    assert "--log must be one of" in refused(*base, "--log", "wait,trend")
 
 
 def test_what_is_typed_is_checked_before_the_fit(csv, tmp_path):

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
-from bayes_hybrid.data.encoding import Dates, Encoding, Gaps, Levels, Numbers, Truths
+from bayes_hybrid.data.codes import Dates, Gaps, Numbers, Truths
+from bayes_hybrid.data.encoding import Encoding
 from bayes_hybrid.data.learning import MAX_LEVELS, learned_encoding
+from bayes_hybrid.data.levels import FEW_ROWS, Levels
 from bayes_hybrid.errors import DataError, DataTypeError, OptionError
 
 TABLE = pd.DataFrame(
@@ -56,7 +58,7 @@ def test_every_kind_by_hand():
 
 
 @given(
-    st.lists(st.sampled_from("abc"), min_size=6, max_size=30),
+    st.lists(st.sampled_from("aaabbcde"), min_size=10, max_size=30),
     st.lists(st.one_of(st.none(), st.integers(-9, 9)), min_size=30, max_size=30),
 )
 def test_the_encoders_of_scikit_learn_agree(letters, numbers):
@@ -64,9 +66,12 @@ def test_the_encoders_of_scikit_learn_agree(letters, numbers):
     if table["number"].isna().all():
         table.loc[0, "number"] = 1
     table["number"] = table["number"].astype(float)
-    ones = OneHotEncoder(drop="first", sparse_output=False).fit_transform(table[["word"]])
+    encoding = learned_encoding(table)
+    least = FEW_ROWS if encoding.columns[0].pooled else None
+    encoder = OneHotEncoder(drop="first", sparse_output=False, min_frequency=least)
+    ones = encoder.fit_transform(table[["word"]])
     filled = SimpleImputer(strategy="median", add_indicator=True).fit_transform(table[["number"]])
-    encoded = learned_encoding(table).encode(table)
+    encoded = encoding.encode(table)
     np.testing.assert_array_equal(encoded.to_numpy(), np.hstack([ones, filled]))
 
 
@@ -83,6 +88,38 @@ def test_levels_are_in_order():
     assert learned(["true", "FALSE", "true"]).columns == (Truths(name="odd"),)
 
 
+def test_rare_levels_are_pooled():
+    cities = [*["Rome"] * 5, *["Bern"] * 3, "Oslo", "Oslo", "Nice", " Nice", "Ulm", None]
+    encoding = learned(cities)
+    assert encoding.columns[0].levels == ("Bern", "Rome")
+    assert encoding.names == ("odd=Rome", "odd=other", "odd is missing")
+    assert encoding.words() == [
+        "odd: 2 levels, Bern, Rome; a 0/1 column for each but Bern, and 'odd=other' for 3 more "
+        "with fewer than 3 rows each and for new ones; 1 of 14 missing, with the indicator 'odd "
+        "is missing'"
+    ]
+    rows = pd.DataFrame({"odd": ["Rome", "Oslo", "Bern", "Lyon", None]})
+    expected = [[1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 1, 0], [0, 0, 1]]
+    np.testing.assert_array_equal(encoding.encode(rows), expected)
+    assert msgspec.json.decode(msgspec.json.encode(encoding), type=Encoding) == encoding
+
+
+@pytest.mark.parametrize(
+    ("counts", "levels", "pooled"),
+    [
+        ({"a": 3, "b": 3, "c": 2}, ("a", "b", "c"), 0),  # one column less would be none
+        ({"a": 3, "b": 2, "c": 2}, ("a", "b", "c"), 0),  # most rows are of rare levels
+        ({"a": 4, "b": 2, "c": 2}, ("a",), 2),
+        ({"a": 4, "other": 4, "c": 2, "d": 2}, ("a",), 3),
+        ({"other": 4, "c": 2, "d": 2}, ("c", "d", "other"), 0),
+        ({"a": 40, **{f"n{k}x": 1 for k in range(40)}}, ("a",), 40),
+    ],
+)
+def test_which_levels_are_pooled(counts, levels, pooled):
+    column = learned([level for level, count in counts.items() for _ in range(count)]).columns[0]
+    assert (column.levels, column.pooled) == (levels, pooled)
+
+
 def test_json_and_back():
     encoding = learned_encoding(TABLE)
     assert msgspec.json.decode(msgspec.json.encode(encoding), type=Encoding) == encoding
@@ -95,6 +132,8 @@ def test_json_and_back():
     [
         {"type": "levels", "name": "a", "levels": ["u", "u"]},
         {"type": "levels", "name": "a", "levels": []},
+        {"type": "levels", "name": "a", "levels": ["u", "v"], "pooled": -1},
+        {"type": "levels", "name": "a", "levels": ["u", "other"], "pooled": 2},
         {"type": "levels", "name": "a", "levels": ["u\0", "u\0v"]},
         {"type": "dates", "name": "a", "origin": "2024-13-01"},
         {"type": "dates", "name": "a", "origin": "__import__"},
@@ -183,6 +222,43 @@ def test_two_columns_of_one_name_are_refused():
     columns = (Levels(name="a", levels=("", "b=c")), Levels(name="a=b", levels=("", "c")))
     with pytest.raises(DataError, match="'a=b=c'"):
         Encoding(columns=columns, num_rows=2)
+
+
+# Logarithms
+
+
+def test_a_column_whose_logarithm_is_read():
+    table = TABLE.assign(age=[40.0, np.nan, 42.0, 0.5])
+    encoding = learned_encoding(table, log=("age", 4))
+    assert [encoding.names[d] for d in np.flatnonzero(encoding.log)] == ["age", "plain"]
+    pd.testing.assert_frame_equal(encoding.encode(table), learned_encoding(table).encode(table))
+    assert encoding.words()[0].startswith("age: the model reads its logarithm; 1 of 4 missing, ")
+    assert encoding.words()[-1] == "plain: the model reads its logarithm"
+    assert msgspec.json.decode(msgspec.json.encode(encoding), type=Encoding) == encoding
+    for value in (0.0, -1.0):
+        rows = table.assign(plain=[1.0, value, 3.0, 4.0])
+        message = f"column 'plain', row 2: {value:g} has no logarithm; expected numbers above zero"
+        with pytest.raises(DataError, match=message):
+            encoding.encode(rows)
+        with pytest.raises(DataError, match=message):
+            learned_encoding(rows, log=("plain",))
+        with pytest.raises(DataError, match="'plain', line 9: "):
+            encoding.encode(rows, place=lambda row: f"line {row + 8}")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("colour", "log: column 'colour' is a column of text; expected one of numbers"),
+        ("on", "log: column 'on' is a column of true and false"),
+        ("day", "log: column 'day' is a column of dates"),
+        ("plane", "log must be one of .* did you mean 'plain'"),
+        (5, "log: expected an index below 5"),
+    ],
+)
+def test_what_has_no_logarithm_is_refused(wanted, message):
+    with pytest.raises(OptionError, match=message):
+        learned_encoding(TABLE, log=(wanted,))
 
 
 # Which feature is meant

@@ -291,3 +291,27 @@ def test_a_far_row_of_a_part_says_where_it_is():
     scaling = Standardizer.fit([0.0, 1.0])
     with pytest.raises(DataError, match=r"^y, row 52 \(line 60\): 1e\+300 lies"):
         refuse_far("y", np.array([1e300]), scaling, place=lambda n: f"row {n + 52} (line 60)")
+
+
+def test_a_logarithm_is_standardised_like_a_column_of_logarithms():
+    values = np.random.default_rng(0).lognormal(2.0, 1.0, (30, 2))
+    logged = Standardizer.fit(values, log=[True, False])
+    plain = Standardizer.fit(np.column_stack([np.log(values[:, 0]), values[:, 1]]))
+    np.testing.assert_array_equal((logged.mean, logged.scale), (plain.mean, plain.scale))
+    z = logged.transform(values)
+    # A logarithm and its exponential, each rounded.
+    np.testing.assert_allclose(logged.inverse_transform(z), values, rtol=1e-14)
+    for column in range(2):
+        near = values.copy()
+        near[:, column] *= 1.0 + 1e-6
+        slope = (near - values)[:, column] / (logged.transform(near) - z)[:, column]
+        # The difference over a step of one millionth.
+        np.testing.assert_allclose(logged.step(values[:, column], column), slope, rtol=1e-5)
+        read = logged.read(values[:, column], column)
+        np.testing.assert_allclose(logged.unread(read, column), values[:, column], rtol=1e-14)
+    assert logged.log.tolist() == [True, False]
+    assert not logged.leaving(0).log.any()
+    with pytest.raises(DataError, match="column 1, row 2: 0 has no logarithm"):
+        logged.transform([[1.0, 0.0], [0.0, 1.0]])
+    with pytest.raises(DataError, match="log must be of the shape of mean"):
+        Standardizer(mean=np.zeros(2), scale=np.ones(2), log=np.array([True]))

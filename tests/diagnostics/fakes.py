@@ -14,18 +14,11 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special, stats
 
+from bayes_hybrid.data import Standardizer
 from bayes_hybrid.inference import Restarts, Training
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
+from bayes_hybrid.inference.posterior.thresholds import Thresholds
 from bayes_hybrid.inference.readings import Reading
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class FakeThresholds:
-    location: np.ndarray
-    width: np.ndarray
-    feature: int | None = 0
-    coefficients: np.ndarray | None = None
-    origin: np.ndarray = field(default_factory=lambda: np.zeros(1))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,7 +28,8 @@ class FakePosterior:
     scale_floor: float | None = None
     has_noise: bool = True
     has_relative_noise: bool = False
-    thresholds: FakeThresholds | None = None
+    thresholds: Thresholds | None = None
+    num_features: int = 1
     widths_over_floor: np.ndarray | None = None
     weights: np.ndarray | None = None
 
@@ -65,6 +59,10 @@ class FakePosterior:
     @property
     def predictive(self):
         return self
+
+    @property
+    def x_scaling(self):
+        return Standardizer.unchanging(self.num_features)
 
     @property
     def num_restarts(self) -> int:
@@ -210,6 +208,11 @@ class FakeFit:
     training: Training = TRAINING
     known: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self):
+        if isinstance(self.posterior, FakePosterior):
+            posterior = replace(self.posterior, num_features=self.x.shape[1])
+            object.__setattr__(self, "posterior", posterior)
+
     @property
     def restarts(self):
         """Every restart its own, unless something else is known of them."""
@@ -291,7 +294,11 @@ def with_thresholds(fit, **options):
     """The same fit under a gate that reports its switch as a threshold."""
     sites = fit.posterior.sites
     width = 2.0 * np.log(9.0) / sites["slope"]
-    found = FakeThresholds(location=sites["switch"][..., None], width=width[..., None], **options)
+    fields = {"feature": 0, "coefficients": None, "origin": np.zeros(1)} | options
+    log = np.zeros(fields["origin"].shape, dtype=bool)
+    found = Thresholds(
+        location=sites["switch"][..., None], width=width[..., None], log=log, **fields
+    )
     return replace(fit, posterior=replace(fit.posterior, thresholds=found))
 
 

@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.patches import StepPatch
+from matplotlib.patches import Rectangle, StepPatch
 
 from bayes_hybrid.diagnostics import predictive_checks
 from bayes_hybrid.diagnostics.statistics import STATISTICS
-from bayes_hybrid.errors import OptionError
-from bayes_hybrid.plots import plot_coverage, plot_pit, plot_ppc, plot_statistics
+from bayes_hybrid.errors import DataError, OptionError
+from bayes_hybrid.plots import (
+    plot_coverage,
+    plot_pit,
+    plot_ppc,
+    plot_rootogram,
+    plot_statistics,
+)
 from bayes_hybrid.plots.style import regime_styles
 from tests.diagnostics.fakes import healthy, make_data
 
@@ -61,6 +67,45 @@ def test_densities_are_those_of_the_data_and_their_replicates(checked):
     assert line.get_edgecolor()[:3] == mpl.colors.to_rgb(
         regime_styles(("gaussian", "relu"))["gaussian"].color
     )
+
+
+@pytest.fixture(scope="module")
+def counted(checked):
+    rng = np.random.default_rng(1)
+    y = rng.poisson(3.0, checked.y.shape).astype(float)
+    made = rng.poisson(3.0, checked.replicated.shape).astype(float)
+    return dataclasses.replace(checked, y=y, replicated=made)
+
+
+def test_bars_of_counts_hang_from_what_is_expected(counted, tmp_path):
+    figure = plot_rootogram(counted, regime="relu", prob=0.8)
+    figure.savefig(tmp_path / "figure.png")
+    (axes,) = figure.axes
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    centres, expected = np.asarray(axes.lines[0].get_data())
+    rows = counted.rows("relu")
+    numbers = [round(bar.get_x() + bar.get_width() / 2.0) for bar in bars]
+    np.testing.assert_array_equal(numbers, centres)
+    made = np.sqrt([[(each[rows] == n).sum() for n in numbers] for each in counted.replicated])
+    np.testing.assert_allclose(expected, made.mean(axis=0))
+    for n, bar, top in zip(numbers, bars, expected, strict=True):
+        assert bar.get_height() == pytest.approx(np.sqrt((counted.y[rows] == n).sum()))
+        assert bar.get_y() + bar.get_height() == pytest.approx(top)
+    (band,) = (patch for patch in axes.patches if isinstance(patch, StepPatch))
+    high, _, low = band.get_data()
+    ends = expected - np.quantile(made, [0.9, 0.1], axis=0)
+    np.testing.assert_allclose(np.stack([low, high]), ends, atol=1e-12)
+    other = Figure()
+    assert plot_rootogram(counted, ax=other.add_subplot()) is other
+
+
+def test_a_rootogram_is_of_counts(checked, counted):
+    with pytest.raises(DataError, match=r"a rootogram is of counts, .* take plot_ppc"):
+        plot_rootogram(checked)
+    with pytest.raises(DataError, match="and of a likelihood of counts"):
+        plot_rootogram(dataclasses.replace(checked, y=counted.y))
+    with pytest.raises(OptionError, match="did you mean 'relu'"):
+        plot_rootogram(counted, regime="relo")
 
 
 def test_the_pit_is_that_of_the_checks(checked):

@@ -154,6 +154,12 @@ def test_a_constant_column_is_noted(single):
     assert [bool(note) for note in notes] == [False, False, True, False]
 
 
+def test_densities_are_of_numbers_that_are_no_counts(several):
+    found: Any = section("checks").content(several)
+    assert [chart.key for chart in found["charts"]] == ["density-0", "density-1"]
+    assert not found["hanging"]
+
+
 def test_statistics_of_drawn_data(several):
     found: Any = section("checks").content(several)
     frame = found["table"].frame.set_index(["target", "statistic"])

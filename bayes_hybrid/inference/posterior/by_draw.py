@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
@@ -109,8 +110,10 @@ class ByDraw:
         gate, experts = (
             at.in_order(at.by_restart(torch.cat(part, dim=1))) for part in zip(*slopes, strict=True)
         )
-        unit = at.x_scaling.scale[feature]
-        return gate / unit, experts * at.scale / unit
+        # [N, 1] beside the axis of experts, and an axis for outputs where there are several.
+        unit = at.x_scaling.step(np.asarray(x, dtype=np.float64)[:, feature], feature)[:, None]
+        scale = at.scale
+        return gate / unit, experts * scale / (unit[..., None] if scale.ndim > 1 else unit)
 
     def unit_mean(self, x: ArrayLike) -> Mapping[tuple[str, str], FloatArray]:
         """What one kind of unit adds to an expert's mean, ``[R, S, N]``, or ``[R, S, N, Q]``.

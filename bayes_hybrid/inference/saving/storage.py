@@ -118,6 +118,8 @@ _SAMPLER: Final = "sampler."
 # SVI's own draws, where a sampler went on from them.
 _VARIATIONAL: Final = "theta_variational"
 _SCALINGS: Final = ("x_scaling", "y_scaling")
+# Features whose logarithm the model reads, where there are some.
+_LOG: Final = "x_scaling.log"
 
 
 def save_fit(
@@ -205,7 +207,7 @@ class SavedFit:
             theta=tensors["theta"],
             weights=tensors[_WEIGHTS].numpy(),
             order=tensors[_ORDER].numpy() if _ORDER in tensors else None,
-            x_scaling=self._scaling("x_scaling"),
+            x_scaling=self._scaling("x_scaling", log=tensors.get(_LOG)),
             y_scaling=self._scaling("y_scaling"),
         )
         sites = _sites(posterior)
@@ -255,10 +257,11 @@ class SavedFit:
         if not alike or (labels is not None and bool((labels >= model.num_regimes).any())):
             raise damaged(self.folder / DRAWS, "its regime labels are not those of the model")
 
-    def _scaling(self, name: str) -> Standardizer:
+    def _scaling(self, name: str, log: Tensor | None = None) -> Standardizer:
         mean, scale = (self.tensors[f"{name}.{part}"].numpy() for part in ("mean", "scale"))
         try:
-            return Standardizer(mean=mean, scale=scale)
+            chosen = np.zeros(mean.shape, dtype=bool) if log is None else log.numpy()
+            return Standardizer(mean=mean, scale=scale, log=chosen)
         except BayesHybridError as error:
             raise damaged(self.folder / DRAWS, f"{name}: {error}") from error
 
@@ -327,6 +330,8 @@ def _tensors(fit: Fit) -> dict[str, Tensor]:
     for name in _SCALINGS:
         scaling = getattr(fit.posterior, name)
         arrays |= {f"{name}.mean": scaling.mean, f"{name}.scale": scaling.scale}
+    if fit.posterior.x_scaling.log.any():
+        arrays[_LOG] = fit.posterior.x_scaling.log
     # Each a copy in C order: safetensors refuses views and shared memory.
     tensors = {
         name: torch.tensor(np.array(values, order="C"))
@@ -376,7 +381,7 @@ def _require_shapes(path: Path, tensors: Mapping[str, Tensor], plain: _Plain) ->
         raise damaged(path, f"expected no tensor {shortened(repr(min(surprising)))}")
     for name, (shape, dtype) in shapes.items():
         if name not in tensors:
-            if name in (_VARIATIONAL, _ORDER, *_OPTIONAL):
+            if name in (_VARIATIONAL, _ORDER, _LOG, *_OPTIONAL):
                 continue
             raise damaged(path, f"it has no tensor {name!r}")
         got = tuple(tensors[name].shape)
@@ -412,6 +417,7 @@ def _shapes(
         "labels": ((rows,), real),
         "x_scaling.mean": ((features,), real),
         "x_scaling.scale": ((features,), real),
+        _LOG: ((features,), torch.bool),
         "y_scaling.mean": (outputs, real),
         "y_scaling.scale": (outputs, real),
         "elbo": ((restarts,), real),
@@ -450,6 +456,8 @@ def _valid(tensors: Mapping[str, Tensor]) -> dict[str, bool]:
         valid[_ORDER] = torch.equal(
             order.sort(-1).values, torch.arange(order.shape[1]).expand_as(order)
         )
+    if _LOG in tensors:
+        valid[_LOG] = bool((tensors["x"] > 0)[:, tensors[_LOG]].all())
     if labels is not None:
         numbers = (labels >= 0) & (labels == labels.floor())
         valid["labels"] = bool((labels.isnan() | numbers).all())

@@ -7,9 +7,20 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid.arrays import FloatArray
+from bayes_hybrid.diagnostics.rootogram import are_counts, rootogram
 from bayes_hybrid.diagnostics.statistics import statistic_table, statistic_values
 from bayes_hybrid.random import stream_seed
-from bayes_hybrid.report.charts import Chart, bars, limits, line, new_figure, rounded, steps
+from bayes_hybrid.report.charts import (
+    PALETTE_TONES,
+    Chart,
+    bars,
+    limits,
+    line,
+    new_figure,
+    rounded,
+    steps,
+    toned,
+)
 from bayes_hybrid.report.evidence import Evidence
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.tables import Table
@@ -74,10 +85,35 @@ def _density(place: int, name: str, y: FloatArray, drawn: FloatArray) -> Chart:
     return Chart(key=f"density-{place}", label=label, model=plot, height=_HEIGHT)
 
 
+def _rootogram(place: int, name: str, y: FloatArray, drawn: FloatArray) -> Chart:
+    roots = rootogram(y, drawn)
+    low, high = roots.expected - roots.upper, roots.expected - roots.lower
+    left, right = roots.edges[:-1], roots.edges[1:]
+    plot = new_figure(name, "root of the number of rows", height=_HEIGHT)
+    hanging = plot.quad(
+        left=left + 0.1 * (right - left),
+        right=right - 0.1 * (right - left),
+        bottom=rounded(roots.hanging),
+        top=rounded(roots.expected),
+        fill_alpha=0.45,
+        line_alpha=0.9,
+    )
+    toned(hanging, PALETTE_TONES[0])
+    steps(plot, roots.edges, rounded(low), rounded(high))
+    line(plot, 0.5 * (left + right), rounded(roots.expected))
+    outside = float(((roots.hanging < low) | (roots.hanging > high)).mean())
+    label = (
+        f"Hanging rootogram of {name}: bars of the data hang from the line, the mean over data "
+        f"sets drawn from the model; they end outside the grey band in {outside:.0%} of the counts."
+    )
+    return Chart(key=f"rootogram-{place}", label=label, model=plot, height=_HEIGHT)
+
+
 def _content(evidence: Evidence) -> Mapping[str, object]:
     drawn = _replicated(evidence)
     tables: list[pd.DataFrame] = []
     charts: list[Chart] = []
+    hanging = False
     for q, name in enumerate(evidence.outputs):
         y = evidence.target(q)[evidence.rows]
         there = ~np.isnan(y)
@@ -86,7 +122,10 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
         x = evidence.fit.x[evidence.rows[there]]
         tables.append(_statistics(name, y[there], drawn[:, there, q], x))
         if len(charts) < _MAX_CHARTS:
-            charts.append(_density(q, name, y[there], drawn[:, there, q]))
+            counts = are_counts(y[there], drawn[:, there, q])
+            hanging |= counts
+            draw = _rootogram if counts else _density
+            charts.append(draw(q, name, y[there], drawn[:, there, q]))
     table = Table(
         key="statistics",
         caption="Statistics of the data and of data sets drawn from the model",
@@ -97,6 +136,7 @@ def _content(evidence: Evidence) -> Mapping[str, object]:
     )
     return {
         "charts": charts,
+        "hanging": hanging,
         "table": table,
         "num_rows": len(evidence.rows),
         "num_draws": len(drawn),

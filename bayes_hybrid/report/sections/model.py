@@ -36,7 +36,8 @@ _PRIOR_COLUMNS: Final = {
     "parameter": "its name in Priors",
     "prior": "distribution, or a fixed number; of a LogNormal, median and spread (sd of the log)",
     "90% of it": "central 90% interval of the prior",
-    "what it is": "of standardised data: features and target with mean 0 and sd 1",
+    "what it is": "of standardised data: features (or their logarithms) and target with mean 0 and "
+    "sd 1",
 }
 _SETTING_COLUMNS: Final = {
     "setting": "argument of HybridRegressor",

@@ -1,5 +1,7 @@
 """Slopes of gate and experts against central differences, for every model of the family."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -65,3 +67,15 @@ def test_slopes_do_not_depend_on_the_chunks(monkeypatch):
     monkeypatch.setattr(chunks_module, "_CHUNK_ENTRIES", 1)
     for slope, chunked in zip(whole, posterior.by_draw.slopes(x, 0), strict=True):
         np.testing.assert_allclose(chunked, slope, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["mixture of 2, relu, input", "mixture of 2, 3 outputs"])
+def test_slopes_along_a_feature_whose_logarithm_is_read(name):
+    posterior, x = of_model(name)
+    logged = replace(posterior, x_scaling=replace(posterior.x_scaling, log=np.array([0, 1]) > 0))
+    rows = np.column_stack([x[:, 0], np.exp(x[:, 1])])
+    plain = posterior.by_draw.slopes(x, 1)
+    for slope, expected in zip(logged.by_draw.slopes(rows, 1), plain, strict=True):
+        # d f / d x = d f / d log x / x
+        size = rows[:, 1].reshape(-1, *[1] * (slope.ndim - 3))
+        np.testing.assert_allclose(slope, expected / size, rtol=1e-7, atol=1e-9)

@@ -1,5 +1,7 @@
 """Thresholds of a posterior, in the units of the data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,22 @@ def test_coefficients_are_per_unit_of_their_feature():
     lengths = np.linalg.norm(found.coefficients * _SCALING.scale, axis=-1)
     np.testing.assert_allclose(lengths, 1.0, rtol=1e-14)
     np.testing.assert_array_equal(found.origin, _SCALING.mean)
+
+
+@pytest.mark.parametrize("gate", THRESHOLD_GATES)
+def test_thresholds_on_a_logarithm_are_those_of_a_column_of_logarithms(gate):
+    plain = _posterior(gate)
+    logged = replace(plain, x_scaling=replace(_SCALING, log=np.array([True, True])))
+    expected, found = plain.thresholds, logged.thresholds
+    if expected.coefficients is None:
+        np.testing.assert_allclose(found.location, np.exp(expected.location), rtol=1e-12)
+        with np.errstate(over="ignore"):  # of a wide transition
+            ends = [np.exp(expected.location + side * expected.width / 2.0) for side in (-1, 1)]
+        np.testing.assert_allclose(found.width, ends[1] - ends[0], rtol=1e-9)
+    else:
+        np.testing.assert_array_equal(found.coefficients, expected.coefficients)
+        rows = np.array([[90.0, 0.04], [110.0, 0.06]])
+        np.testing.assert_array_equal(found.centred(rows), expected.centred(np.log(rows)))
 
 
 @pytest.mark.parametrize("name", ["mixture of 2, relu, constant", "relu, constant"])
