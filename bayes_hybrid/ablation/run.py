@@ -29,6 +29,7 @@ from bayes_hybrid.estimator import (
     located_likelihood,
     reporting,
     training_rows,
+    with_pathways,
 )
 from bayes_hybrid.gates import Gate
 from bayes_hybrid.inference import Progress
@@ -38,7 +39,7 @@ from bayes_hybrid.random import resolve_seed, spawn_seeds
 
 __all__ = ["ablate", "fold_cells", "usable_rows"]
 
-_PARTS = ("gate", "likelihood", "experts")
+_PARTS = ("model", "gate", "likelihood", "experts")
 """Settings that may name a column."""
 
 
@@ -91,7 +92,7 @@ def ablate(
         FitError: every cell failed.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, Pathway, Variational, WarmStart
         >>> rng = np.random.default_rng(0)
         >>> X = rng.uniform(-2, 2, size=(40, 1))
         >>> y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=40)
@@ -102,9 +103,8 @@ def ablate(
         ...     sampler=None,
         ...     compile="never",
         ... )
-        >>> base = HybridRegressor(
-        ...     model="gaussian", noise="constant", num_units=3, fit_options=tiny, random_state=0
-        ... )
+        >>> small = Pathway("gaussian", num_units=3, noise="constant")
+        >>> base = HybridRegressor(model=small, fit_options=tiny, random_state=0)
         >>> result = ablate(X, y, base=base, only=["relu"], num_folds=2, num_repeats=1)
         >>> result.table["variant"].tolist(), len(result.cells)
         (['base', 'relu'], 6)
@@ -207,12 +207,10 @@ def _with_columns(estimator: HybridRegressor, read: HybridRegressor) -> HybridRe
         changed["gate"] = located_gate(read, estimator.gate).resolved(len(names), names)
     if isinstance(estimator.likelihood, Likelihood):
         changed["likelihood"] = placed(estimator.likelihood)
-    if any(isinstance(expert, Pathway) for expert in estimator.experts):
-        changed["experts"] = tuple(
-            replace(expert, likelihood=placed(expert.likelihood))
-            if isinstance(expert, Pathway)
-            else expert
-            for expert in estimator.experts
+    own = (estimator.model, *estimator.experts)
+    if any(isinstance(each, Pathway) for each in own):
+        changed |= with_pathways(
+            estimator, lambda pathway: replace(pathway, likelihood=placed(pathway.likelihood))
         )
     resolved: HybridRegressor = clone(estimator).set_params(**changed)
     return resolved if changed else estimator
@@ -220,9 +218,11 @@ def _with_columns(estimator: HybridRegressor, read: HybridRegressor) -> HybridRe
 
 def _placed_columns(base: HybridRegressor, variant: Variant, read: HybridRegressor) -> Variant:
     """The variant with a column's index where its parts have the column's name."""
+    names = dict.fromkeys(name.partition("__")[0] for name in variant.settings)
+    if names.keys().isdisjoint(_PARTS):
+        return variant
     placed = _with_columns(applied(base, variant), read).get_params(deep=False)
-    own = {name: placed[name] for name in _PARTS if name in variant.settings}
-    return replace(variant, settings={**variant.settings, **own}) if own else variant
+    return replace(variant, settings={name: placed[name] for name in names})
 
 
 def _builds(estimator: HybridRegressor, num_features: int) -> bool:

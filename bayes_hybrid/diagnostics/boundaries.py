@@ -169,7 +169,7 @@ def boundaries(
         ...     sampler=None,
         ...     compile="never",
         ... )
-        >>> reg = HybridRegressor(gate="threshold", num_units=4, fit_options=quick, random_state=0)
+        >>> reg = HybridRegressor(gate="threshold", fit_options=quick, random_state=0)
         >>> found = boundaries(reg.fit(X, y).fit_)
         >>> len(found.boundaries), found.probability_none
         (1, 0.0)

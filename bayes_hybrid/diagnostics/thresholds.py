@@ -160,7 +160,7 @@ def threshold_findings(fit: Fit) -> list[Finding]:
         ...     sampler=None,
         ...     compile="never",
         ... )
-        >>> reg = HybridRegressor(gate="threshold", num_units=4, fit_options=quick, random_state=0)
+        >>> reg = HybridRegressor(gate="threshold", fit_options=quick, random_state=0)
         >>> (found,) = threshold_findings(reg.fit(X, y).fit_)
         >>> found.name, found.severity
         ('threshold_unidentified[gaussian to relu]', 'ok')

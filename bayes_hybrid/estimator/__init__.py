@@ -8,7 +8,10 @@ from bayes_hybrid.estimator.build import (
     located_gate,
     located_likelihood,
     settings_of,
+    with_pathways,
+    with_units,
 )
+from bayes_hybrid.estimator.nested import require_settings
 from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.estimator.regressor import HybridRegressor
 from bayes_hybrid.estimator.rows import MISSING, feature_names, training_rows
@@ -35,7 +38,10 @@ __all__ = [
     "located_gate",
     "located_likelihood",
     "reporting",
+    "require_settings",
     "setting_classes",
     "settings_of",
     "training_rows",
+    "with_pathways",
+    "with_units",
 ]

@@ -1,11 +1,12 @@
 """From the estimator's settings to a model and to options of a fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
+from sklearn.base import clone
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
@@ -37,6 +38,8 @@ __all__ = [
     "located_gate",
     "located_likelihood",
     "settings_of",
+    "with_pathways",
+    "with_units",
 ]
 
 Setting = TypeVar("Setting")
@@ -45,19 +48,10 @@ MODELS: Final = ("mixture", *COMBINATIONS, *CURVES)
 REFINE: Final[Mapping[str, Sampler | None]] = MappingProxyType(
     {"auto": HMC(), "always": HMC(budget=None), "never": None}
 )
-"""The sampler that each value of ``refine`` stands for."""
-# What a single pathway has no use for, what a Pathway says of itself, and what fit_options says.
+"""The sampler that each value of ``--refine`` stands for."""
+# What a single pathway has no use for, and what a Pathway says of itself.
 _OF_MIXTURES: Final = ("gate", "experts", "joined", "label_head")
-_OF_UNITS: Final = ("num_units", "depth", "smoothing")
-_OF_PATHWAYS: Final = ("likelihood", "noise", *_OF_UNITS)
-_OF_FIT_OPTIONS: Final = (
-    "num_restarts",
-    "plan",
-    "refine",
-    "batch_size",
-    "device",
-    "compile",
-)
+_OF_PATHWAYS: Final = ("likelihood", "noise")
 
 
 def build_model(
@@ -72,14 +66,14 @@ def build_model(
 def _model(
     settings: "HybridRegressor", num_features: int, num_outputs: int, labelled: bool
 ) -> HybridModel:
-    kind = pathway_kind("model", settings.model, MODELS)
     priors = _instance("priors", settings.priors, Priors) or Priors()
     names = feature_names(settings) or ()
-    if kind != "mixture":
+    if not isinstance(settings.model, Pathway):
+        pathway_kind("model", settings.model, MODELS)
+    if settings.model != "mixture":
+        pathway = _located(settings, _single(settings))
+        kind = pathway.kind
         _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
-        pathway = _located(settings, _pathway(settings, kind, num_features))
-        if isinstance(pathway, Polynomial):
-            _refuse_set(settings, _OF_UNITS, f"model={kind!r} has no hidden units")
         if labelled:
             raise OptionError(
                 f"regime_label: model={kind!r} has one regime, of which labels say nothing; "
@@ -94,7 +88,7 @@ def _model(
     label_head = _instance("label_head", settings.label_head, LabelHead) or LabelHead()
     if not labelled:
         _refuse_set(settings, ("label_head",), "no regime_label came")
-    experts = tuple(_located(settings, each) for each in _experts(settings, num_features))
+    experts = tuple(_located(settings, each) for each in _experts(settings))
     experts = tuple(expert.resolved(num_features, names) for expert in experts)
     gate = _beside_sizes(located_gate(settings, _gate(settings)), experts, num_features)
     return HybridMixture(
@@ -181,7 +175,13 @@ def _located(settings: "HybridRegressor", expert: Pathway) -> Pathway:
     return expert if likelihood is expert.likelihood else replace(expert, likelihood=likelihood)
 
 
-def _experts(settings: "HybridRegressor", num_features: int) -> tuple[Pathway, ...]:
+def _single(settings: "HybridRegressor") -> Pathway:
+    if isinstance(settings.model, Pathway):
+        _refuse_set(settings, _OF_PATHWAYS, "model is a Pathway: set it there")
+    return _pathway(settings, settings.model)
+
+
+def _experts(settings: "HybridRegressor") -> tuple[Pathway, ...]:
     if isinstance(settings.experts, str) or not isinstance(settings.experts, Sequence):
         raise OptionError(
             "experts: expected a pathway for each regime, such as ('gaussian', 'relu'); "
@@ -189,50 +189,59 @@ def _experts(settings: "HybridRegressor", num_features: int) -> tuple[Pathway, .
         )
     if settings.experts and all(isinstance(expert, Pathway) for expert in settings.experts):
         # Built to be checked: a value that cannot be is a mistake whether it is used or not.
-        _pathway(settings, "gaussian", num_features)
+        _pathway(settings, "gaussian")
         _refuse_set(settings, _OF_PATHWAYS, "every expert is a Pathway: set it there")
-    experts = tuple(
-        expert if isinstance(expert, Pathway) else _pathway(settings, expert, num_features)
-        for expert in settings.experts
-    )
-    if all(isinstance(expert, Polynomial) for expert in experts):
-        _refuse_set(settings, _OF_UNITS, "no expert has hidden units")
-    return experts
+    return tuple(_pathway(settings, expert) for expert in settings.experts)
 
 
-def _pathway(settings: "HybridRegressor", expert: str, num_features: int) -> Pathway:
-    likelihood = settings.likelihood
-    num_units = checks.positive_int_or_auto("num_units", settings.num_units)
-    if isinstance(num_units, str):
-        num_units = 32 if num_features <= 3 else 50
+def _pathway(settings: "HybridRegressor", given: str | Pathway) -> Pathway:
+    """A pathway by its word, with the estimator's likelihood and noise; a Pathway as it is."""
+    if isinstance(given, Pathway):
+        return given
+    kind, likelihood = pathway_kind("experts", given, MODELS[1:]), settings.likelihood
     if not isinstance(likelihood, Likelihood):
         likelihood = LIKELIHOODS[checks.choice("likelihood", likelihood, tuple(LIKELIHOODS))]()
-    if isinstance(expert, str) and expert in CURVES:
-        return CURVES[expert](likelihood=likelihood)
-    return Pathway(
-        kind=pathway_kind("experts", expert, (*COMBINATIONS, *CURVES)),
-        num_units=num_units,
-        depth=settings.depth,
-        smoothing=settings.smoothing,
-        noise=settings.noise,
-        likelihood=likelihood,
+    if kind in CURVES:
+        return CURVES[kind](likelihood=likelihood)
+    return Pathway(kind, noise=settings.noise, likelihood=likelihood)
+
+
+def with_pathways(
+    estimator: "HybridRegressor", change: Callable[[Pathway], Pathway]
+) -> dict[str, Any]:
+    """The settings ``model`` and ``experts`` with every Pathway changed; words stay."""
+
+    def changed(given: str | Pathway) -> str | Pathway:
+        return change(given) if isinstance(given, Pathway) else given
+
+    return {"model": changed(estimator.model), "experts": tuple(map(changed, estimator.experts))}
+
+
+def with_units(estimator: "HybridRegressor", **units: Any) -> "HybridRegressor":  # noqa: ANN401
+    """The estimator whose pathways of hidden units have these ``num_units``, ``depth``, ...
+
+    Each word becomes the :class:`~bayes_hybrid.models.Pathway` that it stands for.
+
+    Raises:
+        OptionError: no pathway has hidden units, or one cannot have these.
+    """
+    alone = estimator.model != "mixture"
+    named = (_single(estimator),) if alone else _experts(estimator)
+    sized = tuple(
+        each if isinstance(each, Polynomial) else replace(each, **units) for each in named
     )
+    if all(isinstance(each, Polynomial) for each in sized):
+        ((name, value), *_) = units.items()
+        raise OptionError(f"{name}={value!r} would be ignored, because no expert has hidden units")
+    changed: dict[str, Any] = {"model": sized[0]} if alone else {"experts": sized}
+    changed |= {"likelihood": "normal", "noise": "input"}
+    result: HybridRegressor = clone(estimator).set_params(**changed)
+    return result
 
 
 def build_options(settings: "HybridRegressor") -> FitOptions:
     """The fit options that the settings describe."""
-    given = _instance("fit_options", settings.fit_options, FitOptions)
-    if given is not None:
-        _refuse_set(settings, _OF_FIT_OPTIONS, "fit_options is given: set it there")
-        return given
-    return FitOptions(
-        num_restarts=settings.num_restarts,
-        plan=settings.plan,
-        sampler=REFINE[_refine(settings.refine)],
-        batch_size=settings.batch_size,
-        device=settings.device,
-        compile=settings.compile,
-    )
+    return _instance("fit_options", settings.fit_options, FitOptions) or FitOptions()
 
 
 def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
@@ -253,23 +262,6 @@ def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
             settings["model"] = "mixture"  # which is advised for its ReLU units
     noises = {expert.noise for expert in experts}
     return settings | ({"noise": noises.pop()} if len(noises) == 1 else {})
-
-
-def _refine(refine: str | bool) -> str:
-    """The setting as one of :data:`REFINE`."""
-    if isinstance(refine, bool | np.bool_):
-        return "always" if refine else "never"
-    if isinstance(refine, str) and refine in REFINE:
-        return refine
-    if isinstance(refine, Sampler):
-        raise OptionError(
-            f"refine must be 'auto', True or False; a sampler goes into "
-            f"fit_options=FitOptions(sampler={refine!r})"
-        )
-    raise OptionError(
-        "refine must be 'auto', True ('always') or False ('never'); "
-        f"got {refine!r}{checks.suggestion(refine, tuple(REFINE))}"
-    )
 
 
 def _instance(name: str, value: Setting | None, kind: type[Setting]) -> Setting | None:
