@@ -386,7 +386,7 @@ def density_rows(data: Path) -> list[Row]:
     """Held-out log density beside the seconds it took, from the start of a process."""
     rows = []
     for what, code, *arguments in (
-        ("engine, refine=False", _DENSITY, "plain"),
+        ("engine, sampler=None", _DENSITY, "plain"),
         ("engine, refined by HMC", _DENSITY, "refined"),
         ("NumPyro, SVI.run, mean-field, one restart", _NUMPYRO_DENSITY),
     ):

@@ -7,6 +7,7 @@ A command imports what it needs when it runs, because torch and pandas take seco
 import atexit
 import gc
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -54,6 +55,7 @@ bench = typer.Typer(no_args_is_help=True, help="Measure the package itself.")
 app.add_typer(bench, name="bench")
 
 # What several commands have in common.
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")]
 Features = Annotated[
     list[str] | None,
     typer.Option(
@@ -87,10 +89,109 @@ RunFolder = Annotated[Path, typer.Option(help="Folder to make, or of a run to go
 SavedFit = Annotated[
     Path, typer.Argument(metavar="FIT", help="Folder that fit or demo saved a fit in.")
 ]
+# Options of fit.
+Targets = Annotated[
+    list[str],
+    typer.Option(
+        help="Column to predict; or several, a,b or the option repeated, that share their "
+        "regimes and may have empty cells."
+    ),
+]
+FitFolder = Annotated[Path, typer.Option(help="Folder to save the fit in.")]
+FitFeatures = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Columns to predict from, a,b,c or the option repeated; by default all but those "
+        "of --target and --regime-label."
+    ),
+]
+RegimeLabel = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that says which regime a row is in, where that is known; empty cells are "
+        "latent."
+    ),
+]
+LabelNoise = Annotated[
+    str,
+    typer.Option(help="learned, how often labels are wrong, or none, they are the truth."),
+]
+LabelWeight = Annotated[float, typer.Option(help="Weight of the labels beside the targets.")]
+Test = Annotated[Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")]
+TestFraction = Annotated[
+    float, typer.Option(help="Share of the rows of DATA to hold out instead, at random.")
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="mixture, or a single pathway: gaussian, relu, linear_mix, "
+        "relu_gates_gaussian, gaussian_stabilizes_relu, constant, line, polynomial."
+    ),
+]
+Experts = Annotated[
+    str,
+    typer.Option(
+        help="What a mixture has in each regime, separated by commas: a pathway, or constant, "
+        "line or polynomial (a parabola), such as line,line,line."
+    ),
+]
+Joined = Annotated[
+    bool, typer.Option("--joined", help="Curves meet at the thresholds, without jumps.")
+]
+GateName = Annotated[
+    str,
+    typer.Option(
+        help="relu, linear or constant; or, with thresholds that are reported: threshold, "
+        "monotone, oblique."
+    ),
+]
+GateFeature = Annotated[
+    str | None,
+    typer.Option(help="Column that the gate threshold or monotone reads, if there are more."),
+]
+Abrupt = Annotated[
+    bool,
+    typer.Option("--abrupt", help="Regimes change from one row to the next at a threshold."),
+]
+Noise = Annotated[str, typer.Option(help="input, a noise scale that depends on x, or constant.")]
+NumUnits = Annotated[
+    str,
+    typer.Option(help="Hidden units of each pathway; auto is 32 up to 3 features, else 50."),
+]
+NumRestarts = Annotated[
+    str,
+    typer.Option(
+        help="Modes that are looked for, each from a start of its own; auto is 64 for a small "
+        "table, else 32."
+    ),
+]
+PlanNames = Annotated[
+    str,
+    typer.Option(
+        help="Training plan: default, direct, even_gate, gaussian_first, balanced or plain; or "
+        "several of them, separated by commas, which share the restarts."
+    ),
+]
+Refine = Annotated[
+    str,
+    typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never."),
+]
+Missing = Annotated[
+    str,
+    typer.Option(
+        help="Empty cells of features: impute, by the median and an indicator, or refuse."
+    ),
+]
 # For the tests: the same steps with next to no training.
 Quick = Annotated[
     bool, typer.Option("--quick", envvar="BAYES_HYBRID_QUICK", hidden=True, show_envvar=False)
 ]
+
+
+def _settings(context: typer.Context) -> Settings:
+    """The options that were typed and are settings of a fit."""
+    names = context.params.keys() & {field.name for field in fields(Settings)}
+    return Settings(**{name: context.params[name] for name in names})
 
 
 def _version(wanted: bool) -> None:
@@ -131,108 +232,31 @@ def demo(
 
 @app.command()
 def fit(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
-    target: Annotated[
-        list[str],
-        typer.Option(
-            help="Column to predict; or several, a,b or the option repeated, that share their "
-            "regimes and may have empty cells."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder to save the fit in.")],
-    features: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Columns to predict from, a,b,c or the option repeated; by default all but those "
-            "of --target and --regime-label."
-        ),
-    ] = None,
-    regime_label: Annotated[
-        str | None,
-        typer.Option(
-            help="Column that says which regime a row is in, where that is known; empty cells are "
-            "latent."
-        ),
-    ] = None,
-    label_noise: Annotated[
-        str,
-        typer.Option(help="learned, how often labels are wrong, or none, they are the truth."),
-    ] = Settings.label_noise,
-    label_weight: Annotated[
-        float, typer.Option(help="Weight of the labels beside the targets.")
-    ] = Settings.label_weight,
-    test: Annotated[
-        Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")
-    ] = None,
-    test_fraction: Annotated[
-        float, typer.Option(help="Share of the rows of DATA to hold out instead, at random.")
-    ] = 0.0,
-    model: Annotated[
-        str,
-        typer.Option(
-            help="mixture, or a single pathway: gaussian, relu, linear_mix, "
-            "relu_gates_gaussian, gaussian_stabilizes_relu, constant, line, polynomial."
-        ),
-    ] = Settings.model,
-    experts: Annotated[
-        str,
-        typer.Option(
-            help="What a mixture has in each regime, separated by commas: a pathway, or constant, "
-            "line or polynomial (a parabola), such as line,line,line."
-        ),
-    ] = Settings.experts,
-    joined: Annotated[
-        bool, typer.Option("--joined", help="Curves meet at the thresholds, without jumps.")
-    ] = Settings.joined,
-    gate: Annotated[
-        str,
-        typer.Option(
-            help="relu, linear or constant; or, with thresholds that are reported: threshold, "
-            "monotone, oblique."
-        ),
-    ] = Settings.gate,
-    gate_feature: Annotated[
-        str | None,
-        typer.Option(help="Column that the gate threshold or monotone reads, if there are more."),
-    ] = Settings.gate_feature,
-    abrupt: Annotated[
-        bool,
-        typer.Option("--abrupt", help="Regimes change from one row to the next at a threshold."),
-    ] = Settings.abrupt,
+    context: typer.Context,
+    data: Data,
+    target: Targets,
+    out: FitFolder,
+    features: FitFeatures = None,
+    regime_label: RegimeLabel = None,
+    label_noise: LabelNoise = Settings.label_noise,
+    label_weight: LabelWeight = Settings.label_weight,
+    test: Test = None,
+    test_fraction: TestFraction = 0.0,
+    model: Model = Settings.model,
+    experts: Experts = Settings.experts,
+    joined: Joined = Settings.joined,
+    gate: GateName = Settings.gate,
+    gate_feature: GateFeature = Settings.gate_feature,
+    abrupt: Abrupt = Settings.abrupt,
     likelihood: Family = Settings.likelihood,
     exposure: Exposure = Settings.exposure,
     trials: Trials = Settings.trials,
-    noise: Annotated[
-        str, typer.Option(help="input, a noise scale that depends on x, or constant.")
-    ] = Settings.noise,
-    num_units: Annotated[
-        str,
-        typer.Option(help="Hidden units of each pathway; auto is 32 up to 3 features, else 50."),
-    ] = Settings.num_units,
-    num_restarts: Annotated[
-        str,
-        typer.Option(
-            help="Modes that are looked for, each from a start of its own; auto is 64 for a small "
-            "table, else 32."
-        ),
-    ] = Settings.num_restarts,
-    plan: Annotated[
-        str,
-        typer.Option(
-            help="Training plan: default, direct, even_gate, gaussian_first, balanced or plain; or "
-            "several of them, separated by commas, which share the restarts."
-        ),
-    ] = Settings.plan,
-    refine: Annotated[
-        str,
-        typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never."),
-    ] = Settings.refine,
-    missing: Annotated[
-        str,
-        typer.Option(
-            help="Empty cells of features: impute, by the median and an indicator, or refuse."
-        ),
-    ] = Settings.missing,
+    noise: Noise = Settings.noise,
+    num_units: NumUnits = Settings.num_units,
+    num_restarts: NumRestarts = Settings.num_restarts,
+    plan: PlanNames = Settings.plan,
+    refine: Refine = Settings.refine,
+    missing: Missing = Settings.missing,
     seed: Seed = 0,
     device: Device = "auto",
     force: Force = False,
@@ -255,29 +279,7 @@ def fit(
             test=test,
             test_fraction=test_fraction,
         )
-        settings = Settings(
-            model=model,
-            gate=gate,
-            gate_feature=gate_feature,
-            abrupt=abrupt,
-            experts=experts,
-            joined=joined,
-            likelihood=likelihood,
-            exposure=exposure,
-            trials=trials,
-            noise=noise,
-            label_noise=label_noise,
-            label_weight=label_weight,
-            num_units=num_units,
-            num_restarts=num_restarts,
-            plan=plan,
-            refine=refine,
-            missing=missing,
-            seed=seed,
-            device=device,
-            quick=quick,
-        )
-        run(rows, settings, out, force=force, quiet=quiet)
+        run(rows, _settings(context), out, force=force, quiet=quiet)
 
 
 @app.command()
@@ -387,7 +389,8 @@ def report(
 
 @app.command()
 def ablate(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
+    context: typer.Context,
+    data: Data,
     target: Annotated[list[str], typer.Option(help="Column to predict.")],
     out: RunFolder = Path("ablation"),
     features: Features = None,
@@ -419,20 +422,12 @@ def ablate(
 
         rows = Source(data=data, target=target, features=features)
         plan = AblationRun(only=only, num_folds=folds, num_repeats=repeats, num_jobs=jobs)
-        settings = Settings(
-            likelihood=likelihood,
-            exposure=exposure,
-            trials=trials,
-            seed=seed,
-            device=device,
-            quick=quick,
-        )
-        run(rows, settings, plan, out, quiet=quiet)
+        run(rows, _settings(context), plan, out, quiet=quiet)
 
 
 @app.command()
 def choose(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
+    data: Data,
     target: Annotated[list[str], typer.Option(help="Column to predict.")],
     out: RunFolder = Path("choice"),
     features: Features = None,
@@ -490,6 +485,7 @@ def choose(
 
 @bench.command()
 def sbc(
+    context: typer.Context,
     out: RunFolder,
     replications: Annotated[int, typer.Option(help="Data sets to simulate and fit.")] = 200,
     rows: Annotated[int, typer.Option(help="Rows of each.")] = 100,
@@ -517,20 +513,8 @@ def sbc(
     with clean_exit():
         from bayes_hybrid.cli.calibrating import CalibrationRun, run
 
-        settings = Settings(
-            gate=gate,
-            num_restarts=num_restarts,
-            refine=refine,
-            seed=seed,
-            device=device,
-            quick=quick,
-        )
-        run(
-            settings,
-            CalibrationRun(replications=replications, rows=rows, jobs=jobs),
-            out,
-            quiet=quiet,
-        )
+        plan = CalibrationRun(replications=replications, rows=rows, jobs=jobs)
+        run(_settings(context), plan, out, quiet=quiet)
 
 
 def main() -> None:
