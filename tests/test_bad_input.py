@@ -237,9 +237,9 @@ def test_values_beyond_float32_are_refused(plain):
         # noise is not at its default here.
         (
             {"model": "mixture", "experts": (Pathway(), Pathway())},
-            "noise='constant' would be ignored, because every expert is a Pathway",
+            "noise='constant' would be ignored, because a Pathway has its own",
         ),
-        ({"model": Pathway()}, "noise='constant' would be ignored, because model is a Pathway"),
+        ({"model": Pathway()}, "noise='constant' would be ignored, because a Pathway has its own"),
         ({**ALL_PATHWAYS, "likelihood": Normal()}, r"likelihood=Normal\(\) would be ignored"),
         # What is no value at all is said to be none.
         ({**ALL_PATHWAYS, "noise": "loud"}, "noise must be one of"),

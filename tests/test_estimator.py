@@ -23,11 +23,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import bayes_hybrid
 from bayes_hybrid import (
+    Constant,
     FitOptions,
     HybridRegressor,
+    Line,
     LinearGate,
     MonotoneGate,
     Pathway,
+    Polynomial,
     Priors,
     ThresholdGate,
     load,
@@ -39,17 +42,19 @@ from bayes_hybrid.estimator import (
     MODELS,
     POSTERIOR_FILE,
     SAVED_FILES,
+    SETTING_CLASSES,
     build_model,
     build_options,
     with_units,
 )
-from bayes_hybrid.estimator.saved import _refuse_larger
+from bayes_hybrid.estimator.saved import _refuse_larger, _setting_class
 from bayes_hybrid.gates import THRESHOLD_GATES, Gate, ReLUGate
 from bayes_hybrid.inference.engine.sites import SiteTable
+from bayes_hybrid.inference.saving.encoding import decode, encode
 from bayes_hybrid.inference.saving.manifest import MANIFEST, sealed
 from bayes_hybrid.inference.saving.storage import HELD_OUT, RECORD, read_saved
 from bayes_hybrid.likelihoods import Laplace, StudentT
-from bayes_hybrid.models import HybridMixture, Line, PathwayModel
+from bayes_hybrid.models import HybridMixture, PathwayModel
 from bayes_hybrid.nn import COMBINATIONS
 from tests.budgets import tiny
 
@@ -436,6 +441,36 @@ def test_a_configuration_of_another_version_is_refused(saved, tmp_path, change):
     with pytest.raises(FileFormatError) as caught:
         load(resealed(saved, tmp_path, change))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [None, FitOptions(num_restarts=7)])
+def test_a_fit_with_the_settings_of_before_loads(fitted, saved, table, tmp_path, given):
+    def before(config):
+        config["params"] |= {"num_units": 3, "depth": 1, "smoothing": "bump"}
+        config["params"] |= {"num_restarts": 2, "plan": "plain", "refine": False}
+        config["params"] |= {"batch_size": None, "device": "cpu", "compile": "never"}
+        config["params"] |= {"experts": ["gaussian", "relu"], "noise": "constant"}
+        config["params"]["fit_options"] = encode(given, SETTING_CLASSES)
+
+    again = load(resealed(saved, tmp_path, before))
+    options = FitOptions(num_restarts=2, plan="plain", sampler=None, device="cpu", compile="never")
+    assert again.fit_options == (given or options)
+    first, second = again.experts
+    assert first == Pathway("gaussian", num_units=3, noise="constant")
+    assert second == Pathway("relu", num_units=3, noise="constant")
+    np.testing.assert_array_equal(again.predict(table[0]), fitted.predict(table[0]))
+
+
+def test_a_setting_of_before_that_cannot_be_is_refused(saved, tmp_path):
+    with pytest.raises(FileFormatError, match="settings that this version does not take"):
+        load(resealed(saved, tmp_path, lambda config: config["params"].update(refine="no")))
+
+
+@pytest.mark.parametrize("curve", [Constant(), Line(), Polynomial(degree=3)])
+def test_a_curve_of_before_has_a_number_of_units(curve):
+    written = encode(curve, SETTING_CLASSES)
+    assert decode(written | {"num_units": 32}, _setting_class) == curve
+    assert decode(written, _setting_class) == curve
 
 
 @pytest.mark.parametrize("size", [5, 10**9, 10**30])

@@ -125,5 +125,7 @@ def test_names_of_before_say_the_new_one(setting, now):
 
 
 def test_a_mistyped_name_is_refused():
-    with pytest.raises(OptionError, match=r"HybridRegressor must be .* did you mean 'model'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'modle'"):
         HybridRegressor(modle="relu")
+    with pytest.raises(OptionError, match=r"HybridRegressor must be .* did you mean 'model'"):
+        HybridRegressor().set_params(modle="relu")

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,6 @@ from bayes_hybrid.estimator import (
     located_likelihood,
     reporting,
     training_rows,
-    with_pathways,
 )
 from bayes_hybrid.gates import Gate
 from bayes_hybrid.inference import Progress
@@ -189,31 +189,23 @@ def usable_rows(
 
 
 def _with_columns(estimator: HybridRegressor, read: HybridRegressor) -> HybridRegressor:
-    """The estimator with a column's index where its parts have the column's name.
-
-    Args:
-        estimator: as it was set.
-        read: one that has read the table.
-    """
+    """The estimator with a column's index where its parts have the column's name."""
     names = feature_names(read)
     if names is None:
         return estimator
 
-    def placed(likelihood: Likelihood) -> Likelihood:
-        return located_likelihood(read, likelihood).resolved(len(names), names)
-
-    changed: dict[str, object] = {}
-    if isinstance(estimator.gate, Gate):
-        changed["gate"] = located_gate(read, estimator.gate).resolved(len(names), names)
-    if isinstance(estimator.likelihood, Likelihood):
-        changed["likelihood"] = placed(estimator.likelihood)
-    own = (estimator.model, *estimator.experts)
-    if any(isinstance(each, Pathway) for each in own):
-        changed |= with_pathways(
-            estimator, lambda pathway: replace(pathway, likelihood=placed(pathway.likelihood))
+    def placed(part: Any) -> Any:  # noqa: ANN401 (any setting)
+        if isinstance(part, Pathway):
+            return replace(part, likelihood=placed(part.likelihood))
+        if isinstance(part, Likelihood):
+            return located_likelihood(read, part).resolved(len(names), names)
+        return (
+            located_gate(read, part).resolved(len(names), names) if isinstance(part, Gate) else part
         )
+
+    changed = {name: placed(getattr(estimator, name)) for name in _PARTS if name != "experts"}
     resolved: HybridRegressor = clone(estimator).set_params(**changed)
-    return resolved if changed else estimator
+    return resolved.set_params(experts=tuple(map(placed, estimator.experts)))
 
 
 def _placed_columns(base: HybridRegressor, variant: Variant, read: HybridRegressor) -> Variant:

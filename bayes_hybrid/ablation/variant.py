@@ -10,7 +10,13 @@ from sklearn.base import clone
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.estimator import HybridRegressor, build_options, require_settings, with_pathways
+from bayes_hybrid.estimator import (
+    HybridRegressor,
+    build_options,
+    pathways_of,
+    refuse_moved,
+    with_pathways,
+)
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood, Normal
 from bayes_hybrid.models import Pathway
@@ -56,8 +62,14 @@ class Variant:
                 "the name of a variant must be made of letters, digits and _ . + -; "
                 f"got {self.name!r}"
             )
-        known = {*HybridRegressor().get_params(deep=False)} - {*_OF_THE_RUN}
-        require_settings(sorted(known), checks.instance("settings", self.settings, Mapping))
+        refuse_moved(checks.instance("settings", self.settings, Mapping))
+        known = [
+            name for name in HybridRegressor().get_params(deep=False) if name not in _OF_THE_RUN
+        ]
+        for setting in self.settings:
+            checks.choice(
+                f"a setting of the variant {self.name!r}", setting.partition("__")[0], known
+            )
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
 
 
@@ -169,9 +181,7 @@ def _registered(setting: str, registry: Mapping[str, object]) -> list[Variant]:
 
 def _of_the_target(base: HybridRegressor) -> dict[str, str | Likelihood]:
     """The likelihoods of targets such as the base's, and of rows with the same sizes."""
-    own = (each.likelihood for each in _pathways(base) if isinstance(each, Pathway))
-    given = next(own, base.likelihood)
-    kind = LIKELIHOODS.get(given, Normal)() if isinstance(given, str) else given
+    kind = next((pathway.likelihood for pathway in pathways_of(base)), Normal())
     alike = {name: each for name, each in LIKELIHOODS.items() if each.takes == kind.takes}
     if kind.size_column is None:
         return {name: name for name in alike}
@@ -181,46 +191,26 @@ def _of_the_target(base: HybridRegressor) -> dict[str, str | Likelihood]:
 def _placed(base: HybridRegressor, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings where the base has them: in its Pathways, if it has some."""
     placed = dict(settings)
-    own = [isinstance(each, Pathway) for each in _pathways(base)]
-    if any(own) and (inner := _taken(placed, _IN_PATHWAYS)):
-        # Pathways by a word still read the estimator's own setting.
-        placed |= {} if all(own) else inner
+    given = base.experts if base.model == "mixture" else (base.model,)
+    own = any(isinstance(each, Pathway) for each in given)
+    if own and (inner := {name: placed.pop(name) for name in _IN_PATHWAYS if name in placed}):
         if isinstance(inner.get("likelihood"), str):
             inner["likelihood"] = LIKELIHOODS[inner["likelihood"]]()
-        placed |= with_pathways(base, lambda pathway: replace(pathway, **inner))
+        changed = with_pathways(base, lambda pathway: replace(pathway, **inner))
+        parts = changed.get_params(deep=False)
+        placed |= {name: parts[name] for name in ("model", "experts", *_IN_PATHWAYS)}
     return placed
-
-
-def _pathways(base: HybridRegressor) -> Sequence[str | Pathway]:
-    return base.experts if base.model == "mixture" else (base.model,)
-
-
-def _taken(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Those of the settings that are named, taken out of them."""
-    return {name: settings.pop(name) for name in names if name in settings}
-
-
-@dataclass(frozen=True)
-class _Regimes:
-    """What of a model its options go by, before there are columns to build it for."""
-
-    num_regimes: int
-    has_thresholds: bool
 
 
 def _compared(estimator: HybridRegressor) -> dict[str, Any]:
     """The settings such that equal models have equal ones, whichever way they were written."""
-    settings: dict[str, Any] = estimator.get_params(deep=False)
+    settings = with_pathways(estimator, lambda pathway: pathway).get_params(deep=False)
     for name in _OF_THE_RUN:
         del settings[name]
-    for name, registry in {"gate": GATES, "likelihood": LIKELIHOODS}.items():
-        if isinstance(settings[name], str):
-            settings[name] = registry[checks.choice(name, settings[name], tuple(registry))]()
+    if isinstance(settings["gate"], str):
+        settings["gate"] = GATES[checks.choice("gate", settings["gate"], tuple(GATES))]()
     options = build_options(estimator)
-    mixture = estimator.model == "mixture"
-    regimes = _Regimes(
-        num_regimes=len(settings["experts"]) if mixture else 1,
-        has_thresholds=mixture and getattr(settings["gate"], "has_thresholds", False),
-    )
-    options = replace(options, plan=options.plans_for(regimes))
+    ordered = getattr(settings["gate"], "has_thresholds", False)
+    size = len(settings["experts"]) if estimator.model == "mixture" else 1
+    options = replace(options, plan=options.plans_for(size, has_thresholds=ordered))
     return settings | {"fit_options": options, "experts": tuple(settings["experts"])}

@@ -7,8 +7,8 @@ from sklearn.base import clone
 
 from bayes_hybrid import checks
 from bayes_hybrid.choosing.candidates import Candidate
-from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import HybridRegressor, build_options
+from bayes_hybrid.estimator.build import refuse_set
 from bayes_hybrid.inference import HMC, FitOptions, WarmStart
 
 __all__ = ["CHOSEN", "SETTINGS", "checked_base", "estimator_of", "searching"]
@@ -35,14 +35,7 @@ def checked_base(base: HybridRegressor | None) -> HybridRegressor:
         OptionError: it is none, or has a setting that would be ignored.
     """
     given: HybridRegressor = checks.instance("base", base or HybridRegressor(), HybridRegressor)
-    default = HybridRegressor().get_params(deep=False)
-    for name in CHOSEN:
-        value = getattr(given, name)
-        if (tuple(value) if isinstance(value, list) else value) != default[name]:
-            raise OptionError(
-                f"base: {name}={value!r} would be ignored, because it is what choose is to find; "
-                f"leave it at {default[name]!r}"
-            )
+    refuse_set(given, CHOSEN, "it is what choose is to find")
     return given
 
 

@@ -7,7 +7,7 @@ A command imports what it needs when it runs, because torch and pandas take seco
 import atexit
 import gc
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -89,6 +89,14 @@ RunFolder = Annotated[Path, typer.Option(help="Folder to make, or of a run to go
 SavedFit = Annotated[
     Path, typer.Argument(metavar="FIT", help="Folder that fit or demo saved a fit in.")
 ]
+HeldOutRows = Annotated[
+    Path | None,
+    typer.Option(help="Table of held-out rows to judge by; by default those that fit held out."),
+]
+FittedTargets = Annotated[
+    list[str] | None,
+    typer.Option(help="Columns that hold the targets, by default those that were fitted."),
+]
 # Options of fit.
 Targets = Annotated[
     list[str],
@@ -113,8 +121,7 @@ RegimeLabel = Annotated[
     ),
 ]
 LabelNoise = Annotated[
-    str,
-    typer.Option(help="learned, how often labels are wrong, or none, they are the truth."),
+    str, typer.Option(help="learned, how often labels are wrong, or none, they are the truth.")
 ]
 LabelWeight = Annotated[float, typer.Option(help="Weight of the labels beside the targets.")]
 Test = Annotated[Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")]
@@ -150,13 +157,11 @@ GateFeature = Annotated[
     typer.Option(help="Column that the gate threshold or monotone reads, if there are more."),
 ]
 Abrupt = Annotated[
-    bool,
-    typer.Option("--abrupt", help="Regimes change from one row to the next at a threshold."),
+    bool, typer.Option("--abrupt", help="Regimes change from one row to the next at a threshold.")
 ]
 Noise = Annotated[str, typer.Option(help="input, a noise scale that depends on x, or constant.")]
 NumUnits = Annotated[
-    str,
-    typer.Option(help="Hidden units of each pathway; auto is 32 up to 3 features, else 50."),
+    str, typer.Option(help="Hidden units of each pathway; auto is 32 up to 3 features, else 50.")
 ]
 NumRestarts = Annotated[
     str,
@@ -173,8 +178,7 @@ PlanNames = Annotated[
     ),
 ]
 Refine = Annotated[
-    str,
-    typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never."),
+    str, typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never.")
 ]
 Missing = Annotated[
     str,
@@ -203,8 +207,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     del version
@@ -291,10 +294,7 @@ def predict(
     regimes: Annotated[
         bool, typer.Option("--regimes", help="Add p(z|x) of every regime, with its band.")
     ] = False,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns that hold the targets, by default those that were fitted."),
-    ] = None,
+    target: FittedTargets = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -316,17 +316,8 @@ def predict(
 @app.command()
 def check(
     fit: SavedFit,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table of held-out rows, to measure coverage on; by default those that fit held "
-            "out."
-        ),
-    ] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns that hold the targets, by default those that were fitted."),
-    ] = None,
+    data: HeldOutRows = None,
+    target: FittedTargets = None,
     against: Annotated[
         str | None,
         typer.Option(help="nuts: fit some of the rows again, by the recipe and by Pyro's NUTS."),
@@ -361,17 +352,8 @@ def check(
 def report(
     fit: SavedFit,
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table of held-out rows, to measure calibration on; by default those that fit "
-            "held out."
-        ),
-    ] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns of --data with the targets, by default the fit's own names."),
-    ] = None,
+    data: HeldOutRows = None,
+    target: FittedTargets = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -427,6 +409,7 @@ def ablate(
 
 @app.command()
 def choose(
+    context: typer.Context,
     data: Data,
     target: Annotated[list[str], typer.Option(help="Column to predict.")],
     out: RunFolder = Path("choice"),
@@ -471,15 +454,7 @@ def choose(
         search = Search(
             max_regimes=max_regimes, experts=experts, gate_feature=gate_feature, num_jobs=jobs
         )
-        settings = Settings(
-            likelihood=likelihood,
-            exposure=exposure,
-            trials=trials,
-            noise=noise,
-            seed=seed,
-            device=device,
-            quick=quick,
-        )
+        settings = replace(_settings(context), experts=Settings.experts, gate_feature=None)
         run(rows, settings, search, out, quiet=quiet)
 
 
@@ -493,9 +468,7 @@ def sbc(
         str, typer.Option(help="Gate over the two lines: threshold, monotone, linear or constant.")
     ] = "threshold",
     num_restarts: Annotated[str, typer.Option(help="Modes that are looked for.")] = "12",
-    refine: Annotated[
-        str, typer.Option(help="Short HMC after SVI: auto, always, never.")
-    ] = Settings.refine,
+    refine: Refine = Settings.refine,
     jobs: Jobs = 1,
     seed: Seed = 0,
     device: Device = "auto",

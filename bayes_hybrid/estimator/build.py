@@ -37,6 +37,8 @@ __all__ = [
     "build_options",
     "located_gate",
     "located_likelihood",
+    "pathways_of",
+    "refuse_set",
     "settings_of",
     "with_pathways",
     "with_units",
@@ -68,28 +70,22 @@ def _model(
 ) -> HybridModel:
     priors = _instance("priors", settings.priors, Priors) or Priors()
     names = feature_names(settings) or ()
-    if not isinstance(settings.model, Pathway):
-        pathway_kind("model", settings.model, MODELS)
+    own = [_located(settings, pathway) for pathway in pathways_of(settings)]
+    experts = tuple(pathway.resolved(num_features, names) for pathway in own)
     if settings.model != "mixture":
-        pathway = _located(settings, _single(settings))
-        kind = pathway.kind
-        _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
+        kind = experts[0].kind
+        refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
         if labelled:
             raise OptionError(
                 f"regime_label: model={kind!r} has one regime, of which labels say nothing; "
                 "use model='mixture', or leave the labels out"
             )
         return PathwayModel(
-            num_features=num_features,
-            pathway=pathway.resolved(num_features, names),
-            priors=priors,
-            num_outputs=num_outputs,
+            num_features=num_features, pathway=experts[0], priors=priors, num_outputs=num_outputs
         )
     label_head = _instance("label_head", settings.label_head, LabelHead) or LabelHead()
     if not labelled:
-        _refuse_set(settings, ("label_head",), "no regime_label came")
-    experts = tuple(_located(settings, each) for each in _experts(settings))
-    experts = tuple(expert.resolved(num_features, names) for expert in experts)
+        refuse_set(settings, ("label_head",), "no regime_label came")
     gate = _beside_sizes(located_gate(settings, _gate(settings)), experts, num_features)
     return HybridMixture(
         num_features=num_features,
@@ -175,23 +171,25 @@ def _located(settings: "HybridRegressor", expert: Pathway) -> Pathway:
     return expert if likelihood is expert.likelihood else replace(expert, likelihood=likelihood)
 
 
-def _single(settings: "HybridRegressor") -> Pathway:
-    if isinstance(settings.model, Pathway):
-        _refuse_set(settings, _OF_PATHWAYS, "model is a Pathway: set it there")
-    return _pathway(settings, settings.model)
+def pathways_of(settings: "HybridRegressor") -> tuple[Pathway, ...]:
+    """The pathway of each regime, those by a word with the estimator's likelihood and noise.
 
-
-def _experts(settings: "HybridRegressor") -> tuple[Pathway, ...]:
-    if isinstance(settings.experts, str) or not isinstance(settings.experts, Sequence):
+    Raises:
+        OptionError: there is no such pathway, or a setting would be ignored.
+    """
+    if not isinstance(settings.model, Pathway):
+        pathway_kind("model", settings.model, MODELS)
+    given = settings.experts if settings.model == "mixture" else (settings.model,)
+    if isinstance(given, str) or not isinstance(given, Sequence):
         raise OptionError(
             "experts: expected a pathway for each regime, such as ('gaussian', 'relu'); "
-            f"got {settings.experts!r}"
+            f"got {given!r}"
         )
-    if settings.experts and all(isinstance(expert, Pathway) for expert in settings.experts):
+    if given and all(isinstance(each, Pathway) for each in given):
         # Built to be checked: a value that cannot be is a mistake whether it is used or not.
         _pathway(settings, "gaussian")
-        _refuse_set(settings, _OF_PATHWAYS, "every expert is a Pathway: set it there")
-    return tuple(_pathway(settings, expert) for expert in settings.experts)
+        refuse_set(settings, _OF_PATHWAYS, "a Pathway has its own: set it there")
+    return tuple(_pathway(settings, each) for each in given)
 
 
 def _pathway(settings: "HybridRegressor", given: str | Pathway) -> Pathway:
@@ -208,35 +206,26 @@ def _pathway(settings: "HybridRegressor", given: str | Pathway) -> Pathway:
 
 def with_pathways(
     estimator: "HybridRegressor", change: Callable[[Pathway], Pathway]
-) -> dict[str, Any]:
-    """The settings ``model`` and ``experts`` with every Pathway changed; words stay."""
-
-    def changed(given: str | Pathway) -> str | Pathway:
-        return change(given) if isinstance(given, Pathway) else given
-
-    return {"model": changed(estimator.model), "experts": tuple(map(changed, estimator.experts))}
+) -> "HybridRegressor":
+    """The estimator with every pathway changed, those by a word as the Pathway they stand for."""
+    changed = tuple(map(change, pathways_of(estimator)))
+    own = {"experts": changed} if estimator.model == "mixture" else {"model": changed[0]}
+    result: HybridRegressor = clone(estimator).set_params(**own, likelihood="normal", noise="input")
+    return result
 
 
 def with_units(estimator: "HybridRegressor", **units: Any) -> "HybridRegressor":  # noqa: ANN401
-    """The estimator whose pathways of hidden units have these ``num_units``, ``depth``, ...
-
-    Each word becomes the :class:`~bayes_hybrid.models.Pathway` that it stands for.
+    """The estimator with other ``num_units``, ``depth`` or ``smoothing`` of its hidden units.
 
     Raises:
         OptionError: no pathway has hidden units, or one cannot have these.
     """
-    alone = estimator.model != "mixture"
-    named = (_single(estimator),) if alone else _experts(estimator)
-    sized = tuple(
-        each if isinstance(each, Polynomial) else replace(each, **units) for each in named
-    )
-    if all(isinstance(each, Polynomial) for each in sized):
+    if all(isinstance(pathway, Polynomial) for pathway in pathways_of(estimator)):
         ((name, value), *_) = units.items()
         raise OptionError(f"{name}={value!r} would be ignored, because no expert has hidden units")
-    changed: dict[str, Any] = {"model": sized[0]} if alone else {"experts": sized}
-    changed |= {"likelihood": "normal", "noise": "input"}
-    result: HybridRegressor = clone(estimator).set_params(**changed)
-    return result
+    return with_pathways(
+        estimator, lambda own: own if isinstance(own, Polynomial) else replace(own, **units)
+    )
 
 
 def build_options(settings: "HybridRegressor") -> FitOptions:
@@ -270,7 +259,7 @@ def _instance(name: str, value: Setting | None, kind: type[Setting]) -> Setting 
     return value
 
 
-def _refuse_set(settings: "HybridRegressor", names: Sequence[str], reason: str) -> None:
+def refuse_set(settings: "HybridRegressor", names: Sequence[str], reason: str) -> None:
     """Refuse settings that would be ignored."""
     defaults = type(settings)().get_params(deep=False)
     for name in names:

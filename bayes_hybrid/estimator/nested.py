@@ -1,8 +1,7 @@
 """Settings inside settings, by scikit-learn's names, and settings by the names of before."""
 
 import functools
-import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final, ParamSpec, Self
 
@@ -14,7 +13,7 @@ from bayes_hybrid.inference import FitOptions
 from bayes_hybrid.models import LabelHead
 from bayes_hybrid.priors import Priors
 
-__all__ = ["NestedSettings", "require_settings", "saying_new_names"]
+__all__ = ["NestedSettings", "refuse_moved", "refusing_moved"]
 
 P = ParamSpec("P")
 
@@ -42,8 +41,8 @@ class NestedSettings(BaseEstimator):  # type: ignore[misc] # (ships no types)
 
     def set_params(self, **params: Any) -> Self:  # noqa: ANN401 (any setting)
         """Change settings; an inner one makes a new object, where that was None of its default."""
-        require_settings(self._get_param_names(), params)
-        super().set_params(**_outer(super().get_params(deep=False), params))
+        refuse_moved(params)
+        super().set_params(**_outer(type(self).__name__, super().get_params(deep=False), params))
         return self
 
 
@@ -55,13 +54,14 @@ def _inside(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield f"{name}__{key}", each
 
 
-def _outer(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _outer(owner: str, settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings given, where those inside others have become objects that have them."""
-    changed = {name: value for name, value in given.items() if "__" not in name}
+    changed: dict[str, Any] = {}
     inner: dict[str, dict[str, Any]] = {}
-    for name in (name for name in given if name not in changed):
+    for name, value in given.items():
         head, _, rest = name.partition("__")
-        inner.setdefault(head, {})[rest] = given[name]
+        checks.choice(f"a setting of {owner}", head, [*settings])
+        (inner.setdefault(head, {}) if rest else changed)[rest or head] = value
     for name, own in inner.items():
         value = _object(name, changed.get(name, settings[name]))
         known = _fields(value)
@@ -69,9 +69,7 @@ def _outer(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
             raise OptionError(
                 f"{name}__{next(iter(own))}: {name}={value!r} has no settings; set an object first"
             )
-        for key in own:
-            checks.choice(f"a setting of {name}", key.partition("__")[0], [*known])
-        changed[name] = replace(value, **_outer(known, own))
+        changed[name] = replace(value, **_outer(name, known, own))
     return changed
 
 
@@ -86,25 +84,19 @@ def _object(name: str, value: Any) -> Any:  # noqa: ANN401 (any setting)
     return _DEFAULTS[name]() if value is None and name in _DEFAULTS else value
 
 
-def saying_new_names(init: Callable[P, None]) -> Callable[P, None]:
-    """An ``__init__`` that refuses other settings than its own with :func:`require_settings`."""
-    known = [name for name in inspect.signature(init).parameters if name != "self"]
+def refusing_moved(init: Callable[P, None]) -> Callable[P, None]:
+    """An ``__init__`` that says where settings of before are now."""
 
     @functools.wraps(init)
     def checked(*args: P.args, **settings: P.kwargs) -> None:
-        require_settings(known, settings)
+        refuse_moved(settings)
         init(*args, **settings)
 
     return checked
 
 
-def require_settings(known: Collection[str], given: Mapping[str, object]) -> None:
-    """Refuse settings that the estimator does not have, and say where those of before are.
-
-    Raises:
-        OptionError: such a setting.
-    """
-    for name, value in given.items():
+def refuse_moved(names: Mapping[str, object]) -> None:
+    """Refuse settings that the estimator has no longer itself, and say where they are."""
+    for name, value in names.items():
         if name in _MOVED:
             raise OptionError(f"{name} is a setting of {_MOVED[name].format(name, value)}")
-        checks.choice("a setting of HybridRegressor", name.partition("__")[0], [*known])

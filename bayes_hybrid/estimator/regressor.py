@@ -15,7 +15,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.data import HeldOut, regime_numbers
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator.build import build_model, build_options, settings_of
-from bayes_hybrid.estimator.nested import NestedSettings, saying_new_names
+from bayes_hybrid.estimator.nested import NestedSettings, refusing_moved
 from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.estimator.rows import (
     FloatArray,
@@ -153,7 +153,7 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
         (5, 2)
     """
 
-    @saying_new_names
+    @refusing_moved
     def __init__(
         self,
         *,
