@@ -16,7 +16,7 @@ from bayes_hybrid.models.pathway import NOISE_KINDS
 from bayes_hybrid.nn import pathway_kind
 from bayes_hybrid.random import SEED_LIMIT
 
-__all__ = ["fit_options", "refuse_unknown", "regressor", "whole_or_auto"]
+__all__ = ["fit_options", "refuse_unknown", "regressor"]
 
 
 def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
@@ -33,11 +33,12 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     refuse_unknown(settings)
     if checks.positive_int("--seed", settings.seed, minimum=0) >= SEED_LIMIT:
         raise OptionError(f"--seed must be below 2**32 = {SEED_LIMIT}; got {settings.seed}")
-    num_units = whole_or_auto("--num-units", settings.num_units)
+    num_units = _whole_or_auto("--num-units", settings.num_units)
     label_head = LabelHead(
         noise=checks.choice("--label-noise", settings.label_noise, LABEL_NOISES),
         weight=checks.positive_float("--label-weight", settings.label_weight),
     )
+    options = fit_options(settings)
     estimator = HybridRegressor(
         model=settings.model,
         gate=_gate(settings),
@@ -47,7 +48,7 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         noise=settings.noise,
         # The default is the estimator's own, which a model without labels has no use for.
         label_head=None if label_head == LabelHead() else label_head,
-        fit_options=fit_options(settings),
+        fit_options=None if options == FitOptions() else options,
         progress=False if quiet else "auto",
         missing=checks.choice("--missing", settings.missing, MISSING),
         random_state=settings.seed,
@@ -109,7 +110,7 @@ def _likelihood(settings: Settings) -> str | Likelihood:
     return kind(**given) if given else settings.likelihood
 
 
-def whole_or_auto(name: str, text: str) -> int | str:
+def _whole_or_auto(name: str, text: str) -> int | str:
     """The number that was typed, or ``"auto"``.
 
     Raises:
@@ -124,9 +125,10 @@ def whole_or_auto(name: str, text: str) -> int | str:
 
 def fit_options(settings: Settings) -> FitOptions:
     """The options of the fit; of a quick one every stage has next to no steps: seconds, and bad."""
+    plans = _names(settings.plan)
     options = FitOptions(
-        num_restarts=whole_or_auto("--num-restarts", settings.num_restarts),
-        plan=_names(settings.plan),
+        num_restarts=_whole_or_auto("--num-restarts", settings.num_restarts),
+        plan=plans if len(plans) > 1 else plans[0],
         sampler=REFINE[settings.refine],
         device=settings.device,
     )
