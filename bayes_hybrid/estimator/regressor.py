@@ -86,15 +86,14 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
         likelihood: ``"normal"``, ``"student_t"``, ``"laplace"``, ``"huber"``, ``"pseudo_huber"``,
             ``"contaminated_normal"``; of counts ``"poisson"``, ``"negative_binomial"``, of 0 and 1
             ``"bernoulli"``, of positive numbers ``"gamma"``, ``"log_normal"``, of shares
-            ``"beta"``; or one of :mod:`bayes_hybrid.likelihoods`.  It is that of pathways by a
-            word; a :class:`~bayes_hybrid.models.Pathway` has its own.
+            ``"beta"``; or one of :mod:`bayes_hybrid.likelihoods`.  It applies to pathways given by
+            a word; a :class:`~bayes_hybrid.models.Pathway` has its own.
         noise: ``"input"``, a noise scale that depends on the features, or ``"constant"``, one per
-            regime; of pathways by a word, too.
+            regime; applies likewise.
         experts: of a mixture: a pathway kind (as in ``model``) or a
             :class:`~bayes_hybrid.models.Pathway` for each regime, two or more.  Where all are a
-            ``Pathway``, ``likelihood`` and ``noise`` have to be left alone here.  Or a curve of
-            few coefficients:
-            ``"constant"``, ``"line"``, ``"polynomial"`` (a parabola), or a
+            ``Pathway``, leave ``likelihood`` and ``noise`` alone here.  Or a curve of few
+            coefficients: ``"constant"``, ``"line"``, ``"polynomial"`` (a parabola), or a
             :class:`~bayes_hybrid.models.Polynomial` of another degree; their noise is constant in
             each regime unless they say otherwise, as in ``Line(noise="input")``.
         joined: of curves under a threshold gate: whether each begins where the one
