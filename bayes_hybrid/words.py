@@ -20,7 +20,7 @@ OPTIONS: Final = (
     "plan",
     "refine",
 )
-"""Settings that ``bayes-hybrid fit`` has an option for, each of the same name with dashes."""
+"""Options of ``bayes-hybrid fit``, with underscores: advice is written with these names."""
 
 SPAN: Final = re.compile(r"`([^`]*)`")
 """Code within a sentence."""
@@ -44,18 +44,38 @@ _PLACES: Final = MappingProxyType(
 """Where an object of a class goes among the estimator's settings."""
 
 
+_OBJECT: Final = re.compile(r"(?:fit_options=FitOptions|Pathway)\((.*)\)")
+_REFINE: Final = {"refine='always'": "sampler=HMC(budget=None)", "refine='never'": "sampler=None"}
+
+
 def placed(text: str) -> str:
-    """Text whose objects are written as settings of the estimator.
+    """Text with the estimator's settings, in place of options and of objects alone.
 
     Example:
         >>> placed("Take more steps (`WarmStart(max_steps=...)`).")
         'Take more steps (`fit_options=FitOptions(warm_start=WarmStart(max_steps=...))`).'
+        >>> placed("Refine (`refine='always'`), or use fewer units (`num_units`).")
+        'Refine (`fit_options=FitOptions(sampler=HMC(budget=None))`), or use fewer units
+            (`Pathway(num_units=...)`).'
     """
     return SPAN.sub(lambda span: f"`{_placed(span[1])}`", text)
 
 
 def _placed(code: str) -> str:
+    setting = _REFINE.get(code, code if "=" in code else f"{code}=...")
+    name = setting.partition("=")[0]
+    if name in ("num_restarts", "plan", "sampler"):
+        return f"fit_options=FitOptions({setting})"
+    if name == "num_units":
+        return f"Pathway({setting})"
     return _PLACES.get(code.partition("(")[0], "{}").format(code)
+
+
+def _as_option(code: str) -> str:
+    """A setting where :func:`placed` put it as the option that it was; other code as it is."""
+    setting = _OBJECT.sub(r"\1", code).removesuffix("=...")
+    option = {those: this for this, those in _REFINE.items()}.get(setting, setting)
+    return option if option.partition("=")[0] in OPTIONS else code
 
 
 def on_command_line(text: str) -> str:
@@ -73,7 +93,7 @@ def on_command_line(text: str) -> str:
 
 
 def _typed(span: re.Match[str]) -> str:
-    words = span[1]
+    words = _as_option(span[1])
     if words == "ablate":
         return "bayes-hybrid ablate"
     if words in OPTIONS:

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
+from bayes_hybrid.estimator import with_units
+from bayes_hybrid.nn import COMBINATIONS
 
 # Fits of half a second: whether a benchmark runs at all, its figures mean nothing.
 _TINY: Final = FitOptions(
@@ -31,8 +33,9 @@ def quick(wanted: bool) -> Iterator[None]:
 
 def regressor(**settings: Any) -> HybridRegressor:
     """An estimator without a progress bar; the defaults but for ``settings``."""
-    if _quick:
-        # Experts that are a Pathway have their own number of units.
-        small = {} if "experts" in settings else {"num_units": 4}
-        settings = {**small, **settings, "fit_options": _TINY}
-    return HybridRegressor(**settings, progress=False)
+    if not _quick:
+        return HybridRegressor(**settings, progress=False)
+    reg = HybridRegressor(**{**settings, "fit_options": _TINY}, progress=False)
+    # Experts that were given have their own number of units, or none.
+    small = "experts" not in settings and reg.model in ("mixture", *COMBINATIONS)
+    return with_units(reg, num_units=4) if small else reg

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bayes_hybrid import FitOptions
 from bayes_hybrid.data import load_motorcycle, simulate
 from bayes_hybrid.inference.engine.graph import LogJoint
 from bayes_hybrid.models import Target
@@ -115,7 +116,8 @@ def fit_cell(what: str, device: str) -> Cell:
     else:
         made = simulate("step", 100_000, seed=0)
         x, y, out = made.x, made.y, np.arange(len(made.y)) % 5 == 2
-    reg = regressor(device=device, random_state=0).fit(x[~out], y[~out])
+    reg = regressor(fit_options=FitOptions(device=device), random_state=0)
+    reg.fit(x[~out], y[~out])
     return {
         "rows": [
             {

@@ -34,6 +34,7 @@ from sklearn.metrics import adjusted_rand_score
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.diagnostics.health import is_gate_health
+from bayes_hybrid.estimator import with_units
 from benchmarks.cells import Cell, Figures, Job
 from benchmarks.collapse import CASES, options_of
 from benchmarks.fits import regressor
@@ -135,7 +136,7 @@ def healthy_rows(case: Healthy, seed: int) -> tuple[Vector, Vector, Vector]:
 
 def fit_healthy(case: Healthy, x: Vector, y: Vector, seed: int) -> HybridRegressor:
     """Eight units a layer, which these curves do with."""
-    reg = regressor(num_units=8, random_state=seed, **case.settings)
+    reg = with_units(regressor(random_state=seed, **case.settings), num_units=8)
     return reg.fit(x, y)
 
 

@@ -25,7 +25,8 @@ class HandWritten:
 
     def __init__(self, model: HybridMixture) -> None:
         """Lay the sites out in the order in which the Pyro program samples them."""
-        self.units, self.features = model.experts[0].num_units, model.num_features
+        self.features = model.num_features
+        self.units = model.experts[0].width(self.features)
         self.gate_units = model.gate.num_units  # type: ignore[attr-defined]
         priors, units, features = model.priors, self.units, self.features
         self.floors = priors.width_floor, priors.noise_floor
@@ -177,7 +178,8 @@ def _program(
     xp: Any,
     softplus: Callable[[Any], Any],
 ) -> Callable[..., None]:
-    units, features, priors = model.experts[0].num_units, model.num_features, model.priors
+    features, priors = model.num_features, model.priors
+    units = model.experts[0].width(features)
     gate_units = model.gate.num_units  # type: ignore[attr-defined]
 
     def positive(name: str, prior: Any, shape: tuple[int, ...] = ()) -> Any:

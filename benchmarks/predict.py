@@ -30,6 +30,7 @@ from torch import Tensor
 from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
 from bayes_hybrid.cli.predicting import Wanted, predictions
 from bayes_hybrid.data import load_motorcycle
+from bayes_hybrid.estimator import with_units
 from bayes_hybrid.inference import Posterior
 from bayes_hybrid.inference.posterior.over_draws import draw_weights
 from benchmarks.cells import Figures
@@ -163,7 +164,7 @@ def add_memory(figures: Figures) -> None:
     table = pd.DataFrame({"x": x, "y": np.sin(x)})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        HybridRegressor(num_units=4, fit_options=tiny, random_state=0).fit(
+        with_units(HybridRegressor(fit_options=tiny, random_state=0), num_units=4).fit(
             table[["x"]], table["y"]
         ).save(folder / "fit")
         for suffix in ("csv", "parquet"):

@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bayes_hybrid import ABRUPT, ThresholdGate, choose
+from bayes_hybrid import ABRUPT, FitOptions, ThresholdGate, choose
 from bayes_hybrid.choosing.candidates import EXPERTS
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, sd_over_draws
 from bayes_hybrid.random import spawn_seeds
@@ -318,7 +318,7 @@ def choose_cell(
 ) -> Cell:
     """What is chosen, what that costs, and whether it is right."""
     # Compiled code is kept from set to set: the fits of all sets have the same graphs.
-    base = regressor(random_state=seed, compile="always")
+    base = regressor(random_state=seed, fit_options=FitOptions(compile="always"))
     started, used = time.perf_counter(), time.process_time()
     choice = choose(x[:, None], y, base=base, experts=experts)
     return {

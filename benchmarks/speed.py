@@ -274,11 +274,12 @@ reg.diagnose()
 _DENSITY = """
 import sys, time
 from pathlib import Path
-from bayes_hybrid import HybridRegressor
+from bayes_hybrid import HMC, FitOptions, HybridRegressor
 from benchmarks.suite import Given, Suite
 from benchmarks.tasks.tables import uci_split
 train, test = uci_split(Path(sys.argv[1]), "boston", 0)
-reg = HybridRegressor(random_state=0, progress=False, refine=sys.argv[2] == "refined")
+options = FitOptions(sampler=HMC(budget=None) if sys.argv[2] == "refined" else None)
+reg = HybridRegressor(fit_options=options, random_state=0, progress=False)
 posterior = reg.fit(train.x, train.y).fit_.posterior
 print(posterior.predictive.log_density(test.x, test.y).mean(), time.time())
 """
@@ -387,7 +388,7 @@ def density_rows(data: Path) -> list[Row]:
     """Held-out log density beside the seconds it took, from the start of a process."""
     rows = []
     for what, code, *arguments in (
-        ("engine, refine=False", _DENSITY, "plain"),
+        ("engine, sampler=None", _DENSITY, "plain"),
         ("engine, refined by HMC", _DENSITY, "refined"),
         ("NumPyro, SVI.run, mean-field, one restart", _NUMPYRO_DENSITY),
     ):

@@ -24,7 +24,7 @@ from typing import Any, Final
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from bayes_hybrid import HybridRegressor
+from bayes_hybrid import FitOptions, HybridRegressor
 from bayes_hybrid.data import load_motorcycle, simulate
 from benchmarks.cells import Cell, Figures, Job
 from benchmarks.collapse import CASES, NUM_ROWS
@@ -56,7 +56,7 @@ def motorcycle_cell(noise: str, nudge: float, compiled: str, seed: int) -> Cell:
     x, y = table[["times"]].to_numpy(), table["accel"].to_numpy()
     x = x * (1.0 + nudge * np.random.default_rng(seed).standard_normal(x.shape))
     out = np.arange(2, len(x), 5)
-    reg = regressor(noise=noise, compile=compiled, random_state=seed)
+    reg = regressor(noise=noise, fit_options=FitOptions(compile=compiled), random_state=seed)
     reg.fit(np.delete(x, out, axis=0), np.delete(y, out))
     return _cell(reg, x[out], y[out])
 

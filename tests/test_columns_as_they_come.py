@@ -49,7 +49,7 @@ NAMES = [
 
 def make(**changes):
     settings = {"gate": ThresholdGate(feature="date"), "likelihood": Poisson(exposure="years")}
-    settings |= {"num_units": 3, "noise": "input", "fit_options": TINY, "random_state": 0}
+    settings |= {"noise": "input", "fit_options": TINY, "random_state": 0}
     return HybridRegressor().set_params(**(settings | changes))
 
 

@@ -9,6 +9,7 @@ from bayes_hybrid import HybridRegressor, Pathway, load
 from bayes_hybrid.diagnostics import diagnose
 from bayes_hybrid.distributions import RegimeMixture, pooled_quantiles
 from bayes_hybrid.errors import DataError, OptionError
+from bayes_hybrid.estimator import with_units
 from bayes_hybrid.inference import fit
 from bayes_hybrid.likelihoods import Bernoulli, Binomial, NegativeBinomial, Normal, Poisson
 from bayes_hybrid.models import HybridMixture, PathwayModel
@@ -160,8 +161,9 @@ def counts():
     rng = np.random.default_rng(3)
     x = np.sort(rng.uniform(0.0, 10.0, 120))
     y = rng.poisson(np.where(x < 6.0, 12.0, 1.5)).astype(float)
-    reg = HybridRegressor(
-        likelihood="poisson", gate="threshold", num_units=4, fit_options=SHORT, random_state=0
+    reg = with_units(
+        HybridRegressor(likelihood="poisson", gate="threshold", fit_options=SHORT, random_state=0),
+        num_units=4,
     )
     return reg.fit(x[:, None], y), x[:, None], y
 
@@ -209,7 +211,9 @@ def test_several_targets_are_counted_with_gaps():
     X = np.linspace(-1.0, 1.0, 40)[:, None]
     y = rng.poisson([2.0, 30.0], (40, 2)).astype(float)
     y[::5, 1] = np.nan
-    reg = HybridRegressor(likelihood="negative_binomial", num_units=3, fit_options=SHORT)
+    reg = with_units(
+        HybridRegressor(likelihood="negative_binomial", fit_options=SHORT), num_units=3
+    )
     reg.set_params(random_state=0).fit(X, y)
     assert reg.predict(X).shape == (40, 2)
     # The targets' own means, to half.
@@ -218,7 +222,9 @@ def test_several_targets_are_counted_with_gaps():
 
 def test_equal_counts_are_trained_on():
     X = np.linspace(-1.0, 1.0, 30)[:, None]
-    reg = HybridRegressor(model="relu", likelihood="poisson", num_units=3, fit_options=SHORT)
+    reg = with_units(
+        HybridRegressor(model="relu", likelihood="poisson", fit_options=SHORT), num_units=3
+    )
     reg.set_params(random_state=0).fit(X, np.zeros(30))
     assert reg.fit_.training.method == "svi"
     assert 0.0 < reg.predict(X).max() < 0.3

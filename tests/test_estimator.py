@@ -23,12 +23,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import bayes_hybrid
 from bayes_hybrid import (
-    HMC,
+    Constant,
     FitOptions,
     HybridRegressor,
+    Line,
     LinearGate,
     MonotoneGate,
     Pathway,
+    Polynomial,
     Priors,
     ThresholdGate,
     load,
@@ -40,20 +42,26 @@ from bayes_hybrid.estimator import (
     MODELS,
     POSTERIOR_FILE,
     SAVED_FILES,
+    SETTING_CLASSES,
     build_model,
     build_options,
+    with_units,
 )
-from bayes_hybrid.estimator.saved import _refuse_larger
+from bayes_hybrid.estimator.saved import _refuse_larger, _setting_class
 from bayes_hybrid.gates import THRESHOLD_GATES, Gate, ReLUGate
 from bayes_hybrid.inference.engine.sites import SiteTable
+from bayes_hybrid.inference.saving.encoding import decode, encode
 from bayes_hybrid.inference.saving.manifest import MANIFEST, sealed
 from bayes_hybrid.inference.saving.storage import HELD_OUT, RECORD, read_saved
+from bayes_hybrid.likelihoods import Laplace, StudentT
 from bayes_hybrid.models import HybridMixture, PathwayModel
 from bayes_hybrid.nn import COMBINATIONS
 from tests.budgets import tiny
 
 # One pathway and constant noise, because recording the graph of each check's shape costs most.
-CHECKED = HybridRegressor(model="relu", num_units=4, noise="constant", fit_options=tiny())
+CHECKED = with_units(
+    HybridRegressor(model="relu", noise="constant", fit_options=tiny()), num_units=4
+)
 
 
 @pytest.mark.slow
@@ -75,7 +83,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def fitted(table):
-    return HybridRegressor(num_units=3, fit_options=tiny(), random_state=0).fit(*table)
+    return with_units(HybridRegressor(fit_options=tiny(), random_state=0), num_units=3).fit(*table)
 
 
 # What it returns
@@ -298,7 +306,7 @@ def test_the_netcdf_file_is_the_datatree(fitted, saved):
 
 
 def test_an_array_fit_loads_without_names(tmp_path, table):
-    reg = HybridRegressor(model="relu", num_units=3, fit_options=tiny(), random_state=0)
+    reg = with_units(HybridRegressor(model="relu", fit_options=tiny(), random_state=0), num_units=3)
     reg.fit(table[0].to_numpy(), table[1].to_numpy()).save(tmp_path / "fit")
     again = load(tmp_path / "fit")
     assert "feature_names_in_" not in vars(again)
@@ -309,11 +317,10 @@ def test_an_array_fit_loads_without_names(tmp_path, table):
 def test_settings_come_back(tmp_path, fitted, table):
     reg = clone(fitted).set_params(
         gate=LinearGate(),
-        experts=[Pathway(num_units=3), "relu"],
+        experts=[Pathway(num_units=np.int64(3)), "relu"],
         priors=Priors(noise_floor=1e-3),
         progress=lambda stage, done, total: None,
         random_state=np.random.RandomState(0),
-        num_units=np.int64(3),
     )
     reg.fit(*table).save(tmp_path / "fit")
     params = load(tmp_path / "fit").get_params()
@@ -378,7 +385,9 @@ def test_a_column_that_the_gate_cannot_read_is_refused(gate, message, table):
 
 def test_a_gate_on_the_only_column_needs_no_name(table):
     X, y = table
-    reg = HybridRegressor(gate="threshold", num_units=3, fit_options=tiny(), random_state=0)
+    reg = with_units(
+        HybridRegressor(gate="threshold", fit_options=tiny(), random_state=0), num_units=3
+    )
     assert list(reg.fit(X[["load"]], y).thresholds()["feature"]) == ["load"]
     assert list(reg.fit(X[["load"]].to_numpy(), y).thresholds()["feature"]) == ["x0"]
     with pytest.raises(OptionError, match="expected an index below 1"):
@@ -432,6 +441,36 @@ def test_a_configuration_of_another_version_is_refused(saved, tmp_path, change):
     with pytest.raises(FileFormatError) as caught:
         load(resealed(saved, tmp_path, change))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [None, FitOptions(num_restarts=7)])
+def test_a_fit_with_the_settings_of_before_loads(fitted, saved, table, tmp_path, given):
+    def before(config):
+        config["params"] |= {"num_units": 3, "depth": 1, "smoothing": "bump"}
+        config["params"] |= {"num_restarts": 2, "plan": "plain", "refine": False}
+        config["params"] |= {"batch_size": None, "device": "cpu", "compile": "never"}
+        config["params"] |= {"experts": ["gaussian", "relu"], "noise": "constant"}
+        config["params"]["fit_options"] = encode(given, SETTING_CLASSES)
+
+    again = load(resealed(saved, tmp_path, before))
+    options = FitOptions(num_restarts=2, plan="plain", sampler=None, device="cpu", compile="never")
+    assert again.fit_options == (given or options)
+    first, second = again.experts
+    assert first == Pathway("gaussian", num_units=3, noise="constant")
+    assert second == Pathway("relu", num_units=3, noise="constant")
+    np.testing.assert_array_equal(again.predict(table[0]), fitted.predict(table[0]))
+
+
+def test_a_setting_of_before_that_cannot_be_is_refused(saved, tmp_path):
+    with pytest.raises(FileFormatError, match="settings that this version does not take"):
+        load(resealed(saved, tmp_path, lambda config: config["params"].update(refine="no")))
+
+
+@pytest.mark.parametrize("curve", [Constant(), Line(), Polynomial(degree=3)])
+def test_a_curve_of_before_has_a_number_of_units(curve):
+    written = encode(curve, SETTING_CLASSES)
+    assert decode(written | {"num_units": 32}, _setting_class) == curve
+    assert decode(written, _setting_class) == curve
 
 
 @pytest.mark.parametrize("size", [5, 10**9, 10**30])
@@ -522,15 +561,11 @@ def test_every_model_is_built(kind):
 
 def test_settings_reach_every_expert():
     given = Pathway(kind="relu", num_units=7)
-    settings = HybridRegressor(
-        experts=["gaussian", given, "linear_mix"], depth=2, smoothing="step", noise="constant"
-    )
+    settings = HybridRegressor(experts=["gaussian", given, "linear_mix"], noise="constant")
     model = build_model(settings, 4)
     assert isinstance(model, HybridMixture)
     first, second, third = model.experts
-    assert first == Pathway(
-        kind="gaussian", num_units=50, depth=2, smoothing="step", noise="constant"
-    )
+    assert first == Pathway("gaussian", num_units=50, noise="constant")
     assert second is given
     assert third.kind == "linear_mix"
 
@@ -539,7 +574,30 @@ def test_pathways_of_ones_own_are_taken_as_they_are():
     given = [Pathway(kind="linear_mix", noise="constant"), Pathway(kind="relu", num_units=7)]
     model = build_model(HybridRegressor(experts=given), 4)
     assert isinstance(model, HybridMixture)
-    assert model.experts == tuple(given)
+    assert model.experts == (replace(given[0], num_units=50), given[1])
+
+
+@pytest.mark.parametrize("alone", ["relu", "line"])
+def test_a_pathway_alone_is_the_model(alone):
+    of_word = HybridRegressor(model=alone, likelihood="student_t")
+    own = {"relu": Pathway("relu", likelihood=StudentT()), "line": Line(likelihood=StudentT())}
+    model = build_model(HybridRegressor(model=own[alone]), 4)
+    assert model == build_model(of_word, 4)
+    assert model.regime_names == (alone,)
+
+
+def test_words_become_pathways_with_units():
+    units = {"num_units": 3, "depth": 2, "smoothing": "step"}
+    words = HybridRegressor(
+        experts=("relu", "line"), likelihood="laplace", noise="constant", random_state=1
+    )
+    own = Pathway("relu", noise="constant", likelihood=Laplace(), **units)
+    expected = HybridRegressor(experts=(own, Line(likelihood=Laplace())), random_state=1)
+    assert with_units(words, **units).get_params() == expected.get_params()
+    assert words.likelihood == "laplace"
+    assert with_units(HybridRegressor(model="relu"), depth=2).model == Pathway("relu", depth=2)
+    with pytest.raises(OptionError, match="depth=2 would be ignored, because no expert"):
+        with_units(HybridRegressor(model="line"), depth=2)
 
 
 def test_the_default_experts_may_come_as_a_list():
@@ -558,22 +616,7 @@ def test_default_options_are_the_defaults_of_the_recipe():
     assert build_options(HybridRegressor()) == FitOptions()
 
 
-def test_options_follow_the_settings():
-    settings = HybridRegressor(
-        num_restarts=2,
-        plan="balanced",
-        refine=True,
-        batch_size=64,
-        compile="never",
-    )
-    options = build_options(settings)
-    assert options.plan == "balanced"
-    assert options.num_restarts == 2
-    assert options.sampler == HMC(budget=None)
-    assert (options.batch_size, options.compile) == (64, "never")
-    assert build_options(HybridRegressor(refine=False)).sampler is None
-    for mode, sampler in {"auto": HMC(), "always": HMC(budget=None), "never": None}.items():
-        assert build_options(HybridRegressor(refine=mode)).sampler == sampler
+def test_the_options_are_those_given():
     assert build_options(HybridRegressor(fit_options=tiny())) == tiny()
 
 
@@ -582,8 +625,9 @@ def test_options_follow_the_settings():
 
 def test_a_function_hears_of_the_stages(table):
     heard = []
-    reg = HybridRegressor(
-        num_units=3, fit_options=tiny(), progress=lambda *stage: heard.append(stage)
+    reg = with_units(
+        HybridRegressor(fit_options=tiny(), progress=lambda *stage: heard.append(stage)),
+        num_units=3,
     )
     reg.fit(*table)
     # Twenty steps of the plan "direct", one of the slow gate before as many of "even_gate".
@@ -592,7 +636,7 @@ def test_a_function_hears_of_the_stages(table):
 
 @pytest.mark.parametrize(("progress", "shown"), [("auto", False), (False, False), (True, True)])
 def test_a_pipe_sees_no_bar(table, capsys, progress, shown):
-    HybridRegressor(num_units=3, fit_options=tiny(), progress=progress).fit(*table)
+    with_units(HybridRegressor(fit_options=tiny(), progress=progress), num_units=3).fit(*table)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert bool(captured.err) == shown

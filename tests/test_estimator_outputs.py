@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score
 from bayes_hybrid import HybridRegressor, load
 from bayes_hybrid.diagnostics import regime_scores
 from bayes_hybrid.errors import DataError, OptionError
-from bayes_hybrid.estimator import POSTERIOR_FILE
+from bayes_hybrid.estimator import POSTERIOR_FILE, with_units
 from bayes_hybrid.models import LabelHead
 from tests.budgets import tiny
 
@@ -18,7 +18,7 @@ from tests.budgets import tiny
 def make(*, max_steps=10, num_steps=5, **settings):
     """Every stage of a fit with next to no training."""
     options = tiny(max_steps, num_steps=num_steps)
-    return HybridRegressor(num_units=3, fit_options=options, random_state=0, **settings)
+    return with_units(HybridRegressor(fit_options=options, random_state=0, **settings), num_units=3)
 
 
 # Several outputs

@@ -7,6 +7,7 @@ from sklearn.exceptions import NotFittedError
 
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.errors import DataError, OptionError
+from bayes_hybrid.estimator import with_units
 from tests.budgets import tiny
 
 
@@ -23,7 +24,9 @@ def fitted(table):
     X, y = table
     label = np.where(X["hour"] > 12, "relu", "gaussian").astype(object)
     label[3:] = None
-    reg = HybridRegressor(gate="linear", num_units=3, fit_options=tiny(), random_state=0)
+    reg = with_units(
+        HybridRegressor(gate="linear", fit_options=tiny(), random_state=0), num_units=3
+    )
     return reg.fit(X, y, regime_label=label)
 
 
@@ -60,7 +63,7 @@ def test_boundaries_along_either_feature(fitted, table):
 
 
 def test_a_single_pathway_has_no_boundary_and_certain_regimes(table):
-    reg = HybridRegressor(model="relu", num_units=3, fit_options=tiny(), random_state=0)
+    reg = with_units(HybridRegressor(model="relu", fit_options=tiny(), random_state=0), num_units=3)
     reg.fit(*table)
     with pytest.raises(OptionError, match="one regime"):
         reg.boundaries()

@@ -27,6 +27,7 @@ from bayes_hybrid.diagnostics import (
 from bayes_hybrid.diagnostics.description import describe
 from bayes_hybrid.diagnostics.thresholds import threshold_findings
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.estimator import with_units
 from bayes_hybrid.plots import plot_boundary, plot_fit, plot_regime, plot_thresholds
 
 WEIGHTS = np.array([0.25, 0.75])
@@ -43,8 +44,11 @@ def _fitted(**settings):
     )
     x = np.linspace(-1.0, 1.0, 40)
     y = np.where(x > 0.2, 1.0 + x, np.sin(3.0 * x)) + 0.1 * np.cos(40.0 * x)
-    reg = HybridRegressor(
-        num_units=4, noise="constant", fit_options=quick, random_state=0, progress=False, **settings
+    reg = with_units(
+        HybridRegressor(
+            noise="constant", fit_options=quick, random_state=0, progress=False, **settings
+        ),
+        num_units=4,
     )
     return reg.fit(x[:, None], y)
 

@@ -32,6 +32,7 @@ from bayes_hybrid import (
 from bayes_hybrid.ablation.cells import encoded
 from bayes_hybrid.distributions import RegimeMixture
 from bayes_hybrid.errors import FileFormatError, OptionError
+from bayes_hybrid.estimator import with_units
 from bayes_hybrid.gates import LinearGate
 from bayes_hybrid.models import HybridMixture, HybridModel, PathwayModel, register, registry
 from bayes_hybrid.models.registry import part_named
@@ -67,7 +68,7 @@ def _rows():
 def _settings(parts: Any) -> dict[str, dict[str, Any]]:
     small = Pathway(kind="relu", num_units=3, noise="constant")
     return {
-        "likelihood": {"model": "gaussian", "likelihood": parts.Leaning(), "num_units": 3},
+        "likelihood": {"model": Pathway("gaussian", num_units=3, likelihood=parts.Leaning())},
         "gate": {"gate": parts.RadialGate(), "experts": (small, small)},
         "pathway": {"experts": (parts.FourierPathway(num_units=3), small)},
     }
@@ -129,7 +130,7 @@ def test_what_could_not_be_saved_is_refused_before_the_fit():
     with pytest.raises(OptionError, match=r"_Unregistered is not registered.*@bayes_hybrid.regis"):
         HybridRegressor(gate=_Unregistered(), fit_options=tiny()).fit(*_rows())
     register(_Unregistered)
-    HybridRegressor(gate=_Unregistered(), fit_options=tiny(), num_units=2).fit(*_rows())
+    with_units(HybridRegressor(gate=_Unregistered(), fit_options=tiny()), num_units=2).fit(*_rows())
 
 
 class _Odd(GateModule):
@@ -386,13 +387,15 @@ def test_a_learned_shape_of_either_sign_has_a_normal_prior(parts):
     torch.manual_seed(0)
     y = density.sample().numpy()
     options = replace(tiny(300), variational=replace(tiny().variational, num_steps=200))
-    reg = HybridRegressor(
-        model="gaussian",
-        noise="constant",
-        likelihood=parts.Leaning(),
+    reg = with_units(
+        HybridRegressor(
+            model="gaussian",
+            noise="constant",
+            likelihood=parts.Leaning(),
+            fit_options=options,
+            random_state=0,
+        ),
         num_units=2,
-        fit_options=options,
-        random_state=0,
     ).fit(X, y)
     lean = reg.fit_.posterior.sites["gaussian.lean"]
     # The truth is log 0.4 = -0.92, under a prior with sd 0.5.

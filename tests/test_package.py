@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 _USE = """
 from pathlib import Path
 import bayes_hybrid
-from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
+from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Variational, WarmStart
 from bayes_hybrid.data import load_motorcycle
 from bayes_hybrid.report import write_report
 table = load_motorcycle()
@@ -28,7 +28,8 @@ options = FitOptions(
     sampler=None,
     compile="never",
 )
-reg = HybridRegressor(fit_options=options, num_units=4, random_state=0, progress=False)
+experts = Pathway("gaussian", num_units=4), Pathway("relu", num_units=4)
+reg = HybridRegressor(experts=experts, fit_options=options, random_state=0, progress=False)
 write_report(reg.fit(table[["times"]], table["accel"]), "report.html")
 print(bayes_hybrid.__file__, Path("report.html").stat().st_size)
 """

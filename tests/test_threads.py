@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 from bayes_hybrid import HybridRegressor, load
+from bayes_hybrid.estimator import with_units
 from tests.budgets import tiny
 
 _THREADS = 8
@@ -35,7 +36,9 @@ CALLS: dict[str, Callable[[HybridRegressor], Any]] = {
 
 
 def _make(**settings: Any) -> HybridRegressor:
-    return HybridRegressor(**{"num_units": 4, "fit_options": _TINY, "random_state": 0, **settings})
+    return with_units(
+        HybridRegressor(**{"fit_options": _TINY, "random_state": 0, **settings}), num_units=4
+    )
 
 
 def _together(tasks: Sequence[Callable[[], Any]]) -> list[Any]:

@@ -55,6 +55,23 @@ def test_settings_are_typed(text, words):
     assert on_command_line(text) == words
 
 
+@pytest.mark.parametrize(
+    ("option", "setting", "typed"),
+    [
+        ("num_restarts=64", "fit_options=FitOptions(num_restarts=64)", "--num-restarts 64"),
+        ("num_restarts", "fit_options=FitOptions(num_restarts=...)", "--num-restarts"),
+        ("plan=('a', 'b')", "fit_options=FitOptions(plan=('a', 'b'))", "--plan a,b"),
+        ("refine='always'", "fit_options=FitOptions(sampler=HMC(budget=None))", "--refine always"),
+        ("refine='never'", "fit_options=FitOptions(sampler=None)", "--refine never"),
+        ("num_units", "Pathway(num_units=...)", "--num-units"),
+        ("noise='input'", "noise='input'", "--noise input"),
+    ],
+)
+def test_options_have_their_place_in_python_and_back(option, setting, typed):
+    assert placed(f"`{option}`") == f"`{setting}`"
+    assert on_command_line(f"`{setting}`") == on_command_line(f"`{option}`") == typed
+
+
 def test_no_option_is_left_that_does_not_exist():
     text = " ".join(f"`{name}=1` `{name}` {name}='a'" for name in OPTIONS)
     assert set(re.findall(r"--[a-z-]+", on_command_line(text))) <= options_of("fit")
@@ -64,9 +81,9 @@ def test_no_option_is_left_that_does_not_exist():
     "code", ["HMC(num_warmup=9)", "Variational()", "WarmStart(max_steps=9)", "Priors()"]
 )
 def test_an_object_is_placed_where_the_estimator_takes_it(code):
-    written = placed(f"Take `{code}` or `refine='never'`.")
+    written = placed(f"Take `{code}` or `noise='input'`.")
     setting = written.split("`")[1]
-    assert written == f"Take `{setting}` or `refine='never'`."
+    assert written == f"Take `{setting}` or `noise='input'`."
     assert code in setting
     estimator = eval(f"HybridRegressor({setting})", vars(bayes_hybrid) | exported())
     build_options(estimator)

@@ -49,7 +49,7 @@ def kfold(
     Source: Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, section 2.3.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, Pathway, Variational, WarmStart
         >>> rng = np.random.default_rng(0)
         >>> X = rng.uniform(-2, 2, size=(30, 1))
         >>> y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=30)
@@ -60,9 +60,8 @@ def kfold(
         ...     sampler=None,
         ...     compile="never",
         ... )
-        >>> estimator = HybridRegressor(
-        ...     model="gaussian", noise="constant", num_units=3, fit_options=tiny, random_state=0
-        ... )
+        >>> small = Pathway("gaussian", num_units=3, noise="constant")
+        >>> estimator = HybridRegressor(model=small, fit_options=tiny, random_state=0)
         >>> kfold(estimator, X, y, num_folds=2).pointwise.shape
         (30,)
     """

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ from bayes_hybrid.random import resolve_seed, spawn_seeds
 
 __all__ = ["ablate", "fold_cells", "usable_rows"]
 
-_PARTS = ("gate", "likelihood", "experts", "log")
+_PARTS = ("model", "gate", "likelihood", "experts")
 """Settings that may name a column."""
 
 
@@ -92,7 +93,7 @@ def ablate(
         FitError: every cell failed.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, Pathway, Variational, WarmStart
         >>> rng = np.random.default_rng(0)
         >>> X = rng.uniform(-2, 2, size=(40, 1))
         >>> y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=40)
@@ -103,9 +104,8 @@ def ablate(
         ...     sampler=None,
         ...     compile="never",
         ... )
-        >>> base = HybridRegressor(
-        ...     model="gaussian", noise="constant", num_units=3, fit_options=tiny, random_state=0
-        ... )
+        >>> small = Pathway("gaussian", num_units=3, noise="constant")
+        >>> base = HybridRegressor(model=small, fit_options=tiny, random_state=0)
         >>> result = ablate(X, y, base=base, only=["relu"], num_folds=2, num_repeats=1)
         >>> result.table["variant"].tolist(), len(result.cells)
         (['base', 'relu'], 6)
@@ -190,20 +190,21 @@ def usable_rows(
 
 
 def _with_columns(estimator: HybridRegressor, read: HybridRegressor) -> HybridRegressor:
-    """The estimator with a column's index where its parts have the column's name.
-
-    Args:
-        estimator: as it was set.
-        read: one that has read the table.
-    """
+    """The estimator with a column's index where its parts have the column's name."""
     names = feature_names(read)
     if names is None:
         return estimator
 
-    def placed(likelihood: Likelihood) -> Likelihood:
-        return located_likelihood(read, likelihood).resolved(len(names), names)
+    def placed(part: Any) -> Any:  # noqa: ANN401 (any setting)
+        if isinstance(part, Pathway):
+            return replace(part, likelihood=placed(part.likelihood))
+        if isinstance(part, Likelihood):
+            return located_likelihood(read, part).resolved(len(names), names)
+        return (
+            located_gate(read, part).resolved(len(names), names) if isinstance(part, Gate) else part
+        )
 
-    changed: dict[str, object] = {}
+    changed = {name: placed(getattr(estimator, name)) for name in _PARTS if name != "experts"}
     if len(estimator.log):
         encoding = encoding_of(read)
         changed["log"] = tuple(
@@ -212,26 +213,17 @@ def _with_columns(estimator: HybridRegressor, read: HybridRegressor) -> HybridRe
             else encoding.position("log", wanted)
             for wanted in estimator.log
         )
-    if isinstance(estimator.gate, Gate):
-        changed["gate"] = located_gate(read, estimator.gate).resolved(len(names), names)
-    if isinstance(estimator.likelihood, Likelihood):
-        changed["likelihood"] = placed(estimator.likelihood)
-    if any(isinstance(expert, Pathway) for expert in estimator.experts):
-        changed["experts"] = tuple(
-            replace(expert, likelihood=placed(expert.likelihood))
-            if isinstance(expert, Pathway)
-            else expert
-            for expert in estimator.experts
-        )
     resolved: HybridRegressor = clone(estimator).set_params(**changed)
-    return resolved if changed else estimator
+    return resolved.set_params(experts=tuple(map(placed, estimator.experts)))
 
 
 def _placed_columns(base: HybridRegressor, variant: Variant, read: HybridRegressor) -> Variant:
     """The variant with a column's index where its parts have the column's name."""
+    names = dict.fromkeys(name.partition("__")[0] for name in variant.settings)
+    if names.keys().isdisjoint(_PARTS):
+        return variant
     placed = _with_columns(applied(base, variant), read).get_params(deep=False)
-    own = {name: placed[name] for name in _PARTS if name in variant.settings}
-    return replace(variant, settings={**variant.settings, **own}) if own else variant
+    return replace(variant, settings={name: placed[name] for name in names})
 
 
 def _builds(estimator: HybridRegressor, num_features: int) -> bool:

@@ -10,9 +10,14 @@ from sklearn.base import clone
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.estimator import REFINE, HybridRegressor, build_options
+from bayes_hybrid.estimator import (
+    HybridRegressor,
+    build_options,
+    pathways_of,
+    refuse_moved,
+    with_pathways,
+)
 from bayes_hybrid.gates import GATES
-from bayes_hybrid.inference import FitOptions
 from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood, Normal
 from bayes_hybrid.models import Pathway
 from bayes_hybrid.nn import COMBINATIONS
@@ -25,8 +30,7 @@ BASE: Final = "base"
 # A name is printed, plotted and typed after --only, where commas separate names.
 _NAME: Final = re.compile(r"[\w.+-]+")
 _OF_THE_RUN: Final = ("random_state", "progress")
-# What a variant changes and fit_options has where it is given, and Pathways have where they are.
-_IN_OPTIONS: Final = ("refine", "num_restarts", "plan")
+# What a variant changes, and Pathways have where they are given.
 _IN_PATHWAYS: Final = ("likelihood", "noise")
 
 
@@ -36,15 +40,16 @@ class Variant:
 
     Args:
         name: letters, digits and ``_ . + -``.
-        settings: parameters of :class:`~bayes_hybrid.HybridRegressor` that differ from the base's.
+        settings: parameters of :class:`~bayes_hybrid.HybridRegressor` that differ from the base's,
+            as ``set_params`` takes them.
 
     Raises:
         OptionError: another character in the name; a setting that the estimator does not have, or
             ``random_state`` or ``progress``, which are the base's for all variants.
 
     Example:
-        >>> Variant("two_layers", {"depth": 2}).settings["depth"]
-        2
+        >>> Variant("narrow_noise", {"priors__noise__spread": 0.5}).settings
+        mappingproxy({'priors__noise__spread': 0.5})
     """
 
     name: str
@@ -57,21 +62,26 @@ class Variant:
                 "the name of a variant must be made of letters, digits and _ . + -; "
                 f"got {self.name!r}"
             )
-        known = [name for name in HybridRegressor().get_params() if name not in _OF_THE_RUN]
-        for setting in checks.instance("settings", self.settings, Mapping):
-            checks.choice(f"a setting of the variant {self.name!r}", setting, known)
+        refuse_moved(checks.instance("settings", self.settings, Mapping))
+        known = [
+            name for name in HybridRegressor().get_params(deep=False) if name not in _OF_THE_RUN
+        ]
+        for setting in self.settings:
+            checks.choice(
+                f"a setting of the variant {self.name!r}", setting.partition("__")[0], known
+            )
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
 
 
 MITIGATIONS: Final = (
-    Variant("minus_refinement", {"refine": "never"}),
-    Variant("minus_restarts", {"num_restarts": 1}),
+    Variant("minus_refinement", {"fit_options__sampler": None}),
+    Variant("minus_restarts", {"fit_options__num_restarts": 1}),
     Variant("minus_input_noise", {"noise": "constant"}),
     # The plan without a mitigation at all, half of the default, then others.
-    Variant("plan_plain", {"plan": "plain"}),
-    Variant("plan_direct", {"plan": "direct"}),
-    Variant("plan_balanced", {"plan": "balanced"}),
-    Variant("plan_gaussian_first", {"plan": "gaussian_first"}),
+    Variant("plan_plain", {"fit_options__plan": "plain"}),
+    Variant("plan_direct", {"fit_options__plan": "direct"}),
+    Variant("plan_balanced", {"fit_options__plan": "balanced"}),
+    Variant("plan_gaussian_first", {"fit_options__plan": "gaussian_first"}),
 )
 """What the estimator does against bad fits, each taken away: a new one is a row here."""
 
@@ -144,12 +154,25 @@ def applied(base: HybridRegressor, variant: Variant) -> HybridRegressor:
 
 
 def _models(base: HybridRegressor) -> list[Variant]:
-    """Every pathway alone, and the mixture."""
-    default = HybridRegressor()
-    # A single pathway has no use for these, and refuses them.
-    alone = {name: getattr(default, name) for name in ("gate", "experts", "joined", "label_head")}
-    mixture = [] if base.model == "mixture" else [Variant("mixture", {"model": "mixture"})]
-    return [Variant(kind, {"model": kind} | alone) for kind in COMBINATIONS] + mixture
+    """Every pathway alone, and the mixture; with the units of the base's own Pathway."""
+    default = HybridRegressor().get_params(deep=False)
+    own = next((each for each in (base.model, *base.experts) if isinstance(each, Pathway)), None)
+
+    def pathway(kind: str) -> str | Pathway:
+        if own is None:
+            return kind
+        return replace(
+            own if type(own) is Pathway else Pathway(likelihood=own.likelihood), kind=kind
+        )
+
+    # What a single pathway has no use for, it refuses.
+    alone = {name: default[name] for name in ("gate", "experts", "joined", "label_head")}
+    alone |= {} if own is None else {name: default[name] for name in _IN_PATHWAYS}
+    steps = [Variant(kind, {"model": pathway(kind)} | alone) for kind in COMBINATIONS]
+    if base.model == "mixture":
+        return steps
+    experts = tuple(pathway(kind) for kind in default["experts"])
+    return [*steps, Variant("mixture", {"model": "mixture", "experts": experts})]
 
 
 def _registered(setting: str, registry: Mapping[str, object]) -> list[Variant]:
@@ -158,9 +181,7 @@ def _registered(setting: str, registry: Mapping[str, object]) -> list[Variant]:
 
 def _of_the_target(base: HybridRegressor) -> dict[str, str | Likelihood]:
     """The likelihoods of targets such as the base's, and of rows with the same sizes."""
-    own = (each.likelihood for each in base.experts if isinstance(each, Pathway))
-    given = next(own, base.likelihood)
-    kind = LIKELIHOODS.get(given, Normal)() if isinstance(given, str) else given
+    kind = next((pathway.likelihood for pathway in pathways_of(base)), Normal())
     alike = {name: each for name, each in LIKELIHOODS.items() if each.takes == kind.takes}
     if kind.size_column is None:
         return {name: name for name in alike}
@@ -168,54 +189,28 @@ def _of_the_target(base: HybridRegressor) -> dict[str, str | Likelihood]:
 
 
 def _placed(base: HybridRegressor, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings where the base has them: in its ``fit_options``, or in its experts."""
+    """The settings where the base has them: in its Pathways, if it has some."""
     placed = dict(settings)
-    if base.fit_options is not None and (inner := _taken(placed, _IN_OPTIONS)):
-        options = checks.instance("fit_options", base.fit_options, FitOptions)
-        if "refine" in inner:
-            inner["sampler"] = REFINE[inner.pop("refine")]
-        placed["fit_options"] = replace(options, **inner)
-    own = [isinstance(expert, Pathway) for expert in base.experts]
-    if base.model == "mixture" and any(own) and (inner := _taken(placed, _IN_PATHWAYS)):
-        # Experts that are named still read the estimator's own setting.
-        placed |= {} if all(own) else inner
+    given = base.experts if base.model == "mixture" else (base.model,)
+    own = any(isinstance(each, Pathway) for each in given)
+    if own and (inner := {name: placed.pop(name) for name in _IN_PATHWAYS if name in placed}):
         if isinstance(inner.get("likelihood"), str):
             inner["likelihood"] = LIKELIHOODS[inner["likelihood"]]()
-        placed["experts"] = tuple(
-            replace(expert, **inner) if isinstance(expert, Pathway) else expert
-            for expert in base.experts
-        )
+        changed = with_pathways(base, lambda pathway: replace(pathway, **inner))
+        parts = changed.get_params(deep=False)
+        placed |= {name: parts[name] for name in ("model", "experts", *_IN_PATHWAYS)}
     return placed
-
-
-def _taken(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Those of the settings that are named, taken out of them."""
-    return {name: settings.pop(name) for name in names if name in settings}
-
-
-@dataclass(frozen=True)
-class _Regimes:
-    """What of a model its options go by, before there are columns to build it for."""
-
-    num_regimes: int
-    has_thresholds: bool
 
 
 def _compared(estimator: HybridRegressor) -> dict[str, Any]:
     """The settings such that equal models have equal ones, whichever way they were written."""
-    settings: dict[str, Any] = estimator.get_params(deep=False)
+    settings = with_pathways(estimator, lambda pathway: pathway).get_params(deep=False)
     for name in _OF_THE_RUN:
         del settings[name]
-    for name, registry in {"gate": GATES, "likelihood": LIKELIHOODS}.items():
-        if isinstance(settings[name], str):
-            settings[name] = registry[checks.choice(name, settings[name], tuple(registry))]()
+    if isinstance(settings["gate"], str):
+        settings["gate"] = GATES[checks.choice("gate", settings["gate"], tuple(GATES))]()
     options = build_options(estimator)
-    mixture = estimator.model == "mixture"
-    regimes = _Regimes(
-        num_regimes=len(settings["experts"]) if mixture else 1,
-        has_thresholds=mixture and getattr(settings["gate"], "has_thresholds", False),
-    )
-    options = replace(options, plan=options.plans_for(regimes))
-    for name in _IN_OPTIONS:
-        del settings[name]
+    ordered = getattr(settings["gate"], "has_thresholds", False)
+    size = len(settings["experts"]) if estimator.model == "mixture" else 1
+    options = replace(options, plan=options.plans_for(size, has_thresholds=ordered))
     return settings | {"fit_options": options, "experts": tuple(settings["experts"])}

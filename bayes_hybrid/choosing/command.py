@@ -3,12 +3,13 @@
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Final
 
 import numpy as np
 
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.estimator import HybridRegressor
+from bayes_hybrid.estimator import REFINE, HybridRegressor, build_options
 from bayes_hybrid.gates import ABRUPT, FEATURE_GATES
 from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
 
@@ -19,7 +20,6 @@ _NAMED: Final = (
     "experts",
     "likelihood",
     "noise",
-    "num_units",
     "num_restarts",
     "plan",
     "refine",
@@ -59,14 +59,10 @@ def fit_command(
         "bayes-hybrid fit 'my data.csv' --target y --out fit --experts line,line
             --gate threshold --joined"
     """
-    default, words = HybridRegressor(), list[str]()
-    settings = estimator.get_params(deep=False)
-    for name in ("random_state", "progress"):
-        del settings[name]
-    for name, value in settings.items():
-        if _same(value, getattr(default, name)):
-            continue
-        words += _option(name, value)
+    words, default = list[str](), _settings(HybridRegressor())
+    for name, value in _settings(estimator).items():
+        if not _same(value, default[name]):
+            words += _option(name, value)
     seed = estimator.random_state
     if isinstance(seed, int | np.integer):
         words += ["--seed", str(seed)]
@@ -76,6 +72,17 @@ def fit_command(
     place = os.path.join(os.curdir, place) if place.startswith("-") else place
     given = ["bayes-hybrid", "fit", place, "--target", target, *columns, "--out", os.fspath(out)]
     return shlex.join([*given, *words])
+
+
+def _settings(estimator: HybridRegressor) -> dict[str, object]:
+    """The settings that are typed, those of the fit's options by their names and ``refine``."""
+    settings = estimator.get_params(deep=False)
+    for name in ("random_state", "progress", "fit_options"):
+        del settings[name]
+    options = build_options(estimator)
+    settings |= {field.name: getattr(options, field.name) for field in fields(options)}
+    sampler = settings.pop("sampler")
+    return settings | {"refine": next((w for w, s in REFINE.items() if s == sampler), sampler)}
 
 
 def _same(value: object, default: object) -> bool:
@@ -100,8 +107,6 @@ def _option(name: str, value: object) -> list[str]:
         return _gate(value)
     if isinstance(value, Likelihood):
         return _likelihood(value)
-    if name == "refine" and isinstance(value, bool | np.bool_):
-        value = "always" if value else "never"
     parts = _parts(value)
     if name in _NAMED and all(isinstance(part, str | int | np.integer) for part in parts):
         return [f"--{name.replace('_', '-')}", ",".join(map(str, parts))]

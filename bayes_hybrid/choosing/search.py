@@ -67,8 +67,8 @@ def choose(
     it cannot be trusted.  If such a candidate would change the answer, it is compared with the
     answer without it by five folds.
 
-    These fits are shorter than those of the default estimator, unless ``base`` says how to fit, by
-    ``num_restarts``, ``refine`` or ``fit_options``.  ``Choice.estimator`` has the base's own.
+    These fits are shorter than those of the default estimator, in what the ``fit_options`` of
+    ``base`` leave at its default.  ``Choice.estimator`` has the base's own.
 
     Args:
         X: features ``[N, D]``.

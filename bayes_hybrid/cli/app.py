@@ -7,6 +7,7 @@ A command imports what it needs when it runs, because torch and pandas take seco
 import atexit
 import gc
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -54,6 +55,7 @@ bench = typer.Typer(no_args_is_help=True, help="Measure the package itself.")
 app.add_typer(bench, name="bench")
 
 # What several commands have in common.
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")]
 Features = Annotated[
     list[str] | None,
     typer.Option(
@@ -78,6 +80,14 @@ Exposure = Annotated[
 Trials = Annotated[
     str | None, typer.Option(help="Column with the number of trials of each row: binomial.")
 ]
+CensoredBy = Annotated[
+    str | None,
+    typer.Option(
+        "--censored",
+        help="Column that is 0 where the target is the value, 1 where the value is larger, -1 "
+        "where it is smaller: normal, laplace, contaminated_normal, log_normal.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Everything random is derived from it.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that stands already.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")]
@@ -87,10 +97,124 @@ RunFolder = Annotated[Path, typer.Option(help="Folder to make, or of a run to go
 SavedFit = Annotated[
     Path, typer.Argument(metavar="FIT", help="Folder that fit or demo saved a fit in.")
 ]
+HeldOutRows = Annotated[
+    Path | None,
+    typer.Option(help="Table of held-out rows to judge by; by default those that fit held out."),
+]
+FittedTargets = Annotated[
+    list[str] | None,
+    typer.Option(help="Columns that hold the targets, by default those that were fitted."),
+]
+# Options of fit.
+Targets = Annotated[
+    list[str],
+    typer.Option(
+        help="Column to predict; or several, a,b or the option repeated, that share their "
+        "regimes and may have empty cells."
+    ),
+]
+FitFolder = Annotated[Path, typer.Option(help="Folder to save the fit in.")]
+FitFeatures = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Columns to predict from, a,b,c or the option repeated; by default all but those "
+        "of --target and --regime-label."
+    ),
+]
+RegimeLabel = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that says which regime a row is in, where that is known; empty cells are "
+        "latent."
+    ),
+]
+LabelNoise = Annotated[
+    str, typer.Option(help="learned, how often labels are wrong, or none, they are the truth.")
+]
+LabelWeight = Annotated[float, typer.Option(help="Weight of the labels beside the targets.")]
+Test = Annotated[Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")]
+TestFraction = Annotated[
+    float, typer.Option(help="Share of the rows of DATA to hold out instead, at random.")
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="mixture, or a single pathway: gaussian, relu, linear_mix, "
+        "relu_gates_gaussian, gaussian_stabilizes_relu, constant, line, polynomial."
+    ),
+]
+Experts = Annotated[
+    str,
+    typer.Option(
+        help="What a mixture has in each regime, separated by commas: a pathway, or constant, "
+        "line or polynomial (a parabola), such as line,line,line."
+    ),
+]
+Joined = Annotated[
+    bool, typer.Option("--joined", help="Curves meet at the thresholds, without jumps.")
+]
+GateName = Annotated[
+    str,
+    typer.Option(
+        help="relu, linear or constant; or, with thresholds that are reported: threshold, "
+        "monotone, oblique."
+    ),
+]
+GateFeature = Annotated[
+    str | None,
+    typer.Option(help="Column that the gate threshold or monotone reads, if there are more."),
+]
+Abrupt = Annotated[
+    bool, typer.Option("--abrupt", help="Regimes change from one row to the next at a threshold.")
+]
+Noise = Annotated[str, typer.Option(help="input, a noise scale that depends on x, or constant.")]
+NumUnits = Annotated[
+    str, typer.Option(help="Hidden units of each pathway; auto is 32 up to 3 features, else 50.")
+]
+NumRestarts = Annotated[
+    str,
+    typer.Option(
+        help="Modes that are looked for, each from a start of its own; auto is 64 for a small "
+        "table, else 32."
+    ),
+]
+PlanNames = Annotated[
+    str,
+    typer.Option(
+        help="Training plan: default, direct, even_gate, gaussian_first, balanced or plain; or "
+        "several of them, separated by commas, which share the restarts."
+    ),
+]
+Refine = Annotated[
+    str, typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never.")
+]
+Missing = Annotated[
+    str,
+    typer.Option(
+        help="Empty cells of features: impute, by the median and an indicator, or refuse."
+    ),
+]
+LogColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Columns whose logarithm the model reads, such as --log dose,size; results stay "
+        "in their units."
+    ),
+]
 # For the tests: the same steps with next to no training.
 Quick = Annotated[
     bool, typer.Option("--quick", envvar="BAYES_HYBRID_QUICK", hidden=True, show_envvar=False)
 ]
+
+
+def _settings(context: typer.Context) -> Settings:
+    """The options that were typed and are settings of a fit."""
+    names = context.params.keys() & {field.name for field in fields(Settings)}
+    given = {name: context.params[name] for name in names}
+    # Click makes a list of what may be repeated; nothing is None.
+    if "log" in given:
+        given["log"] = tuple(given["log"] or ())
+    return Settings(**given)
 
 
 def _version(wanted: bool) -> None:
@@ -102,8 +226,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     del version
@@ -131,115 +254,33 @@ def demo(
 
 @app.command()
 def fit(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
-    target: Annotated[
-        list[str],
-        typer.Option(
-            help="Column to predict; or several, a,b or the option repeated, that share their "
-            "regimes and may have empty cells."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder to save the fit in.")],
-    features: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Columns to predict from, a,b,c or the option repeated; by default all but those "
-            "of --target and --regime-label."
-        ),
-    ] = None,
-    regime_label: Annotated[
-        str | None,
-        typer.Option(
-            help="Column that says which regime a row is in, where that is known; empty cells are "
-            "latent."
-        ),
-    ] = None,
-    label_noise: Annotated[
-        str,
-        typer.Option(help="learned, how often labels are wrong, or none, they are the truth."),
-    ] = Settings.label_noise,
-    label_weight: Annotated[
-        float, typer.Option(help="Weight of the labels beside the targets.")
-    ] = Settings.label_weight,
-    test: Annotated[
-        Path | None, typer.Option(help="Table of held-out rows, to measure coverage on.")
-    ] = None,
-    test_fraction: Annotated[
-        float, typer.Option(help="Share of the rows of DATA to hold out instead, at random.")
-    ] = 0.0,
-    model: Annotated[
-        str,
-        typer.Option(
-            help="mixture, or a single pathway: gaussian, relu, linear_mix, "
-            "relu_gates_gaussian, gaussian_stabilizes_relu, constant, line, polynomial."
-        ),
-    ] = Settings.model,
-    experts: Annotated[
-        str,
-        typer.Option(
-            help="What a mixture has in each regime, separated by commas: a pathway, or constant, "
-            "line or polynomial (a parabola), such as line,line,line."
-        ),
-    ] = Settings.experts,
-    joined: Annotated[
-        bool, typer.Option("--joined", help="Curves meet at the thresholds, without jumps.")
-    ] = Settings.joined,
-    gate: Annotated[
-        str,
-        typer.Option(
-            help="relu, linear or constant; or, with thresholds that are reported: threshold, "
-            "monotone, oblique."
-        ),
-    ] = Settings.gate,
-    gate_feature: Annotated[
-        str | None,
-        typer.Option(help="Column that the gate threshold or monotone reads, if there are more."),
-    ] = Settings.gate_feature,
-    abrupt: Annotated[
-        bool,
-        typer.Option("--abrupt", help="Regimes change from one row to the next at a threshold."),
-    ] = Settings.abrupt,
+    context: typer.Context,
+    data: Data,
+    target: Targets,
+    out: FitFolder,
+    features: FitFeatures = None,
+    regime_label: RegimeLabel = None,
+    label_noise: LabelNoise = Settings.label_noise,
+    label_weight: LabelWeight = Settings.label_weight,
+    test: Test = None,
+    test_fraction: TestFraction = 0.0,
+    model: Model = Settings.model,
+    experts: Experts = Settings.experts,
+    joined: Joined = Settings.joined,
+    gate: GateName = Settings.gate,
+    gate_feature: GateFeature = Settings.gate_feature,
+    abrupt: Abrupt = Settings.abrupt,
     likelihood: Family = Settings.likelihood,
     exposure: Exposure = Settings.exposure,
     trials: Trials = Settings.trials,
-    noise: Annotated[
-        str, typer.Option(help="input, a noise scale that depends on x, or constant.")
-    ] = Settings.noise,
-    num_units: Annotated[
-        str,
-        typer.Option(help="Hidden units of each pathway; auto is 32 up to 3 features, else 50."),
-    ] = Settings.num_units,
-    num_restarts: Annotated[
-        str,
-        typer.Option(
-            help="Modes that are looked for, each from a start of its own; auto is 64 for a small "
-            "table, else 32."
-        ),
-    ] = Settings.num_restarts,
-    plan: Annotated[
-        str,
-        typer.Option(
-            help="Training plan: default, direct, even_gate, gaussian_first, balanced or plain; or "
-            "several of them, separated by commas, which share the restarts."
-        ),
-    ] = Settings.plan,
-    refine: Annotated[
-        str,
-        typer.Option(help="Short HMC after SVI: auto (where the budget allows), always, never."),
-    ] = Settings.refine,
-    missing: Annotated[
-        str,
-        typer.Option(
-            help="Empty cells of features: impute, by the median and an indicator, or refuse."
-        ),
-    ] = Settings.missing,
-    log: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Columns whose logarithm the model reads, such as --log dose,size; results stay "
-            "in their units."
-        ),
-    ] = None,
+    censored: CensoredBy = Settings.censored,
+    noise: Noise = Settings.noise,
+    num_units: NumUnits = Settings.num_units,
+    num_restarts: NumRestarts = Settings.num_restarts,
+    plan: PlanNames = Settings.plan,
+    refine: Refine = Settings.refine,
+    missing: Missing = Settings.missing,
+    log: LogColumns = None,
     seed: Seed = 0,
     device: Device = "auto",
     force: Force = False,
@@ -262,30 +303,7 @@ def fit(
             test=test,
             test_fraction=test_fraction,
         )
-        settings = Settings(
-            model=model,
-            gate=gate,
-            gate_feature=gate_feature,
-            abrupt=abrupt,
-            experts=experts,
-            joined=joined,
-            likelihood=likelihood,
-            exposure=exposure,
-            trials=trials,
-            noise=noise,
-            label_noise=label_noise,
-            label_weight=label_weight,
-            num_units=num_units,
-            num_restarts=num_restarts,
-            plan=plan,
-            refine=refine,
-            missing=missing,
-            log=tuple(log or ()),
-            seed=seed,
-            device=device,
-            quick=quick,
-        )
-        run(rows, settings, out, force=force, quiet=quiet)
+        run(rows, _settings(context), out, force=force, quiet=quiet)
 
 
 @app.command()
@@ -297,10 +315,7 @@ def predict(
     regimes: Annotated[
         bool, typer.Option("--regimes", help="Add p(z|x) of every regime, with its band.")
     ] = False,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns that hold the targets, by default those that were fitted."),
-    ] = None,
+    target: FittedTargets = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -322,17 +337,8 @@ def predict(
 @app.command()
 def check(
     fit: SavedFit,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table of held-out rows, to measure coverage on; by default those that fit held "
-            "out."
-        ),
-    ] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns that hold the targets, by default those that were fitted."),
-    ] = None,
+    data: HeldOutRows = None,
+    target: FittedTargets = None,
     against: Annotated[
         str | None,
         typer.Option(help="nuts: fit some of the rows again, by the recipe and by Pyro's NUTS."),
@@ -367,17 +373,8 @@ def check(
 def report(
     fit: SavedFit,
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table of held-out rows, to measure calibration on; by default those that fit "
-            "held out."
-        ),
-    ] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns of --data with the targets, by default the fit's own names."),
-    ] = None,
+    data: HeldOutRows = None,
+    target: FittedTargets = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -395,7 +392,8 @@ def report(
 
 @app.command()
 def ablate(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
+    context: typer.Context,
+    data: Data,
     target: Annotated[list[str], typer.Option(help="Column to predict.")],
     out: RunFolder = Path("ablation"),
     features: Features = None,
@@ -408,6 +406,7 @@ def ablate(
     likelihood: Family = Settings.likelihood,
     exposure: Exposure = Settings.exposure,
     trials: Trials = Settings.trials,
+    censored: CensoredBy = Settings.censored,
     jobs: Jobs = 1,
     seed: Seed = 0,
     device: Device = "auto",
@@ -427,20 +426,13 @@ def ablate(
 
         rows = Source(data=data, target=target, features=features)
         plan = AblationRun(only=only, num_folds=folds, num_repeats=repeats, num_jobs=jobs)
-        settings = Settings(
-            likelihood=likelihood,
-            exposure=exposure,
-            trials=trials,
-            seed=seed,
-            device=device,
-            quick=quick,
-        )
-        run(rows, settings, plan, out, quiet=quiet)
+        run(rows, _settings(context), plan, out, quiet=quiet)
 
 
 @app.command()
 def choose(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Table: .csv, .csv.gz or .parquet.")],
+    context: typer.Context,
+    data: Data,
     target: Annotated[list[str], typer.Option(help="Column to predict.")],
     out: RunFolder = Path("choice"),
     features: Features = None,
@@ -457,6 +449,7 @@ def choose(
     likelihood: Family = Settings.likelihood,
     exposure: Exposure = Settings.exposure,
     trials: Trials = Settings.trials,
+    censored: CensoredBy = Settings.censored,
     noise: Annotated[
         str, typer.Option(help="Of smooth experts, as for fit: input or constant.")
     ] = Settings.noise,
@@ -484,20 +477,13 @@ def choose(
         search = Search(
             max_regimes=max_regimes, experts=experts, gate_feature=gate_feature, num_jobs=jobs
         )
-        settings = Settings(
-            likelihood=likelihood,
-            exposure=exposure,
-            trials=trials,
-            noise=noise,
-            seed=seed,
-            device=device,
-            quick=quick,
-        )
+        settings = replace(_settings(context), experts=Settings.experts, gate_feature=None)
         run(rows, settings, search, out, quiet=quiet)
 
 
 @bench.command()
 def sbc(
+    context: typer.Context,
     out: RunFolder,
     replications: Annotated[int, typer.Option(help="Data sets to simulate and fit.")] = 200,
     rows: Annotated[int, typer.Option(help="Rows of each.")] = 100,
@@ -505,9 +491,7 @@ def sbc(
         str, typer.Option(help="Gate over the two lines: threshold, monotone, linear or constant.")
     ] = "threshold",
     num_restarts: Annotated[str, typer.Option(help="Modes that are looked for.")] = "12",
-    refine: Annotated[
-        str, typer.Option(help="Short HMC after SVI: auto, always, never.")
-    ] = Settings.refine,
+    refine: Refine = Settings.refine,
     jobs: Jobs = 1,
     seed: Seed = 0,
     device: Device = "auto",
@@ -525,20 +509,8 @@ def sbc(
     with clean_exit():
         from bayes_hybrid.cli.calibrating import CalibrationRun, run
 
-        settings = Settings(
-            gate=gate,
-            num_restarts=num_restarts,
-            refine=refine,
-            seed=seed,
-            device=device,
-            quick=quick,
-        )
-        run(
-            settings,
-            CalibrationRun(replications=replications, rows=rows, jobs=jobs),
-            out,
-            quiet=quiet,
-        )
+        plan = CalibrationRun(replications=replications, rows=rows, jobs=jobs)
+        run(_settings(context), plan, out, quiet=quiet)
 
 
 def main() -> None:

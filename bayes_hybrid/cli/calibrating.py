@@ -10,11 +10,10 @@ from rich.table import Table
 
 from bayes_hybrid import checks
 from bayes_hybrid.cli.console import counted, say, show
-from bayes_hybrid.cli.regressor import quick_options, refuse_unknown, whole_or_auto
+from bayes_hybrid.cli.regressor import fit_options, refuse_unknown
 from bayes_hybrid.cli.settings import Settings, refuse_no_jobs
 from bayes_hybrid.data import atomic_file, write_table
-from bayes_hybrid.estimator import REFINE, HybridRegressor
-from bayes_hybrid.inference import FitOptions
+from bayes_hybrid.estimator import HybridRegressor
 from bayes_hybrid.models import Pathway
 from bayes_hybrid.validation import SimulationCalibration, sbc
 
@@ -63,15 +62,10 @@ def run(settings: Settings, plan: CalibrationRun, out: Path, *, quiet: bool) -> 
     checks.positive_int("--rows", plan.rows, minimum=2)
     refuse_no_jobs(plan.jobs)
     refuse_unknown(settings)
-    options = FitOptions(
-        num_restarts=whole_or_auto("--num-restarts", settings.num_restarts),
-        sampler=REFINE[settings.refine],
-        device=settings.device,
-    )
     estimator = HybridRegressor(
         gate=settings.gate,
         experts=(_LINE, _LINE),
-        fit_options=quick_options(settings) if settings.quick else options,
+        fit_options=fit_options(settings),
         progress=False if quiet else "auto",
         random_state=settings.seed,
     )

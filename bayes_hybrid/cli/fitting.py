@@ -128,7 +128,8 @@ def _refuse_gate_feature(
             "--gate-feature", settings.gate_feature, [*dict.fromkeys((*features, *encoded))]
         )
         return
-    sizes = sum(column is not None for column in (settings.exposure, settings.trials))
+    of_rows = settings.exposure, settings.trials, settings.censored
+    sizes = sum(column is not None for column in of_rows)
     if settings.gate in FEATURE_GATES and len(features) - sizes > 1:
         raise OptionError(
             f"--gate {settings.gate} reads one column, and there are {len(features)}, "

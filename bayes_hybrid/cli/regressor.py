@@ -1,22 +1,22 @@
 """From what was typed to an estimator."""
 
+from dataclasses import replace
 from typing import Any
 
 from bayes_hybrid import checks
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.estimator import MISSING, MODELS, REFINE, HybridRegressor
+from bayes_hybrid.estimator import MISSING, MODELS, REFINE, HybridRegressor, with_units
 from bayes_hybrid.gates import ABRUPT, FEATURE_GATES, GATES, THRESHOLD_GATES, Gate
 from bayes_hybrid.inference import HMC, PLANS, FitOptions, Variational, WarmStart
 from bayes_hybrid.inference.fit import resolve_device
 from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood
-from bayes_hybrid.models.curves import CURVES
 from bayes_hybrid.models.labels import LABEL_NOISES, LabelHead
 from bayes_hybrid.models.pathway import NOISE_KINDS
 from bayes_hybrid.nn import pathway_kind
 from bayes_hybrid.random import SEED_LIMIT
 
-__all__ = ["quick_options", "refuse_unknown", "regressor", "whole_or_auto"]
+__all__ = ["fit_options", "refuse_unknown", "regressor"]
 
 
 def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
@@ -33,22 +33,13 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
     refuse_unknown(settings)
     if checks.positive_int("--seed", settings.seed, minimum=0) >= SEED_LIMIT:
         raise OptionError(f"--seed must be below 2**32 = {SEED_LIMIT}; got {settings.seed}")
-    num_units = whole_or_auto("--num-units", settings.num_units)
+    num_units = _whole_or_auto("--num-units", settings.num_units)
     label_head = LabelHead(
         noise=checks.choice("--label-noise", settings.label_noise, LABEL_NOISES),
         weight=checks.positive_float("--label-weight", settings.label_weight),
     )
-    # With options of its own, a quick fit must leave the estimator's shorthands alone.
-    shorthands = {
-        "num_restarts": whole_or_auto("--num-restarts", settings.num_restarts),
-        "plan": _names(settings.plan),
-        "refine": settings.refine,
-        "device": settings.device,
-    }
-    quick = {"fit_options": quick_options(settings)}
-    named = _names(settings.experts) if settings.model == "mixture" else (settings.model,)
-    small = settings.quick and num_units == "auto" and not set(named) <= set(CURVES)
-    return HybridRegressor(
+    options = fit_options(settings)
+    estimator = HybridRegressor(
         model=settings.model,
         gate=_gate(settings),
         experts=_names(settings.experts),
@@ -57,12 +48,12 @@ def regressor(settings: Settings, *, quiet: bool) -> HybridRegressor:
         noise=settings.noise,
         # The default is the estimator's own, which a model without labels has no use for.
         label_head=None if label_head == LabelHead() else label_head,
-        num_units=4 if small else num_units,
+        fit_options=None if options == FitOptions() else options,
         progress=False if quiet else "auto",
         missing=checks.choice("--missing", settings.missing, MISSING),
         random_state=settings.seed,
-        **(quick if settings.quick else shorthands),
     )
+    return estimator if num_units == "auto" else with_units(estimator, num_units=num_units)
 
 
 def refuse_unknown(settings: Settings) -> None:
@@ -108,7 +99,9 @@ def _gate(settings: Settings) -> str | Gate:
 
 
 def _likelihood(settings: Settings) -> str | Likelihood:
-    given = {n: v for n in ("exposure", "trials") if (v := getattr(settings, n)) is not None}
+    given = {
+        n: v for n in ("exposure", "trials", "censored") if (v := getattr(settings, n)) is not None
+    }
     kind = LIKELIHOODS[settings.likelihood]
     for name in given:
         if name != kind.size_name:
@@ -119,7 +112,7 @@ def _likelihood(settings: Settings) -> str | Likelihood:
     return kind(**given) if given else settings.likelihood
 
 
-def whole_or_auto(name: str, text: str) -> int | str:
+def _whole_or_auto(name: str, text: str) -> int | str:
     """The number that was typed, or ``"auto"``.
 
     Raises:
@@ -132,15 +125,23 @@ def whole_or_auto(name: str, text: str) -> int | str:
     return int(text)
 
 
-def quick_options(settings: Settings) -> FitOptions:
-    """Every stage of the recipe with next to no steps: a fit in seconds, and a bad one."""
+def fit_options(settings: Settings) -> FitOptions:
+    """The options of the fit; of a quick one every stage has next to no steps: seconds, and bad."""
+    plans = _names(settings.plan)
+    options = FitOptions(
+        num_restarts=_whole_or_auto("--num-restarts", settings.num_restarts),
+        plan=plans if len(plans) > 1 else plans[0],
+        sampler=REFINE[settings.refine],
+        device=settings.device,
+    )
+    if not settings.quick:
+        return options
     hmc = HMC(num_warmup=5, num_iterations=10, num_leapfrog=2, max_dense=1, budget=None)
-    return FitOptions(
+    return replace(
+        options,
         num_restarts=2,
-        plan=_names(settings.plan),
         warm_start=WarmStart(max_steps=50),
         variational=Variational(num_steps=20, kl_weights=(0.0,), selection_steps=5, num_draws=10),
         sampler=hmc if settings.refine == "always" else None,
         compile="never",
-        device=settings.device,
     )

@@ -24,28 +24,8 @@ class Settings:
     The defaults are the estimator's own; they stand here too, because ``--help`` names them and
     must not load torch.
 
-    Attributes:
-        model: ``"mixture"`` or the kind of a single pathway.
-        gate: name of the gate.
-        gate_feature: column that a gate on one feature reads; ``None`` for the only one.
-        abrupt: whether regimes change from one row to the next.
-        experts: name of each regime's expert, separated by commas.
-        joined: whether curves meet at the thresholds.
-        likelihood: name of the likelihood.
-        exposure: column with the rows' exposure, of counts; ``None`` for none.
-        trials: column with the number of trials, of a binomial target; ``None`` for none.
-        noise: ``"input"`` or ``"constant"``.
-        label_noise: ``"learned"`` or ``"none"``.
-        label_weight: weight of the regime labels.
-        num_units: hidden units of each pathway, or ``"auto"``.
-        num_restarts: modes that are looked for, or ``"auto"``.
-        plan: name of a training plan, or several, separated by commas.
-        refine: ``"auto"``, ``"always"`` or ``"never"``.
-        missing: ``"impute"`` or ``"refuse"``.
-        log: columns whose logarithm the model reads, as typed.
-        seed: everything random is derived from it.
-        device: ``"auto"`` or a torch device.
-        quick: next to no training, for tests.
+    Each is the option of ``bayes-hybrid fit`` of its name, whose help says what it is; ``quick`` is
+    next to no training, for tests.
     """
 
     model: str = "mixture"
@@ -57,6 +37,7 @@ class Settings:
     likelihood: str = "normal"
     exposure: str | None = None
     trials: str | None = None
+    censored: str | None = None
     noise: str = "input"
     label_noise: str = "learned"
     label_weight: float = 1.0

@@ -1,12 +1,12 @@
 """What to do about a finding, for this fit and in the words of whoever reads it.
 
-Advice is written once.  Settings stand in backquotes as Python writes them, and alternatives in
-braces with bars between them::
+Advice is written once.  Settings stand in backquotes as Python writes them, those that are options
+of ``bayes-hybrid fit`` by the option's name, and alternatives in braces with bars between them::
 
     Fit again with {more restarts (`num_restarts=128`)|`plan=('default', 'balanced')`}.
 
 :func:`resolved` drops the alternatives that the fit has followed already, and a sentence of which
-none is left, and says where an object such as ``HMC(...)`` goes.
+none is left, and says where an object such as ``HMC(...)``, or an option, goes in Python.
 :func:`bayes_hybrid.words.on_command_line` turns settings into options.
 """
 
@@ -26,7 +26,7 @@ from bayes_hybrid.words import SETTING, SPAN, placed
 __all__ = ["Settings", "resolved", "resolved_findings"]
 
 Settings = Mapping[str, object]
-"""What a fit was made with, by the estimator's names; other classes' as ``"Variational.guide"``."""
+"""What a fit was made with, by the names of options; other classes' as ``"Variational.guide"``."""
 
 _ENOUGH: Final[Mapping[str, Callable[[Any, Any], bool]]] = MappingProxyType(
     {"num_restarts": operator.ge}
@@ -49,9 +49,10 @@ def resolved(text: str, settings: Settings) -> str:
     Example:
         >>> text = "Fit again with {more restarts (`num_restarts=128`)|`plan='balanced'`}."
         >>> resolved(text, {"num_restarts": 64})
-        "Fit again with more restarts (`num_restarts=128`) or `plan='balanced'`."
+        "Fit again with more restarts (`fit_options=FitOptions(num_restarts=128)`) or
+            `fit_options=FitOptions(plan='balanced')`."
         >>> resolved(text, {"num_restarts": 128})
-        "Fit again with `plan='balanced'`."
+        "Fit again with `fit_options=FitOptions(plan='balanced')`."
     """
     kept = []
     for sentence in _SENTENCE.split(text):

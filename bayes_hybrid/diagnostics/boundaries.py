@@ -160,7 +160,7 @@ def boundaries(
     Statistical Society B 43, 97-99.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Variational, WarmStart
         >>> X = [[value] for value in range(20)]
         >>> y = [0.1 * (value % 3) + (value > 12) * (20 - value) for value in range(20)]
         >>> quick = FitOptions(
@@ -170,7 +170,8 @@ def boundaries(
         ...     sampler=None,
         ...     compile="never",
         ... )
-        >>> reg = HybridRegressor(gate="threshold", num_units=4, fit_options=quick, random_state=0)
+        >>> path = Pathway("gaussian", num_units=4), Pathway("relu", num_units=4)
+        >>> reg = HybridRegressor(gate="threshold", experts=path, fit_options=quick, random_state=0)
         >>> found = boundaries(reg.fit(X, y).fit_)
         >>> len(found.boundaries), found.probability_none
         (1, 0.0)

@@ -59,7 +59,7 @@ def expected_durations(
         ...     sampler=None,
         ...     compile="never",
         ... )
-        >>> reg = HybridRegressor(model="relu", num_units=4, fit_options=quick, random_state=0)
+        >>> reg = HybridRegressor(model="relu", fit_options=quick, random_state=0)
         >>> X, y = [[value] for value in range(9)], [0, 1, 0, 1, 2, 3, 4, 5, 6]
         >>> expected_durations(reg.fit(X, y).fit_)[["regime", "mean", "runs"]]
           regime  mean  runs

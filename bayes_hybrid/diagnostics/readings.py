@@ -117,7 +117,7 @@ def regime_descriptions(fit: Fit, number: int = 0) -> dict[str, str]:
         ...     sampler=None,
         ...     compile="never",
         ... )
-        >>> reg = HybridRegressor(model="relu", num_units=4, fit_options=quick, random_state=0)
+        >>> reg = HybridRegressor(model="relu", fit_options=quick, random_state=0)
         >>> X, y = [[value] for value in range(9)], [0, 1, 0, 1, 2, 3, 4, 5, 6]
         >>> regime_descriptions(reg.fit(X, y).fit_)  # one pathway
         {'relu': 'all rows'}

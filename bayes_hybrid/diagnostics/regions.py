@@ -58,7 +58,7 @@ def regions(
         ...     sampler=None,
         ...     compile="never",
         ... )
-        >>> reg = HybridRegressor(model="relu", num_units=4, fit_options=quick, random_state=0)
+        >>> reg = HybridRegressor(model="relu", fit_options=quick, random_state=0)
         >>> X, y = [[value] for value in range(9)], [0, 1, 0, 1, 2, 3, 4, 5, 6]
         >>> regions(reg.fit(X, y).fit_)[["regime", "start", "stop", "probability"]]
           regime  start  stop  probability

@@ -151,7 +151,7 @@ def threshold_findings(fit: Fit) -> list[Finding]:
         fit: the finished fit; its restarts count by their weights.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Variational, WarmStart
         >>> X = [[value] for value in range(20)]
         >>> y = [0.1 * (value % 3) + (value > 12) * (20 - value) for value in range(20)]
         >>> quick = FitOptions(
@@ -161,7 +161,8 @@ def threshold_findings(fit: Fit) -> list[Finding]:
         ...     sampler=None,
         ...     compile="never",
         ... )
-        >>> reg = HybridRegressor(gate="threshold", num_units=4, fit_options=quick, random_state=0)
+        >>> path = Pathway("gaussian", num_units=4), Pathway("relu", num_units=4)
+        >>> reg = HybridRegressor(gate="threshold", experts=path, fit_options=quick, random_state=0)
         >>> (found,) = threshold_findings(reg.fit(X, y).fit_)
         >>> found.name, found.severity
         ('threshold_unidentified[gaussian to relu]', 'ok')

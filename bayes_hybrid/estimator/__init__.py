@@ -7,8 +7,12 @@ from bayes_hybrid.estimator.build import (
     build_options,
     located_gate,
     located_likelihood,
+    pathways_of,
     settings_of,
+    with_pathways,
+    with_units,
 )
+from bayes_hybrid.estimator.nested import refuse_moved
 from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.estimator.regressor import HybridRegressor
 from bayes_hybrid.estimator.rows import MISSING, encoding_of, feature_names, training_rows
@@ -35,8 +39,12 @@ __all__ = [
     "load",
     "located_gate",
     "located_likelihood",
+    "pathways_of",
+    "refuse_moved",
     "reporting",
     "setting_classes",
     "settings_of",
     "training_rows",
+    "with_pathways",
+    "with_units",
 ]

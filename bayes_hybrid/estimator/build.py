@@ -1,11 +1,12 @@
 """From the estimator's settings to a model and to options of a fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
+from sklearn.base import clone
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
@@ -36,7 +37,11 @@ __all__ = [
     "build_options",
     "located_gate",
     "located_likelihood",
+    "pathways_of",
+    "refuse_set",
     "settings_of",
+    "with_pathways",
+    "with_units",
 ]
 
 Setting = TypeVar("Setting")
@@ -45,19 +50,10 @@ MODELS: Final = ("mixture", *COMBINATIONS, *CURVES)
 REFINE: Final[Mapping[str, Sampler | None]] = MappingProxyType(
     {"auto": HMC(), "always": HMC(budget=None), "never": None}
 )
-"""The sampler that each value of ``refine`` stands for."""
-# What a single pathway has no use for, what a Pathway says of itself, and what fit_options says.
+"""The sampler that each value of ``--refine`` stands for."""
+# What a single pathway has no use for, and what a Pathway says of itself.
 _OF_MIXTURES: Final = ("gate", "experts", "joined", "label_head")
-_OF_UNITS: Final = ("num_units", "depth", "smoothing")
-_OF_PATHWAYS: Final = ("likelihood", "noise", *_OF_UNITS)
-_OF_FIT_OPTIONS: Final = (
-    "num_restarts",
-    "plan",
-    "refine",
-    "batch_size",
-    "device",
-    "compile",
-)
+_OF_PATHWAYS: Final = ("likelihood", "noise")
 
 
 def build_model(
@@ -72,30 +68,24 @@ def build_model(
 def _model(
     settings: "HybridRegressor", num_features: int, num_outputs: int, labelled: bool
 ) -> HybridModel:
-    kind = pathway_kind("model", settings.model, MODELS)
     priors = _instance("priors", settings.priors, Priors) or Priors()
     names = feature_names(settings) or ()
-    if kind != "mixture":
-        _refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
-        pathway = _located(settings, _pathway(settings, kind, num_features))
-        if isinstance(pathway, Polynomial):
-            _refuse_set(settings, _OF_UNITS, f"model={kind!r} has no hidden units")
+    own = [_located(settings, pathway) for pathway in pathways_of(settings)]
+    experts = tuple(pathway.resolved(num_features, names) for pathway in own)
+    if settings.model != "mixture":
+        kind = experts[0].kind
+        refuse_set(settings, _OF_MIXTURES, f"model={kind!r} has no use for it")
         if labelled:
             raise OptionError(
                 f"regime_label: model={kind!r} has one regime, of which labels say nothing; "
                 "use model='mixture', or leave the labels out"
             )
         return PathwayModel(
-            num_features=num_features,
-            pathway=pathway.resolved(num_features, names),
-            priors=priors,
-            num_outputs=num_outputs,
+            num_features=num_features, pathway=experts[0], priors=priors, num_outputs=num_outputs
         )
     label_head = _instance("label_head", settings.label_head, LabelHead) or LabelHead()
     if not labelled:
-        _refuse_set(settings, ("label_head",), "no regime_label came")
-    experts = tuple(_located(settings, each) for each in _experts(settings, num_features))
-    experts = tuple(expert.resolved(num_features, names) for expert in experts)
+        refuse_set(settings, ("label_head",), "no regime_label came")
     gate = _beside_sizes(located_gate(settings, _gate(settings)), experts, num_features)
     return HybridMixture(
         num_features=num_features,
@@ -181,58 +171,66 @@ def _located(settings: "HybridRegressor", expert: Pathway) -> Pathway:
     return expert if likelihood is expert.likelihood else replace(expert, likelihood=likelihood)
 
 
-def _experts(settings: "HybridRegressor", num_features: int) -> tuple[Pathway, ...]:
-    if isinstance(settings.experts, str) or not isinstance(settings.experts, Sequence):
+def pathways_of(settings: "HybridRegressor") -> tuple[Pathway, ...]:
+    """The pathway of each regime, those by a word with the estimator's likelihood and noise.
+
+    Raises:
+        OptionError: there is no such pathway, or a setting would be ignored.
+    """
+    if not isinstance(settings.model, Pathway):
+        pathway_kind("model", settings.model, MODELS)
+    given = settings.experts if settings.model == "mixture" else (settings.model,)
+    if isinstance(given, str) or not isinstance(given, Sequence):
         raise OptionError(
             "experts: expected a pathway for each regime, such as ('gaussian', 'relu'); "
-            f"got {settings.experts!r}"
+            f"got {given!r}"
         )
-    if settings.experts and all(isinstance(expert, Pathway) for expert in settings.experts):
+    if given and all(isinstance(each, Pathway) for each in given):
         # Built to be checked: a value that cannot be is a mistake whether it is used or not.
-        _pathway(settings, "gaussian", num_features)
-        _refuse_set(settings, _OF_PATHWAYS, "every expert is a Pathway: set it there")
-    experts = tuple(
-        expert if isinstance(expert, Pathway) else _pathway(settings, expert, num_features)
-        for expert in settings.experts
-    )
-    if all(isinstance(expert, Polynomial) for expert in experts):
-        _refuse_set(settings, _OF_UNITS, "no expert has hidden units")
-    return experts
+        _pathway(settings, "gaussian")
+        refuse_set(settings, _OF_PATHWAYS, "a Pathway has its own: set it there")
+    return tuple(_pathway(settings, each) for each in given)
 
 
-def _pathway(settings: "HybridRegressor", expert: str, num_features: int) -> Pathway:
-    likelihood = settings.likelihood
-    num_units = checks.positive_int_or_auto("num_units", settings.num_units)
-    if isinstance(num_units, str):
-        num_units = 32 if num_features <= 3 else 50
+def _pathway(settings: "HybridRegressor", given: str | Pathway) -> Pathway:
+    """A pathway by its word, with the estimator's likelihood and noise; a Pathway as it is."""
+    if isinstance(given, Pathway):
+        return given
+    kind, likelihood = pathway_kind("experts", given, MODELS[1:]), settings.likelihood
     if not isinstance(likelihood, Likelihood):
         likelihood = LIKELIHOODS[checks.choice("likelihood", likelihood, tuple(LIKELIHOODS))]()
-    if isinstance(expert, str) and expert in CURVES:
-        return CURVES[expert](likelihood=likelihood)
-    return Pathway(
-        kind=pathway_kind("experts", expert, (*COMBINATIONS, *CURVES)),
-        num_units=num_units,
-        depth=settings.depth,
-        smoothing=settings.smoothing,
-        noise=settings.noise,
-        likelihood=likelihood,
+    if kind in CURVES:
+        return CURVES[kind](likelihood=likelihood)
+    return Pathway(kind, noise=settings.noise, likelihood=likelihood)
+
+
+def with_pathways(
+    estimator: "HybridRegressor", change: Callable[[Pathway], Pathway]
+) -> "HybridRegressor":
+    """The estimator with every pathway changed, those by a word as the Pathway they stand for."""
+    changed = tuple(map(change, pathways_of(estimator)))
+    own = {"experts": changed} if estimator.model == "mixture" else {"model": changed[0]}
+    result: HybridRegressor = clone(estimator).set_params(**own, likelihood="normal", noise="input")
+    return result
+
+
+def with_units(estimator: "HybridRegressor", **units: Any) -> "HybridRegressor":  # noqa: ANN401
+    """The estimator with other ``num_units``, ``depth`` or ``smoothing`` of its hidden units.
+
+    Raises:
+        OptionError: no pathway has hidden units, or one cannot have these.
+    """
+    if all(isinstance(pathway, Polynomial) for pathway in pathways_of(estimator)):
+        ((name, value), *_) = units.items()
+        raise OptionError(f"{name}={value!r} would be ignored, because no expert has hidden units")
+    return with_pathways(
+        estimator, lambda own: own if isinstance(own, Polynomial) else replace(own, **units)
     )
 
 
 def build_options(settings: "HybridRegressor") -> FitOptions:
     """The fit options that the settings describe."""
-    given = _instance("fit_options", settings.fit_options, FitOptions)
-    if given is not None:
-        _refuse_set(settings, _OF_FIT_OPTIONS, "fit_options is given: set it there")
-        return given
-    return FitOptions(
-        num_restarts=settings.num_restarts,
-        plan=settings.plan,
-        sampler=REFINE[_refine(settings.refine)],
-        batch_size=settings.batch_size,
-        device=settings.device,
-        compile=settings.compile,
-    )
+    return _instance("fit_options", settings.fit_options, FitOptions) or FitOptions()
 
 
 def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
@@ -255,30 +253,13 @@ def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
     return settings | ({"noise": noises.pop()} if len(noises) == 1 else {})
 
 
-def _refine(refine: str | bool) -> str:
-    """The setting as one of :data:`REFINE`."""
-    if isinstance(refine, bool | np.bool_):
-        return "always" if refine else "never"
-    if isinstance(refine, str) and refine in REFINE:
-        return refine
-    if isinstance(refine, Sampler):
-        raise OptionError(
-            f"refine must be 'auto', True or False; a sampler goes into "
-            f"fit_options=FitOptions(sampler={refine!r})"
-        )
-    raise OptionError(
-        "refine must be 'auto', True ('always') or False ('never'); "
-        f"got {refine!r}{checks.suggestion(refine, tuple(REFINE))}"
-    )
-
-
 def _instance(name: str, value: Setting | None, kind: type[Setting]) -> Setting | None:
     if value is not None and not isinstance(value, kind):
         raise OptionError(f"{name} must be None or {kind.__name__}(...); got {value!r}")
     return value
 
 
-def _refuse_set(settings: "HybridRegressor", names: Sequence[str], reason: str) -> None:
+def refuse_set(settings: "HybridRegressor", names: Sequence[str], reason: str) -> None:
     """Refuse settings that would be ignored."""
     defaults = type(settings)().get_params(deep=False)
     for name in names:

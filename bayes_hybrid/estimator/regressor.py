@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self, final
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,6 +15,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.data import HeldOut, regime_numbers
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator.build import build_model, build_options, settings_of
+from bayes_hybrid.estimator.nested import NestedSettings, refusing_moved
 from bayes_hybrid.estimator.progress import reporting
 from bayes_hybrid.estimator.rows import (
     FloatArray,
@@ -31,7 +32,7 @@ from bayes_hybrid.estimator.rows import (
 )
 from bayes_hybrid.estimator.saved import write_saved
 from bayes_hybrid.gates import Gate
-from bayes_hybrid.inference import FitOptions, Plan, Posterior, Progress, fit
+from bayes_hybrid.inference import FitOptions, Posterior, Progress, fit
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models import LabelHead, Pathway
 from bayes_hybrid.priors import Priors
@@ -60,7 +61,7 @@ RandomState = int | np.random.Generator | np.random.RandomState | None
 
 
 @final
-class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (ships no types)
+class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (ships no types)
     """Bayesian regression for data that are mostly smooth, except when they are not.
 
     By default a mixture of a Gaussian and a ReLU pathway under a ReLU gate
@@ -70,12 +71,14 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
     It is fitted by MAP restarts, SVI and, where the budget allows, a short HMC.  Data are
     standardised inside; everything comes back in the units of ``X`` and ``y``.  Settings are
-    checked when :meth:`fit` is called, as scikit-learn wants it.
+    checked when :meth:`fit` is called, as scikit-learn wants it.  Fields of a settings object have
+    names of their own, in ``set_params(fit_options__num_restarts=8)`` and in a grid search.
 
     Args:
         model: ``"mixture"``, or one pathway for all rows: ``"gaussian"``, ``"relu"``,
             ``"linear_mix"`` (both kinds of unit in each layer, mixed linearly),
-            ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``; or a curve, see ``experts``.
+            ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``; or a curve, see ``experts``;
+            or a :class:`~bayes_hybrid.models.Pathway`, as ``Pathway("relu", num_units=64)``.
         gate: of a mixture: ``"relu"``, ``"linear"``, ``"constant"``, ``"threshold"``,
             ``"monotone"``, ``"oblique"``, or one of :mod:`bayes_hybrid.gates`, such as
             ``ThresholdGate(feature="age")``.  With one of the last three the order of ``experts``
@@ -83,40 +86,24 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         likelihood: ``"normal"``, ``"student_t"``, ``"laplace"``, ``"huber"``, ``"pseudo_huber"``,
             ``"contaminated_normal"``; of counts ``"poisson"``, ``"negative_binomial"``, of 0 and 1
             ``"bernoulli"``, of positive numbers ``"gamma"``, ``"log_normal"``, of shares
-            ``"beta"``; or one of :mod:`bayes_hybrid.likelihoods`; a
-            :class:`~bayes_hybrid.models.Pathway` among ``experts`` has its own.
+            ``"beta"``; or one of :mod:`bayes_hybrid.likelihoods`.  It applies to pathways given by
+            a word; a :class:`~bayes_hybrid.models.Pathway` has its own.
         noise: ``"input"``, a noise scale that depends on the features, or ``"constant"``, one per
-            regime.
+            regime; applies likewise.
         experts: of a mixture: a pathway kind (as in ``model``) or a
-            :class:`~bayes_hybrid.models.Pathway` for each regime, two or more.  A ``Pathway`` has
-            its own ``likelihood``, ``noise``, ``num_units``, ``depth`` and ``smoothing``; where
-            all are one, these have to be left alone here.  Or a curve of few coefficients:
-            ``"constant"``, ``"line"``, ``"polynomial"`` (a parabola), or a
+            :class:`~bayes_hybrid.models.Pathway` for each regime, two or more.  Where all are a
+            ``Pathway``, leave ``likelihood`` and ``noise`` alone here.  Or a curve of few
+            coefficients: ``"constant"``, ``"line"``, ``"polynomial"`` (a parabola), or a
             :class:`~bayes_hybrid.models.Polynomial` of another degree; their noise is constant in
             each regime unless they say otherwise, as in ``Line(noise="input")``.
         joined: of curves under a threshold gate: whether each begins where the one
             before it ends, so that the location has a kink and no jump; or that for each threshold.
         label_head: of a mixture whose rows have regime labels, how these enter
             (:class:`~bayes_hybrid.models.LabelHead`); ``None`` is its default.
-        num_units: hidden units per layer; ``"auto"`` is 32 up to three features, else 50.
-        depth: hidden layers.
-        smoothing: base of the Gaussian units: ``"bump"``, ``"step"``, ``"relu"``, ``"identity"``.
-        num_restarts: modes that are looked for, each from a start of its own; what each counts is
-            found out (:mod:`~bayes_hybrid.inference.recipe.weighing`).  The restarts that count are
-            ArviZ's chains.  ``"auto"`` is 64 on a small table, else 32
-            (:class:`~bayes_hybrid.FitOptions`).
-        plan: how training goes: ``"default"``, ``"direct"``, ``"even_gate"``,
-            ``"gaussian_first"``, ``"balanced"``, ``"plain"``, a
-            :class:`~bayes_hybrid.inference.recipe.plans.Plan`, or several of these, which share the
-            restarts; for gates that collapse.
-        refine: ``True`` or ``"always"`` runs HMC after SVI, ``False`` or ``"never"`` does not,
-            ``"auto"`` where its budget allows.
-        fit_options: everything about fitting at once; then ``num_restarts``,
-            ``plan``, ``refine``, ``batch_size``, ``device`` and ``compile`` have to be left alone.
+        fit_options: how it is fitted: restarts, plan, sampler, device and more;
+            ``FitOptions(sampler=None)`` is SVI without HMC, ``HMC(budget=None)`` refines a table of
+            any size.  ``None`` is its default.
         priors: :class:`~bayes_hybrid.priors.Priors`, in standardised units.
-        batch_size: rows per step; by default all up to 4,096, minibatches of 512 beyond.
-        device: ``"auto"`` is the GPU where there is one, else the name of a torch device.
-        compile: ``"auto"`` compiles where that should pay, ``"always"``, ``"never"``.
         progress: ``"auto"`` shows a bar on a terminal, ``True`` always, ``False`` never; or a
             function called with stage, steps done and steps at most.
         missing: ``"impute"`` puts the training median in the place of a missing cell of a table's
@@ -140,7 +127,7 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
 
     Example:
         >>> import numpy as np
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Variational, WarmStart
         >>> rng = np.random.default_rng(0)
         >>> X = rng.uniform(-2, 2, size=(60, 1))
         >>> y = np.sin(2 * X[:, 0]) + 1.5 * (X[:, 0] > 0.3) + 0.1 * rng.normal(size=60)
@@ -153,7 +140,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         ...     sampler=None,
         ...     compile="never",
         ... )
-        >>> reg = HybridRegressor(num_units=8, fit_options=tiny, random_state=0).fit(X, y)
+        >>> experts = Pathway("gaussian", num_units=8), Pathway("relu", num_units=8)
+        >>> reg = HybridRegressor(experts=experts, fit_options=tiny, random_state=0).fit(X, y)
         >>> reg.regimes_
         ('A', 'B')
         >>> reg.predict(X).shape, reg.predict_interval(X, prob=0.9).shape
@@ -166,27 +154,19 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         (5, 2)
     """
 
+    @refusing_moved
     def __init__(
         self,
         *,
-        model: str = "mixture",
+        model: str | Pathway = "mixture",
         gate: str | Gate = "relu",
         likelihood: str | Likelihood = "normal",
         noise: str = "input",
         experts: Sequence[str | Pathway] = ("gaussian", "relu"),
         joined: bool | Sequence[bool] = False,
         label_head: LabelHead | None = None,
-        num_units: int | str = "auto",
-        depth: int = 1,
-        smoothing: str = "bump",
-        num_restarts: int | str = "auto",
-        plan: str | Plan | Sequence[str | Plan] = "default",
-        refine: str | bool = "auto",
         fit_options: FitOptions | None = None,
         priors: Priors | None = None,
-        batch_size: int | None = None,
-        device: str = "auto",
-        compile: str = "auto",
         progress: str | bool | Progress = "auto",
         missing: str = "impute",
         log: Sequence[int | str] = (),
@@ -199,17 +179,8 @@ class HybridRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # (s
         self.experts = experts
         self.joined = joined
         self.label_head = label_head
-        self.num_units = num_units
-        self.depth = depth
-        self.smoothing = smoothing
-        self.num_restarts = num_restarts
-        self.plan = plan
-        self.refine = refine
         self.fit_options = fit_options
         self.priors = priors
-        self.batch_size = batch_size
-        self.device = device
-        self.compile = compile
         self.progress = progress
         self.missing = missing
         self.log = log

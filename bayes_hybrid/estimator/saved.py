@@ -1,6 +1,7 @@
 """Saved estimators: what is written beside the fit, and how one is read back."""
 
 import os
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,8 @@ from bayes_hybrid.data import HeldOut
 from bayes_hybrid.data.columns import listed
 from bayes_hybrid.data.encoding import Encoding
 from bayes_hybrid.data.records import shortened
-from bayes_hybrid.errors import DataError, FileFormatError
+from bayes_hybrid.errors import DataError, FileFormatError, OptionError
+from bayes_hybrid.estimator.build import REFINE, with_units
 from bayes_hybrid.gates import GATES, MonotoneGate, ReLUGate
 from bayes_hybrid.inference import (
     HMC,
@@ -68,6 +70,9 @@ SETTING_CLASSES: Final = MappingProxyType(
     }
 )
 
+# Settings that fits of before have in the estimator itself.
+_OF_FIT_OPTIONS: Final = ("num_restarts", "plan", "batch_size", "device", "compile")
+_UNITS: Final = MappingProxyType({"num_units": "auto", "depth": 1, "smoothing": "bump"})
 
 # A thousand regimes are more than anybody can read; the label head has a matrix of them.
 _MOST_REGIMES: Final = 1_000
@@ -146,14 +151,12 @@ def load(path: str | os.PathLike[str]) -> "HybridRegressor":
         bayes_hybrid.errors.FileFormatError: no_such_folder is no folder; expected a folder
             written by save
     """
-    from bayes_hybrid.estimator.regressor import HybridRegressor
-
     saved = read_saved(path)
     try:
         config = msgspec.convert(saved.config, _Config)
         params = {name: decode(value, _setting_class) for name, value in config.params.items()}
-        estimator = HybridRegressor(**params)
-    except (msgspec.ValidationError, TypeError) as error:
+        estimator = _estimator(params)
+    except (msgspec.ValidationError, KeyError, TypeError, OptionError) as error:
         raise FileFormatError(
             f"{path} has settings that this version does not take: {shortened(error)}; "
             "load it with the version that wrote it"
@@ -178,6 +181,20 @@ def load(path: str | os.PathLike[str]) -> "HybridRegressor":
     if config.named_features:
         estimator.feature_names_in_ = np.array(names, dtype=object)
     return estimator
+
+
+def _estimator(params: dict[str, Any]) -> "HybridRegressor":
+    """The estimator of these settings, which fits of before have by other names."""
+    from bayes_hybrid.estimator.regressor import HybridRegressor
+
+    units = {name: params.pop(name) for name in _UNITS if name in params}
+    if "refine" in params:
+        refine = params.pop("refine")
+        sampler = REFINE[{True: "always", False: "never"}.get(refine, refine)]
+        options = {name: params.pop(name) for name in _OF_FIT_OPTIONS}
+        params["fit_options"] = params["fit_options"] or FitOptions(**options, sampler=sampler)
+    estimator = HybridRegressor(**params)
+    return estimator if units in ({}, dict(_UNITS)) else with_units(estimator, **units)
 
 
 def _refuse_other(encoding: Encoding | None, fit: Fit, path: str | os.PathLike[str]) -> None:
@@ -208,8 +225,12 @@ def setting_classes() -> dict[str, type]:
     return {**SETTING_CLASSES, **registered()}
 
 
-def _setting_class(name: str) -> type | None:
-    return SETTING_CLASSES.get(name) or part_named(name)
+def _setting_class(name: str) -> Callable[..., object] | None:
+    kind = SETTING_CLASSES.get(name) or part_named(name)
+    if kind is None or kind not in CURVES.values():
+        return kind
+    # Curves of before have what was the default number of units.
+    return lambda num_units="auto", **fields: kind(**fields)
 
 
 def _refuse_larger(model: HybridMixture | PathwayModel, saved: SavedFit) -> None:

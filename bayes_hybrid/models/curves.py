@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +81,11 @@ class Polynomial(Pathway):
             raise OptionError(
                 f"degree: {name} has degree {self.least}; use Polynomial(degree={self.degree})"
             )
+
+    def sized(self, num_features: int) -> Self:
+        """See :meth:`Pathway.sized`; there are no hidden units."""
+        del num_features
+        return self
 
     def width(self, num_features: int) -> int:
         """See :meth:`Pathway.width`."""

@@ -42,22 +42,22 @@ class Pathway:
     Args:
         kind: ``"gaussian"``, ``"relu"``, or a layer combination: ``"linear_mix"``,
             ``"relu_gates_gaussian"``, ``"gaussian_stabilizes_relu"``.
-        num_units: hidden units H per layer.
+        num_units: hidden units H per layer; ``"auto"`` is 32 up to three features, else 50.
         depth: number of layers.
         smoothing: base nonlinearity of the Gaussian units, see :func:`bayes_hybrid.nn.smooth`.
         noise: ``"constant"``, one noise scale per regime, or ``"input"``, a function of ``x``.
         likelihood: density of ``y`` about the expert's location.
 
     Example:
-        >>> Pathway(kind="relu", num_units=8).kind
+        >>> Pathway("relu", num_units=8).kind
         'relu'
     """
 
     formula: ClassVar[tuple[str, str] | None] = None
     """Hidden features of a class of its own, as LaTeX and in words, for the report."""
 
-    kind: str = "gaussian"
-    num_units: int = 32
+    kind: str = field(default="gaussian", kw_only=False)
+    num_units: int | str = "auto"
     depth: int = 1
     smoothing: str = "bump"
     noise: str = "input"
@@ -72,7 +72,7 @@ class Pathway:
                 f"kind: expected what to call regimes of {type(self).__name__}, a name such as "
                 f"'fourier'; got {self.kind!r}"
             )
-        checks.positive_int("num_units", self.num_units)
+        checks.positive_int_or_auto("num_units", self.num_units)
         checks.positive_int("depth", self.depth)
         checks.choice("smoothing", self.smoothing, tuple(SMOOTHINGS))
         checks.choice("noise", self.noise, NOISE_KINDS)
@@ -83,14 +83,19 @@ class Pathway:
         return replace(self, likelihood=self.likelihood.anchored(y, size))
 
     def resolved(self, num_features: int, names: Sequence[str]) -> Self:
-        """With its likelihood's columns as indices, :meth:`.Likelihood.resolved`."""
-        found = self.likelihood.resolved(num_features, names)
-        return self if found is self.likelihood else replace(self, likelihood=found)
+        """:meth:`sized`, and with its likelihood's columns as indices."""
+        sized, found = self.sized(num_features), self.likelihood.resolved(num_features, names)
+        return sized if found is self.likelihood else replace(sized, likelihood=found)
+
+    def sized(self, num_features: int) -> Self:
+        """With a number for ``num_units``."""
+        if self.num_units != "auto":
+            return self
+        return replace(self, num_units=32 if num_features <= 3 else 50)
 
     def width(self, num_features: int) -> int:
         """H, the number of hidden features of D input features."""
-        del num_features
-        return self.num_units
+        return int(self.sized(num_features).num_units)
 
     def build(self, num_features: int) -> nn.Module:
         """The hidden layers as a torch module ``[..., D] -> [..., H]``.
@@ -98,9 +103,8 @@ class Pathway:
         Its parameters get priors by their names: a ``bias`` shares the scale of its module's
         ``weight``, a ``width`` is positive, and any other is a matrix of weights.
         """
-        return stack(
-            self.kind, num_features, self.num_units, depth=self.depth, smoothing=self.smoothing
-        )
+        units = self.width(num_features)
+        return stack(self.kind, num_features, units, depth=self.depth, smoothing=self.smoothing)
 
 
 def sample_noise(sites: Sites, priors: Priors, outputs: tuple[int, ...], like: Tensor) -> Tensor:
@@ -137,6 +141,7 @@ class Built:
     @classmethod
     def of(cls, name: str, pathway: Pathway, num_features: int, *, offset: bool = True) -> Self:
         """The pathway of D features."""
+        pathway = pathway.sized(num_features)
         module = pathway.build(num_features).requires_grad_(False).eval()
         return cls(name, pathway, module, pathway.width(num_features), offset)
 

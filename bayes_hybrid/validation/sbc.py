@@ -77,7 +77,7 @@ def sbc(
     Saeilynoja, Buerkner and Vehtari (2022), Statistics and Computing 32 (32).
 
     Example:
-        >>> from bayes_hybrid import FitOptions, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, Pathway, Variational, WarmStart
         >>> tiny = FitOptions(  # seconds instead of good fits
         ...     num_restarts=1,
         ...     warm_start=WarmStart(max_steps=20),
@@ -85,9 +85,9 @@ def sbc(
         ...     sampler=None,
         ...     compile="never",
         ... )
+        >>> path = Pathway("gaussian", smoothing="identity", num_units=1, noise="constant")
         >>> line = HybridRegressor(
-        ...     model="gaussian", smoothing="identity", num_units=1, noise="constant",
-        ...     fit_options=tiny, progress=False, random_state=0,
+        ...     model=path, fit_options=tiny, progress=False, random_state=0
         ... )
         >>> result = sbc(line, num_replications=3, num_rows=20)
         >>> result.ranks.shape, list(result.ranks)[:2]

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_hybrid import HMC, FitOptions, HybridRegressor, Variational, WarmStart
+from bayes_hybrid.estimator import with_units
 
 __all__ = ["FEATURES", "TARGET", "answers", "make", "tiny_table"]
 
@@ -32,7 +33,7 @@ def make(*, mixture: bool = False, hmc: bool = False, seed: int = 0) -> HybridRe
     """An estimator with next to no training."""
     options = _WITH_HMC if hmc else _WITHOUT_HMC
     settings: dict[str, Any] = {"fit_options": options, "random_state": seed, "progress": False}
-    return HybridRegressor(num_units=3, **({} if mixture else _SINGLE), **settings)
+    return with_units(HybridRegressor(**{} if mixture else _SINGLE, **settings), num_units=3)
 
 
 def tiny_table(num_rows: int = 24, seed: int = 0) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bayes_hybrid import HybridRegressor, ablate
+from bayes_hybrid import HybridRegressor, Pathway, ablate
 from bayes_hybrid.ablation import Variant
 from tests.budgets import tiny
 
@@ -14,10 +14,10 @@ from tests.budgets import tiny
 OPTIONS = replace(tiny(), variational=replace(tiny().variational, num_draws=30))
 # A single pathway and constant noise, because recording the graph of a fit costs most.
 BASE = HybridRegressor(
-    model="gaussian", noise="constant", num_units=3, fit_options=OPTIONS, random_state=0
+    model=Pathway("gaussian", num_units=3, noise="constant"), fit_options=OPTIONS, random_state=0
 )
 RELU = Variant("relu", {"model": "relu"})
-BROKEN = Variant("broken", {"smoothing": "cubic"})
+BROKEN = Variant("broken", {"missing": "cubic"})
 PLAN: dict[str, Any] = {"num_folds": 2, "num_repeats": 1}
 
 
@@ -51,7 +51,7 @@ def fits(monkeypatch):
     fitted, fit = [], HybridRegressor.fit
 
     def watched(self, X, y):
-        fitted.append((self.model, self.random_state, len(X)))
+        fitted.append((getattr(self.model, "kind", self.model), self.random_state, len(X)))
         return fit(self, X, y)
 
     monkeypatch.setattr(HybridRegressor, "fit", watched)

@@ -16,6 +16,7 @@ from bayes_hybrid.ablation.result import corrected_error
 from bayes_hybrid.cli.ablating import write_folder
 from bayes_hybrid.data import read_table
 from bayes_hybrid.errors import DataError, DataTypeError, FitError, OptionError
+from bayes_hybrid.estimator import with_units
 from bayes_hybrid.gates import LinearGate, ThresholdGate
 from bayes_hybrid.random import spawn_seeds
 from tests.ablation.conftest import BASE, OPTIONS, PLAN, RELU, again, make_rows
@@ -28,8 +29,8 @@ def test_a_cell_is_a_fit_to_the_other_rows(shared):
     X, y = make_rows()
     split_seed, _, first_seed, _ = spawn_seeds(0, 4)
     train, test = next(RepeatedKFold(n_splits=2, n_repeats=1, random_state=split_seed).split(X))
-    for name, model in (("base", "gaussian"), ("relu", "relu")):
-        reg = clone(BASE).set_params(model=model, random_state=first_seed).fit(X[train], y[train])
+    for name, settings in (("base", {}), ("relu", RELU.settings)):
+        reg = clone(BASE).set_params(**settings, random_state=first_seed).fit(X[train], y[train])
         chosen = (result.rows["variant"] == name) & (result.rows["fold"] == 0)
         rows = result.rows[chosen]
         assert rows["row"].tolist() == test.tolist()
@@ -122,7 +123,7 @@ def test_a_variant_that_cannot_be_fitted_has_failed_cells(shared):
     assert line["failed_cells"] == 3
     assert line.drop("failed_cells").isna().all()
     failures = result.cells.query("variant == 'broken'")["failure"]
-    assert failures.str.startswith("OptionError: smoothing must be one of").all()
+    assert failures.str.startswith("OptionError: missing must be one of").all()
     assert any(note.startswith("broken: 3 of 3 cells failed") for note in result.notes)
     assert result.table["failed_cells"].tolist() == [0, 0, 3]
 
@@ -190,7 +191,7 @@ def test_too_few_draws_for_leave_one_out_fail_that_cell_only():
         ({"base": HybridRegressor(gate="rellu")}, "did you mean 'relu'"),
         ({"variants": ["relu"]}, "a variant must be a Variant"),
         ({"variants": [RELU, RELU]}, "'relu' 2 times"),
-        ({"variants": [Variant("base", {"depth": 2})]}, "'base' is the base as it is"),
+        ({"variants": [Variant("base", {"model": "relu"})]}, "'base' is the base as it is"),
         ({"base": clone(BASE).set_params(random_state=None), "folder": "out"}, "random_state"),
     ],
 )
@@ -249,7 +250,7 @@ def test_a_gate_may_name_its_column(fits):
     table = pd.DataFrame(X, columns=[f"c{column}" for column in range(X.shape[1])])
     name = table.columns[-1]
     gate = ThresholdGate(feature=name)
-    base = HybridRegressor(gate=gate, num_units=3, fit_options=OPTIONS, random_state=0)
+    base = with_units(HybridRegressor(gate=gate, fit_options=OPTIONS, random_state=0), num_units=3)
     result = ablate(table, y, base=base, only=["base"], **PLAN)
     assert result.table["failed_cells"].sum() == 0
     with pytest.raises(OptionError, match="must be one of"):
@@ -258,7 +259,9 @@ def test_a_gate_may_name_its_column(fits):
 
 def test_a_base_that_cannot_be_is_refused_before_any_fit():
     x, y = np.random.default_rng(0).normal(size=(12, 1)), np.arange(12.0)
-    base = HybridRegressor(gate="oblique", num_units=3, fit_options=OPTIONS, random_state=0)
+    base = with_units(
+        HybridRegressor(gate="oblique", fit_options=OPTIONS, random_state=0), num_units=3
+    )
     with pytest.raises(OptionError, match="two features or more, but there is 1"):
         ablate(x, y, base=base, only=["gaussian"], **PLAN)
 
@@ -271,7 +274,7 @@ def test_gates_that_have_to_be_told_a_column_are_no_variants_by_themselves(monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr("bayes_hybrid.ablation.run.fold_cells", listed)
-    base = HybridRegressor(num_units=3, fit_options=OPTIONS, random_state=0)
+    base = with_units(HybridRegressor(fit_options=OPTIONS, random_state=0), num_units=3)
     x, y = np.random.default_rng(0).normal(size=(12, 2)), np.arange(12.0)
     for features, offered in ((x[:, :1], True), (x, False)):
         asked.clear()

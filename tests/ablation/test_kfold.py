@@ -38,7 +38,7 @@ def test_each_row_has_the_density_of_a_fit_that_has_not_seen_it(folds):
 
 
 def test_two_estimators_have_the_same_folds_and_are_compared(folds):
-    other = kfold(clone(BASE).set_params(num_units=2), *make_rows(), num_folds=3)
+    other = kfold(clone(BASE).set_params(model__num_units=2), *make_rows(), num_folds=3)
     np.testing.assert_array_equal(other.fold, folds.fold)
     table = compare({"three": folds, "two": other}).table
     assert set(table.index) == {"three", "two"}
@@ -55,8 +55,8 @@ def test_what_cannot_be_folded_is_refused():
         kfold(BASE, X, y, num_folds=1)
     with pytest.raises(OptionError, match="estimator must be a HybridRegressor"):
         kfold("gaussian", X, y)  # (that is the point)
-    with pytest.raises(OptionError, match="smoothing"):
-        kfold(clone(BASE).set_params(smoothing="cubic"), X, y)
+    with pytest.raises(OptionError, match="missing"):
+        kfold(clone(BASE).set_params(missing="cubic"), X, y)
     with pytest.raises(DataError, match="too few"):
         kfold(BASE, X[:4], y[:4], num_folds=5)
     with pytest.raises(DataError, match="2 outputs"):

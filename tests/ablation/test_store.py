@@ -88,7 +88,11 @@ def copied(folder, tmp_path):
     ("rows", "options", "message"),
     [
         (make_rows(seed=1), {}, "data other than now"),
-        ((), {"base": clone(BASE).set_params(depth=2)}, "settings of the base other than now"),
+        (
+            (),
+            {"base": clone(BASE).set_params(model__depth=2)},
+            "settings of the base other than now",
+        ),
         ((), {"base": clone(BASE).set_params(random_state=1)}, "a seed other than now"),
         ((), {"num_folds": 3}, "a number of folds other than now"),
     ],
@@ -149,7 +153,7 @@ def test_everything_that_determines_a_cell_is_in_its_key():
     cell = cells.Cell(variant="base", repeat=0, fold=0, estimator=clone(BASE), test=test)
     others = [
         replace(cell, estimator=clone(BASE).set_params(random_state=1)),
-        replace(cell, estimator=clone(BASE).set_params(depth=2)),
+        replace(cell, estimator=clone(BASE).set_params(model__depth=2)),
         replace(cell, test=np.array([0, 2])),
     ]
     keys = [cell.key("data"), cell.key("other"), *(other.key("data") for other in others)]

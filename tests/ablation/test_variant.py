@@ -21,6 +21,7 @@ BASES = [
     HybridRegressor(gate=LinearGate(), experts=OWN),
     HybridRegressor(experts=["relu", OWN[0]], noise="input"),
     HybridRegressor(model="relu", likelihood=Normal()),
+    HybridRegressor(model=OWN[0]),
 ]
 
 
@@ -78,7 +79,9 @@ def test_every_variant_can_be_built_and_is_another_model(base):
 
 
 def test_what_would_change_nothing_is_left_out():
-    base = HybridRegressor(model="relu", noise="constant", refine=False, num_restarts=1)
+    base = HybridRegressor(
+        model="relu", noise="constant", fit_options=FitOptions(sampler=None, num_restarts=1)
+    )
     idle = {step.name for step in MITIGATIONS if step.name.startswith("minus")}
     assert not {"relu", "gate_linear", "plan_direct", *idle} & set(names(base))
     assert {"minus_restarts", "plan_direct"} <= set(names(HybridRegressor()))
@@ -123,7 +126,8 @@ def test_only_keeps_the_order_and_the_base():
         (lambda: variants(HybridRegressor(gate="rellu")), "gate must be one of"),
         (lambda: variants(cast(Any, "relu")), "base must be a HybridRegressor"),
         (lambda: Variant("a,b", {}), "letters, digits"),
-        (lambda: Variant("deep", {"deph": 2}), "did you mean 'depth'"),
+        (lambda: Variant("deep", {"modle": "relu"}), "did you mean 'model'"),
+        (lambda: Variant("few", {"num_restarts": 2}), "is a setting of FitOptions now"),
         (lambda: Variant("seed", {"random_state": 1}), "must be one of"),
         (lambda: Variant("deep", cast(Any, 2)), "settings must be a Mapping"),
     ],
@@ -134,9 +138,9 @@ def test_bad_input_is_refused(make, message):
 
 
 def test_a_variant_does_not_change_with_what_it_was_made_from():
-    settings = {"depth": 2}
-    variant = Variant("deep", settings)
-    settings["depth"] = 3
-    assert dict(variant.settings) == {"depth": 2}
+    settings = {"gate": "linear"}
+    variant = Variant("straight", settings)
+    settings["gate"] = "relu"
+    assert dict(variant.settings) == {"gate": "linear"}
     with pytest.raises(TypeError):
-        cast(Any, variant.settings)["depth"] = 4
+        cast(Any, variant.settings)["gate"] = "constant"

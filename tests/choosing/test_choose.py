@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from bayes_hybrid import HybridRegressor, Poisson, ThresholdGate, choose
+from bayes_hybrid import FitOptions, HybridRegressor, Poisson, ThresholdGate, choose
 from bayes_hybrid.choosing import Choice
 from bayes_hybrid.choosing.rule import gain, simplest
 from bayes_hybrid.choosing.scores import Score, Scores
@@ -206,10 +206,11 @@ def test_options_of_the_base_hold_in_the_search():
 
     line, smooth = candidates(1)[1], candidates(1)[2]
     assert searching(BASE, line).fit_options == OPTIONS
-    base = HybridRegressor(num_restarts=3, refine=False, num_units=5, device="cpu")
+    base = HybridRegressor(fit_options=FitOptions(num_restarts=3, sampler=None, device="cpu"))
     options = searching(base, line).fit_options
     assert (options.num_restarts, options.sampler, options.device) == (3, None, "cpu")
-    assert (searching(base, line).num_units, searching(base, smooth).num_units) == ("auto", 5)
+    assert options.warm_start == searching(HybridRegressor(), line).fit_options.warm_start
+    assert searching(base, smooth).fit_options == base.fit_options
     default = searching(HybridRegressor(), line).fit_options
     assert (default.num_restarts, default.sampler.num_leapfrog) == (32, 10)
 

@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from bayes_hybrid import (
     HybridRegressor,
     LogNormalPrior,
     MonotoneGate,
+    Pathway,
     Poisson,
     Priors,
     StudentT,
@@ -25,7 +27,7 @@ from bayes_hybrid.choosing.fits import estimator_of
 from bayes_hybrid.cli.app import app
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.estimator import build_model
+from bayes_hybrid.estimator import build_model, build_options
 from bayes_hybrid.inference.recipe.plans import plans_of
 
 # The grid
@@ -115,18 +117,20 @@ def settings(estimator):
     """Its settings, where a word is as good as a tuple of it."""
     params = estimator.get_params(deep=False)
     del params["progress"]
-    return params | {"plan": plans_of(params["plan"]), "experts": tuple(params["experts"])}
+    options = build_options(estimator)
+    options = replace(options, plan=plans_of(options.plan))
+    return params | {"fit_options": options, "experts": tuple(params["experts"])}
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 @pytest.mark.parametrize("feature", [None, "dose, mg"])
 def test_the_command_fits_what_the_estimator_does(size, feature, monkeypatch):
-    base = HybridRegressor(random_state=3, likelihood="student_t", num_restarts=7, refine=False)
+    options = FitOptions(num_restarts=7, sampler=None)
+    base = HybridRegressor(random_state=3, likelihood="student_t", fit_options=options)
     for candidate in candidates(size, feature=feature):
         estimator = estimator_of(base, candidate)
         seen = typed(fit_command(estimator, data="data.csv", target="y"), monkeypatch)
-        expected = settings(estimator) | {"refine": "never"}
-        assert settings(seen["estimator"]) == expected
+        assert settings(seen["estimator"]) == settings(estimator)
 
 
 @pytest.mark.parametrize("name", ["it's", 'a "b" $HOME `x`', "two\nlines", "-rf", "a,b", "é"])
@@ -161,14 +165,13 @@ def test_sizes_of_rows_have_their_options(monkeypatch):
     "setting",
     [
         {"priors": Priors(width=LogNormalPrior(median=1.0, spread=1.0))},
-        {"depth": 2},
+        {"model": Pathway("relu", depth=2)},
         {"gate": ThresholdGate(feature=1)},
         {"gate": ThresholdGate(location_scale=2.0)},
         {"joined": (True, False)},
         {"likelihood": Poisson(exposure=0)},
         {"likelihood": Poisson(exposure="n", base=2.0)},
         {"likelihood": StudentT(df=3.0)},
-        {"fit_options": FitOptions()},
     ],
 )
 def test_a_setting_without_an_option_is_refused(setting):

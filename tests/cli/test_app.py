@@ -6,11 +6,12 @@ import warnings
 import pytest
 import typer
 
+from bayes_hybrid import Pathway
 from bayes_hybrid.cli.exits import clean_exit, one_line
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.errors import DataError
-from bayes_hybrid.estimator import MODELS, REFINE, HybridRegressor, build_options
+from bayes_hybrid.estimator import MODELS, REFINE, HybridRegressor, build_model, build_options
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.inference import PLANS
 from bayes_hybrid.likelihoods import LIKELIHOODS
@@ -66,10 +67,19 @@ def test_help_names_every_choice():
 
 
 def test_the_defaults_are_those_of_the_estimator():
-    estimator, settings = HybridRegressor().get_params(), Settings()
-    shared = ("model", "gate", "likelihood", "noise", "num_units", "plan", "refine", "device")
-    for name in (*shared, "num_restarts"):
-        assert getattr(settings, name) == estimator[name]
+    settings, estimator = Settings(), HybridRegressor()
+    options, pathway = build_options(estimator), Pathway()
+    for owner, names in (
+        (estimator, ("model", "gate", "likelihood", "noise", "missing")),
+        (options, ("num_restarts", "plan", "device")),
+        (pathway, ("num_units",)),
+    ):
+        for name in names:
+            assert getattr(settings, name) == getattr(owner, name)
+    assert REFINE[settings.refine] == options.sampler
+    typed = regressor(settings, quiet=True)
+    assert typed.fit_options is None
+    assert build_model(typed, 5) == build_model(estimator, 5)
 
 
 @pytest.mark.parametrize("quick", [False, True])

@@ -10,7 +10,7 @@ from bayes_hybrid.choosing import fit_command
 from bayes_hybrid.choosing.candidates import candidates
 from bayes_hybrid.choosing.fits import estimator_of
 from bayes_hybrid.cli.choosing import FILES
-from bayes_hybrid.cli.regressor import quick_options
+from bayes_hybrid.cli.regressor import fit_options
 from bayes_hybrid.data import read_table
 from tests.cli.conftest import bayes_hybrid, make_table
 from tests.cli.test_commands import refused
@@ -31,13 +31,14 @@ def folder(tmp_path_factory):
     def longer(settings):
         from dataclasses import replace
 
+        options = fit_options(settings)
         # Leave-one-out asks for 25 draws.
-        options = quick_options(settings)
-        return replace(options, variational=replace(options.variational, num_draws=30))
+        enough = replace(options.variational, num_draws=30)
+        return replace(options, variational=enough) if settings.quick else options
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BAYES_HYBRID_QUICK", "1")
-        patch.setattr("bayes_hybrid.cli.regressor.quick_options", longer)
+        patch.setattr("bayes_hybrid.cli.regressor.fit_options", longer)
         result = bayes_hybrid(*arguments(place / "the data.csv", place / "out"))
     assert result.exit_code == 0, result.output
     (place / "stdout").write_text(result.stdout)

@@ -18,6 +18,7 @@ from matplotlib import pyplot as plt
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.diagnostics import to_datatree
 from bayes_hybrid.diagnostics.chains import psis_weights
+from bayes_hybrid.estimator import with_units
 from bayes_hybrid.random import spawn_seeds
 from tests.ablation.conftest import OPTIONS, make_rows
 from tests.diagnostics.fakes import healthy, refined
@@ -43,10 +44,10 @@ def fitted():
     X, y = make_rows()
     # plot_ppc_dist asks for a hundred draws.
     enough = replace(OPTIONS, variational=replace(OPTIONS.variational, num_draws=60))
-    options: dict[str, Any] = {"num_units": 3, "noise": "constant", "fit_options": enough}
+    options: dict[str, Any] = {"noise": "constant", "fit_options": enough, "random_state": 0}
     trees = {}
     for model in ("mixture", "relu"):
-        reg = HybridRegressor(model=model, random_state=0, **options).fit(X, y)
+        reg = with_units(HybridRegressor(model=model, **options), num_units=3).fit(X, y)
         trees[model] = reg.to_datatree(X[:5], y[:5])
     return trees
 

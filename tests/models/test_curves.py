@@ -10,6 +10,7 @@ from scipy import special
 
 from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Variational, WarmStart, load
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.estimator import with_units
 from bayes_hybrid.models import Constant, HybridMixture, Line, PathwayModel, Polynomial
 from bayes_hybrid.report.equations import expert_equations
 
@@ -73,7 +74,7 @@ def test_what_they_have_not_is_refused():
     X, y = np.arange(9.0)[:, None], np.arange(9.0) ** 2
     for settings in ({"model": "line"}, {"experts": ("line", "constant")}):
         with pytest.raises(OptionError, match="num_units=4 would be ignored"):
-            HybridRegressor(num_units=4, **settings).fit(X, y)
+            with_units(HybridRegressor(**settings), num_units=4).fit(X, y)
     with pytest.raises(OptionError, match="a straight line is the expert 'line'"):
         HybridRegressor(experts=("linear", "line")).fit(X, y)
 

@@ -28,6 +28,7 @@ from bayes_hybrid.diagnostics import (
 from bayes_hybrid.diagnostics.evaluation import evaluate
 from bayes_hybrid.diagnostics.gate import regime_distance
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.estimator import with_units
 from bayes_hybrid.inference.result import Stage
 from bayes_hybrid.plots.findings import margin
 from bayes_hybrid.plots.style import OUT_OF_DATA_HATCH, PALETTE, regime_styles
@@ -99,7 +100,9 @@ def estimator():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1.0, 1.0, (30, 2))
     options = tiny(num_draws=30)
-    model = HybridRegressor(model="relu", num_units=3, fit_options=options, random_state=0)
+    model = with_units(
+        HybridRegressor(model="relu", fit_options=options, random_state=0), num_units=3
+    )
     return model.fit(X, X.sum(axis=1))
 
 

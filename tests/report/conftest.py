@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bayes_hybrid import HybridRegressor, ThresholdGate
+from bayes_hybrid.estimator import with_units
 from bayes_hybrid.report.evidence import Evidence, gather
 from bayes_hybrid.report.page import render
 from tests.budgets import tiny
@@ -26,7 +27,9 @@ def make_rows(num_rows: int = 60) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fitted(X, y, labels=None, random_state=0, **settings) -> HybridRegressor:
-    reg = HybridRegressor(num_units=4, fit_options=TINY, random_state=random_state, **settings)
+    reg = with_units(
+        HybridRegressor(fit_options=TINY, random_state=random_state, **settings), num_units=4
+    )
     return reg.fit(X, y, labels)
 
 

@@ -550,8 +550,8 @@ def executed(code):
         {"likelihood": Foreign()},
         {"experts": (Pathway(kind="relu"), Pathway(kind="gaussian", likelihood=StudentT()))},
         {"fit_options": FitOptions(sampler=None, plan=("direct", "plain"))},
-        {"plan": PLANS["direct"], "label_head": LabelHead(noise="none")},
-        {"num_units": np.int64(4), "refine": np.bool_(True)},
+        {"fit_options": FitOptions(plan=PLANS["direct"]), "label_head": LabelHead(noise="none")},
+        {"model": Pathway("relu", depth=2), "joined": np.bool_(True)},
     ],
     ids=str,
 )

@@ -13,6 +13,7 @@ from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics.chains import r_hat
 from bayes_hybrid.diagnostics.finding import judge
 from bayes_hybrid.errors import OptionError
+from bayes_hybrid.estimator import with_units
 from bayes_hybrid.gates import LinearGate, ObliqueGate, ThresholdGate
 from bayes_hybrid.inference import NUTS, Posterior
 from bayes_hybrid.inference.engine.sites import SiteTable
@@ -250,7 +251,9 @@ def test_a_run_on_some_of_the_rows(monkeypatch):
 
 
 def test_what_cannot_be_is_refused():
-    reg = HybridRegressor(model="relu", num_units=2, noise="constant", fit_options=tiny())
+    reg = with_units(
+        HybridRegressor(model="relu", noise="constant", fit_options=tiny()), num_units=2
+    )
     with pytest.raises(NotFittedError):
         check_against_nuts(reg)
     reg.set_params(random_state=0, progress=False).fit(*rows())

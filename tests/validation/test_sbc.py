@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bayes_hybrid import HybridRegressor, LogNormalPrior, Priors
+from bayes_hybrid import HybridRegressor, LogNormalPrior, Pathway, Priors
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import FitError, OptionError, OutputExistsError
 from bayes_hybrid.inference import Posterior, Training, fit
@@ -20,10 +20,7 @@ from tests.budgets import tiny
 from tests.inference.linear import LinearRegression, closed_form
 
 LINE = HybridRegressor(
-    model="gaussian",
-    smoothing="identity",
-    num_units=1,
-    noise="constant",
+    model=Pathway("gaussian", smoothing="identity", num_units=1, noise="constant"),
     fit_options=tiny(),
     progress=False,
     random_state=0,
@@ -228,8 +225,8 @@ def test_a_folder_needs_a_seed_and_settings_are_checked_first(tmp_path, fits):
     unseeded = HybridRegressor(**(LINE.get_params(deep=False) | {"random_state": None}))
     with pytest.raises(OptionError, match="random_state"):
         sbc(unseeded, **SIZES, folder=tmp_path / "sbc")
-    wrong = HybridRegressor(**(LINE.get_params(deep=False) | {"smoothing": "cubic"}))
-    with pytest.raises(OptionError, match="smoothing"):
+    wrong = HybridRegressor(**(LINE.get_params(deep=False) | {"joined": True}))
+    with pytest.raises(OptionError, match="joined"):
         sbc(wrong, **SIZES)
     assert fits == []
     assert not (tmp_path / "sbc").exists()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
@@ -30,18 +30,6 @@ SMALL_TABLE: Final = 125_000
 # Restarts of a small table, and of others.  Which readings 32 restarts find on a small table still
 # depends on the seed (:mod:`benchmarks.stability`).
 _MANY, _FEWER = 64, 32
-
-
-class HasRegimes(Protocol):
-    """What of a model the options go by."""
-
-    @property
-    def num_regimes(self) -> int:
-        """K, the number of regimes."""
-
-    @property
-    def has_thresholds(self) -> bool:
-        """Whether the regimes are in an order with thresholds between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +105,10 @@ class FitOptions:
         worth = self.compile == "auto" and num_steps >= COMPILED_STEPS_REPAY_AFTER
         return worth or self.compile == "always"
 
-    def plans_for(self, model: HasRegimes) -> tuple[Plan, ...]:
-        """The plans that share the restarts of this model."""
+    def plans_for(self, num_regimes: int, *, has_thresholds: bool) -> tuple[Plan, ...]:
+        """The plans that share the restarts of a model of K regimes, with thresholds or without."""
         plans = plans_of(self.plan)
-        if model.num_regimes > 1 and not model.has_thresholds:
+        if num_regimes > 1 and not has_thresholds:
             return plans
         # There is no gate, or an even one would lose where its thresholds start.
         others = tuple(plan for plan in plans if not plan.even_gate)

@@ -83,7 +83,8 @@ def _batch(
     if per_step <= _TINY_TABLE:
         return _BATCHES[0]
     # Every plan's share in pieces of one size, none of them filled up with repeats for long.
-    share = math.ceil(restarts / len(options.plans_for(model)))
+    plans = options.plans_for(model.num_regimes, has_thresholds=model.has_thresholds)
+    share = math.ceil(restarts / len(plans))
     most = _BATCHES[0] if per_step <= SMALL_TABLE else _BATCHES[1]
     return math.ceil(share / math.ceil(share / most))
 
@@ -99,7 +100,8 @@ def _context(
     progress: Progress,
 ) -> Context:
     """Record the gradient, and compile it where that pays."""
-    log, plans = StageLog(), options.plans_for(model)
+    log = StageLog()
+    plans = options.plans_for(model.num_regimes, has_thresholds=model.has_thresholds)
     restarts = options.restarts(len(x) * size)
     sampler = options.sampler and options.sampler.suited(len(x), size, restarts)
     calls = options.warm_start.calls(restarts, batch)

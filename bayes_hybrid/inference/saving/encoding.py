@@ -12,6 +12,8 @@ from bayes_hybrid.errors import FileFormatError, OptionError
 
 __all__ = ["decode", "encode"]
 
+Find = Callable[[str], Callable[..., object] | None]
+
 # A fit's options hold a plan, this its stages, and these their rates: with the lists between them
 # eight levels.
 _DEEPEST: Final = 20
@@ -53,7 +55,7 @@ def encode(value: object, classes: Mapping[str, type]) -> Any:  # noqa: ANN401 (
     )
 
 
-def decode(data: Any, find: Callable[[str], type | None]) -> Any:  # noqa: ANN401 (any setting)
+def decode(data: Any, find: Find) -> Any:  # noqa: ANN401 (any setting)
     """Settings from what :func:`encode` made of them; sequences come back as tuples.
 
     Each settings class checks its own fields.
@@ -74,7 +76,7 @@ def decode(data: Any, find: Callable[[str], type | None]) -> Any:  # noqa: ANN40
     return _decode(data, find, 0)
 
 
-def _decode(data: Any, find: Callable[[str], type | None], depth: int) -> Any:  # noqa: ANN401
+def _decode(data: Any, find: Find, depth: int) -> Any:  # noqa: ANN401
     if depth > _DEEPEST:
         raise FileFormatError(f"the saved fit has settings of more than {_DEEPEST} levels")
     if isinstance(data, list):

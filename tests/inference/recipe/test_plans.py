@@ -349,17 +349,21 @@ def test_a_plan_of_several_is_taken_apart():
         plans_of(3)
 
 
+def _plans_for(options, model):
+    return options.plans_for(model.num_regimes, has_thresholds=model.has_thresholds)
+
+
 def test_where_no_gate_can_be_even_the_plan_is_left_out():
     options = FitOptions()
-    assert options.plans_for(_MIXTURE) == PLANS["default"]
+    assert _plans_for(options, _MIXTURE) == PLANS["default"]
     threshold = HybridMixture(
         num_features=1,
         experts=(zoo.pathway("relu"), zoo.pathway("gaussian")),
         gate=ThresholdGate(),
     )
     for model in (threshold, zoo.MODELS["relu, constant"]):
-        assert options.plans_for(model) == PLANS["direct"]
-        (alone,) = FitOptions(plan="even_gate").plans_for(model)
+        assert _plans_for(options, model) == PLANS["direct"]
+        (alone,) = _plans_for(FitOptions(plan="even_gate"), model)
         assert alone == dataclasses.replace(PLANS["even_gate"][0], even_gate=False)
 
 
