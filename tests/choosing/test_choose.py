@@ -164,7 +164,7 @@ def test_folds_decide_where_doubt_would_change_the_answer(ladder, elpd, by_folds
             {"base": HybridRegressor(joined=True)},
             "joined=True would be ignored, because it is what choose is to find; leave it at",
         ),
-        ({"base": HybridRegressor(gate=ThresholdGate())}, "base: gate=ThresholdGate"),
+        ({"base": HybridRegressor(gate=ThresholdGate())}, "gate=ThresholdGate"),
         ({"base": HybridRegressor(), "folder": "runs"}, "a folder needs random_state"),
         ({"base": HybridRegressor(likelihood="norm")}, "likelihood must be one of"),
     ],
