@@ -160,8 +160,11 @@ def test_folds_decide_where_doubt_would_change_the_answer(ladder, elpd, by_folds
         ({"experts": ["lin"]}, "experts must be one of .*; got 'lin'; did you mean 'line'"),
         ({"n_jobs": 0}, "n_jobs must be a number of processes"),
         ({"feature": 3}, "feature: expected an index below 1"),
-        ({"base": HybridRegressor(joined=True)}, "base: joined=True would be ignored.*leave it at"),
-        ({"base": HybridRegressor(gate=ThresholdGate())}, "base: gate=ThresholdGate"),
+        (
+            {"base": HybridRegressor(joined=True)},
+            "joined=True would be ignored, because it is what choose is to find; leave it at",
+        ),
+        ({"base": HybridRegressor(gate=ThresholdGate())}, "gate=ThresholdGate"),
         ({"base": HybridRegressor(), "folder": "runs"}, "a folder needs random_state"),
         ({"base": HybridRegressor(likelihood="norm")}, "likelihood must be one of"),
     ],
