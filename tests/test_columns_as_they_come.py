@@ -277,7 +277,7 @@ def test_logarithms_that_a_saved_fit_is_not_sure_of_are_damage(tmp_path, monkeyp
     from bayes_hybrid.estimator import saved as module
 
     settings = {"model": "line", "gate": "relu", "likelihood": "normal", "noise": "constant"}
-    reg = make(num_units="auto", log=("years",), **settings).fit(X[["years", "on"]], Y)
+    reg = make(log=("years",), **settings).fit(X[["years", "on"]], Y)
     reg.save(tmp_path / "fit")
     read = module.read_saved(tmp_path / "fit")
     monkeypatch.setattr(module, "read_saved", lambda path: read)
@@ -293,7 +293,7 @@ def test_logarithms_that_a_saved_fit_is_not_sure_of_are_damage(tmp_path, monkeyp
 def test_logarithms_in_an_ablation():
     table = X[["age", "colour", "years"]]
     settings = {"model": "line", "gate": "relu", "likelihood": "normal", "noise": "constant"}
-    base = make(num_units="auto", log=("years",), **settings)
+    base = make(log=("years",), **settings)
     resolved, x, y = usable_rows(base, table, Y)
     assert resolved.log == (4,)
     direct = clone(base).fit(table, Y).fit_.posterior
@@ -303,7 +303,7 @@ def test_logarithms_in_an_ablation():
 def test_logarithms_of_an_array():
     array = X[["years", "on"]].to_numpy(dtype=float)
     settings = {"model": "line", "gate": "relu", "likelihood": "normal"}
-    settings |= {"num_units": "auto", "noise": "constant"}
+    settings |= {"noise": "constant"}
     reg = make(log=(0,), **settings).fit(array, Y)
     assert reg.encoding_.names == ("x0", "x1") == reg.fit_.feature_names
     assert not hasattr(reg, "feature_names_in_")
@@ -359,7 +359,7 @@ def test_tables_of_other_libraries_are_read_like_those_of_pandas(other, fitted):
 def test_several_targets_of_another_table_keep_their_names():
     outputs = pa.table({"first": Y.tolist(), "second": [None, *Y.tolist()[1:]]})
     settings = {"model": "line", "gate": "relu", "likelihood": "normal", "noise": "constant"}
-    reg = make(num_units="auto", **settings).fit(pa.table({"years": X["years"].tolist()}), outputs)
+    reg = make(**settings).fit(pa.table({"years": X["years"].tolist()}), outputs)
     assert reg.fit_.output_names == ("first", "second")
     assert np.isnan(reg.fit_.y[0, 1])
     assert reg.encoding_ is None
