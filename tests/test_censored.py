@@ -7,7 +7,7 @@ import torch
 from scipy import integrate, stats
 
 from bayes_hybrid import ABRUPT, HybridRegressor, ThresholdGate, load
-from bayes_hybrid.data import Standardizer
+from bayes_hybrid.data import Standardizer, read_table, write_table
 from bayes_hybrid.diagnostics.censoring import completed
 from bayes_hybrid.distributions import Censored, RegimeMixture
 from bayes_hybrid.distributions.normal import log_ndtr
@@ -25,6 +25,7 @@ from bayes_hybrid.models import HybridMixture, Pathway
 from bayes_hybrid.models.curves import CURVES
 from bayes_hybrid.report import write_report
 from tests.budgets import SHORT
+from tests.cli.conftest import bayes_hybrid
 
 _FAMILIES = {
     "normal": Normal(censored=1),
@@ -237,7 +238,7 @@ def test_findings_and_report_are_written(fitted, tmp_path):
     assert findings["pit_uniformity"].severity == "ok"
     write_report(fitted, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Its censored is in column 2." in page
+    assert "Which rows are censored is in column 2." in page
 
 
 def test_status_that_is_none_is_refused(fitted):
@@ -251,3 +252,25 @@ def test_the_experts_share_the_status():
     experts = (Pathway(likelihood=Normal(censored=1)), Pathway(likelihood=Normal()))
     with pytest.raises(OptionError, match="not of one"):
         HybridMixture(num_features=2, experts=experts)
+
+
+def test_from_file_to_file(tmp_path):
+    table, y, _ = _waits(40)
+    write_table(table.assign(days=y), tmp_path / "data.csv")
+    options = ["--experts", "line,line", "--gate", "threshold", "--censored", "running", "--quick"]
+    where = [str(tmp_path / "data.csv"), "--target", "days", "--out", str(tmp_path / "fit")]
+    done = bayes_hybrid("fit", *where, "--likelihood", "log_normal", *options)
+    assert done.exit_code == 0, done.output
+    # The only other column is the gate's.
+    assert load(tmp_path / "fit").fit_.posterior.model.censored_column == 1
+    new = table.assign(running=0.0)
+    write_table(new, tmp_path / "new.csv")
+    done = bayes_hybrid(
+        "predict", tmp_path / "fit", tmp_path / "new.csv", "--out", tmp_path / "p.csv"
+    )
+    assert done.exit_code == 0, done.output
+    assert len(read_table(tmp_path / "p.csv")) == 40
+    where[-1] = str(tmp_path / "other")
+    done = bayes_hybrid("fit", *where, "--likelihood", "gamma", *options)
+    assert done.exit_code == 2
+    assert "--censored goes with --likelihood normal or laplace or" in done.output

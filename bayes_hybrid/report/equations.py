@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from bayes_hybrid.gates import MonotoneGate, ThresholdGate
 from bayes_hybrid.likelihoods import Likelihood
+from bayes_hybrid.likelihoods.censored import Censorable
 from bayes_hybrid.models import HybridMixture, HybridModel, Pathway
 from bayes_hybrid.priors import LogNormalPrior, NormalPrior
 from bayes_hybrid.report.mathml import formula
@@ -205,7 +206,9 @@ def _density(likelihood: Likelihood) -> Equation:
     for field in fields(likelihood):
         value = getattr(likelihood, field.name)
         if field.name == likelihood.size_name:
-            words += "" if value is None else f" Its {field.name} is in column {value + 1}."
+            said = isinstance(likelihood, Censorable)
+            what = " Which rows are censored" if said else f" Its {field.name}"
+            words += "" if value is None else f"{what} is in column {value + 1}."
         elif isinstance(value, float | int):
             words += f" Its {field.name} is {value:g}."
         elif isinstance(value, LogNormalPrior | NormalPrior):
