@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bayes_hybrid import ConstantGate, ThresholdGate, WarmStart
+from bayes_hybrid import ConstantGate, MonotoneGate, ThresholdGate, WarmStart
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.engine.graph import LogJoint
 from bayes_hybrid.inference.engine.rows import Rows
@@ -96,8 +96,9 @@ def test_three_starts_in_four_have_the_thresholds_of_their_rows():
     torch.testing.assert_close(after, {name: before[name] for name in after})
 
 
-def test_starts_without_thresholds_stay():
-    _, before, after = starts(ConstantGate())
+@pytest.mark.parametrize("gate", [ConstantGate(), MonotoneGate(feature=1)], ids=["even", "warped"])
+def test_starts_under_other_gates_stay(gate):
+    _, before, after = starts(gate)
     assert after is before
 
 
