@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.gates import Gate, ThresholdGate
+from bayes_hybrid.gates import ABRUPT, Gate, ThresholdGate
 
 __all__ = ["EXPERTS", "FAMILIES", "NO_GATE", "Candidate", "candidates"]
 
@@ -18,6 +18,8 @@ FAMILIES: Final = ("levels", "joined", "mixed", "lines", "smooth")
 """Kinds of candidate, from few parameters to many for the same K."""
 
 _THRESHOLDS: Final = ("levels", "joined", "lines")
+# Between them the target jumps, which a gradual change would smear.
+_JUMPS: Final = ("levels", "lines")
 _PLURAL: Final = MappingProxyType(
     {
         "levels": "constants",
@@ -80,6 +82,9 @@ def candidates(
     ``smooth``            1             a Gaussian pathway     none
     ``K-smooth``          2 or more     the default pathways   the default, ``relu``
     ====================  ============  =====================  =====================================
+
+    Levels, and lines with jumps, change from one row to the next (:data:`~bayes_hybrid.ABRUPT`);
+    joined lines may turn gradually.
 
     Left out is what cannot be or says nothing: lines can meet at thresholds only; smooth experts
     under a threshold draw a change themselves, which leaves the threshold without meaning; levels
@@ -146,7 +151,9 @@ def _single(family: str) -> Candidate:
 def _mixture(family: str, size: int, feature: int | str | None) -> Candidate:
     name = _GATES.get(family, "threshold")
     gate: str | Gate = name
-    if family in _THRESHOLDS and feature is not None:
+    if family in _JUMPS:
+        gate = ThresholdGate(feature=feature, sharpness=ABRUPT)
+    elif family in _THRESHOLDS and feature is not None:
         gate = ThresholdGate(feature=feature)
     kinds = _SMOOTH * size if family == "smooth" else (_kind(family),) * size
     settings: dict[str, Any] = {"experts": kinds[:size], "gate": gate}

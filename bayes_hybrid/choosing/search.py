@@ -58,9 +58,10 @@ def choose(
 
     **Search.**  One and two regimes are tried for every family of candidates: levels, lines, lines
     mixed at every x, smooth experts.  K + 1 regimes are tried where K clearly beat the best of the
-    family with fewer, and, of levels, where lines with as many regimes do not clearly beat them.
-    At last, levels and joined lines with the winner's number of regimes are tried, if it has lines
-    with jumps.  A pattern that three regimes show and two do not at all is not found.
+    family with fewer, and, of levels and of lines mixed at every x, where lines with jumps and as
+    many regimes do not clearly beat them.  At last, levels and joined lines with the winner's
+    number of regimes are tried, if it has lines with jumps.  A pattern that three regimes show and
+    two do not at all is not found.
 
     **Densities.**  Each candidate is fitted once to all rows, and ``l_n`` is its leave-one-out by
     Pareto-smoothed importance sampling.  Where more than one row in twenty has a k-hat above 0.7,
@@ -68,7 +69,9 @@ def choose(
     answer without it by five folds.
 
     These fits are shorter than those of the default estimator, in what the ``fit_options`` of
-    ``base`` leave at its default.  ``Choice.estimator`` has the base's own.
+    ``base`` leave at its default, and of levels and lines three restarts in four start with the
+    thresholds of least squares (``WarmStart(segments=...)``).  ``Choice.estimator`` has the base's
+    own.
 
     Args:
         X: features ``[N, D]``.
@@ -200,7 +203,7 @@ def _goes_on(scores: Scores, family: str, size: int) -> bool:
     own, fewer = _of(scores, family, size), _fewer(scores, family, size)
     if own is None or any(not pays(_rows(scores, own), _rows(scores, name)) for name in fewer):
         return False
-    lines = _of(scores, "lines", size) if family == "levels" else None
+    lines = _of(scores, "lines", size) if family in ("levels", "mixed") else None
     return lines is None or not pays(_rows(scores, lines), _rows(scores, own))
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from bayes_hybrid import FitOptions, HybridRegressor, Poisson, ThresholdGate, choose
+from bayes_hybrid import ABRUPT, FitOptions, HybridRegressor, Poisson, ThresholdGate, choose
 from bayes_hybrid.choosing import Choice
 from bayes_hybrid.choosing.rule import gain, simplest
 from bayes_hybrid.choosing.scores import Score, Scores
@@ -67,7 +67,8 @@ def test_the_answer_prints_as_its_table_and_draws(two):
 def test_the_estimator_is_the_base_with_the_winners_settings(two):
     _, choice = two
     joined = choice.best == "2-lines-joined"
-    expected = clone(BASE).set_params(experts=("line", "line"), gate="threshold", joined=joined)
+    gate = "threshold" if joined else ThresholdGate(sharpness=ABRUPT)
+    expected = clone(BASE).set_params(experts=("line", "line"), gate=gate, joined=joined)
     assert choice.estimator.get_params() == expected.get_params()
 
 
@@ -131,10 +132,11 @@ def test_a_family_stops_where_one_more_regime_does_not_pay(ladder):
     assert not any(each.num_regimes > 2 for each in searched({}, ladder).tried.values())
 
 
-def test_levels_stop_where_lines_beat_them(ladder):
-    tried = searched({"2-constants": (-60.0, 0.0), "2-lines": (-50.0, 0.0)}, ladder).tried
-    assert "3-constants" not in tried
-    assert "3-constants" in searched({"2-constants": (-50.0, 0.0)}, ladder).tried
+@pytest.mark.parametrize("family", ["constants", "lines-mixed"])
+def test_levels_and_mixed_lines_stop_where_lines_with_jumps_beat_them(family, ladder):
+    tried = searched({f"2-{family}": (-60.0, 0.0), "2-lines": (-50.0, 0.0)}, ladder).tried
+    assert f"3-{family}" not in tried
+    assert f"3-{family}" in searched({f"2-{family}": (-50.0, 0.0)}, ladder).tried
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_thresholds_need_to_know_their_column(monkeypatch):
     assert [*without.candidates] == ["constant", "line", "2-lines-mixed", "smooth", "2-smooth"]
     assert any("by feature=..." in note for note in without.notes)
     chosen = names(feature="age").candidates["2-lines"].settings["gate"]
-    assert chosen == ThresholdGate(feature="age")
+    assert chosen == ThresholdGate(feature="age", sharpness=ABRUPT)
 
 
 def test_options_of_the_base_hold_in_the_search():

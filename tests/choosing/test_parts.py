@@ -20,10 +20,11 @@ from bayes_hybrid import (
     Priors,
     StudentT,
     ThresholdGate,
+    WarmStart,
 )
 from bayes_hybrid.choosing import candidates, fit_command, pays, simplest, stacking_weights
 from bayes_hybrid.choosing.candidates import FAMILIES
-from bayes_hybrid.choosing.fits import estimator_of
+from bayes_hybrid.choosing.fits import estimator_of, searching
 from bayes_hybrid.cli.app import app
 from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.errors import OptionError
@@ -44,6 +45,31 @@ def test_every_candidate_is_a_model():
     assert len(set(places)) == len(places)
     families = {each.family for size in (1, 2) for each in candidates(size)}
     assert families == set(FAMILIES)
+
+
+@pytest.mark.parametrize("feature", [None, "dose"])
+def test_levels_and_lines_change_from_one_row_to_the_next(feature):
+    gates = {each.family: each.settings["gate"] for each in candidates(3, feature=feature)}
+    abrupt = ThresholdGate(feature=feature, sharpness=ABRUPT)
+    assert gates["levels"] == gates["lines"] == abrupt
+    # Lines that meet may turn gradually.
+    assert gates["joined"] == ("threshold" if feature is None else ThresholdGate(feature=feature))
+
+
+def test_thresholds_start_between_what_the_candidate_has():
+    def start(family, **options):
+        candidate = next(each for each in candidates(2) if each.family == family)
+        base = HybridRegressor(fit_options=FitOptions(**options))
+        return build_options(searching(base, candidate)).warm_start
+
+    assert [start(family).segments for family in ("levels", "joined", "lines")] == [
+        "levels",
+        "lines",
+        "lines",
+    ]
+    assert start("smooth") == WarmStart()
+    own = WarmStart(max_steps=7)
+    assert start("lines", warm_start=own) == own
 
 
 def test_two_smooth_regimes_are_the_default_estimator():

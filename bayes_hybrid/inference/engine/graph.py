@@ -233,7 +233,7 @@ class LogJoint:
         return torch.func.vmap(lambda flat: self._terms(flat, *data)[2])(theta)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def log_joint(
     model: HybridModel, batch: int, dtype: torch.dtype, device: torch.device, *, compiled: bool
 ) -> LogJoint:

@@ -18,6 +18,7 @@ from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.recipe.context import Context, State, require_usable
 from bayes_hybrid.inference.recipe.plans import Plan, PlanStage
 from bayes_hybrid.inference.recipe.relabelling import usage
+from bayes_hybrid.inference.recipe.segments import SEGMENTS, segmented
 from bayes_hybrid.inference.result import StageLog
 from bayes_hybrid.models.base import SiteGroup
 from bayes_hybrid.random import seeded
@@ -70,6 +71,11 @@ class WarmStart:
         num_folds: folds of the rows; restart r leaves out fold r modulo ``num_folds``.
         check_every: steps between checks.
         patience: checks without improvement before the stop.
+        segments: ``"levels"`` or ``"lines"`` starts the thresholds of three restarts in four where
+            least squares put them between levels, or lines, of the target along the feature of a
+            :class:`~bayes_hybrid.ThresholdGate`
+            (:func:`~bayes_hybrid.inference.recipe.segments.segmented`); ``None`` at draws from
+            their prior, as all others do.
     """
 
     max_steps: int = 6_000
@@ -78,6 +84,7 @@ class WarmStart:
     check_every: int = 50
     patience: int = 10
     num_cuts: int = 1
+    segments: str | None = None
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -86,6 +93,8 @@ class WarmStart:
         checks.positive_int("num_cuts", self.num_cuts, minimum=0)
         checks.positive_int("num_folds", self.num_folds, minimum=2)
         checks.positive_float("learning_rate", self.learning_rate)
+        if self.segments is not None:
+            checks.choice("segments", self.segments, SEGMENTS)
 
     def calls(self, num_restarts: int, batch: int) -> int:
         """Gradient calls, of a batch of restarts each, at a quarter of the budget."""
@@ -100,6 +109,8 @@ class WarmStart:
         noise scale that is free from the start explains the hard rows away.
         """
         rows, plans, theta = context.rows, context.plans, state.theta.clone()
+        if self.segments is not None:
+            theta = segmented(theta, rows, state.folds, self.segments)
         table, climbs = rows.joint.table, list[tuple[slice, _Climb]]()
         for number, plan in enumerate(plans[: len(theta)]):
             share = slice(number, None, len(plans))
