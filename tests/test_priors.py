@@ -140,7 +140,7 @@ def test_floors_bind():
     model = PathwayModel(
         pathway=Pathway(kind="gaussian", num_units=2, noise="constant"), priors=priors
     )
-    assert model.noise_floor == 0.25
+    assert model.priors.noise_floor == 0.25
     values = {"noise": torch.tensor(1e-30), "gaussian.0.width": torch.full((2,), 1e-30)}
     pyro.set_rng_seed(0)
     x = torch.linspace(-1, 1, 200).unsqueeze(-1)

@@ -16,6 +16,7 @@ from bayes_hybrid.estimator import build_model
 from bayes_hybrid.gates import LinearGate, MonotoneGate, ObliqueGate, ThresholdGate
 from bayes_hybrid.likelihoods import Binomial, NegativeBinomial, Normal, Poisson
 from bayes_hybrid.models import HybridMixture, Line, Pathway, PathwayModel
+from bayes_hybrid.models.latent import given
 from bayes_hybrid.models.penalties import neighbours
 from bayes_hybrid.report import write_report
 from tests.budgets import SHORT
@@ -53,7 +54,7 @@ def test_gate_and_pathways_see_the_other_columns(gate, alone):
     plain = _mixture(Poisson(base=2.0), alone, 2)
     values = _values(plain, others)
     assert set(values) == set(_values(model, x))
-    found, expected = model.given(values, x)(x), plain.given(values, others)(others)
+    found, expected = model.parts(given(values), x)(x), plain.parts(given(values), others)(others)
     assert torch.equal(found.log_weights, expected.log_weights)
     for ours, theirs in zip(found.experts, expected.experts, strict=True):
         torch.testing.assert_close(ours.density.mean, x[:, 1] * theirs.density.mean)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from string import ascii_uppercase
 from typing import Final, Self, cast
 
 import pyro
@@ -29,9 +28,9 @@ from bayes_hybrid.distributions import (
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Boundaries
 from bayes_hybrid.likelihoods import Likelihood
-from bayes_hybrid.likelihoods.censored import Censorable
+from bayes_hybrid.likelihoods.several import Likelihoods
 from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
-from bayes_hybrid.models.latent import Drawn, Sites, given
+from bayes_hybrid.models.latent import Drawn, Sites
 from bayes_hybrid.models.penalties import (
     mean_entropy,
     neighbours,
@@ -39,6 +38,7 @@ from bayes_hybrid.models.penalties import (
     usage_variation,
 )
 from bayes_hybrid.models.target import Target
+from bayes_hybrid.priors import Priors
 
 OBSERVED: Final = ("y", "label")
 """The sites that hold data."""
@@ -198,8 +198,10 @@ class Parts:
     gate: Callable[[Tensor], Tensor]
     experts: tuple[Callable[[Tensor], Expert], ...]
 
-    def beside(self, column: int, num_outputs: int) -> "Parts":
+    def beside(self, column: int | None, num_outputs: int) -> "Parts":
         """Parts of rows whose sizes are in ``column``; these are functions of the other columns."""
+        if column is None:
+            return self
 
         def others(x: Tensor) -> Tensor:
             return torch.cat([x[..., :column], x[..., column + 1 :]], dim=-1)
@@ -250,89 +252,18 @@ class HybridModel(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def likelihoods(self) -> tuple[Likelihood, ...]:
+    def likelihoods(self) -> Likelihoods:
         """The K likelihoods, in the regimes' order."""
 
     @property
     @abc.abstractmethod
-    def noise_floor(self) -> float:
-        """The smallest scale that any expert can have."""
-
-    @property
-    def has_noise(self) -> bool:
-        """Whether regimes have noise scales of their own; the spread of counts is their mean's."""
-        return any(likelihood.has_scale for likelihood in self.likelihoods)
-
-    @property
-    def has_relative_noise(self) -> bool:
-        """Whether noise scales are numbers of their own, such as coefficients of variation.
-
-        The standard deviation in units of y then says how large y is, and nothing of the noise.
-        """
-        return self.has_noise and not self.standardises
-
-    @property
-    def standardises(self) -> bool:
-        """Whether targets are standardised before it sees them."""
-        return all(likelihood.standardises for likelihood in self.likelihoods)
-
-    @property
-    def size_column(self) -> int | None:
-        """The column of x with the rows' sizes, which gate and experts do not see, if there is one.
-
-        It is not standardised.
-        """
-        column = self.likelihoods[0].size_column
-        return column if isinstance(column, int) else None
-
-    @property
-    def censored_column(self) -> int | None:
-        """The column of x that says which rows are censored, if one does."""
-        return self.size_column if isinstance(self.likelihoods[0], Censorable) else None
-
-    @property
-    def num_inputs(self) -> int:
-        """Columns of x that gate and experts see."""
-        return self.num_features - (self.size_column is not None)
-
-    def require_inputs(self) -> None:
-        """Refuse a column of sizes that x does not have, or that is its only one.
-
-        Raises:
-            OptionError: it is not there, or there is no other column.
-        """
-        likelihood = self.likelihoods[0].resolved(self.num_features, ())
-        if self.num_inputs < 1:
-            raise OptionError(
-                f"{likelihood.size_name}: expected a feature beside the sizes of the rows, which "
-                "gate and experts do not see; x has one column"
-            )
-
-    def sizes(self, x: FloatArray, y: FloatArray | None = None) -> FloatArray | None:
-        """The rows' sizes ``[N]``, if the model has any.
-
-        Args:
-            x: features ``[N, D]`` in the units of the data.
-            y: targets, where they are known.
-
-        Raises:
-            DataError: sizes that rows cannot have.
-        """
-        if self.size_column is None:
-            return None
-        size = x[:, self.size_column]
-        self.likelihoods[0].require_sizes(size, y)
-        return size
+    def priors(self) -> Priors:
+        """Prior settings: those of parameters that are asked for elsewhere are their floors."""
 
     def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
         """The model for targets like ``y`` of rows of these sizes, where likelihoods go by it."""
         del y, size
         return self
-
-    @property
-    def width_floor(self) -> float | None:
-        """The smallest smoothing width that a Gaussian unit can have, where there is one."""
-        return None
 
     @property
     def num_outputs(self) -> int:
@@ -382,29 +313,9 @@ class HybridModel(abc.ABC):
             like: a tensor of the dtype and on the device that parameters shall have.
         """
 
-    def given(self, values: Mapping[str, Tensor], like: Tensor) -> Parts:
-        """:meth:`parts` with these constrained values of all sites, by name, or S draws of them."""
-        return self.parts(given(values), like)
-
     def regimes(self, x: Tensor) -> Regimes:
         """Sample every latent parameter (Pyro sites) and apply gate and experts to ``x [N, D]``."""
         return self._sampled(Drawn(), x, None, None)
-
-    @property
-    def reading_names(self) -> tuple[str, ...]:
-        """Names of regimes as sets of rows: letters where several experts may serve one."""
-        every = range(self.num_regimes)
-        if any(self.comparable(k, j) for k in every for j in range(k)):
-            return tuple(ascii_uppercase[: self.num_regimes])
-        return self.regime_names
-
-    def comparable(self, first: int, second: int) -> bool:
-        """Whether two experts of different restarts may serve the same regime.
-
-        Not where thresholds or labels name the regimes, nor across families of noise.
-        """
-        named = self.names_regimes or self.has_thresholds or self.label_head is not None
-        return not named and self.likelihoods[first] == self.likelihoods[second]
 
     def exchangeable(self, first: int, second: int) -> bool:
         """Whether two regimes are alike but for their names, so that they may trade places."""
@@ -547,7 +458,7 @@ class HybridModel(abc.ABC):
 
     def _roughness(self, x: Tensor, regimes: Regimes, parts: Parts) -> Tensor:
         """:func:`~bayes_hybrid.models.penalties.roughness` of the experts with ReLU units."""
-        near = neighbours(x, self.size_column)
+        near = neighbours(x, self.likelihoods.size_column)
         locations = [regimes.experts[k].location for k in self.relu_regimes]
         around = [parts.experts[k](near).location for k in self.relu_regimes]
         return roughness(along_last(locations), along_last(around))

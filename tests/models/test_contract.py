@@ -90,7 +90,7 @@ def test_shapes(model):
         for number in expert.numbers:
             assert number.shape == (size, *outputs)
             assert number.dtype == x.dtype
-        floor = model.noise_floor if likelihood.has_scale else 0.0
+        floor = model.priors.noise_floor if likelihood.has_scale else 0.0
         noise = expert.density.stddev if likelihood.standardises else expert.numbers[-1]
         assert not likelihood.has_scale or bool((noise > floor).all())
     # Up to three float64 numbers below one.
@@ -147,7 +147,7 @@ def test_sites_and_their_groups(model):
     gate = {"gate"} if model.num_regimes > 1 else set()
     learned = model.label_head is not None and model.label_head.noise == "learned"
     labels = {"label_confusion"} if learned else set()
-    noise = {"noise"} if model.has_noise else set()
+    noise = {"noise"} if model.likelihoods.has_noise else set()
     assert scopes == {*noise, *model.regime_names, *gate, *labels}
     others = poutine.trace(model.enumerated).get_trace(x, y)
     names = [n for n in others.nodes if others.nodes[n]["type"] == "sample"]

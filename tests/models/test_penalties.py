@@ -102,7 +102,9 @@ def test_every_factor_is_in_the_trace_under_its_name(model):
     conditioned = poutine.condition(model.marginal, data=values)
     factors = _factors(conditioned, x, y, 40, _WEIGHTS)
     regimes = poutine.condition(model.regimes, data=values)(x)
-    around = poutine.condition(model.regimes, data=values)(neighbours(x, model.size_column))
+    around = poutine.condition(model.regimes, data=values)(
+        neighbours(x, model.likelihoods.size_column)
+    )
     smooth = {"gaussian", "constant", "line", "polynomial"}
     kinds = [name.partition("_")[0] for name in model.regime_names]
     relu = [k for k, kind in enumerate(kinds) if kind not in smooth]

@@ -20,8 +20,10 @@ from bayes_hybrid.inference.engine.simplify import mutates
 from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.inference.posterior.evaluation import evaluate_regimes
 from bayes_hybrid.likelihoods import Normal
+from bayes_hybrid.likelihoods.several import Likelihoods
 from bayes_hybrid.models import HybridModel, SiteGroup
 from bayes_hybrid.models.base import Expert, Parts
+from bayes_hybrid.priors import Priors
 from tests.inference.linear import LinearRegression
 from tests.models import zoo
 
@@ -122,8 +124,8 @@ class _Hierarchical(HybridModel):
 
     num_features = 2
     regime_names = ("only",)
-    likelihoods = (Normal(),)
-    noise_floor = 0.0
+    likelihoods = Likelihoods([Normal()])
+    priors = Priors()
 
     def parts(self, sites, like):
         new = like.new_tensor

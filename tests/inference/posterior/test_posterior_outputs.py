@@ -72,7 +72,7 @@ def test_experts_are_those_of_the_model_in_the_units_of_each_output(case):
         location, scale = (number.numpy() * unit.T for number in expert.numbers)
         np.testing.assert_allclose(means[1, 2, ..., k], location + center.T, **_EXACT)
         np.testing.assert_allclose(scales[1, 2, ..., k], scale, **_EXACT)
-    np.testing.assert_allclose(posterior.scale_floor, model.noise_floor * unit, **_EXACT)
+    np.testing.assert_allclose(posterior.scale_floor, model.priors.noise_floor * unit, **_EXACT)
 
 
 def test_shapes(case):
