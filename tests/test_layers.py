@@ -56,7 +56,7 @@ ARVIZ: Final = {"arviz", "arviz_base", "arviz_stats", "arviz_plots", "xarray"}
 _SITES: Final = {"sample", "PyroSample"}
 # inference knows models by these modules alone.
 ABSTRACT_MODEL: Final = tuple(
-    f"{PACKAGE}.models.{name}" for name in ("base", "latent", "regularised", "target")
+    f"{PACKAGE}.models.{name}" for name in ("base", "latent", "regularised", "sampled", "target")
 )
 
 

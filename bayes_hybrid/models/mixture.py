@@ -21,13 +21,14 @@ from bayes_hybrid.gates import (
 )
 from bayes_hybrid.gates.threshold import column
 from bayes_hybrid.likelihoods.several import Likelihoods
-from bayes_hybrid.models.base import HybridModel, Parts
+from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.models.curves import Polynomial
 from bayes_hybrid.models.joined import joined
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import sample_gate
 from bayes_hybrid.models.pathway import Built, Pathway, PathwayModel, sample_expert, sample_noise
+from bayes_hybrid.models.sampled import Parts
 from bayes_hybrid.priors import PRIORS, Priors
 
 _GATE: Final = "gate."

@@ -13,7 +13,7 @@ from bayes_hybrid.cached import cached_property
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.likelihoods import Likelihood, Normal
 from bayes_hybrid.likelihoods.several import Likelihoods
-from bayes_hybrid.models.base import Expert, HybridModel, Parts, SiteGroup, SiteRole
+from bayes_hybrid.models.base import HybridModel, SiteGroup, SiteRole
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import (
     sample_features,
@@ -21,6 +21,7 @@ from bayes_hybrid.models.lift import (
     sample_normal,
     sample_positive,
 )
+from bayes_hybrid.models.sampled import Expert, Parts
 from bayes_hybrid.nn import (
     SMOOTHINGS,
     GaussianStabilizesReLULayer,

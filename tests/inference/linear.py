@@ -19,8 +19,8 @@ from bayes_hybrid.inference.samplers import Chains, Sampler
 from bayes_hybrid.likelihoods import Normal
 from bayes_hybrid.likelihoods.several import Likelihoods
 from bayes_hybrid.models import HybridModel, SiteGroup, Target
-from bayes_hybrid.models.base import Expert, Parts
 from bayes_hybrid.models.latent import Sites
+from bayes_hybrid.models.sampled import Expert, Parts
 from bayes_hybrid.priors import Priors
 
 NUM_FEATURES = 3

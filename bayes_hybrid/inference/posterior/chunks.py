@@ -15,7 +15,8 @@ from bayes_hybrid.distributions import RegimeMixture
 from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.inference.posterior.evaluation import Evaluation
 from bayes_hybrid.inference.posterior.over_draws import draw_weights
-from bayes_hybrid.models.base import HybridModel, Regimes, SiteRole
+from bayes_hybrid.models.base import HybridModel, SiteRole
+from bayes_hybrid.models.sampled import Regimes
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["Chunks", "as_numpy", "filled", "places_of"]

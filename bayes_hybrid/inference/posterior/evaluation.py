@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid.inference.engine.sites import SiteTable
-from bayes_hybrid.models.base import HybridModel, Parts, Regimes
+from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.models.latent import given
+from bayes_hybrid.models.sampled import Parts, Regimes
 
 # Draws at a time, and the numbers that a hidden layer makes of them: 25 MB in float64, of which a
 # cache shared by cores holds a few.

@@ -65,7 +65,7 @@ def test_experts_are_those_of_the_model_in_the_units_of_each_output(case):
     _, means, scales = _by_hand(posterior, x)
     inputs = torch.as_tensor((x - x.mean(0)) / x.std(0))
     values = table.constrain(posterior.theta[1, 2])
-    regimes = poutine.condition(model.regimes, data=values)(inputs)
+    regimes = poutine.condition(model.sampled, data=values)(inputs).regimes
     unit = np.nanstd(y, axis=0)[:, None]
     center = np.nanmean(y, axis=0)[:, None]
     for k, expert in enumerate(regimes.experts):

@@ -26,7 +26,7 @@ from bayes_hybrid.inference.samplers.hmc import StepSize
 from bayes_hybrid.likelihoods import Normal
 from bayes_hybrid.likelihoods.several import Likelihoods
 from bayes_hybrid.models import HybridMixture, SiteGroup, Target
-from bayes_hybrid.models.base import Expert, Parts
+from bayes_hybrid.models.sampled import Expert, Parts
 from tests.inference.linear import LinearRegression, closed_form, problem, run_sampler
 from tests.models import zoo
 
