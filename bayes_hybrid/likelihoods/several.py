@@ -11,15 +11,7 @@ from bayes_hybrid.likelihoods.censored import Censorable
 
 
 class Likelihoods(tuple[Likelihood, ...]):
-    """One likelihood for each of K regimes, which share a target.
-
-    Example:
-        >>> from bayes_hybrid.likelihoods import Normal, Poisson
-        >>> Likelihoods([Normal(), Normal()]).has_noise
-        True
-        >>> Likelihoods([Poisson()]).standardises
-        False
-    """
+    """One likelihood for each of K regimes, which share a target."""
 
     __slots__ = ()
 
