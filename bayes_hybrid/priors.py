@@ -7,6 +7,7 @@ would fail.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from bayes_hybrid import checks
 
@@ -104,3 +105,7 @@ class Priors:
         checks.positive_float("gate_bias_scale", self.gate_bias_scale)
         checks.positive_float("width_floor", self.width_floor)
         checks.positive_float("noise_floor", self.noise_floor)
+
+
+PRIORS: Final = Priors()
+"""Those of a model that is given no others."""

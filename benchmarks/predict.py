@@ -54,7 +54,7 @@ class Plain:
             name: torch.as_tensor(value.reshape(-1, *value.shape[2:]))
             for name, value in posterior.sites.items()
         }
-        priors = posterior.model.priors  # type: ignore[attr-defined]
+        priors = posterior.model.priors
         each = draw_weights(posterior.restart_weights, posterior.num_draws)
         self.weights = torch.as_tensor(each)
         self.layers = {}

@@ -138,8 +138,10 @@ def _posterior(likelihood):
     ).table.num_parameters
     draws = 0.3 * torch.randn(2, 200, size, generator=torch.Generator().manual_seed(0))
     scaling = Standardizer.fit(x).leaving(1)
-    units = Standardizer.of_targets(y) if not model.standardises else Standardizer.fit(y)
-    if not model.standardises:
+    units = (
+        Standardizer.of_targets(y) if not model.likelihoods.standardises else Standardizer.fit(y)
+    )
+    if not model.likelihoods.standardises:
         units = Standardizer(mean=np.zeros(()), scale=np.ones(()))
     return Posterior(model=model, theta=draws, x_scaling=scaling, y_scaling=units), x, y
 

@@ -71,7 +71,7 @@ def test_names_are_those_of_the_table_and_features_those_of_the_fit(fitted):
     assert list(fitted.fit_.feature_names) == NAMES == list(fitted.encoding_.names)
     np.testing.assert_array_equal(fitted.fit_.x, fitted.encoding_.encode(X))
     assert fitted.thresholds()["feature"].tolist() == [NAMES[4]]
-    assert fitted.fit_.posterior.model.size_column == 6
+    assert fitted.fit_.posterior.model.likelihoods.size_column == 6
 
 
 def test_predictions_are_those_of_the_encoded_table(fitted):

@@ -55,7 +55,9 @@ ARVIZ_UNITS: Final = {"diagnostics", "plots", "estimator", "ablation", "validati
 ARVIZ: Final = {"arviz", "arviz_base", "arviz_stats", "arviz_plots", "xarray"}
 _SITES: Final = {"sample", "PyroSample"}
 # inference knows models by these modules alone.
-ABSTRACT_MODEL: Final = (f"{PACKAGE}.models.base", f"{PACKAGE}.models.target")
+ABSTRACT_MODEL: Final = tuple(
+    f"{PACKAGE}.models.{name}" for name in ("base", "latent", "regularised", "sampled", "target")
+)
 
 
 class Import(NamedTuple):

@@ -35,6 +35,7 @@ from bayes_hybrid.errors import FileFormatError, OptionError
 from bayes_hybrid.estimator import with_units
 from bayes_hybrid.gates import LinearGate
 from bayes_hybrid.models import HybridMixture, HybridModel, PathwayModel, register, registry
+from bayes_hybrid.models.latent import given
 from bayes_hybrid.models.registry import part_named
 from bayes_hybrid.nn import ReLUBlock, bind
 from bayes_hybrid.report import write_report
@@ -343,7 +344,7 @@ class _Dropped(Pathway):
 )
 def test_what_is_random_in_training_is_not_in_a_model(model):
     x = torch.randn(5, 1)
-    parts = model.given(_sampled(model), x)
+    parts = model.parts(given(_sampled(model)), x)
     for first, second in zip(parts(x).tensors, parts(x).tensors, strict=True):
         assert torch.equal(first, second)
 
@@ -407,7 +408,7 @@ def test_a_learned_shape_scatters_about_the_mean_of_its_prior(mean):
     likelihood = _Number(number=NormalPrior(mean=mean, sd=0.01))
     model = PathwayModel(pathway=Pathway(num_units=2, likelihood=likelihood))
     # Ten of its prior's standard deviations.
-    (expert,) = model.given(_sampled(model), torch.zeros(()))(torch.zeros(4, 1)).experts
+    (expert,) = model.parts(given(_sampled(model)), torch.zeros(()))(torch.zeros(4, 1)).experts
     _, _, shapes = expert.numbers
     assert bool(((shapes - mean).abs() < 0.1).all())
 

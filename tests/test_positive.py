@@ -315,7 +315,7 @@ def test_supports_do_not_mix():
     with pytest.raises(OptionError, match=r"Gamma \(numbers above 0\), Poisson \(whole"):
         HybridMixture(experts=(Pathway(likelihood=Gamma()), Pathway(likelihood=Poisson())))
     both = (Pathway(likelihood=Gamma()), Pathway(likelihood=LogNormal()))
-    assert HybridMixture(experts=both).has_relative_noise
+    assert HybridMixture(experts=both).likelihoods.has_relative_noise
 
 
 def _rows(name):

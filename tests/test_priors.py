@@ -47,7 +47,7 @@ def test_are_values():
 
 
 def _sites(model):
-    trace = poutine.trace(model.regimes).get_trace(torch.zeros(1, model.num_features))
+    trace = poutine.trace(model.sampled).get_trace(torch.zeros(1, model.num_features))
     return {name: trace.nodes[name] for name in trace.stochastic_nodes}
 
 
@@ -112,7 +112,7 @@ def test_weights_are_scaled_by_their_fan_in(num_units):
         "relu.location.weight_raw": torch.ones(1, num_units),
         "relu.location.bias": torch.zeros(1),
     }
-    regimes = poutine.condition(model.regimes, data=values)(torch.zeros(1, 1))
+    regimes = poutine.condition(model.sampled, data=values)(torch.zeros(1, 1)).regimes
     location, _ = regimes.experts[0].numbers
     assert float(location) == pytest.approx(2.0 * math.sqrt(num_units), rel=1e-6)
 
@@ -131,7 +131,7 @@ def test_pre_activations_do_not_grow_with_the_number_of_features(num_features):
         "relu.location.bias": torch.zeros(1),
     }
     x = torch.ones(1, num_features)
-    location, _ = poutine.condition(model.regimes, data=values)(x).experts[0].numbers
+    location, _ = poutine.condition(model.sampled, data=values)(x).regimes.experts[0].numbers
     assert float(location) == pytest.approx(math.sqrt(num_features), rel=1e-6)
 
 
@@ -140,11 +140,11 @@ def test_floors_bind():
     model = PathwayModel(
         pathway=Pathway(kind="gaussian", num_units=2, noise="constant"), priors=priors
     )
-    assert model.noise_floor == 0.25
+    assert model.priors.noise_floor == 0.25
     values = {"noise": torch.tensor(1e-30), "gaussian.0.width": torch.full((2,), 1e-30)}
     pyro.set_rng_seed(0)
     x = torch.linspace(-1, 1, 200).unsqueeze(-1)
-    trace: Any = poutine.trace(poutine.condition(model.regimes, data=values)).get_trace(x)
+    trace: Any = poutine.trace(poutine.condition(model.sampled, data=values)).get_trace(x)
     regimes = trace.nodes["_RETURN"]["value"]
     location, scale = regimes.experts[0].numbers
     assert scale.unique().tolist() == [0.25]

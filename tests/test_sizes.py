@@ -16,7 +16,8 @@ from bayes_hybrid.estimator import build_model
 from bayes_hybrid.gates import LinearGate, MonotoneGate, ObliqueGate, ThresholdGate
 from bayes_hybrid.likelihoods import Binomial, NegativeBinomial, Normal, Poisson
 from bayes_hybrid.models import HybridMixture, Line, Pathway, PathwayModel
-from bayes_hybrid.models.penalties import neighbours
+from bayes_hybrid.models.latent import given
+from bayes_hybrid.models.regularised import Regularised, neighbours
 from bayes_hybrid.report import write_report
 from tests.budgets import SHORT
 
@@ -29,7 +30,7 @@ def _rows(size=6):
 
 def _values(model, x):
     pyro.set_rng_seed(0)
-    trace = poutine.trace(model.regimes).get_trace(x)
+    trace = poutine.trace(model.sampled).get_trace(x)
     return {name: trace.nodes[name]["value"] for name in trace.stochastic_nodes}
 
 
@@ -53,7 +54,7 @@ def test_gate_and_pathways_see_the_other_columns(gate, alone):
     plain = _mixture(Poisson(base=2.0), alone, 2)
     values = _values(plain, others)
     assert set(values) == set(_values(model, x))
-    found, expected = model.given(values, x)(x), plain.given(values, others)(others)
+    found, expected = model.parts(given(values), x)(x), plain.parts(given(values), others)(others)
     assert torch.equal(found.log_weights, expected.log_weights)
     for ours, theirs in zip(found.experts, expected.experts, strict=True):
         torch.testing.assert_close(ours.density.mean, x[:, 1] * theirs.density.mean)
@@ -104,7 +105,7 @@ def test_smoothness_is_asked_along_features_alone():
     assert moved.any(0).tolist() == [True, False, True]
     model = _mixture(Poisson(base=2.0, exposure=1), LinearGate(), 3)
     pyro.set_rng_seed(0)
-    trace = poutine.trace(model.marginal).get_trace(x, penalties={"relu_smoothness": 1.0})
+    trace = poutine.trace(Regularised(model, {"relu_smoothness": 1.0}).marginal).get_trace(x)
     assert bool(torch.isfinite(trace.nodes["relu_smoothness"]["fn"].log_factor))
 
 

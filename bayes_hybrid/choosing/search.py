@@ -140,7 +140,7 @@ def choose(
     singles = [
         build_model(estimator_of(placed, each), x.shape[1]) for each in candidates(1, experts=kinds)
     ]
-    num_inputs = singles[0].num_inputs
+    num_inputs = singles[0].likelihoods.num_inputs(x.shape[1])
     thresholds = feature is not None or num_inputs == 1
     ladder = [
         candidates(k, experts=kinds, feature=feature, thresholds=thresholds)

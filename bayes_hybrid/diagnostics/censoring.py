@@ -12,7 +12,7 @@ __all__ = ["censored_rows", "completed", "only_values"]
 
 def censored_rows(posterior: Posterior, x: FloatArray) -> NDArray[np.bool_]:
     """Which rows of ``x [N, D]`` are censored, ``[N]``."""
-    column = posterior.model.censored_column
+    column = posterior.model.likelihoods.censored_column
     return np.zeros(len(x), dtype=bool) if column is None else x[:, column] != 0.0
 
 
@@ -39,7 +39,7 @@ def completed(posterior: Posterior, x: FloatArray, y: FloatArray, seed: int) -> 
     censored = np.flatnonzero(censored_rows(posterior, x))
     if not censored.size:
         return y
-    column, found = posterior.model.censored_column, y.copy()
+    column, found = posterior.model.likelihoods.censored_column, y.copy()
     draws = posterior.by_draw.sample(x[censored], seed)
     draws = draws.reshape(-1, len(censored))
     weights = draw_weights(posterior.restart_weights, posterior.num_draws)

@@ -210,9 +210,8 @@ def evaluate(fit: Fit, *, max_rows: int | None) -> Evaluation:
         responsibilities[:, part] = given_y.mean(axis=1)
         log_likelihood[:, :, part] = posterior.by_draw.log_likelihood(x[part], y[part])
         scale = posterior.by_draw.expert_scale(x[part])
-        noise = (
-            posterior.by_draw.expert_noise(x[part]) if posterior.model.has_relative_noise else scale
-        )
+        relative = posterior.model.likelihoods.has_relative_noise
+        noise = posterior.by_draw.expert_noise(x[part]) if relative else scale
         floor_hits += _floor_hits(posterior.scale_floor, noise, given_y, weights)
         if posterior.num_regimes > 1:
             gate, means = posterior.by_draw.gate_and_mean(x[part])

@@ -100,7 +100,8 @@ def whole_findings(fit: Fit) -> list[Finding]:
     Args:
         fit: the finished fit.
     """
-    if not fit.posterior.model.has_noise or fit.posterior.model.has_relative_noise:
+    likelihoods = fit.posterior.model.likelihoods
+    if not likelihoods.has_noise or likelihoods.has_relative_noise:
         return []
     found, targets = [], fit.y.reshape(len(fit.y), -1)
     for q in np.flatnonzero(~np.atleast_1d(constant_columns(fit.y))):

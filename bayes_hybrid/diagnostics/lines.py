@@ -66,7 +66,7 @@ def line_along(
     extra = margin * ((high - low) or 1.0)
     points = np.tile(_held(fit, at), (num_points, 1))
     # Sizes of rows are above zero, where a margin may be below it.
-    below = 0.0 if column == fit.posterior.model.size_column else extra
+    below = 0.0 if column == fit.posterior.model.likelihoods.size_column else extra
     along = scaling.unread(np.linspace(low - below, high + extra, num_points), column)
     # The logarithm of an end need not come back to its last bit.
     points[:, column] = along if margin else np.clip(along, *ends)

@@ -175,10 +175,10 @@ def _noise(fit: Fit, number: int) -> dict[str, str]:
     by their dispersion, which does not grow with the mean.
     """
     reading, posterior = fit.readings[number], fit.reading(number).posterior
-    if not posterior.model.has_noise:
+    if not posterior.model.likelihoods.has_noise:
         return dict.fromkeys(posterior.regime_names, "")
     some = spread_rows(len(reading.responsibilities), _NOISE_ROWS)
-    relative = posterior.model.has_relative_noise
+    relative = posterior.model.likelihoods.has_relative_noise
     draws = posterior.by_draw.expert_noise if relative else posterior.by_draw.expert_scale
     scales = draws(fit.x[reading_rows(fit, number)[some]])
     # The median over draws: heavy tails may have an infinite standard deviation in some.

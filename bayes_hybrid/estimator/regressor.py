@@ -33,6 +33,7 @@ from bayes_hybrid.estimator.rows import (
 from bayes_hybrid.estimator.saved import write_saved
 from bayes_hybrid.gates import Gate
 from bayes_hybrid.inference import FitOptions, Posterior, Progress, fit
+from bayes_hybrid.inference.readings import reading_names
 from bayes_hybrid.likelihoods import Likelihood
 from bayes_hybrid.models import LabelHead, Pathway
 from bayes_hybrid.priors import Priors
@@ -260,7 +261,7 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
             raise
         self.fit_ = fitted
         self.held_out_: HeldOut | None = None
-        self.regimes_ = model.reading_names
+        self.regimes_ = reading_names(model)
         self.regime_labels_ = names
         return self
 

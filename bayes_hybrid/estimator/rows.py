@@ -163,7 +163,7 @@ def feature_rows(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> F
     refuse_large("X", x, columns=_columns(estimator, X))
     posterior = estimator.fit_.posterior
     refuse_far("X", x, posterior.x_scaling)
-    posterior.model.sizes(x, np.zeros(len(x)))
+    posterior.model.likelihoods.sizes(x, np.zeros(len(x)))
     return x
 
 
@@ -199,7 +199,7 @@ def scored_rows(
             f"got {names}; put the columns in that order"
         )
     refuse_far("X", x, fit.posterior.x_scaling)
-    fit.posterior.model.sizes(x, np.zeros(len(x)))
+    fit.posterior.model.likelihoods.sizes(x, np.zeros(len(x)))
     return x, target
 
 

@@ -27,6 +27,7 @@ from bayes_hybrid.inference import (
     Variational,
     WarmStart,
 )
+from bayes_hybrid.inference.readings import reading_names
 from bayes_hybrid.inference.saving.encoding import decode, encode
 from bayes_hybrid.inference.saving.storage import FIT_FILES, SavedFit, read_saved, save_fit
 from bayes_hybrid.likelihoods import LIKELIHOODS
@@ -174,7 +175,7 @@ def load(path: str | os.PathLike[str]) -> "HybridRegressor":
     _refuse_other(config.encoding, estimator.fit_, path)
     estimator.encoding_ = config.encoding
     estimator.held_out_ = saved.held_out
-    estimator.regimes_ = model.reading_names
+    estimator.regimes_ = reading_names(model)
     estimator.regime_labels_ = config.regime_labels
     names = config.encoding.sources if config.encoding else estimator.fit_.feature_names
     estimator.n_features_in_ = len(names)

@@ -16,7 +16,6 @@ from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.recipe.options import FitOptions
 from bayes_hybrid.inference.recipe.run import run_recipe
 from bayes_hybrid.inference.result import Fit
-from bayes_hybrid.likelihoods.base import require_supported
 from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.models.target import Target
 
@@ -95,13 +94,13 @@ def fit(
         OptionError: an option does not fit the machine, or the logarithm of the rows' sizes.
     """
     _require_targets(model, y, labels)
-    model, options = model.anchored(y, model.sizes(x, y)), options or FitOptions()
+    model, options = model.anchored(y, model.likelihoods.sizes(x, y)), options or FitOptions()
     device = resolve_device(options.device)
     x_scaling, y_scaling = scalings or _scalings(model, x, y, log)
     inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
     # With a standardisation of its own, its mean need not be the constant.
     constant = np.zeros(y.shape[1:], dtype=bool)
-    if scalings is None and model.standardises:
+    if scalings is None and model.likelihoods.standardises:
         constant = constant_columns(y)
     observed = np.where(constant, np.nan, y_scaling.transform(y))
     tensor = partial(torch.as_tensor, dtype=torch.float32, device=device)
@@ -142,13 +141,14 @@ def _scalings(
     model: HybridModel, x: FloatArray, y: FloatArray, log: Sequence[bool] | None
 ) -> tuple[Standardizer, Standardizer]:
     """Standardisation of features and of targets, as far as the model has it."""
-    if log is not None and model.size_column is not None and log[model.size_column]:
+    size = model.likelihoods.size_column
+    if log is not None and size is not None and log[size]:
         raise OptionError(
-            f"log: column {model.size_column + 1} is the size of the rows, which the likelihood "
-            "takes as it is; leave it out"
+            f"log: column {size + 1} is the size of the rows, which the likelihood takes as it is; "
+            "leave it out"
         )
-    features = Standardizer.fit(x, log=log).leaving(model.size_column)
-    if model.standardises:
+    features = Standardizer.fit(x, log=log).leaving(size)
+    if model.likelihoods.standardises:
         return features, Standardizer.of_targets(y)
     return features, Standardizer.unchanging(*y.shape[1:])
 
@@ -171,7 +171,7 @@ def _require_targets(model: HybridModel, y: FloatArray, labels: FloatArray | Non
             f"labels: {came}, and the model has label_head={model.label_head!r}; "
             "give both or neither"
         )
-    require_supported(model.likelihoods, y)
+    model.likelihoods.require_supported(y)
 
 
 def _names(letter: str, names: Sequence[str] | None, values: FloatArray) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ that group the rows otherwise are another reading.  Averaged over readings a reg
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Final
 
 import numpy as np
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from bayes_hybrid.arrays import FloatArray
+from bayes_hybrid.models.base import HybridModel
 
-__all__ = ["Reading", "grouped", "unused_threshold"]
-
+__all__ = ["Reading", "grouped", "interchangeable", "reading_names", "unused_threshold"]
 
 # Restarts are one reading where no more of the rows than this change their group.
 _APART: Final = 0.1
@@ -39,6 +40,23 @@ def unused_threshold(num_rows: int, num_regimes: int) -> float:
         (0.04, 0.01, 0.25)
     """
     return min(max(0.01, 2.0 / num_rows), 0.5 / num_regimes)
+
+
+def interchangeable(model: HybridModel) -> NDArray[np.bool_]:
+    """Whether experts k and j of different restarts may serve the same regime, ``[K, K]``.
+
+    Not where thresholds or labels name the regimes, nor across families of noise.
+    """
+    named = model.names_regimes or model.has_thresholds or model.label_head is not None
+    alike = [[k == j and not named for j in model.likelihoods] for k in model.likelihoods]
+    return np.array(alike) | np.eye(model.num_regimes, dtype=bool)
+
+
+def reading_names(model: HybridModel) -> tuple[str, ...]:
+    """Names of regimes as sets of rows: letters where several experts may serve one."""
+    if interchangeable(model).sum() > model.num_regimes:
+        return tuple(ascii_uppercase[: model.num_regimes])
+    return model.regime_names
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

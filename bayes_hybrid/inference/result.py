@@ -15,7 +15,7 @@ from bayes_hybrid.cached import cached_property
 from bayes_hybrid.data.support import spread_rows
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.posterior.posterior import Posterior
-from bayes_hybrid.inference.readings import Reading, grouped
+from bayes_hybrid.inference.readings import Reading, grouped, interchangeable
 
 _TRACE_LENGTH = 200
 # Rows beyond these say nothing new about how they are grouped.
@@ -221,17 +221,14 @@ class Fit:
     def readings(self) -> tuple[Reading, ...]:
         """How the restarts group the training rows, the heaviest first; one of a single regime."""
         posterior, rows = self.posterior, spread_rows(len(self.x), _READ_ROWS)
-        size = range(posterior.num_regimes)
         labels = None if self.labels is None else self.labels[rows]
         draws = posterior.by_draw.regime_probability(self.x[rows], self.y[rows], labels)
-        model = posterior.model
-        tradable = np.array([[k == j or model.comparable(k, j) for j in size] for k in size])
         return grouped(
             draws.mean(axis=1),
             posterior.restart_weights,
             self.restarts.elpd,
             self.x[rows],
-            tradable,
+            interchangeable(posterior.model),
         )
 
     def reading(self, number: int = 0) -> "Fit":

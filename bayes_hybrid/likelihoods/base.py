@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyro.distributions as dist
-import torch
 from torch import Tensor
 from torch.distributions import constraints
 
@@ -196,20 +195,3 @@ def stated(value: FloatArray) -> float | tuple[float, ...]:
         (1.0, 2.5)
     """
     return tuple(value.tolist()) if np.ndim(value) else float(value)
-
-
-def require_supported(likelihoods: Sequence[Likelihood], y: FloatArray) -> None:
-    """Refuse targets that one of the likelihoods is not of; NaN is a missing one.
-
-    Raises:
-        DataError: the first of them.
-    """
-    for likelihood in dict.fromkeys(likelihoods):
-        if likelihood.support is constraints.real:
-            continue
-        wrong = ~likelihood.support.check(torch.as_tensor(y)).numpy() & ~np.isnan(y)
-        if wrong.any():
-            raise DataError(
-                f"y: {type(likelihood).__name__} is a likelihood of {likelihood.takes}; got "
-                f"{y[wrong][0]:g}. Take another likelihood, or other rows"
-            )

@@ -5,12 +5,13 @@ regime ``z``, and ``model.marginal`` with ``z`` summed out exactly.  Both run un
 ``pyro.infer.SVI``, ``Predictive`` and ``NUTS``.
 """
 
-from bayes_hybrid.models.base import HybridModel, Regimes, SiteGroup, TrainingGroup
+from bayes_hybrid.models.base import HybridModel, SiteGroup, TrainingGroup
 from bayes_hybrid.models.curves import Constant, Line, Polynomial
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.mixture import HybridMixture
 from bayes_hybrid.models.pathway import Pathway, PathwayModel
 from bayes_hybrid.models.registry import register
+from bayes_hybrid.models.sampled import Regimes
 from bayes_hybrid.models.target import Target
 
 __all__ = [

@@ -1,49 +1,29 @@
 """The one abstract model through which ``models`` and ``inference`` meet."""
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from functools import partial
-from string import ascii_uppercase
 from typing import Final, Self, cast
 
-import pyro
-import pyro.distributions as dist
-import torch
 from pyro.poutine.runtime import InferDict
 from torch import Tensor
 from torch.distributions import Distribution
 
-from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.cached import cached_property
 from bayes_hybrid.distributions import (
     Assignment,
     Outputs,
     RegimeMixture,
-    along_last,
-    chosen,
-    support_of,
 )
-from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import Boundaries
-from bayes_hybrid.likelihoods import Likelihood
-from bayes_hybrid.likelihoods.censored import Censorable
-from bayes_hybrid.models.labels import LabelHead, LabelOfRegime, RegimeLabel
-from bayes_hybrid.models.latent import Drawn, Sites, given
-from bayes_hybrid.models.penalties import (
-    mean_entropy,
-    neighbours,
-    roughness,
-    usage_variation,
-)
-from bayes_hybrid.models.target import Target
+from bayes_hybrid.likelihoods.several import Likelihoods
+from bayes_hybrid.models.labels import LabelHead
+from bayes_hybrid.models.latent import Drawn, Sites
+from bayes_hybrid.models.sampled import Parts, Programs, Regimes, Sampled
+from bayes_hybrid.priors import Priors
 
 OBSERVED: Final = ("y", "label")
 """The sites that hold data."""
-PENALTIES: Final = ("gate_entropy", "load_balance", "relu_smoothness")
-"""The regularisers, and the names of their factors."""
 
 
 class SiteGroup(StrEnum):
@@ -106,118 +86,7 @@ class TrainingGroup(StrEnum):
         }.get(group, cls.HEADS)
 
 
-@dataclass(frozen=True, eq=False)
-class Expert:
-    """What one expert says of N rows.
-
-    Args:
-        likelihood: the family of its density.
-        numbers: those that the family takes, ``[..., N]``, or of Q > 1 outputs ``[..., N, Q]``.
-    """
-
-    likelihood: Likelihood
-    numbers: tuple[Tensor, ...]
-
-    @property
-    def location(self) -> Tensor:
-        """What is read off the expert's hidden features: on the scale of the link, if any."""
-        return self.numbers[0]
-
-    @cached_property
-    def density(self) -> dist.TorchDistribution:
-        """The distribution of ``y`` in this regime, batch shape that of the numbers."""
-        return self.likelihood(*self.numbers)
-
-    @property
-    def scale(self) -> Tensor:
-        """The noise that the likelihood takes, of families that have one."""
-        return self.numbers[1]
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> "Expert":
-        """The same with each of its numbers changed."""
-        return replace(self, numbers=tuple(map(change, self.numbers)))
-
-
-@dataclass(frozen=True, eq=False)
-class Regimes:
-    """What the gate and the K experts say of N rows; all that a mixture needs to know.
-
-    Args:
-        log_weights: ``log p(z = k | x)``, normalised over k, ``[..., N, K]``.
-        experts: one for each regime.
-    """
-
-    log_weights: Tensor
-    experts: tuple[Expert, ...]
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> "Regimes":
-        """The same with each of its tensors changed."""
-        return Regimes(
-            change(self.log_weights), tuple(expert.map(change) for expert in self.experts)
-        )
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """The log weights, and each expert's numbers."""
-        return self.log_weights, *(number for e in self.experts for number in e.numbers)
-
-    def ordered(self, order: Tensor) -> "Regimes":
-        """The same of S draws with regime k served by expert ``order[s, k]``, a comparable one.
-
-        Args:
-            order: of each draw the number of an expert for each regime, ``[S, K]``.
-        """
-        num_draws, num_rows, num_regimes = len(order), *self.log_weights.shape[1:]
-        weights = self.log_weights.expand(num_draws, num_rows, num_regimes)
-        index = order.unsqueeze(1).expand(weights.shape)
-        served = (self._serving(k, order[:, k]) for k in range(len(self.experts)))
-        return Regimes(weights.gather(-1, index), tuple(served))
-
-    def _serving(self, regime: int, expert: Tensor) -> Expert:
-        """Expert ``expert [S]`` of each draw, which all have the regime's family."""
-        own = self.experts[regime]
-        numbers = own.numbers
-        for j, other in enumerate(self.experts):
-            if j != regime and other.likelihood == own.likelihood:
-                numbers = tuple(
-                    torch.where((expert == j).reshape(-1, *[1] * (theirs.dim() - 1)), theirs, ours)
-                    for ours, theirs in zip(numbers, other.numbers, strict=True)
-                )
-        return replace(own, numbers=numbers)
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """Gate and experts with their parameters, as functions of features ``[N, D]``.
-
-    Args:
-        gate: gives log weights.
-        experts: one for each regime.
-    """
-
-    gate: Callable[[Tensor], Tensor]
-    experts: tuple[Callable[[Tensor], Expert], ...]
-
-    def beside(self, column: int, num_outputs: int) -> "Parts":
-        """Parts of rows whose sizes are in ``column``; these are functions of the other columns."""
-
-        def others(x: Tensor) -> Tensor:
-            return torch.cat([x[..., :column], x[..., column + 1 :]], dim=-1)
-
-        def sized(expert: Callable[[Tensor], Expert], x: Tensor) -> Expert:
-            found, size = expert(others(x)), x[..., column]
-            size = size if num_outputs == 1 else size.unsqueeze(-1)
-            return replace(found, numbers=found.likelihood.sized(found.numbers, size))
-
-        experts = tuple(partial(sized, expert) for expert in self.experts)
-        return Parts(lambda x: self.gate(others(x)), experts)
-
-    def __call__(self, x: Tensor) -> Regimes:
-        """Gate and experts of ``x``."""
-        return Regimes(self.gate(x), tuple(expert(x) for expert in self.experts))
-
-
-class HybridModel(abc.ABC):
+class HybridModel(Programs):
     """A Bayesian model of ``y`` given ``x`` with K latent regimes.
 
     For rows n = 1..N, with all parameters drawn from their priors first::
@@ -250,89 +119,18 @@ class HybridModel(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def likelihoods(self) -> tuple[Likelihood, ...]:
+    def likelihoods(self) -> Likelihoods:
         """The K likelihoods, in the regimes' order."""
 
     @property
     @abc.abstractmethod
-    def noise_floor(self) -> float:
-        """The smallest scale that any expert can have."""
-
-    @property
-    def has_noise(self) -> bool:
-        """Whether regimes have noise scales of their own; the spread of counts is their mean's."""
-        return any(likelihood.has_scale for likelihood in self.likelihoods)
-
-    @property
-    def has_relative_noise(self) -> bool:
-        """Whether noise scales are numbers of their own, such as coefficients of variation.
-
-        The standard deviation in units of y then says how large y is, and nothing of the noise.
-        """
-        return self.has_noise and not self.standardises
-
-    @property
-    def standardises(self) -> bool:
-        """Whether targets are standardised before it sees them."""
-        return all(likelihood.standardises for likelihood in self.likelihoods)
-
-    @property
-    def size_column(self) -> int | None:
-        """The column of x with the rows' sizes, which gate and experts do not see, if there is one.
-
-        It is not standardised.
-        """
-        column = self.likelihoods[0].size_column
-        return column if isinstance(column, int) else None
-
-    @property
-    def censored_column(self) -> int | None:
-        """The column of x that says which rows are censored, if one does."""
-        return self.size_column if isinstance(self.likelihoods[0], Censorable) else None
-
-    @property
-    def num_inputs(self) -> int:
-        """Columns of x that gate and experts see."""
-        return self.num_features - (self.size_column is not None)
-
-    def require_inputs(self) -> None:
-        """Refuse a column of sizes that x does not have, or that is its only one.
-
-        Raises:
-            OptionError: it is not there, or there is no other column.
-        """
-        likelihood = self.likelihoods[0].resolved(self.num_features, ())
-        if self.num_inputs < 1:
-            raise OptionError(
-                f"{likelihood.size_name}: expected a feature beside the sizes of the rows, which "
-                "gate and experts do not see; x has one column"
-            )
-
-    def sizes(self, x: FloatArray, y: FloatArray | None = None) -> FloatArray | None:
-        """The rows' sizes ``[N]``, if the model has any.
-
-        Args:
-            x: features ``[N, D]`` in the units of the data.
-            y: targets, where they are known.
-
-        Raises:
-            DataError: sizes that rows cannot have.
-        """
-        if self.size_column is None:
-            return None
-        size = x[:, self.size_column]
-        self.likelihoods[0].require_sizes(size, y)
-        return size
+    def priors(self) -> Priors:
+        """Prior settings: those of parameters that are asked for elsewhere are their floors."""
 
     def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
         """The model for targets like ``y`` of rows of these sizes, where likelihoods go by it."""
         del y, size
         return self
-
-    @property
-    def width_floor(self) -> float | None:
-        """The smallest smoothing width that a Gaussian unit can have, where there is one."""
-        return None
 
     @property
     def num_outputs(self) -> int:
@@ -364,12 +162,6 @@ class HybridModel(abc.ABC):
         """Numbers of the regimes whose expert has ReLU units, which may be asked to be smooth."""
         return ()
 
-    @property
-    def penalty_names(self) -> tuple[str, ...]:
-        """The regularisers that act on this model: a gate has to choose, ReLU units to be there."""
-        acts = (self.num_regimes > 1, self.num_regimes > 1, bool(self.relu_regimes))
-        return tuple(name for name, act in zip(PENALTIES, acts, strict=True) if act)
-
     @abc.abstractmethod
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         """Gate and experts with their parameters.
@@ -381,30 +173,6 @@ class HybridModel(abc.ABC):
                 ``[S, N, ...]``.
             like: a tensor of the dtype and on the device that parameters shall have.
         """
-
-    def given(self, values: Mapping[str, Tensor], like: Tensor) -> Parts:
-        """:meth:`parts` with these constrained values of all sites, by name, or S draws of them."""
-        return self.parts(given(values), like)
-
-    def regimes(self, x: Tensor) -> Regimes:
-        """Sample every latent parameter (Pyro sites) and apply gate and experts to ``x [N, D]``."""
-        return self._sampled(Drawn(), x, None, None)
-
-    @property
-    def reading_names(self) -> tuple[str, ...]:
-        """Names of regimes as sets of rows: letters where several experts may serve one."""
-        every = range(self.num_regimes)
-        if any(self.comparable(k, j) for k in every for j in range(k)):
-            return tuple(ascii_uppercase[: self.num_regimes])
-        return self.regime_names
-
-    def comparable(self, first: int, second: int) -> bool:
-        """Whether two experts of different restarts may serve the same regime.
-
-        Not where thresholds or labels name the regimes, nor across families of noise.
-        """
-        named = self.names_regimes or self.has_thresholds or self.label_head is not None
-        return not named and self.likelihoods[first] == self.likelihoods[second]
 
     def exchangeable(self, first: int, second: int) -> bool:
         """Whether two regimes are alike but for their names, so that they may trade places."""
@@ -444,124 +212,22 @@ class HybridModel(abc.ABC):
             densities = [Outputs(density) for density in densities]
         return RegimeMixture(regimes.log_weights, densities, self.assignment)
 
-    def marginal(
-        self,
-        x: Tensor,
-        y: Tensor | Target | None = None,
-        num_rows: int | None = None,
-        penalties: Mapping[str, float | Tensor] | None = None,
-    ) -> Tensor:
-        """Pyro program of the joint density with ``z`` summed out exactly: the fast reading.
-
-        Args:
-            x: features ``[B, D]``, standardised.
-            y: observed targets, standardised, or ``None`` to draw them: ``[B]``, or ``[B, Q]`` for
-                Q > 1 outputs; with regime labels a :class:`Target` of both.
-            num_rows: N when the B rows are a minibatch; their log density is scaled by N / B.
-            penalties: weights of regularisers, in nats per row, by name
-                (:mod:`~bayes_hybrid.models.penalties`); each is a factor of its name, those that
-                have nothing to act on left out (:attr:`penalty_names`).  They have no part in the
-                stated model.
-
-        Returns:
-            ``y``, observed or drawn, ``[B]`` or ``[B, Q]``.
-
-        Raises:
-            OptionError: a regulariser of another name, or labels for a model without a label head.
-        """
+    def sampled(self, x: Tensor, num_rows: int | None = None) -> Sampled:
+        """See :meth:`~bayes_hybrid.models.sampled.Programs.sampled`."""
+        del num_rows  # the model has no factors beside its rows
         sites = Drawn()
-        predictive = self.predictive(self._sampled(sites, x, num_rows, penalties))
-        log_confusion = self._log_confusion(sites, x)
-        values, labels = self._observed(y)
-        with self._rows(x, num_rows):
-            targets: Tensor = pyro.sample("y", predictive, obs=values)
-            if self.label_head is not None and labels is not None:
-                given_y = predictive.log_responsibilities(targets)
-                site = RegimeLabel(given_y, log_confusion, self.label_head, self.assignment)
-                pyro.sample("label", site, obs=labels)
-        return targets
-
-    def enumerated(
-        self,
-        x: Tensor,
-        y: Tensor | Target | None = None,
-        num_rows: int | None = None,
-        penalties: Mapping[str, float | Tensor] | None = None,
-    ) -> Tensor:
-        """The same joint with the explicit latent site ``z``, marked for parallel enumeration.
-
-        Arguments and return value are those of :meth:`marginal`.  Under ``TraceEnum_ELBO``,
-        ``infer_discrete`` and ``NUTS`` the site is enumerated; under ``Predictive`` it is drawn.
-        """
-        sites = Drawn()
-        regimes = self._sampled(sites, x, num_rows, penalties)
-        log_confusion = self._log_confusion(sites, x)
-        if sites.vectorised and log_confusion.dim() > 2:
-            raise OptionError(
-                "enumerated: label noise is not read by several draws side by side; use marginal, "
-                "which is the same joint density, or one particle at a time"
-            )
-        parts = self.predictive(regimes).components
-        values, labels = self._observed(y)
-        with self._rows(x, num_rows):
-            weights = dist.Categorical(logits=regimes.log_weights)
-            z = pyro.sample("z", weights, infer={"enumerate": "parallel"})
-            targets: Tensor = pyro.sample("y", _Selected(z, parts), obs=values)
-            if self.label_head is not None and labels is not None:
-                site = LabelOfRegime(z, log_confusion, self.label_head.weight)
-                pyro.sample("label", site, obs=labels)
-        return targets
-
-    def _sampled(
-        self,
-        sites: Drawn,
-        x: Tensor,
-        num_rows: int | None,
-        penalties: Mapping[str, float | Tensor] | None,
-    ) -> Regimes:
-        """:meth:`regimes`, and a factor for each of the regularisers that act on the model."""
-        penalties = penalties or {}
-        for name in penalties:
-            checks.choice("penalties", name, PENALTIES)
         parts = self.parts(sites, x)
-        regimes = parts(x)
-        if penalties and sites.vectorised:
-            raise OptionError(
-                "penalties: a regulariser is one number of all rows, which several draws side by "
-                "side do not have; use one particle at a time"
-            )
-        size = len(x) if num_rows is None else num_rows
-        for name in self.penalty_names:
-            if name not in penalties:
-                continue
-            if name == "gate_entropy":
-                term = mean_entropy(regimes.log_weights)
-            elif name == "load_balance":
-                term = -usage_variation(regimes.log_weights)
-            else:
-                term = -self._roughness(x, regimes, parts)
-            pyro.factor(name, size * penalties[name] * term)
-        axes = 2 if self.num_outputs > 1 else 1
+        axes, regimes = 2 if self.num_outputs > 1 else 1, parts(x)
         experts = (e.map(lambda value: sites.placed(value, axes)) for e in regimes.experts)
-        return Regimes(sites.placed(regimes.log_weights, 2), tuple(experts))
-
-    def _roughness(self, x: Tensor, regimes: Regimes, parts: Parts) -> Tensor:
-        """:func:`~bayes_hybrid.models.penalties.roughness` of the experts with ReLU units."""
-        near = neighbours(x, self.size_column)
-        locations = [regimes.experts[k].location for k in self.relu_regimes]
-        around = [parts.experts[k](near).location for k in self.relu_regimes]
-        return roughness(along_last(locations), along_last(around))
-
-    def _observed(self, y: Tensor | Target | None) -> tuple[Tensor | None, Tensor | None]:
-        """Targets and labels, as far as they are there."""
-        if not isinstance(y, Target):
-            return y, None
-        if y.label is not None and self.label_head is None:
-            raise OptionError(
-                "y: labels came, and the model has no label head; give it "
-                "label_head=LabelHead(), or targets alone"
-            )
-        return y.y, y.label
+        placed = Regimes(sites.placed(regimes.log_weights, 2), tuple(experts))
+        return Sampled(
+            parts=parts,
+            regimes=placed,
+            predictive=self.predictive(placed),
+            label_head=self.label_head,
+            log_confusion=self._log_confusion(sites, x),
+            vectorised=sites.vectorised,
+        )
 
     def _log_confusion(self, sites: Drawn, x: Tensor) -> Tensor:
         """``log p(label | z)``, ``[K, K]``; nothing is drawn without a label head."""
@@ -573,43 +239,3 @@ class HybridModel(abc.ABC):
         notes = {"group": SiteGroup.HEADS, "training": TrainingGroup.HEADS}
         note = cast(InferDict, notes | {"role": SiteRole.CONFUSION})
         return sites.placed(sites("label_confusion", lambda: prior, note), 2).log()
-
-    @staticmethod
-    def _rows(x: Tensor, num_rows: int | None) -> pyro.plate:
-        size = x.shape[0]
-        total = size if num_rows is None else num_rows
-        # An explicit index fixes Pyro's N / B scaling without letting it choose the rows.
-        return pyro.plate("rows", total, subsample=torch.arange(size, device=x.device), dim=-1)
-
-
-class _Selected(dist.TorchDistribution):
-    """``F_z``: the component that the regime ``z`` points to, possibly enumerated on the left."""
-
-    arg_constraints: dict[str, dist.constraints.Constraint] = {}  # noqa: RUF012 (torch's protocol)
-
-    def __init__(self, z: Tensor, parts: tuple[Distribution, ...]) -> None:
-        self.z = z
-        self.parts = parts
-        shape = torch.broadcast_shapes(z.shape, *(part.batch_shape for part in parts))
-        super().__init__(shape, parts[0].event_shape, validate_args=False)
-
-    @property
-    def support(self) -> dist.constraints.Constraint:
-        return support_of(self.parts[0])
-
-    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "_Selected":
-        size = torch.Size(batch_shape)
-        return _Selected(self.z.expand(size), tuple(part.expand(size) for part in self.parts))
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        stacked = torch.stack([part.log_prob(value) for part in self.parts], dim=-1)
-        batch = value.shape[: value.dim() - len(self.event_shape)]
-        shape = torch.broadcast_shapes(self.batch_shape, batch)
-        index = self.z.expand(shape).unsqueeze(-1)
-        return stacked.expand(*shape, len(self.parts)).gather(-1, index).squeeze(-1)
-
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        shape = torch.Size(sample_shape)
-        draws = [part.expand(self.batch_shape).sample(shape) for part in self.parts]
-        stacked = torch.stack(draws, dim=-1)
-        return chosen(stacked, self.z.expand(shape + self.batch_shape), self.event_shape)

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from bayes_hybrid.models.base import Expert
+from bayes_hybrid.models.sampled import Expert
 
 __all__ = ["joined"]
 

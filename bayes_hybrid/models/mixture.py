@@ -20,15 +20,16 @@ from bayes_hybrid.gates import (
     ThresholdGate,
 )
 from bayes_hybrid.gates.threshold import column
-from bayes_hybrid.likelihoods import Likelihood
-from bayes_hybrid.models.base import HybridModel, Parts
+from bayes_hybrid.likelihoods.several import Likelihoods
+from bayes_hybrid.models.base import HybridModel
 from bayes_hybrid.models.curves import Polynomial
 from bayes_hybrid.models.joined import joined
 from bayes_hybrid.models.labels import LabelHead
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import sample_gate
 from bayes_hybrid.models.pathway import Built, Pathway, PathwayModel, sample_expert, sample_noise
-from bayes_hybrid.priors import Priors
+from bayes_hybrid.models.sampled import Parts
+from bayes_hybrid.priors import PRIORS, Priors
 
 _GATE: Final = "gate."
 
@@ -76,7 +77,7 @@ class HybridMixture(HybridModel):
     num_features: int = 1
     experts: tuple[Pathway, ...] = (Pathway(kind="gaussian"), Pathway(kind="relu"))
     gate: Gate = field(default_factory=ReLUGate)
-    priors: Priors = field(default_factory=Priors)
+    priors: Priors = PRIORS
     num_outputs: int = 1
     label_head: LabelHead | None = None
     joined: tuple[bool, ...] = ()
@@ -103,15 +104,7 @@ class HybridMixture(HybridModel):
                 "pathway of your own another kind"
             )
         self._check_joined()
-        self.require_inputs()
-        if (
-            len({(each.standardises, each.takes, each.size_column) for each in self.likelihoods})
-            > 1
-        ):
-            raise OptionError(
-                "experts: the regimes share a target, and these likelihoods are not of one: "
-                + ", ".join(f"{type(one).__name__} ({one.takes})" for one in self.likelihoods)
-            )
+        self.likelihoods.require_one_target(self.num_features)
 
     def _check_joined(self) -> None:
         if not any(self.joined):
@@ -150,19 +143,9 @@ class HybridMixture(HybridModel):
         return self.gate.names_regimes
 
     @property
-    def likelihoods(self) -> tuple[Likelihood, ...]:
+    def likelihoods(self) -> Likelihoods:
         """Each expert's likelihood."""
-        return tuple(expert.likelihood for expert in self.experts)
-
-    @property
-    def noise_floor(self) -> float:
-        """See :attr:`HybridModel.noise_floor`."""
-        return self.priors.noise_floor
-
-    @property
-    def width_floor(self) -> float:
-        """See :attr:`HybridModel.width_floor`."""
-        return self.priors.width_floor
+        return Likelihoods(expert.likelihood for expert in self.experts)
 
     @property
     def relu_regimes(self) -> tuple[int, ...]:
@@ -176,19 +159,22 @@ class HybridMixture(HybridModel):
     @cached_property
     def _built(self) -> tuple[Built, ...]:
         meets = (False, *(self.joined or (False,) * (self.num_regimes - 1)))
+        num_inputs = self.likelihoods.num_inputs(self.num_features)
         return tuple(
-            Built.of(name, expert, self.num_inputs, offset=not meet)
+            Built.of(name, expert, num_inputs, offset=not meet)
             for name, expert, meet in zip(self.regime_names, self.experts, meets, strict=True)
         )
 
     @property
     def _own_gate(self) -> Gate:
         """The gate on the columns that it sees."""
-        return self.gate if self.size_column is None else self.gate.beside(self.size_column)
+        column = self.likelihoods.size_column
+        return self.gate if column is None else self.gate.beside(column)
 
     @cached_property
     def _gate_module(self) -> GateModule:
-        gate = self._own_gate.build(self.num_inputs, self.num_regimes)
+        num_inputs = self.likelihoods.num_inputs(self.num_features)
+        gate = self._own_gate.build(num_inputs, self.num_regimes)
         return gate.requires_grad_(False).eval()
 
     def exchangeable(self, first: int, second: int) -> bool:
@@ -211,7 +197,7 @@ class HybridMixture(HybridModel):
 
     def boundaries(self, values: Mapping[str, Tensor]) -> Boundaries | None:
         """See :meth:`HybridModel.boundaries`."""
-        found, column = self.gate.boundaries(_of_gate(values)), self.size_column
+        found, column = self.gate.boundaries(_of_gate(values)), self.likelihoods.size_column
         if found is None or found.direction is None or column is None:
             return found
         ways = found.direction
@@ -222,17 +208,16 @@ class HybridMixture(HybridModel):
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         """See :meth:`HybridModel.parts`."""
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
-        noise = sample_noise(sites, self.priors, outputs, like) if self.has_noise else None
+        noise = sample_noise(sites, self.priors, self.likelihoods, outputs, like)
         experts = tuple(
             sample_expert(sites, built, self.priors, noise, outputs, like) for built in self._built
         )
         gate, values = sample_gate(sites, self._gate_module, self.priors, like)
         own = self._own_gate
         if isinstance(own, ThresholdGate) and any(self.joined):
-            feature = column(own.feature, self.num_inputs)
+            feature = column(own.feature, self.likelihoods.num_inputs(self.num_features))
             experts = joined(experts, self.joined, values["location"], feature)
-        parts, sizes = Parts(gate, experts), self.size_column
-        return parts if sizes is None else parts.beside(sizes, self.num_outputs)
+        return Parts(gate, experts).beside(self.likelihoods.size_column, self.num_outputs)
 
 
 def pathways(model: HybridModel) -> tuple[Pathway, ...]:

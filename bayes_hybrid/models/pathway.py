@@ -12,7 +12,8 @@ from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.cached import cached_property
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.likelihoods import Likelihood, Normal
-from bayes_hybrid.models.base import Expert, HybridModel, Parts, SiteGroup, SiteRole
+from bayes_hybrid.likelihoods.several import Likelihoods
+from bayes_hybrid.models.base import HybridModel, SiteGroup, SiteRole
 from bayes_hybrid.models.latent import Sites
 from bayes_hybrid.models.lift import (
     sample_features,
@@ -20,6 +21,7 @@ from bayes_hybrid.models.lift import (
     sample_normal,
     sample_positive,
 )
+from bayes_hybrid.models.sampled import Expert, Parts
 from bayes_hybrid.nn import (
     SMOOTHINGS,
     GaussianStabilizesReLULayer,
@@ -28,7 +30,7 @@ from bayes_hybrid.nn import (
     pathway_kind,
     stack,
 )
-from bayes_hybrid.priors import LogNormalPrior, NormalPrior, Priors
+from bayes_hybrid.priors import PRIORS, LogNormalPrior, NormalPrior, Priors
 
 NOISE_KINDS = ("constant", "input")
 
@@ -107,8 +109,12 @@ class Pathway:
         return stack(self.kind, num_features, units, depth=self.depth, smoothing=self.smoothing)
 
 
-def sample_noise(sites: Sites, priors: Priors, outputs: tuple[int, ...], like: Tensor) -> Tensor:
-    """The noise scale that the experts share, one number for each of Q > 1 outputs."""
+def sample_noise(
+    sites: Sites, priors: Priors, likelihoods: Likelihoods, outputs: tuple[int, ...], like: Tensor
+) -> Tensor | None:
+    """The noise scale that the experts share, one number for each of Q > 1 outputs, if any has."""
+    if not likelihoods.has_noise:
+        return None
     return sample_positive(
         sites, "noise", outputs, priors.noise, SiteGroup.SCALES, like, role=SiteRole.BY_OUTPUT
     )
@@ -278,7 +284,7 @@ class PathwayModel(HybridModel):
 
     num_features: int = 1
     pathway: Pathway = field(default_factory=Pathway)
-    priors: Priors = field(default_factory=Priors)
+    priors: Priors = PRIORS
     num_outputs: int = 1
 
     def __post_init__(self) -> None:
@@ -287,7 +293,7 @@ class PathwayModel(HybridModel):
         checks.positive_int("num_outputs", self.num_outputs)
         checks.instance("pathway", self.pathway, Pathway)
         checks.instance("priors", self.priors, Priors)
-        self.require_inputs()
+        self.likelihoods.require_one_target(self.num_features)
 
     @property
     def regime_names(self) -> tuple[str, ...]:
@@ -295,19 +301,9 @@ class PathwayModel(HybridModel):
         return (self.pathway.kind,)
 
     @property
-    def likelihoods(self) -> tuple[Likelihood, ...]:
+    def likelihoods(self) -> Likelihoods:
         """The pathway's likelihood."""
-        return (self.pathway.likelihood,)
-
-    @property
-    def noise_floor(self) -> float:
-        """See :attr:`HybridModel.noise_floor`."""
-        return self.priors.noise_floor
-
-    @property
-    def width_floor(self) -> float:
-        """See :attr:`HybridModel.width_floor`."""
-        return self.priors.width_floor
+        return Likelihoods([self.pathway.likelihood])
 
     @property
     def relu_regimes(self) -> tuple[int, ...]:
@@ -320,13 +316,13 @@ class PathwayModel(HybridModel):
 
     @cached_property
     def _built(self) -> Built:
-        return Built.of(self.pathway.kind, self.pathway, self.num_inputs)
+        num_inputs = self.likelihoods.num_inputs(self.num_features)
+        return Built.of(self.pathway.kind, self.pathway, num_inputs)
 
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         """See :meth:`HybridModel.parts`; K = 1 and the only log weight is zero."""
         outputs = () if self.num_outputs == 1 else (self.num_outputs,)
-        noise = sample_noise(sites, self.priors, outputs, like) if self.has_noise else None
+        noise = sample_noise(sites, self.priors, self.likelihoods, outputs, like)
         expert = sample_expert(sites, self._built, self.priors, noise, outputs, like)
         parts = Parts(lambda x: x.new_zeros(len(x), 1), (expert,))
-        column = self.size_column
-        return parts if column is None else parts.beside(column, self.num_outputs)
+        return parts.beside(self.likelihoods.size_column, self.num_outputs)

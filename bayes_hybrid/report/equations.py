@@ -33,18 +33,19 @@ def _equation(latex: str, words: str) -> Equation:
 
 def joint_equations(model: HybridModel) -> list[Equation]:
     """How a row comes about, and its density with the regime summed out."""
+    noisy = model.likelihoods.has_noise
 
     def of(place: str, at: str) -> str:
         """The numbers of an expert's density."""
         location = rf"\mu{place}({at})"
-        return rf"{location}, \sigma{place}({at})" if model.has_noise else location
+        return rf"{location}, \sigma{place}({at})" if noisy else location
 
     if model.num_regimes == 1:
         return [
             _equation(
                 rf"y_n \sim F({of('', 'x_n')})",
                 "Every row follows the one expert"
-                + (", about its location and with its scale." if model.has_noise else "."),
+                + (", about its location and with its scale." if noisy else "."),
             )
         ]
     found = [

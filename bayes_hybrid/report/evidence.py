@@ -157,7 +157,7 @@ class Evidence:
 
         What says which rows are censored is none: no prediction depends on it.
         """
-        status = self.fit.posterior.model.censored_column
+        status = self.fit.posterior.model.likelihoods.censored_column
         every = (column for column in range(self.fit.x.shape[1]) if column != status)
         return sorted(every, key=lambda feature: feature != self.lead)[:most]
 

@@ -71,8 +71,8 @@ def replicate(
         started = time.perf_counter()
         x_seed, prior_seed, fit_seed, rank_seed = spawn_seeds(seed, 4)
         x = spread_features(num_rows, model.num_features, x_seed)
-        if model.size_column is not None:
-            x[:, model.size_column] = model.likelihoods[0].plain_size
+        if model.likelihoods.size_column is not None:
+            x[:, model.likelihoods.size_column] = model.likelihoods[0].plain_size
         try:
             truth, y = simulate_prior(model, x, prior_seed)
             scalings = as_they_are(model.num_features)

@@ -35,12 +35,13 @@ class FakePosterior:
 
     @property
     def model(self):
-        return SimpleNamespace(
+        likelihoods = SimpleNamespace(
             size_column=None,
             censored_column=None,
             has_noise=self.has_noise,
             has_relative_noise=self.has_relative_noise,
         )
+        return SimpleNamespace(likelihoods=likelihoods)
 
     @property
     def by_draw(self):

@@ -16,10 +16,12 @@ from bayes_hybrid.inference.recipe.plans import Plan
 from bayes_hybrid.inference.recipe.start import WarmStart, started
 from bayes_hybrid.inference.result import StageLog
 from bayes_hybrid.inference.samplers import Chains, Sampler
-from bayes_hybrid.likelihoods import Likelihood, Normal
+from bayes_hybrid.likelihoods import Normal
+from bayes_hybrid.likelihoods.several import Likelihoods
 from bayes_hybrid.models import HybridModel, SiteGroup, Target
-from bayes_hybrid.models.base import Expert, Parts
 from bayes_hybrid.models.latent import Sites
+from bayes_hybrid.models.sampled import Expert, Parts
+from bayes_hybrid.priors import Priors
 
 NUM_FEATURES = 3
 
@@ -44,12 +46,12 @@ class LinearRegression(HybridModel):
         return ("line",)
 
     @property
-    def likelihoods(self) -> tuple[Likelihood, ...]:
-        return (Normal(),)
+    def likelihoods(self) -> Likelihoods:
+        return Likelihoods([Normal()])
 
     @property
-    def noise_floor(self) -> float:
-        return self.noise
+    def priors(self) -> Priors:
+        return Priors(noise_floor=self.noise)
 
     def parts(self, sites: Sites, like: Tensor) -> Parts:
         note: Any = {"group": SiteGroup.FEATURES if self.slopes_are_features else SiteGroup.HEADS}

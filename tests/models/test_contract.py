@@ -83,14 +83,14 @@ def test_shapes(model):
     x, y = zoo.observed(model=model)
     size, num_regimes = len(x), model.num_regimes
     outputs = () if model.num_outputs == 1 else (model.num_outputs,)
-    regimes = model.regimes(x)
+    regimes = model.sampled(x).regimes
     assert regimes.log_weights.shape == (size, num_regimes)
     for expert, likelihood in zip(regimes.experts, model.likelihoods, strict=True):
         assert expert.likelihood is likelihood
         for number in expert.numbers:
             assert number.shape == (size, *outputs)
             assert number.dtype == x.dtype
-        floor = model.noise_floor if likelihood.has_scale else 0.0
+        floor = model.priors.noise_floor if likelihood.has_scale else 0.0
         noise = expert.density.stddev if likelihood.standardises else expert.numbers[-1]
         assert not likelihood.has_scale or bool((noise > floor).all())
     # Up to three float64 numbers below one.
@@ -147,7 +147,7 @@ def test_sites_and_their_groups(model):
     gate = {"gate"} if model.num_regimes > 1 else set()
     learned = model.label_head is not None and model.label_head.noise == "learned"
     labels = {"label_confusion"} if learned else set()
-    noise = {"noise"} if model.has_noise else set()
+    noise = {"noise"} if model.likelihoods.has_noise else set()
     assert scopes == {*noise, *model.regime_names, *gate, *labels}
     others = poutine.trace(model.enumerated).get_trace(x, y)
     names = [n for n in others.nodes if others.nodes[n]["type"] == "sample"]
@@ -274,7 +274,7 @@ def test_infer_discrete_finds_the_most_probable_regime(name):
     conditioned = poutine.condition(model.enumerated, data=values)
     best = infer_discrete(conditioned, first_available_dim=-2, temperature=0)
     z = poutine.trace(best).get_trace(x, y).nodes["z"]["value"]
-    regimes = poutine.condition(model.regimes, data=values)(x)
+    regimes = poutine.condition(model.sampled, data=values)(x).regimes
     log_probs, labels = model.predictive(regimes).log_responsibilities(y.y), y.label
     if model.label_head is not None and labels is not None:
         confusion = values.get("label_confusion", torch.eye(model.num_regimes))
@@ -295,7 +295,7 @@ def test_infer_discrete_samples_the_responsibilities():
     )
     z = poutine.trace(draw).get_trace(many_x, many_y).nodes["z"]["value"].reshape(num_draws, 5)
     share = torch.nn.functional.one_hot(z, 3).double().mean(0)
-    regimes = poutine.condition(model.regimes, data=values)(x)
+    regimes = poutine.condition(model.sampled, data=values)(x).regimes
     expected = model.predictive(regimes).log_responsibilities(y).exp()
     error = (expected * (1 - expected) / num_draws).sqrt().clamp_min(1 / num_draws)
     # Fifteen binomial counts: four standard errors are passed by chance once in 1,000 seeds.

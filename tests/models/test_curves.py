@@ -12,6 +12,7 @@ from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Variational, Warm
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import with_units
 from bayes_hybrid.models import Constant, HybridMixture, Line, PathwayModel, Polynomial
+from bayes_hybrid.models.latent import given
 from bayes_hybrid.report.equations import expert_equations
 
 _TINY = FitOptions(
@@ -37,7 +38,7 @@ def _location(pathway, num_features=2, num_outputs=1):
     x = torch.randn(9, num_features, dtype=torch.float64)
     trace = poutine.trace(model.marginal).get_trace(x)
     values = {name: trace.nodes[name]["value"] for name in trace.stochastic_nodes}
-    (expert,) = model.given(values, x)(x).experts
+    (expert,) = model.parts(given(values), x)(x).experts
     return x, values, expert.location
 
 

@@ -12,6 +12,7 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.gates import MonotoneGate, ThresholdGate
 from bayes_hybrid.likelihoods import NegativeBinomial, Normal, StudentT
 from bayes_hybrid.models import Constant, HybridMixture, Line, Pathway, Polynomial
+from bayes_hybrid.models.latent import given
 from bayes_hybrid.priors import LogNormalPrior
 from bayes_hybrid.report.equations import joint_equations
 
@@ -47,7 +48,7 @@ def _either_side(model, values):
     for k, place in enumerate(found.location.unbind(-1)):
         x = torch.tensor([[0.3, 0.0], [-1.7, 0.0]], dtype=torch.float64)
         x[:, 1] = place
-        experts = model.given(values, x)(x).experts
+        experts = model.parts(given(values), x)(x).experts
         yield experts[k].location, experts[k + 1].location
 
 
@@ -68,14 +69,17 @@ def test_away_from_the_thresholds_only_the_level_is_another():
     apart = [
         ours.location - theirs.location
         for ours, theirs in zip(
-            model.given(values, x)(x).experts, free.given(values, x)(x).experts, strict=True
+            model.parts(given(values), x)(x).experts,
+            free.parts(given(values), x)(x).experts,
+            strict=True,
         )
     ]
     assert torch.equal(apart[0], torch.zeros(6, dtype=torch.float64))
     # Moved by a curve of the other feature; along the threshold's own by one number.
     x[:, 0] = 0.4
     moved = (
-        model.given(values, x)(x).experts[1].location - free.given(values, x)(x).experts[1].location
+        model.parts(given(values), x)(x).experts[1].location
+        - free.parts(given(values), x)(x).experts[1].location
     )
     torch.testing.assert_close(moved, moved[:1].expand(6))
 
@@ -87,9 +91,11 @@ def test_several_draws_are_each_by_itself(likelihood):
     model = replace(model, experts=experts)
     draws = [_values(model) for _ in range(3)]
     x = torch.randn(5, 2, dtype=torch.float64)
-    together = model.given({n: torch.stack([d[n] for d in draws]) for n in draws[0]}, x)(x)
+    together = model.parts(given({n: torch.stack([d[n] for d in draws]) for n in draws[0]}), x)(x)
     for s, values in enumerate(draws):
-        for ours, theirs in zip(together.tensors, model.given(values, x)(x).tensors, strict=True):
+        for ours, theirs in zip(
+            together.tensors, model.parts(given(values), x)(x).tensors, strict=True
+        ):
             torch.testing.assert_close(ours[s], theirs)
 
 

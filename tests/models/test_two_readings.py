@@ -50,7 +50,7 @@ def test_marginal_is_the_sum_over_regimes(model):
     x, y = zoo.observed(model=model)
     values = _values(model, x)
     trace = _trace(model, values, x, y)
-    regimes = poutine.condition(model.regimes, data=values)(x)
+    regimes = poutine.condition(model.sampled, data=values)(x).regimes
     total = torch.zeros(())
     for row in range(len(x)):
         terms = [

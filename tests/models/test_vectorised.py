@@ -17,6 +17,7 @@ from pyro.infer.autoguide import AutoDelta, AutoNormal, init_to_sample
 
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.models import Target
+from bayes_hybrid.models.regularised import Regularised
 from tests.models import zoo
 
 _EXACT = {"rtol": 1e-5, "atol": 1e-4}
@@ -131,7 +132,7 @@ def test_what_several_draws_do_not_have_is_refused():
     x, y = _rows(model)
     planted = _outside(model.marginal, (3,))
     with pytest.raises(OptionError, match="a regulariser is one number of all rows"):
-        planted(x, y, penalties={"gate_entropy": 0.1})
+        _outside(Regularised(model, {"gate_entropy": 0.1}).marginal, (3,))(x, y)
     labelled = zoo.MODELS["mixture of 3, 2 outputs, labels"]
     with pytest.raises(OptionError, match="label noise is not read by several draws"):
         _outside(labelled.enumerated, (3,))(torch.randn(7, labelled.num_features))

@@ -191,8 +191,9 @@ def observed(
     """:func:`rows`; for a model with a label head there is a label on every other one."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(size, NUM_FEATURES, generator=generator, dtype=torch.float64)
-    if model is not None and model.size_column is not None:
-        x[:, model.size_column] = 9.0 + (4.0 * x[:, model.size_column].abs()).floor()
+    column = None if model is None else model.likelihoods.size_column
+    if column is not None:
+        x[:, column] = 9.0 + (4.0 * x[:, column].abs()).floor()
     num_outputs = 1 if model is None else model.num_outputs
     y = _targets((size, num_outputs), generator, model)
     if num_outputs > 1:
@@ -210,9 +211,9 @@ def _targets(
     shape: tuple[int, ...], generator: torch.Generator, model: HybridModel | None
 ) -> torch.Tensor:
     y = torch.randn(shape, generator=generator, dtype=torch.float64)
-    if model is None or model.standardises:
+    if model is None or model.likelihoods.standardises:
         return y
-    if model.has_noise:
+    if model.likelihoods.has_noise:
         return y.sigmoid() if isinstance(model.likelihoods[0], Beta) else (0.5 * y).exp()
     counts = (2.0 * y.abs()).floor()
     return counts.clamp_max(1.0) if isinstance(model.likelihoods[0], Bernoulli) else counts

@@ -4,7 +4,7 @@ The unconstrained latents of a batch of C restarts live in one matrix ``theta [C
 ``poutine.condition`` and ``poutine.trace`` evaluate the Pyro program on slices of it, and a
 :class:`~bayes_hybrid.inference.engine.recorder.Recorder` keeps value and gradient.  Running the
 record skips Pyro's Python altogether.  Everything that changes between calls (rows, row weights,
-prior weights) is an input of the graph.
+prior weights, weights of regularisers) is an input of the graph.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,13 @@ from typing import Any
 
 import torch
 from pyro import poutine
+from pyro.distributions import Unit
 from torch import Tensor
 
 from bayes_hybrid.inference.engine.recorder import Recorder
 from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.models.base import OBSERVED, HybridModel
+from bayes_hybrid.models.regularised import Regularised, regularisers
 from bayes_hybrid.models.target import Target
 
 
@@ -33,12 +35,10 @@ def _pieces(count: int, batch: int, device: torch.device) -> tuple[Tensor | slic
 
 
 @lru_cache(maxsize=16)
-def _ones(batch: int, size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Row and feature weights of one."""
-    return (
-        torch.ones(batch, size, dtype=dtype, device=device),
-        torch.ones(batch, dtype=dtype, device=device),
-    )
+def _plain(batch: int, size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+    """Row and feature weights of one, and weights of no regulariser."""
+    ones = torch.ones(batch, size, dtype=dtype, device=device)
+    return ones, ones.new_ones(batch), ones.new_zeros(0)
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
@@ -70,8 +70,8 @@ class LogJoint:
         self._normals = self.table.fixed_normals(x)
         self.batch = batch
         self.compiled = compiled
+        self.regularisers = regularisers(model)
         self._evaluate = Recorder(self.evaluate)
-        self._evaluate_penalised = Recorder(self._penalised)
         self._log_likelihood = Recorder(self._plain_log_likelihood)
 
     def value_and_grad(
@@ -81,7 +81,7 @@ class LogJoint:
         target: Target,
         row_weights: Tensor | None = None,
         feature_weight: Tensor | None = None,
-        penalties: Tensor | None = None,
+        regularised: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and its gradient ``[C, P]``; row and feature weights are 1 by default.
 
@@ -91,21 +91,16 @@ class LogJoint:
             target: what is observed of them.
             row_weights: ``[C, N]``.
             feature_weight: ``[C]``.
-            penalties: weights of the model's regularisers in the order of
-                :attr:`HybridModel.penalty_names`, or ``None`` for none.
+            regularised: weights of :attr:`regularisers`, in their order; ``None`` for none.
         """
-        ones, one = _ones(self.batch, x.shape[0], x.dtype, x.device)
+        ones, one, none = _plain(self.batch, x.shape[0], x.dtype, x.device)
+        extra = none if regularised is None else regularised
         count, values, gradients = theta.shape[0], [], []
         for piece in self.pieces(theta):
             weights = ones if row_weights is None else row_weights[piece]
             scale = one if feature_weight is None else feature_weight[piece]
-            arguments = (theta[piece], weights, scale)
-            if penalties is None:
-                value, gradient, _ = self._evaluate(*arguments, x, *target.tensors)
-            else:
-                value, gradient = self._evaluate_penalised(
-                    *arguments, penalties, x, *target.tensors
-                )
+            arguments = (theta[piece], weights, scale, extra, x, *target.tensors)
+            value, gradient, _ = self._evaluate(*arguments)
             values.append(value)
             gradients.append(gradient)
         return _joined(values)[:count], _joined(gradients)[:count]
@@ -120,35 +115,31 @@ class LogJoint:
         """
         pieces, data = self.pieces(theta), (x, *target.tensors)
         if by_gradient:
-            weights = _ones(self.batch, x.shape[0], x.dtype, x.device)
+            weights = _plain(self.batch, x.shape[0], x.dtype, x.device)
             parts = [self._evaluate(theta[i], *weights, *data)[2] for i in pieces]
         else:
             parts = [self._log_likelihood(theta[i], *data) for i in pieces]
         return _joined(parts)[: theta.shape[0]]
 
-    def prepare(self, x: Tensor, target: Target, *, penalised: bool = False) -> bool:
+    def prepare(self, x: Tensor, target: Target, *, regularised: bool = False) -> bool:
         """Record the gradient for rows of this shape, and compile it if asked to.
 
         Args:
             x: features ``[N, D]``.
             target: what is observed of them.
-            penalised: whether to take the record with the regularisers instead.
+            regularised: whether to take the record with the regularisers instead.
 
         Returns:
             Whether the graph is compiled.  Where ``torch.compile`` fails, most often for lack of a
             C++ compiler, one warning says so and the recorded graph stays.
         """
         theta = x.new_zeros(self.batch, self.table.num_parameters)
-        ones = _ones(self.batch, x.shape[0], x.dtype, x.device)
-        arguments: tuple[Tensor, ...] = (theta, *ones)
-        recorder = self._evaluate
-        if penalised:
-            recorder = self._evaluate_penalised
-            arguments = (*arguments, x.new_zeros(len(self.model.penalty_names)))
-        arguments = (*arguments, x, *target.tensors)
+        *ones, none = _plain(self.batch, x.shape[0], x.dtype, x.device)
+        extra = x.new_zeros(len(self.regularisers)) if regularised else none
+        arguments = (theta, *ones, extra, x, *target.tensors)
         if self.compiled:
-            return recorder.compile(*arguments)
-        recorder(*arguments)
+            return self._evaluate.compile(*arguments)
+        self._evaluate(*arguments)
         return False
 
     def pieces(self, theta: Tensor) -> tuple[Tensor | slice, ...]:
@@ -161,18 +152,17 @@ class LogJoint:
         theta: Tensor,
         row_weights: Tensor,
         feature_weight: Tensor,
-        x: Tensor,
-        *target: Tensor,
-        penalties: Mapping[str, Tensor] | None = None,
+        regularised: Tensor,
+        *data: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What is recorded: value, gradient and row log likelihoods, by Pyro and autograd.
 
-        The ``target`` comes as its tensors.
+        The ``data`` are x and the target's tensors; weights of regularisers are none, or of all.
         """
         theta = theta.detach().requires_grad_()
 
         def one(flat: Tensor, weights: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-            feature, rest, rows = self._terms(flat, x, *target, penalties=penalties)
+            feature, rest, rows = self._terms(flat, regularised, *data)
             return rest + scale * feature + (weights * rows).sum(), rows
 
         value, rows = torch.func.vmap(one)(theta, row_weights, feature_weight)
@@ -180,21 +170,17 @@ class LogJoint:
         return value.detach(), gradient, rows.detach()
 
     def _terms(
-        self,
-        theta: Tensor,
-        x: Tensor,
-        *target: Tensor,
-        penalties: Mapping[str, Tensor] | None = None,
+        self, theta: Tensor, regularised: Tensor, x: Tensor, *target: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Log prior of features, log prior of the rest, row log likelihoods, for one ``theta [P]``.
 
-        The priors include the log Jacobian of the unconstraining maps, the rest also the
-        regularisers.
+        The priors include the log Jacobian of the unconstraining maps, the rest also the factors.
         """
         table = self.table
         values = table.constrain(theta)
-        conditioned = poutine.condition(self.model.marginal, data=values)
-        trace = poutine.trace(conditioned).get_trace(x, Target(*target), penalties=penalties)
+        weights = dict(zip(self.regularisers, regularised, strict=False))
+        program = Regularised(self.model, weights).marginal
+        trace = poutine.trace(poutine.condition(program, data=values)).get_trace(x, Target(*target))
         nodes: Mapping[str, Any] = trace.nodes
         # One expression for all fixed Normal priors: site by site they were most of the graph.
         feature, rest = self._normals.log_prob(theta)
@@ -208,29 +194,17 @@ class LogJoint:
                 feature = feature + term
             else:
                 rest = rest + term
-        for name in penalties or ():
-            rest = rest + nodes[name]["fn"].log_prob(nodes[name]["value"])
+        for node in nodes.values():
+            if isinstance(node.get("fn"), Unit):  # a factor
+                rest = rest + node["fn"].log_prob(node["value"])
         data = [
             nodes[name]["fn"].log_prob(nodes[name]["value"]) for name in OBSERVED if name in nodes
         ]
         return feature, rest, data[0] if len(data) == 1 else torch.stack(data).sum(0)
 
-    def _penalised(
-        self,
-        theta: Tensor,
-        row_weights: Tensor,
-        feature_weight: Tensor,
-        penalties: Tensor,
-        *data: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        named = dict(zip(self.model.penalty_names, penalties, strict=True))
-        value, gradient, _ = self.evaluate(
-            theta, row_weights, feature_weight, *data, penalties=named
-        )
-        return value, gradient
-
     def _plain_log_likelihood(self, theta: Tensor, *data: Tensor) -> Tensor:
-        return torch.func.vmap(lambda flat: self._terms(flat, *data)[2])(theta)
+        none = theta.new_zeros(0)
+        return torch.func.vmap(lambda flat: self._terms(flat, none, *data)[2])(theta)
 
 
 @lru_cache(maxsize=16)

@@ -28,7 +28,7 @@ from bayes_hybrid.random import process_state
 # Settings that make one small graph quick to compile: a precompiled header and trial compilations
 # of every vector instruction set pay over many graphs; for one they take two thirds of the time.
 _OPTIONS: Final = {"cpp_cache_precompile_headers": False, "cpp.vec_isa_ok": True}
-# A fit needs at most three: its rows, a minibatch and a chunk.
+# A fit needs at most four: its rows, a minibatch, regularised or not, and a chunk.
 _MAX_RECORDS: Final = 4
 _PLATES: Final[list[Any]] = _DIM_ALLOCATOR._stack
 # How many of `quiet_pyro` are open, one in another; whoever counts holds `process_state`.

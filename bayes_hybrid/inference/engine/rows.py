@@ -1,6 +1,6 @@
 """Training rows on the device: fold masks, minibatches, and the log joint on them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -41,6 +41,7 @@ class Rows:
         stands_for: for how many rows each one counts in :meth:`full_gradient`, and there only.
         row_weights: how much each row counts for each of C restarts ``[C, N]``, there only as well;
             ``None`` for one.
+        regularisers: their weights in :meth:`gradient`, and there only; ``None`` for none.
     """
 
     joint: LogJoint
@@ -50,6 +51,7 @@ class Rows:
     generator: torch.Generator
     stands_for: float = 1.0
     row_weights: Tensor | None = None
+    regularisers: Tensor | None = None
 
     @property
     def num_rows(self) -> int:
@@ -62,6 +64,11 @@ class Rows:
         # Some rows of many are taken as the many would be.
         many = self.num_rows if self.stands_for == 1.0 else CHUNK + 1
         return min(self.num_rows, chunk_of(many, self.batch_size, self.x.device))
+
+    def regularised(self, weights: Mapping[str, float]) -> "Rows":
+        """The same under these weights of the regularisers, by name; some may not act."""
+        acting = [weights[name] for name in self.joint.regularisers]
+        return replace(self, regularisers=self.x.new_tensor(acting) if any(acting) else None)
 
     def all_rows(self, num_restarts: int) -> Tensor:
         """Row weights ``[C, N]`` of one: every restart sees every row."""
@@ -85,11 +92,7 @@ class Rows:
         return (fold[None, :] != left_out[:, None]).to(self.x.dtype)
 
     def gradient(
-        self,
-        theta: Tensor,
-        row_weights: Tensor,
-        feature_weight: Tensor,
-        penalties: Tensor | None = None,
+        self, theta: Tensor, row_weights: Tensor, feature_weight: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Log joint ``[C]`` and gradient ``[C, P]``, on a minibatch scaled by N / B if B < N.
 
@@ -97,10 +100,10 @@ class Rows:
         judged by its value, and the others go on.  Regularisers, if there are any, count for all N
         rows, those left out by ``row_weights`` too: they need no target.
         """
-        batch = self.batch(row_weights)
-        if penalties is not None:
-            penalties = penalties * (self.num_rows / len(batch[0]))
-        value, gradient = self.joint.value_and_grad(theta, *batch, feature_weight, penalties)
+        batch, extra = self.batch(row_weights), self.regularisers
+        if extra is not None:
+            extra = extra * (self.num_rows / len(batch[0]))
+        value, gradient = self.joint.value_and_grad(theta, *batch, feature_weight, extra)
         return value, zero_where_broken(gradient)
 
     def batch(self, row_weights: Tensor) -> tuple[Tensor, Target, Tensor]:

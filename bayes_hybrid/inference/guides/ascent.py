@@ -1,7 +1,7 @@
 """Steps of SVI: one after another in Python, or each as one recorded and compiled program."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -23,17 +23,15 @@ class Course:
     Args:
         kl_warmup: share of the steps over which the KL term's factor rises to 1.
         rates: of theta's entries, ``[P]``; ``None`` for one everywhere.
-        penalties: weights of the regularisers; ``None`` for none.
     """
 
     kl_warmup: float = 0.0
     rates: Tensor | None = None
-    penalties: Tensor | None = None
 
     @property
     def plain(self) -> bool:
         """Whether it changes nothing."""
-        return self.kl_warmup == 0.0 and self.rates is None and self.penalties is None
+        return self.kl_warmup == 0.0 and self.rates is None
 
     def kl_factor(self, step: int, num_steps: int) -> float:
         """What multiplies all but the likelihood at the step of that number, from one."""
@@ -65,14 +63,15 @@ class Ascent:
         """One step with ``noise [C, E]``; the loss before it but for a constant, ``[C]``."""
         self._number += 1
         factor = self._course.kl_factor(self._number, self._num_steps)
-        guide, weights, penalties = self._guide, self._weights, self._course.penalties
+        guide, rows, weights = self._guide, self._rows, self._weights
         if factor < 1.0:
             # The likelihood is divided by the factor and the sum multiplied: the same, and the
             # recorded graph need not know of it.
             weights = weights / factor
-            penalties = None if penalties is None else penalties / factor
+            if rows.regularisers is not None:
+                rows = replace(rows, regularisers=rows.regularisers / factor)
         theta = guide.draw(noise)
-        value, gradient = self._rows.gradient(theta, weights, self._feature_weight, penalties)
+        value, gradient = rows.gradient(theta, weights, self._feature_weight)
         loss = -(value + guide.whitened_entropy())
         gradients = guide.gradients(gradient, noise)
         if factor < 1.0:
@@ -149,7 +148,8 @@ def _program(joint: LogJoint, shares: tuple[float, ...], decay: float) -> Record
         whitening, (kl_weight, noise, rates, weights, *data) = Whitening(*rest[:5]), rest[5:]
         guide = BlockGaussian(whitening, kl_weight, *parameters)
         theta = guide.draw(noise)
-        value, gradient, _ = joint.evaluate(theta, weights, guide.feature_weight, *data)
+        inputs = theta, weights, guide.feature_weight, theta.new_zeros(0)
+        value, gradient, _ = joint.evaluate(*inputs, *data)
         loss = -(value + guide.whitened_entropy())
         gradients = guide.gradients(zero_where_broken(gradient), noise)
         columns = zip(parameters, gradients, first, second, shares, strict=True)

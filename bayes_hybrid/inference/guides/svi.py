@@ -60,12 +60,12 @@ def train(
 
     with one reparametrised draw per step and f the guide's KL weight; for a point feature block
     (weight 0) f is 1, so that features sit at the maximum of the ELBO, prior included.  A course
-    that is not plain adds what :class:`~bayes_hybrid.inference.recipe.plans.Plan` says; its steps
-    are not compiled whole.
+    that is not plain adds what :class:`~bayes_hybrid.inference.recipe.plans.Plan` says; its steps,
+    and regularised ones, are not compiled whole.
     """
     schedule = Schedule(learning_rate, num_steps, final=0.02, decay=0.999)
     ascent: Ascent | CompiledAscent
-    if compiled and course.plain:
+    if compiled and course.plain and rows.regularisers is None:
         ascent = CompiledAscent(rows, guide, row_weights, schedule)
     else:
         ascent = Ascent(rows, guide, row_weights, schedule, course)

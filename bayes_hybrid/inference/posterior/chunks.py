@@ -15,8 +15,8 @@ from bayes_hybrid.distributions import RegimeMixture
 from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.inference.posterior.evaluation import Evaluation
 from bayes_hybrid.inference.posterior.over_draws import draw_weights
-from bayes_hybrid.likelihoods.base import require_supported
-from bayes_hybrid.models.base import HybridModel, Regimes, SiteRole
+from bayes_hybrid.models.base import HybridModel, SiteRole
+from bayes_hybrid.models.sampled import Regimes
 from bayes_hybrid.random import spawn_seeds
 
 __all__ = ["Chunks", "as_numpy", "filled", "places_of"]
@@ -72,7 +72,7 @@ class Chunks:
     def inputs(self, x: ArrayLike, size: int | None = None) -> Iterator[tuple[slice, Tensor]]:
         """A chunk of rows, and their standardised features."""
         values = np.asarray(x, dtype=np.float64)
-        self.model.sizes(values)
+        self.model.likelihoods.sizes(values)
         num_draws = self.theta.shape[0] * self.theta.shape[1]
         entries = num_draws * self.model.num_regimes * self.model.num_outputs
         size = size or max(1, _CHUNK_ENTRIES // entries)
@@ -116,7 +116,7 @@ class Chunks:
     def target(self, y: ArrayLike) -> Tensor:
         """Targets, standardised."""
         values = np.asarray(y, dtype=np.float64)
-        require_supported(self.model.likelihoods, values)
+        self.model.likelihoods.require_supported(values)
         scaled = self.y_scaling.transform(values)
         return torch.as_tensor(scaled, device=self.theta.device)
 
@@ -155,7 +155,7 @@ class Chunks:
 
         A density in y's units is one of standardised y over it; a censored row has a probability.
         """
-        scale, column = np.log(self.y_scaling.scale), self.model.censored_column
+        scale, column = np.log(self.y_scaling.scale), self.model.likelihoods.censored_column
         if column is not None:
             scale = scale * (np.asarray(x, dtype=np.float64)[:, column] == 0.0)
         if not self.y_scaling.scale.ndim:

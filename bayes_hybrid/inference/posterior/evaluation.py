@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from bayes_hybrid.inference.engine.sites import SiteTable
-from bayes_hybrid.models.base import HybridModel, Parts, Regimes
+from bayes_hybrid.models.base import HybridModel
+from bayes_hybrid.models.latent import given
+from bayes_hybrid.models.sampled import Parts, Regimes
 
 # Draws at a time, and the numbers that a hidden layer makes of them: 25 MB in float64, of which a
 # cache shared by cores holds a few.
@@ -40,7 +42,7 @@ class Evaluation:
         self._pieces = []
         for start in range(0, self._size, _DRAWS):
             draws = slice(start, min(start + _DRAWS, self._size))
-            parts = model.given(table.constrain(theta[draws]), theta)
+            parts = model.parts(given(table.constrain(theta[draws])), theta)
             self._pieces.append((draws, parts))
         self._tile = max(1, _TILE // (min(_DRAWS, self._size) * table.width))
 

@@ -17,6 +17,7 @@ from bayes_hybrid.inference.posterior.by_draw import ByDraw
 from bayes_hybrid.inference.posterior.chunks import Chunks, as_numpy
 from bayes_hybrid.inference.posterior.predictive import Predictive
 from bayes_hybrid.inference.posterior.thresholds import Thresholds, in_units
+from bayes_hybrid.inference.readings import reading_names
 from bayes_hybrid.models.base import HybridModel, SiteRole
 
 
@@ -73,7 +74,7 @@ class Posterior:
     @property
     def regime_names(self) -> tuple[str, ...]:
         """A name for each regime: the model's, or letters where experts differ between restarts."""
-        return self.model.regime_names if self.order is None else self.model.reading_names
+        return self.model.regime_names if self.order is None else reading_names(self.model)
 
     @property
     def expert_names(self) -> tuple[str, ...]:
@@ -94,9 +95,9 @@ class Posterior:
 
         Of relative noise it is in none.  ``None`` where likelihoods have no scale.
         """
-        if not self.model.has_noise:
+        if not self.model.likelihoods.has_noise:
             return None
-        return np.asarray(self.model.noise_floor * self._chunks.scale)
+        return np.asarray(self.model.priors.noise_floor * self._chunks.scale)
 
     @cached_property
     def table(self) -> SiteTable:
@@ -115,11 +116,10 @@ class Posterior:
 
         ``None`` where there are none.
         """
-        floor = self.model.width_floor
         widths = [self.sites[site.name] for site in self.table.having(SiteRole.WIDTH)]
-        if floor is None or not widths:
+        if not widths:
             return None
-        return 1.0 + np.concatenate(widths, axis=-1) / floor
+        return 1.0 + np.concatenate(widths, axis=-1) / self.model.priors.width_floor
 
     @cached_property
     def thresholds(self) -> Thresholds | None:
@@ -164,7 +164,7 @@ class Posterior:
 
     def in_order(self, order: NDArray[np.int64]) -> "Posterior":
         """The same with regimes served by these experts, ``[R, K]``, if they are letters then."""
-        fixed = self.model.reading_names == self.model.regime_names
+        fixed = reading_names(self.model) == self.model.regime_names
         return self if fixed else self._with(order=order)
 
     def _with(self, **changes: Any) -> "Posterior":  # noqa: ANN401 (any field)

@@ -15,7 +15,7 @@ from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.distributions import RegimeMixture, pooled_quantiles
 from bayes_hybrid.inference.posterior.chunks import Chunks, as_numpy, filled, places_of
 from bayes_hybrid.inference.posterior.over_draws import weighted_quantiles
-from bayes_hybrid.models.base import Regimes
+from bayes_hybrid.models.sampled import Regimes
 from bayes_hybrid.random import seeded, torch_generator
 
 __all__ = ["Predictive"]

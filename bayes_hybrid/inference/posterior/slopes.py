@@ -5,6 +5,7 @@ from torch import Tensor
 
 from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.models.base import HybridModel
+from bayes_hybrid.models.latent import given
 
 __all__ = ["regime_slopes"]
 
@@ -29,7 +30,7 @@ def regime_slopes(
     """
 
     def one(flat: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        regimes = model.given(table.constrain(flat), rows)(rows)
+        regimes = model.parts(given(table.constrain(flat)), rows)(rows)
         means = [expert.density.mean for expert in regimes.experts]
         return regimes.log_weights.exp(), torch.stack(means, dim=-1)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.models.base import PENALTIES
+from bayes_hybrid.models.regularised import REGULARISERS
 
 STOP_RULES: Final = ("held_out", "steps")
 # Restarts are compared by their ELBO at the end, and whether it has settled is read off its last
@@ -55,7 +55,7 @@ class PlanStage:
     """One stage of the warm start.
 
     A regulariser's weight, in nats per row, goes linearly from the first of its two numbers, at the
-    stage's first step, to the second, at its last (:mod:`bayes_hybrid.models.penalties`).
+    stage's first step, to the second, at its last (:mod:`bayes_hybrid.models.regularised`).
 
     Args:
         name: what the fit's record calls it.
@@ -119,11 +119,7 @@ class PlanStage:
     @property
     def penalties(self) -> dict[str, tuple[float, float]]:
         """First and last weight of every regulariser, by name."""
-        return {name: getattr(self, name) for name in PENALTIES}
-
-    def regularises(self, names: tuple[str, ...]) -> bool:
-        """Whether one of these regularisers has a weight at any time."""
-        return any(max(self.penalties[name]) > 0.0 for name in names)
+        return {name: getattr(self, name) for name in REGULARISERS}
 
     @property
     def anneals(self) -> bool:
@@ -212,9 +208,9 @@ class Plan:
         """The regularisers' weights in SVI."""
         return self.stages[-1].weights(1.0)
 
-    def penalised_share(self, names: tuple[str, ...]) -> float:
+    def regularised_share(self, names: tuple[str, ...]) -> float:
         """Most steps under one of these regularisers, as a multiple of ``max_steps``."""
-        return sum(stage.budget for stage in self.stages if stage.regularises(names))
+        return sum(s.budget for s in self.stages if any(any(s.penalties[n]) for n in names))
 
 
 # Noise that is free to depend on the features from the start explains hard rows away.

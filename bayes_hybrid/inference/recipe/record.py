@@ -1,5 +1,7 @@
 """The record of a fit: what its steps leave, as NumPy arrays and words."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -8,7 +10,6 @@ from bayes_hybrid.inference.recipe.context import Context, State
 from bayes_hybrid.inference.recipe.plans import Plan
 from bayes_hybrid.inference.result import Drawn, Restarts, Training
 from bayes_hybrid.inference.samplers import Chains
-from bayes_hybrid.models.base import HybridModel
 
 __all__ = ["recorded"]
 
@@ -36,7 +37,7 @@ def recorded(state: State, context: Context) -> Drawn:
         ),
         training=Training(
             status=_status(state, context, svi_settled, num_dropped)
-            + _regularised(context.plans[0], context.rows.joint.model),
+            + _regularised(context.plans[0], context.rows.joint.regularisers),
             converged=state.settled and svi_settled,
             method="svi" if context.sampler is None else f"svi+{context.sampler.name.lower()}",
             stages=tuple(context.log.stages),
@@ -80,9 +81,9 @@ def _status(state: State, context: Context, svi_settled: bool, num_dropped: int)
     return text
 
 
-def _regularised(plan: Plan, model: HybridModel) -> str:
+def _regularised(plan: Plan, names: Sequence[str]) -> str:
     """What the status has to say where SVI kept a regulariser."""
-    weights = {name: plan.final_weights[name] for name in model.penalty_names}
+    weights = {name: plan.final_weights[name] for name in names}
     kept = ", ".join(f"{name}={weight:g}" for name, weight in weights.items() if weight)
     if not kept:
         return ""

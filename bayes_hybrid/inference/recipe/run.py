@@ -111,11 +111,11 @@ def _context(
     batch_size = options.rows_per_step(len(x))
     rows = Rows(joint, x, target, batch_size, torch_generator(stream_seed(seed, "folds"), x.device))
     compiled = rows.prepare_batch()
-    shares = [plan.penalised_share(model.penalty_names) for plan in plans]
+    shares = [plan.regularised_share(joint.regularisers) for plan in plans]
     pieces = math.ceil(math.ceil(restarts / len(plans)) / batch)
-    penalised = math.ceil(sum(shares) * options.warm_start.max_steps) * pieces
-    if compiled and penalised and options.compiles(penalised):
-        joint.prepare(x[:batch_size], target[:batch_size], penalised=True)
+    regularised = math.ceil(sum(shares) * options.warm_start.max_steps) * pieces
+    if compiled and regularised and options.compiles(regularised):
+        joint.prepare(x[:batch_size], target[:batch_size], regularised=True)
     log.add("recording", "compiled" if compiled else "recorded", 0)
     return Context(
         rows=rows,

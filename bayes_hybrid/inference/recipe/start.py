@@ -230,16 +230,14 @@ class _Climb:
         report: Callable[[], None],
     ) -> tuple[int, bool]:
         """Climb until the stage's rule; the step that this is, and whether before the budget."""
-        rates, options, penalties = self._rates(stage), self._options, None
+        rates, options = self._rates(stage), self._options
         adam.rates = None if bool((rates == 1.0).all()) else [rates]
         patience, since, start = stage.patience or options.patience, 0, step
         ones = theta.new_ones(len(theta))
-        regularised = stage.regularises(self._rows.joint.model.penalty_names)
         while step < budget:
-            if regularised:
-                share = (step - start) / max(1, budget - start - 1)
-                penalties = penalty_weights(stage.weights(share), self._rows.joint, theta)
-            adam.ascend([self._rows.gradient(theta, self._weights, ones, penalties)[1]])
+            weights = stage.weights((step - start) / max(1, budget - start - 1))
+            rows = self._rows.regularised(weights)
+            adam.ascend([rows.gradient(theta, self._weights, ones)[1]])
             step += 1
             self._step += 1
             if step % options.check_every and step < budget:
@@ -269,23 +267,16 @@ class _Climb:
         end: Tensor,
     ) -> None:
         before, self._usage = self._usage, usage(self._rows, end)
-        acting = self._rows.joint.model.penalty_names
         self._log.add(
             f"{self._name}: {name}",
             reason,
             steps,
             scores,
             rates=stage.rates.by_group,
-            weights={key: stage.penalties[key] for key in acting},
+            weights={key: stage.penalties[key] for key in self._rows.joint.regularisers},
             usage_before=before,
             usage_after=self._usage,
         )
-
-
-def penalty_weights(weights: Mapping[str, float], joint: LogJoint, like: Tensor) -> Tensor | None:
-    """Weights of the regularisers that act on the model, ``None`` where all are zero."""
-    acting = [weights[name] for name in joint.model.penalty_names]
-    return like.new_tensor(acting) if any(acting) else None
 
 
 def _levelled_off(scores: list[float]) -> bool:

@@ -20,7 +20,6 @@ from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.recipe.context import Approximation, Context, State, require_usable
 from bayes_hybrid.inference.recipe.plans import Plan
 from bayes_hybrid.inference.recipe.relabelling import relabel, usage
-from bayes_hybrid.inference.recipe.start import penalty_weights
 
 __all__ = ["GUIDES", "Variational", "choose_kl_weight"]
 
@@ -120,11 +119,10 @@ class Variational:
 
     def __call__(self, state: State, context: Context) -> State:
         """Put alike experts in one order, choose the KL weight and train every restart with it."""
-        rows, generator, refined = (
-            context.rows,
-            context.generator("svi"),
-            context.sampler is not None,
-        )
+        generator, refined = context.generator("svi"), context.sampler is not None
+        weights = context.plans[0].final_weights
+        context = replace(context, rows=context.rows.regularised(weights))
+        rows = context.rows
         score = held_out_score(rows.log_likelihood(state.theta), state.folds)
         best = int(torch.nan_to_num(score, nan=-math.inf).argmax())
         theta = relabel(rows, state.theta, best)
@@ -156,14 +154,13 @@ class Variational:
         if course.kl_warmup > 0.0:
             reason += f"; the KL term rose over the first {course.kl_warmup:.0%} of the steps"
         last = context.plans[0].stages[-1].rates.by_group
-        weights = context.plans[0].final_weights
         context.log.add(
             "SVI",
             reason,
             num_steps,
             trained.neg_elbo.nanmedian(dim=-1).values.tolist(),
             rates=last,
-            weights={name: (weights[name],) * 2 for name in rows.joint.model.penalty_names},
+            weights={name: (weights[name],) * 2 for name in rows.joint.regularisers},
             usage_before=usage(rows, theta[kept]),
             usage_after=usage(rows, guide.center),
         )
@@ -227,7 +224,6 @@ def _course(plan: Plan, rows: Rows) -> Course:
     return Course(
         kl_warmup=plan.kl_warmup,
         rates=None if bool((rates == 1.0).all()) else rates,
-        penalties=penalty_weights(plan.final_weights, rows.joint, rows.x),
     )
 
 

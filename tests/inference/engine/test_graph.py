@@ -20,8 +20,10 @@ from bayes_hybrid.inference.engine.simplify import mutates
 from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.inference.posterior.evaluation import evaluate_regimes
 from bayes_hybrid.likelihoods import Normal
+from bayes_hybrid.likelihoods.several import Likelihoods
 from bayes_hybrid.models import HybridModel, SiteGroup
-from bayes_hybrid.models.base import Expert, Parts
+from bayes_hybrid.models.sampled import Expert, Parts
+from bayes_hybrid.priors import Priors
 from tests.inference.linear import LinearRegression
 from tests.models import zoo
 
@@ -122,8 +124,8 @@ class _Hierarchical(HybridModel):
 
     num_features = 2
     regime_names = ("only",)
-    likelihoods = (Normal(),)
-    noise_floor = 0.0
+    likelihoods = Likelihoods([Normal()])
+    priors = Priors()
 
     def parts(self, sites, like):
         new = like.new_tensor
@@ -261,7 +263,7 @@ def test_evaluate_regimes_is_the_loop_over_draws(name):
     theta = torch.randn(3, table.num_parameters, dtype=torch.float64)
     batched = evaluate_regimes(model, table, theta, x)
     for s in range(3):
-        single = poutine.condition(model.regimes, data=table.constrain(theta[s]))(x)
+        single = poutine.condition(model.sampled, data=table.constrain(theta[s]))(x).regimes
         for ours, theirs in zip(batched.tensors, single.tensors, strict=True):
             torch.testing.assert_close(ours[s], theirs, rtol=1e-12, atol=1e-12)
 

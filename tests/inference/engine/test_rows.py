@@ -83,7 +83,7 @@ def test_many_rows_are_taken_by_the_minibatch(monkeypatch):
     by_parts = *rows.full_gradient(theta), rows.log_likelihood(theta)
     for ours, theirs in zip(by_parts, whole, strict=True):
         torch.testing.assert_close(ours, theirs, **_EXACT)
-    shapes = {tuple(shape) for key in rows.joint._evaluate._records for shape, *_ in key[3:4]}
+    shapes = {tuple(shape) for key in rows.joint._evaluate._records for shape, *_ in key[4:5]}
     assert shapes == {(5, 3)}
     assert not rows.joint._log_likelihood._records
 

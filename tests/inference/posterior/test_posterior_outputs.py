@@ -65,14 +65,14 @@ def test_experts_are_those_of_the_model_in_the_units_of_each_output(case):
     _, means, scales = _by_hand(posterior, x)
     inputs = torch.as_tensor((x - x.mean(0)) / x.std(0))
     values = table.constrain(posterior.theta[1, 2])
-    regimes = poutine.condition(model.regimes, data=values)(inputs)
+    regimes = poutine.condition(model.sampled, data=values)(inputs).regimes
     unit = np.nanstd(y, axis=0)[:, None]
     center = np.nanmean(y, axis=0)[:, None]
     for k, expert in enumerate(regimes.experts):
         location, scale = (number.numpy() * unit.T for number in expert.numbers)
         np.testing.assert_allclose(means[1, 2, ..., k], location + center.T, **_EXACT)
         np.testing.assert_allclose(scales[1, 2, ..., k], scale, **_EXACT)
-    np.testing.assert_allclose(posterior.scale_floor, model.noise_floor * unit, **_EXACT)
+    np.testing.assert_allclose(posterior.scale_floor, model.priors.noise_floor * unit, **_EXACT)
 
 
 def test_shapes(case):

@@ -21,15 +21,15 @@ def of_model(name, num_rows=9):
     rng = np.random.default_rng(0)
     model = zoo.MODELS[name]
     x = rng.standard_normal((num_rows, zoo.NUM_FEATURES)) * [10.0, 0.1] + [100.0, -3.0]
-    if model.size_column is not None:
-        x[:, model.size_column] = np.abs(x[:, model.size_column])
+    if model.likelihoods.size_column is not None:
+        x[:, model.likelihoods.size_column] = np.abs(x[:, model.likelihoods.size_column])
     y = rng.standard_normal((num_rows, model.num_outputs)) * 1e3 + 5e3
     size = SiteTable.of(model, torch.zeros(1, zoo.NUM_FEATURES)).num_parameters
     generator = torch.Generator().manual_seed(1)
     posterior = Posterior(
         model=model,
         theta=0.5 * torch.randn(2, 3, size, generator=generator, dtype=torch.float64),
-        x_scaling=Standardizer.fit(x).leaving(model.size_column),
+        x_scaling=Standardizer.fit(x).leaving(model.likelihoods.size_column),
         y_scaling=Standardizer.fit(y if model.num_outputs > 1 else y[:, 0]),
     )
     return posterior, x

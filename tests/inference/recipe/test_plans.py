@@ -40,7 +40,8 @@ from bayes_hybrid.inference.recipe.start import prior_draws
 from bayes_hybrid.inference.result import StageLog
 from bayes_hybrid.inference.saving.storage import read_saved, save_fit
 from bayes_hybrid.models import HybridMixture, HybridModel, Target
-from bayes_hybrid.models.base import PENALTIES, SiteGroup
+from bayes_hybrid.models.base import SiteGroup
+from bayes_hybrid.models.regularised import Regularised
 from tests.inference.linear import problem, warm_started
 from tests.models import zoo
 
@@ -132,7 +133,7 @@ def test_the_built_in_plans_end_unregularised():
     assert list(PLANS) == names
     for plan in itertools.chain(*PLANS.values()):
         assert set(plan.final_weights.values()) == {0.0}
-        regularised = [stage for stage in plan.stages if stage.regularises(PENALTIES)]
+        regularised = [s for s in plan.stages if any(map(any, s.penalties.values()))]
         # What a stage leaves behind would be a jump for the next.
         assert all(set(stage.weights(1.0).values()) == {0.0} for stage in regularised[-1:])
     for plan in PLANS["default"] + PLANS["plain"]:
@@ -150,9 +151,9 @@ def test_a_weight_goes_from_its_first_number_to_its_second():
 def _plain(joint, theta, x, y, weights):
     theta = theta.clone().requires_grad_()
     values = joint.table.constrain(theta)
-    penalties = dict(zip(joint.model.penalty_names, weights, strict=True))
-    program = poutine.condition(joint.model.marginal, data=values)
-    trace: Any = poutine.trace(program).get_trace(x, y, None, penalties)
+    regularised = Regularised(joint.model, dict(zip(joint.regularisers, weights, strict=True)))
+    program = poutine.condition(regularised.marginal, data=values)
+    trace: Any = poutine.trace(program).get_trace(x, y)
     total = trace.log_prob_sum() + joint.table.log_jacobian(theta, values)
     (gradient,) = torch.autograd.grad(total, theta)
     return total.detach(), gradient
@@ -162,12 +163,12 @@ def _plain(joint, theta, x, y, weights):
 def test_recorded_regularisers_are_plain_pyros(name):
     rows = _rows(zoo.MODELS[name])
     joint = rows.joint
-    weights = _WEIGHTS[-len(joint.model.penalty_names) :]
+    weights = _WEIGHTS[-len(joint.regularisers) :]
     theta = 0.5 * torch.randn(3, joint.table.num_parameters, dtype=torch.float64)
     # Weights are inputs: another set of them needs no other record.
     for factor in (1.0, 2.0):
         value, gradient = joint.value_and_grad(
-            theta, rows.x, rows.target, penalties=factor * weights
+            theta, rows.x, rows.target, regularised=factor * weights
         )
         for c in range(3):
             expected = _plain(joint, theta[c], rows.x, rows.target, factor * weights)
@@ -181,7 +182,8 @@ def test_a_minibatch_is_regularised_for_all_rows(unrecorded):
     theta = torch.zeros(2, rows.joint.table.num_parameters, dtype=torch.float64)
     nothing, one = torch.zeros(2, 20, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
     prior, _ = rows.gradient(theta, nothing, one)
-    value, _ = rows.gradient(theta, nothing, one, torch.tensor([1.0, 0.0, 0.0]).double())
+    weights = {"gate_entropy": 1.0, "load_balance": 0.0, "relu_smoothness": 0.0}
+    value, _ = rows.regularised(weights).gradient(theta, nothing, one)
     # At zero the gate is even on every row, so each of N = 20 rows has an entropy of log 2.
     torch.testing.assert_close(value - prior, torch.full_like(value, 20 * math.log(2)))
 
@@ -242,9 +244,9 @@ def test_annealing_begins_at_one_end_and_reaches_the_other(unrecorded, monkeypat
     rows, seen = _rows(), []
     gradient = Rows.gradient
 
-    def spy(self, theta, row_weights, feature_weight, penalties=None):
-        seen.append(None if penalties is None else penalties.tolist())
-        return gradient(self, theta, row_weights, feature_weight, penalties)
+    def spy(self, *arguments):
+        seen.append(None if self.regularisers is None else self.regularisers.tolist())
+        return gradient(self, *arguments)
 
     monkeypatch.setattr(Rows, "gradient", spy)
     ends = {"gate_entropy": (2.0, 0.0), "load_balance": (0.0, 0.0), "relu_smoothness": (1.0, 0.0)}
@@ -383,7 +385,7 @@ def test_usage_is_the_mean_responsibility():
     total = np.zeros(2)
     for c in (0, 2):
         values = rows.joint.table.constrain(theta[c])
-        regimes = poutine.condition(_MIXTURE.regimes, data=values)(rows.x)
+        regimes = poutine.condition(_MIXTURE.sampled, data=values)(rows.x).regimes
         shares = _MIXTURE.predictive(regimes).log_responsibilities(rows.target.y).exp()
         total += shares.mean(0).numpy() / 2
     np.testing.assert_allclose(usage(rows, theta), total, rtol=1e-12)
@@ -442,16 +444,16 @@ def test_the_first_loss_of_a_warm_up_is_its_formula():
 def test_svi_takes_the_last_stages_rates_and_weights(monkeypatch):
     taken = []
 
-    def spy(*arguments, **settings):
-        taken.append(settings["course"])
-        return train(*arguments, **settings)
+    def spy(rows, *arguments, **settings):
+        taken.append((rows.regularisers, settings["course"]))
+        return train(rows, *arguments, **settings)
 
     monkeypatch.setattr("bayes_hybrid.inference.recipe.variational.train", spy)
     last = PlanStage(name="a", rates=Rates(gate=0.5), load_balance=(0.25, 0.25))
     done = _fit(plan=Plan(stages=(last,), kl_warmup=0.2))
-    (course,) = taken
+    ((weights, course),) = taken
     assert course.kl_warmup == 0.2
-    assert course.penalties.tolist() == [0.0, 0.25, 0.0]
+    assert weights.tolist() == [0.0, 0.25, 0.0]
     assert sorted(course.rates.unique().tolist()) == [0.5, 1.0]
     assert "SVI kept load_balance=0.25" in done.training.status
     assert "not that of the stated model" in done.training.status
@@ -464,7 +466,8 @@ def test_svi_takes_the_last_stages_rates_and_weights(monkeypatch):
     whole = _fit()
     assert "stated model" not in whole.training.status
     assert not any("KL term rose" in stage.reason for stage in whole.training.stages)
-    assert taken[0].plain
+    assert taken[0][0] is None
+    assert taken[0][1].plain
 
 
 def test_the_guide_takes_rates():

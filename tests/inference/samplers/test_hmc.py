@@ -23,9 +23,10 @@ from bayes_hybrid.inference.guides.block import BlockGaussian
 from bayes_hybrid.inference.guides.whitening import Whitening, whiten_at
 from bayes_hybrid.inference.samplers.base import kept_iterations
 from bayes_hybrid.inference.samplers.hmc import StepSize
-from bayes_hybrid.likelihoods import Likelihood, Normal
+from bayes_hybrid.likelihoods import Normal
+from bayes_hybrid.likelihoods.several import Likelihoods
 from bayes_hybrid.models import HybridMixture, SiteGroup, Target
-from bayes_hybrid.models.base import Expert, Parts
+from bayes_hybrid.models.sampled import Expert, Parts
 from tests.inference.linear import LinearRegression, closed_form, problem, run_sampler
 from tests.models import zoo
 
@@ -132,8 +133,8 @@ class _Cut(LinearRegression):
         return ("below", "above")
 
     @property
-    def likelihoods(self) -> tuple[Likelihood, ...]:
-        return (Normal(), Normal())
+    def likelihoods(self) -> Likelihoods:
+        return Likelihoods([Normal(), Normal()])
 
     def parts(self, sites, like):
         prior = dist.Normal(like.new_zeros(1), 1.0).to_event(1)

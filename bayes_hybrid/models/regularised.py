@@ -1,7 +1,6 @@
-"""Regularisers against collapse: what each says of a model's regimes, without its weight.
+"""Regularisers against collapse, and the programs of a model that have them as Pyro factors.
 
-:meth:`~bayes_hybrid.models.base.HybridModel.marginal` and ``enumerated`` take their weights, and
-make of each a Pyro factor of its name::
+Of N rows, with the weight w::
 
     gate_entropy      + w N mean_n H(pi(x_n))
     load_balance      - w N CV^2(u)
@@ -10,10 +9,19 @@ make of each a Pyro factor of its name::
 All need features alone, never a target, so they may look at rows that are held out.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
+import pyro
 import torch
 from torch import Tensor
+
+from bayes_hybrid import checks
+from bayes_hybrid.distributions import along_last
+from bayes_hybrid.errors import OptionError
+from bayes_hybrid.models.base import HybridModel
+from bayes_hybrid.models.sampled import Programs, Sampled
 
 # Half the width of a second difference, in sds of the feature: a smooth function changes little
 # over a quarter of an sd, a jump changes by its full height.
@@ -107,3 +115,62 @@ def roughness(locations: Tensor, around: Tensor) -> Tensor:
 
 def _stride(rows: Tensor) -> int:
     return -(-len(rows) // _MAX_ROWS)
+
+
+REGULARISERS: Final = ("gate_entropy", "load_balance", "relu_smoothness")
+"""The regularisers, and the names of their factors."""
+
+
+def regularisers(model: HybridModel) -> tuple[str, ...]:
+    """Those that act on a model: a gate has to choose, ReLU units have to be there."""
+    several = model.num_regimes > 1
+    acts = (several, several, bool(model.relu_regimes))
+    return tuple(name for name, act in zip(REGULARISERS, acts, strict=True) if act)
+
+
+@dataclass(frozen=True, eq=False)
+class Regularised(Programs):
+    """The Pyro programs of a model with a factor for each regulariser that has something to act on.
+
+    The factors have no part in the stated model.
+
+    Args:
+        model: the model.
+        weights: of the regularisers, in nats per row, by name.
+
+    Raises:
+        OptionError: a regulariser of another name.
+    """
+
+    model: HybridModel
+    weights: Mapping[str, float | Tensor]
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        for name in self.weights:
+            checks.choice("weights", name, REGULARISERS)
+
+    def sampled(self, x: Tensor, num_rows: int | None = None) -> Sampled:
+        """The model's, and the factors."""
+        sampled = self.model.sampled(x)
+        if self.weights and sampled.vectorised:
+            raise OptionError(
+                "weights: a regulariser is one number of all rows, which several draws side by "
+                "side do not have; use one particle at a time"
+            )
+        size = len(x) if num_rows is None else num_rows
+        for name in regularisers(self.model):
+            if name in self.weights:
+                term = self._term(name, x, sampled)
+                pyro.factor(name, size * self.weights[name] * term)
+        return sampled
+
+    def _term(self, name: str, x: Tensor, sampled: Sampled) -> Tensor:
+        if name == "gate_entropy":
+            return mean_entropy(sampled.regimes.log_weights)
+        if name == "load_balance":
+            return -usage_variation(sampled.regimes.log_weights)
+        near, relu = neighbours(x, self.model.likelihoods.size_column), self.model.relu_regimes
+        locations = [sampled.regimes.experts[k].location for k in relu]
+        around = [sampled.parts.experts[k](near).location for k in relu]
+        return -roughness(along_last(locations), along_last(around))

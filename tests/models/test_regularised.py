@@ -13,8 +13,15 @@ from pyro.infer.autoguide import AutoNormal
 from pyro.optim import Adam  # type: ignore[attr-defined]
 
 from bayes_hybrid.errors import OptionError
-from bayes_hybrid.models.base import PENALTIES
-from bayes_hybrid.models.penalties import mean_entropy, neighbours, roughness, usage_variation
+from bayes_hybrid.models.regularised import (
+    REGULARISERS,
+    Regularised,
+    mean_entropy,
+    neighbours,
+    regularisers,
+    roughness,
+    usage_variation,
+)
 from tests.models import zoo
 
 _WEIGHTS = {"gate_entropy": 0.7, "load_balance": 1.3, "relu_smoothness": 0.9}
@@ -43,7 +50,7 @@ def _factors(program, x, y, *arguments):
     """Value of every factor in a trace."""
     trace: Any = poutine.trace(program).get_trace(x, y, *arguments)
     trace.compute_log_prob()
-    return {name: trace.nodes[name]["log_prob_sum"] for name in PENALTIES if name in trace.nodes}
+    return {name: trace.nodes[name]["log_prob_sum"] for name in REGULARISERS if name in trace.nodes}
 
 
 def test_entropy_is_its_formula():
@@ -99,10 +106,12 @@ def test_a_jump_is_rough_and_a_line_is_not():
 def test_every_factor_is_in_the_trace_under_its_name(model):
     x, y = zoo.rows(model=model)
     values = _values(model, x)
-    conditioned = poutine.condition(model.marginal, data=values)
-    factors = _factors(conditioned, x, y, 40, _WEIGHTS)
-    regimes = poutine.condition(model.regimes, data=values)(x)
-    around = poutine.condition(model.regimes, data=values)(neighbours(x, model.size_column))
+    regularised = poutine.condition(Regularised(model, _WEIGHTS).marginal, data=values)
+    factors = _factors(regularised, x, y, 40)
+    regimes = poutine.condition(model.sampled, data=values)(x).regimes
+    around = poutine.condition(model.sampled, data=values)(
+        neighbours(x, model.likelihoods.size_column)
+    ).regimes
     smooth = {"gaussian", "constant", "line", "polynomial"}
     kinds = [name.partition("_")[0] for name in model.regime_names]
     relu = [k for k, kind in enumerate(kinds) if kind not in smooth]
@@ -118,36 +127,38 @@ def test_every_factor_is_in_the_trace_under_its_name(model):
         )
         rough = roughness(*means)
         expected["relu_smoothness"] = -0.9 * 40 * rough
-    assert tuple(expected) == model.penalty_names
+    assert tuple(expected) == regularisers(model)
     assert set(factors) == set(expected)
     for name, factor in factors.items():
         torch.testing.assert_close(factor, expected[name], rtol=1e-12, atol=1e-12)
     # Weighted factors only, and no site a second time.
-    assert _factors(conditioned, x, y) == {}
-    assert set(_factors(conditioned, x, y, None, {"load_balance": 1.0})) <= {"load_balance"}
+    assert _factors(poutine.condition(model.marginal, data=values), x, y) == {}
+    one = Regularised(model, {"load_balance": 1.0}).marginal
+    assert set(_factors(poutine.condition(one, data=values), x, y)) <= {"load_balance"}
 
 
 @pytest.mark.parametrize("num_rows", [None, 63])
 def test_enumerated_is_marginal_with_regularisers(model, num_rows):
     x, y = zoo.rows(model=model)
     values = _values(model, x)
-    enumerated = poutine.condition(model.enumerated, data=values)
+    regularised = Regularised(model, _WEIGHTS)
+    enumerated = poutine.condition(regularised.enumerated, data=values)
     elbo = TraceEnum_ELBO(max_plate_nesting=1)
-    ours = -elbo.loss(enumerated, lambda *_: None, x, y, num_rows, _WEIGHTS)
-    marginal = poutine.condition(model.marginal, data=values)
-    theirs = poutine.trace(marginal).get_trace(x, y, num_rows, _WEIGHTS).log_prob_sum()
+    ours = -elbo.loss(enumerated, lambda *_: None, x, y, num_rows)
+    marginal = poutine.condition(regularised.marginal, data=values)
+    theirs = poutine.trace(marginal).get_trace(x, y, num_rows).log_prob_sum()
     # Pyro sums in another order, in float64.
     assert ours == pytest.approx(float(theirs), rel=1e-12)
 
 
 def test_regularisers_leave_the_draws_alone():
     x, _ = zoo.rows()
-    _MIXTURE.regimes(x)  # layers are built at first use, with random numbers
+    _MIXTURE.sampled(x)  # layers are built at first use, with random numbers
     drawn = []
-    for weights in (None, _WEIGHTS):
+    for model in (_MIXTURE, Regularised(_MIXTURE, _WEIGHTS)):
         pyro.set_rng_seed(3)
         # In a trace: Pyro warns of factors outside of inference.
-        trace: Any = poutine.trace(_MIXTURE.marginal).get_trace(x, None, None, weights)
+        trace: Any = poutine.trace(model.marginal).get_trace(x)
         drawn.append(trace.nodes["y"]["value"])
     assert torch.equal(*drawn)
 
@@ -155,19 +166,18 @@ def test_regularisers_leave_the_draws_alone():
 def test_plain_svi_is_moved_by_them():
     x, y = (part.float() for part in zoo.rows(size=12))
     guide = AutoNormal(poutine.block(_MIXTURE.enumerated, hide=["z"]), init_scale=0.05)
-    elbo = TraceEnum_ELBO(max_plate_nesting=1)
-    svi = SVI(_MIXTURE.enumerated, guide, Adam({"lr": 0.01}), loss=elbo)
     weights = {"load_balance": torch.tensor(2.0), "relu_smoothness": torch.tensor(1.0)}
-    svi.evaluate_loss(x, y)  # sets the guide up, with random numbers
     losses = []
-    for penalties in ({}, weights):
+    for model in (_MIXTURE, Regularised(_MIXTURE, weights)):
+        elbo = TraceEnum_ELBO(max_plate_nesting=1)
+        svi = SVI(model.enumerated, guide, Adam({"lr": 0.01}), loss=elbo)
+        svi.evaluate_loss(x, y)  # sets the guide up, with random numbers
         pyro.set_rng_seed(0)
-        losses.append(svi.evaluate_loss(x, y, None, penalties))
+        losses.append(svi.evaluate_loss(x, y))
     assert losses[1] > losses[0]
-    assert math.isfinite(svi.step(x, y, None, weights))
+    assert math.isfinite(svi.step(x, y))
 
 
 def test_an_unknown_regulariser_is_named():
-    x, y = zoo.rows()
-    with pytest.raises(OptionError, match=r"penalties must be one of.*mean 'load_balance'"):
-        _MIXTURE.marginal(x, y, None, {"load_balanc": 1.0})
+    with pytest.raises(OptionError, match=r"weights must be one of.*mean 'load_balance'"):
+        Regularised(_MIXTURE, {"load_balanc": 1.0})
