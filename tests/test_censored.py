@@ -264,7 +264,7 @@ def test_from_file_to_file(tmp_path):
     done = bayes_hybrid("fit", *where, "--likelihood", "log_normal", *options)
     assert done.exit_code == 0, done.output
     # The only other column is the gate's.
-    assert load(tmp_path / "fit").fit_.posterior.model.censored_column == 1
+    assert load(tmp_path / "fit").fit_.posterior.model.likelihoods.censored_column == 1
     new = table.assign(running=0.0)
     write_table(new, tmp_path / "new.csv")
     done = bayes_hybrid(
