@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.gates import ThresholdGate
 from bayes_hybrid.inference.engine.rows import Rows
-from bayes_hybrid.models.mixture import HybridMixture
 
 __all__ = ["SEGMENTS", "least_squares_thresholds", "segmented"]
 
@@ -34,20 +32,23 @@ def segmented(theta: Tensor, rows: Rows, folds: Tensor, segments: str) -> Tensor
 
     Args:
         theta: draws from the prior ``[C, P]``.
-        rows: the rows of the model; one without a threshold gate keeps its starts.
+        rows: the rows of the model; a model without thresholds among its parameters keeps
+            its starts.
         folds: the rows that each start may see, as weights ``[C, N]``.
         segments: one of :data:`SEGMENTS`.
     """
     model, table = rows.joint.model, rows.joint.table
-    if not (isinstance(model, HybridMixture) and isinstance(model.gate, ThresholdGate)):
-        return theta
     values = table.constrain(theta)
     found = model.boundaries(values)
     if found is None or found.feature is None:
         return theta
+    # Of a gate that warps its feature no parameter is a place on it.
+    places_of = [n for n, value in values.items() if torch.equal(value, found.location)]
+    if not places_of:
+        return theta
     score = rows.x[:, found.feature].double().cpu().numpy()
     y = rows.target.y.double().cpu().numpy().reshape(len(score), -1)
-    location = values["gate.location"].clone()
+    location = values[places_of[0]].clone()
     for c in range(len(theta)):
         if c % _EVERY == _EVERY - 1:
             continue
@@ -55,7 +56,7 @@ def segmented(theta: Tensor, rows: Rows, folds: Tensor, segments: str) -> Tensor
         places = least_squares_thresholds(score[seen], y[seen], model.num_regimes, segments)
         if places is not None:
             location[c] = torch.as_tensor(places).to(location)
-    return table.flatten({**values, "gate.location": location}, batch_dims=1)
+    return table.flatten({**values, places_of[0]: location}, batch_dims=1)
 
 
 def least_squares_thresholds(
