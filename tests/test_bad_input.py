@@ -240,7 +240,10 @@ def test_values_beyond_float32_are_refused(plain):
             "noise='constant' would be ignored, because a Pathway has its own",
         ),
         ({"model": Pathway()}, "noise='constant' would be ignored, because a Pathway has its own"),
-        ({**ALL_PATHWAYS, "likelihood": Normal()}, r"likelihood=Normal\(\) would be ignored"),
+        (
+            {**ALL_PATHWAYS, "likelihood": Normal()},
+            r"likelihood=Normal\(censored=None\) would be ignored",
+        ),
         # What is no value at all is said to be none.
         ({**ALL_PATHWAYS, "noise": "loud"}, "noise must be one of"),
         ({**ALL_PATHWAYS, "likelihood": "norml"}, "likelihood must be one of"),

@@ -145,7 +145,7 @@ def test_floors_bind():
     pyro.set_rng_seed(0)
     x = torch.linspace(-1, 1, 200).unsqueeze(-1)
     trace: Any = poutine.trace(poutine.condition(model.sampled, data=values)).get_trace(x)
-    regimes = trace.nodes["_RETURN"]["value"]
+    regimes = trace.nodes["_RETURN"]["value"].regimes
     location, scale = regimes.experts[0].numbers
     assert scale.unique().tolist() == [0.25]
     # A bump of width 0.5 has slopes up to exp(-1/2) / 0.5 of its own argument.
