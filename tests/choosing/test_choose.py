@@ -217,7 +217,7 @@ def test_options_of_the_base_hold_in_the_search():
     assert options.warm_start == searching(HybridRegressor(), line).fit_options.warm_start
     assert searching(base, smooth).fit_options == base.fit_options
     default = searching(HybridRegressor(), line).fit_options
-    assert (default.num_restarts, default.sampler.num_leapfrog) == (32, 10)
+    assert (default.num_restarts, default.sampler.num_leapfrog) == (16, 10)
 
 
 def test_a_table_as_it_comes_with_exposure():
