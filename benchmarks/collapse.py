@@ -38,7 +38,7 @@ from bayes_hybrid import (
     Variational,
 )
 from bayes_hybrid.diagnostics import diagnose, mean_over_draws
-from bayes_hybrid.diagnostics.gate_rows import overlap
+from bayes_hybrid.diagnostics.evaluation.gate_rows import overlap
 from benchmarks.cells import Cell, Figures, Job
 from benchmarks.fits import regressor
 from benchmarks.suite import Given, Suite

@@ -33,7 +33,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.diagnostics import diagnose
-from bayes_hybrid.diagnostics.health import is_gate_health
+from bayes_hybrid.diagnostics.findings.health import is_gate_health
 from bayes_hybrid.estimator import with_units
 from benchmarks.cells import Cell, Figures, Job
 from benchmarks.collapse import CASES, options_of

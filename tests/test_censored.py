@@ -8,7 +8,7 @@ from scipy import integrate, stats
 
 from bayes_hybrid import ABRUPT, HybridRegressor, ThresholdGate, load
 from bayes_hybrid.data import Standardizer, read_table, write_table
-from bayes_hybrid.diagnostics.censoring import completed
+from bayes_hybrid.diagnostics.evaluation.censoring import completed
 from bayes_hybrid.distributions import Censored, RegimeMixture
 from bayes_hybrid.distributions.normal import log_ndtr
 from bayes_hybrid.errors import DataError, OptionError

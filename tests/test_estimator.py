@@ -147,7 +147,9 @@ def test_training_regimes_are_the_mean_of_the_responsibilities(fitted, table, mo
     assert np.abs(regimes - fitted.predict_regime(*table)).max() > 1e-6
     # Chunks of 3 rows, and of 1 where not even that would fit.
     for entries in (3 * draws[:, :, 0].size, 1):
-        monkeypatch.setattr("bayes_hybrid.diagnostics.evaluation._CELLS_PER_CHUNK", entries)
+        monkeypatch.setattr(
+            "bayes_hybrid.diagnostics.evaluation.evaluation._CELLS_PER_CHUNK", entries
+        )
         np.testing.assert_allclose(fitted.training_regimes(), regimes, rtol=1e-12)
 
 
@@ -161,7 +163,9 @@ def test_training_regimes_hold_a_chunk_at_a_time(fitted, monkeypatch):
 
     monkeypatch.setattr(kind, "regime_probability", watch)
     per_row = ask(fitted.fit_.for_regimes.posterior.by_draw, [[1.0, 2.0]], [3.0]).size
-    monkeypatch.setattr("bayes_hybrid.diagnostics.evaluation._CELLS_PER_CHUNK", 7 * per_row + 1)
+    monkeypatch.setattr(
+        "bayes_hybrid.diagnostics.evaluation.evaluation._CELLS_PER_CHUNK", 7 * per_row + 1
+    )
     assert fitted.training_regimes().shape == (30, 2)
     assert sizes == [7, 7, 7, 7, 2]
 

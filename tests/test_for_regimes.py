@@ -24,8 +24,8 @@ from bayes_hybrid.diagnostics import (
     restart_report,
     threshold_table,
 )
-from bayes_hybrid.diagnostics.description import describe
-from bayes_hybrid.diagnostics.thresholds import threshold_findings
+from bayes_hybrid.diagnostics.regimes.description import describe
+from bayes_hybrid.diagnostics.regimes.thresholds import threshold_findings
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import with_units
 from bayes_hybrid.plots import plot_boundary, plot_fit, plot_regime, plot_thresholds

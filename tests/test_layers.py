@@ -40,16 +40,27 @@ LAYERS: Final = {
     "cli": 7,
     "__main__": 7,
 }
-# Folders and modules of inference from the ground up; those on one floor do not know each other.
-INFERENCE: Final = (
-    {"progress", "readings", "engine"},
-    {"guides", "posterior"},
-    {"samplers", "result"},
-    {"recipe", "program"},
-    {"constant", "saving"},
-    {"fit"},
-    {""},
-)
+# Folders and modules of a unit from the ground up; those on one floor do not know each other.
+FLOORS: Final[dict[str, tuple[set[str], ...]]] = {
+    "inference": (
+        {"progress", "readings", "engine"},
+        {"guides", "posterior"},
+        {"samplers", "result"},
+        {"recipe", "program"},
+        {"constant", "saving"},
+        {"fit"},
+        {""},
+    ),
+    "diagnostics": (
+        {"evaluation"},
+        {"curves"},
+        {"regimes"},
+        {"export"},
+        {"scores"},
+        {"findings"},
+        {""},
+    ),
+}
 # Where ArviZ's objects and xarray's may be seen.
 ARVIZ_UNITS: Final = {"diagnostics", "plots", "estimator", "ablation", "validation", "cli"}
 ARVIZ: Final = {"arviz", "arviz_base", "arviz_stats", "arviz_plots", "xarray"}
@@ -148,28 +159,29 @@ def circles(arrows: dict[str, set[str]]) -> list[str]:
     return sorted(unit for unit in arrows if unit in reached(unit))
 
 
-def _floor(name: str) -> tuple[int, str]:
-    """The floor of inference that a full name of it is on, and its folder or module."""
+def _floor(name: str, unit: str) -> tuple[int, str]:
+    """The floor of the unit that a full name of it is on, and its folder or module."""
     part = [*name.split("."), ""][2]
-    part = part if any(part in floor for floor in INFERENCE) else ""
-    return next(number for number, floor in enumerate(INFERENCE) if part in floor), part
+    part = part if any(part in floor for floor in FLOORS[unit]) else ""
+    return next(number for number, floor in enumerate(FLOORS[unit]) if part in floor), part
 
 
-def test_inference_has_floors():
-    wrong = []
+@pytest.mark.parametrize("unit", FLOORS)
+def test_units_have_floors(unit):
+    wrong, found = [], set()
     for module, path in MODULES:
-        if unit_of(module) != "inference":
+        if unit_of(module) != unit:
             continue
-        floor, own = _floor(module)
+        floor, own = _floor(module, unit)
+        found.add([*module.split("."), ""][2])
         source = path.read_text(encoding="utf-8")
         for name, line in imports(source, module, is_package=path.name == "__init__.py"):
-            if _inside(name, f"{PACKAGE}.inference"):
-                below, other = _floor(name)
+            if _inside(name, f"{PACKAGE}.{unit}"):
+                below, other = _floor(name, unit)
                 if other != own and below >= floor:
                     wrong.append(f"{module}, line {line}: {name}")
     assert wrong == []
-    found = {[*module.split("."), ""][2] for module, _ in MODULES if unit_of(module) == "inference"}
-    assert found == set().union(*INFERENCE)
+    assert found == set().union(*FLOORS[unit])
 
 
 def _inside(name: str, module: str) -> bool:

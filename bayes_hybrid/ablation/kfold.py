@@ -9,7 +9,7 @@ from bayes_hybrid import checks
 from bayes_hybrid.ablation.run import fold_cells, usable_rows
 from bayes_hybrid.ablation.running import check_jobs, outcomes
 from bayes_hybrid.ablation.variant import BASE, Variant
-from bayes_hybrid.diagnostics.comparison import KFold
+from bayes_hybrid.diagnostics.scores.comparison import KFold
 from bayes_hybrid.errors import FitError
 from bayes_hybrid.estimator import HybridRegressor, build_model, reporting
 from bayes_hybrid.random import resolve_seed

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from bayes_hybrid.diagnostics.leave_one_out import LeaveOneOut, leave_one_out
+from bayes_hybrid.diagnostics.scores.leave_one_out import LeaveOneOut, leave_one_out
 
 __all__ = ["kept", "read_kept"]
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bayes_hybrid.ablation.variant import BASE
-from bayes_hybrid.diagnostics.chains import BAD_K
-from bayes_hybrid.diagnostics.leave_one_out import BAD_SHARE
+from bayes_hybrid.diagnostics.evaluation.chains import BAD_K
+from bayes_hybrid.diagnostics.scores.leave_one_out import BAD_SHARE
 from bayes_hybrid.plots.style import INK, PALETTE, RegimeStyle, tidy
 
 __all__ = ["plot_differences"]

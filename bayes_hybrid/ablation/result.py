@@ -10,8 +10,8 @@ import pandas as pd
 from bayes_hybrid.ablation.cells import Cell, Outcome
 from bayes_hybrid.ablation.variant import BASE
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.diagnostics.chains import BAD_K
-from bayes_hybrid.diagnostics.leave_one_out import (
+from bayes_hybrid.diagnostics.evaluation.chains import BAD_K
+from bayes_hybrid.diagnostics.scores.leave_one_out import (
     BAD_SHARE,
     LeaveOneOut,
     compared,

@@ -20,7 +20,7 @@ from bayes_hybrid.ablation.running import check_jobs, outcomes
 from bayes_hybrid.ablation.store import CellStore
 from bayes_hybrid.ablation.variant import BASE, Variant, applied, chosen, variants
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.diagnostics.leave_one_out import LeaveOneOut
+from bayes_hybrid.diagnostics.scores.leave_one_out import LeaveOneOut
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import (
     HybridRegressor,

@@ -13,8 +13,8 @@ from bayes_hybrid.ablation.variant import BASE
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.choosing.candidates import Candidate
 from bayes_hybrid.choosing.fits import SETTINGS, searching
-from bayes_hybrid.diagnostics.chains import BAD_K
-from bayes_hybrid.diagnostics.leave_one_out import BAD_SHARE
+from bayes_hybrid.diagnostics.evaluation.chains import BAD_K
+from bayes_hybrid.diagnostics.scores.leave_one_out import BAD_SHARE
 from bayes_hybrid.errors import FitError
 from bayes_hybrid.estimator import HybridRegressor
 from bayes_hybrid.inference import Progress

@@ -18,7 +18,7 @@ from bayes_hybrid.cli.regressor import regressor
 from bayes_hybrid.cli.settings import Settings
 from bayes_hybrid.data import atomic_folder, load_motorcycle, write_table
 from bayes_hybrid.diagnostics import Finding, diagnose, findings_frame, verdict
-from bayes_hybrid.diagnostics.description import describe
+from bayes_hybrid.diagnostics.regimes.description import describe
 from bayes_hybrid.estimator import SAVED_FILES, settings_of
 from bayes_hybrid.inference import Fit
 from bayes_hybrid.plots import plot_fit, plot_overview, plot_regime

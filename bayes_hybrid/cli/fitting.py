@@ -30,7 +30,7 @@ from bayes_hybrid.data.columns import listed
 from bayes_hybrid.data.encoding import Encoding
 from bayes_hybrid.data.learning import learned_encoding
 from bayes_hybrid.diagnostics import diagnose
-from bayes_hybrid.diagnostics.description import describe
+from bayes_hybrid.diagnostics.regimes.description import describe
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.estimator import SAVED_FILES, settings_of
 from bayes_hybrid.gates import FEATURE_GATES

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
         PartialDependence,
         RegimePosterior,
     )
-    from bayes_hybrid.diagnostics.effects import Quantity
+    from bayes_hybrid.diagnostics.curves.effects import Quantity
     from bayes_hybrid.estimator.summary import Summary
 
 __all__ = ["HybridRegressor"]
@@ -337,7 +337,7 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
         """
         from sklearn.metrics import r2_score
 
-        from bayes_hybrid.diagnostics.censoring import only_values
+        from bayes_hybrid.diagnostics.evaluation.censoring import only_values
 
         posterior = self._posterior()
         x, target = scored_rows(self, X, y)
@@ -409,7 +409,7 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
         Returns:
             ``[N, K]``, in the order of the rows of the fit and of ``regimes_``; rows sum to one.
         """
-        from bayes_hybrid.diagnostics.evaluation import fitted_regimes, row_chunks
+        from bayes_hybrid.diagnostics.evaluation.evaluation import fitted_regimes, row_chunks
 
         self._posterior()
         fit = self.fit_.for_regimes
@@ -445,7 +445,7 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
     ) -> "RegimePosterior":
         """The regime of each row, how sure that is, and why not surer.
 
-        See :func:`bayes_hybrid.diagnostics.regime_posterior`.
+        See :func:`bayes_hybrid.diagnostics.regimes.regime_posterior`.
 
         Args:
             X: features of new rows ``[N, D]``; without them, the rows of the fit.
@@ -480,7 +480,7 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
     ) -> "BoundaryPosterior":
         """Where the most probable regime changes along a feature, whatever the gate.
 
-        See :func:`bayes_hybrid.diagnostics.boundaries`.
+        See :func:`bayes_hybrid.diagnostics.regimes.boundaries`.
 
         Args:
             feature: its position among the features of the fit, or its name, or that of a column
@@ -522,7 +522,7 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
         Returns:
             A row each for ``log_loss``, ``brier``, ``auc`` and ``ece``, with its value, standard
             error, number of rows and a note, see
-            :func:`bayes_hybrid.diagnostics.regime_scores`.
+            :func:`bayes_hybrid.diagnostics.regimes.regime_scores`.
 
         Raises:
             OptionError: the model has one regime.

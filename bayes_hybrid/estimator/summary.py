@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bayes_hybrid.diagnostics import Finding, diagnose, verdict
-from bayes_hybrid.diagnostics.description import describe
+from bayes_hybrid.diagnostics.regimes.description import describe
 from bayes_hybrid.estimator.build import settings_of
 from bayes_hybrid.inference.result import Fit
 

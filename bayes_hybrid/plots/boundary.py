@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from bayes_hybrid.diagnostics.boundaries import BoundaryPosterior, boundaries
+from bayes_hybrid.diagnostics.regimes.boundaries import BoundaryPosterior, boundaries
 from bayes_hybrid.inference.posterior.over_draws import draw_weights
 from bayes_hybrid.plots.regime import plot_regime
 from bayes_hybrid.plots.source import Source, as_fit

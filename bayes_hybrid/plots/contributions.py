@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from bayes_hybrid.diagnostics.contributions import contributions
-from bayes_hybrid.diagnostics.lines import At
+from bayes_hybrid.diagnostics.curves.contributions import contributions
+from bayes_hybrid.diagnostics.curves.lines import At
 from bayes_hybrid.plots.effect import draw_curves
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, legend_above, regime_styles, tidy
@@ -28,7 +28,7 @@ def plot_contributions(
     grid: int = 100,
     beyond: float = 0.0,
 ) -> Figure:
-    """:func:`~bayes_hybrid.diagnostics.contributions.contributions` along one feature.
+    """:func:`~bayes_hybrid.diagnostics.curves.contributions.contributions` along one feature.
 
     Above, ``pi_k(x) (mu_k(x) - ybar)`` of each pathway with its band, and their sum; below, the
     shares of the predictive variance: noise within each expert, which regime it is, and what the
@@ -47,7 +47,7 @@ def plot_contributions(
         The figure, which belongs to no window and can be saved with ``savefig``.
 
     Raises:
-        OptionError: as :func:`~bayes_hybrid.diagnostics.effects.effect_curve`.
+        OptionError: as :func:`~bayes_hybrid.diagnostics.curves.effects.effect_curve`.
     """
     fit = as_fit(source)
     found = contributions(fit, feature, at=at, output=output, prob=prob, grid=grid, beyond=beyond)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayes_hybrid.diagnostics.effects import EffectCurve, Quantity, effect_curve
-from bayes_hybrid.diagnostics.lines import At
+from bayes_hybrid.diagnostics.curves.effects import EffectCurve, Quantity, effect_curve
+from bayes_hybrid.diagnostics.curves.lines import At
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import (
     INK,
@@ -36,7 +36,7 @@ def plot_effect(
     beyond: float = 0.0,
     ax: Axes | None = None,
 ) -> Figure:
-    """:func:`~bayes_hybrid.diagnostics.effects.effect_curve`: mean over the draws, and its band.
+    """:func:`~bayes_hybrid.diagnostics.effect_curve`: mean over the draws, and its band.
 
     Strips with a grey hatch are out of data: there the curves follow the priors.
 
@@ -56,7 +56,7 @@ def plot_effect(
         The figure, which belongs to no window and can be saved with ``savefig``.
 
     Raises:
-        OptionError: as :func:`~bayes_hybrid.diagnostics.effects.effect_curve`.
+        OptionError: as :func:`~bayes_hybrid.diagnostics.curves.effects.effect_curve`.
     """
     fit = as_fit(source)
     curve = effect_curve(

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from bayes_hybrid.diagnostics.finding import Finding
-from bayes_hybrid.diagnostics.verdict import diagnose
+from bayes_hybrid.diagnostics.evaluation.finding import Finding
+from bayes_hybrid.diagnostics.findings.verdict import diagnose
 from bayes_hybrid.digits import figures
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.plots.source import Source, as_fit
@@ -98,7 +98,7 @@ def margin(finding: Finding) -> float:
         finding: with its value v and threshold t.
 
     Example:
-        >>> from bayes_hybrid.diagnostics.finding import judge
+        >>> from bayes_hybrid.diagnostics.evaluation.finding import judge
         >>> round(margin(judge("r_hat", 1.3, "<=", 1.1, meaning="", advice="")), 3)
         -0.083
     """

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.diagnostics.evaluation import fitted_regimes, spread_rows
-from bayes_hybrid.diagnostics.slices import Output, Slice, one_output, slice_along
+from bayes_hybrid.diagnostics.curves.slices import Output, Slice, one_output, slice_along
+from bayes_hybrid.diagnostics.evaluation.evaluation import fitted_regimes, spread_rows
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.plots.source import Source, as_fit

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.effects import Quantity
-from bayes_hybrid.diagnostics.evaluation import spread_rows
-from bayes_hybrid.diagnostics.partial_dependence import partial_dependence
+from bayes_hybrid.diagnostics.curves.effects import Quantity
+from bayes_hybrid.diagnostics.curves.partial_dependence import partial_dependence
+from bayes_hybrid.diagnostics.evaluation.evaluation import spread_rows
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.plots.effect import draw_curves
@@ -38,7 +38,7 @@ def plot_partial_dependence(
     """A panel for each feature: partial dependence with its band, over curves of single rows.
 
     The panels share their vertical axis, so that the features can be compared.  See
-    :func:`~bayes_hybrid.diagnostics.partial_dependence.partial_dependence`.
+    :func:`~bayes_hybrid.diagnostics.curves.partial_dependence.partial_dependence`.
 
     Args:
         source: the finished fit, or the fitted estimator.
@@ -55,7 +55,7 @@ def plot_partial_dependence(
 
     Raises:
         OptionError: no feature, or as
-            :func:`~bayes_hybrid.diagnostics.partial_dependence.partial_dependence`.
+            :func:`~bayes_hybrid.diagnostics.curves.partial_dependence.partial_dependence`.
     """
     fit = as_fit(source)
     if individual:

@@ -12,8 +12,8 @@ from matplotlib.ticker import PercentFormatter
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import constant_columns
 from bayes_hybrid.diagnostics import PredictiveChecks, predictive_checks
-from bayes_hybrid.diagnostics.rootogram import rootogram
-from bayes_hybrid.diagnostics.scores import ALL
+from bayes_hybrid.diagnostics.scores.rootogram import rootogram
+from bayes_hybrid.diagnostics.scores.scores import ALL
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, RegimeStyle, legend_above, new_axes, regime_styles, tidy
 
@@ -41,7 +41,7 @@ def plot_ppc(
 
     Args:
         source: the finished fit or the fitted estimator, for its training rows; or what
-            :func:`bayes_hybrid.diagnostics.predictive_checks` says of other rows.
+            :func:`bayes_hybrid.diagnostics.scores.predictive_checks` says of other rows.
         regime: whose rows; ``"all"`` for every one.
         prob: probability of the band in each bin.
         ax: where to draw; a new figure without it.
@@ -89,7 +89,7 @@ def plot_rootogram(
 
     Args:
         source: the finished fit or the fitted estimator, for its training rows; or what
-            :func:`bayes_hybrid.diagnostics.predictive_checks` says of other rows.
+            :func:`bayes_hybrid.diagnostics.scores.predictive_checks` says of other rows.
         regime: whose rows; ``"all"`` for every one.
         prob: probability of the band.
         ax: where to draw; a new figure without it.
@@ -152,7 +152,7 @@ def plot_pit(
     Args:
         source: the finished fit or the fitted estimator, for its training rows, whose PIT values
             are those of leave-one-out; or what
-            :func:`bayes_hybrid.diagnostics.predictive_checks` says of other rows.
+            :func:`bayes_hybrid.diagnostics.scores.predictive_checks` says of other rows.
         regime: whose rows; ``"all"`` for every one.
         prob: probability of the band as a whole.
         ax: where to draw; a new figure without it.
@@ -195,7 +195,7 @@ def plot_coverage(
 
     Args:
         source: the finished fit or the fitted estimator, for its training rows; or what
-            :func:`bayes_hybrid.diagnostics.predictive_checks` says of other rows.
+            :func:`bayes_hybrid.diagnostics.scores.predictive_checks` says of other rows.
         regime: whose rows; ``"all"`` for every one.
         ax: where to draw; a new figure without it.
 
@@ -237,7 +237,7 @@ def plot_statistics(source: "Source | PredictiveChecks", *, regime: str = ALL) -
 
     Args:
         source: the finished fit or the fitted estimator, for its training rows; or what
-            :func:`bayes_hybrid.diagnostics.predictive_checks` says of other rows.
+            :func:`bayes_hybrid.diagnostics.scores.predictive_checks` says of other rows.
         regime: whose rows; ``"all"`` for every one.
 
     Returns:

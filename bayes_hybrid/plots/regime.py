@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from bayes_hybrid import checks
-from bayes_hybrid.diagnostics.slices import slice_along
+from bayes_hybrid.diagnostics.curves.slices import slice_along
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import (

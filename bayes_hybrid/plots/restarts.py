@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.diagnostics.effects import effect_curve
-from bayes_hybrid.diagnostics.evaluation import evaluate
-from bayes_hybrid.diagnostics.gate import regime_distance
-from bayes_hybrid.diagnostics.lines import At
+from bayes_hybrid.diagnostics.curves.effects import effect_curve
+from bayes_hybrid.diagnostics.curves.lines import At
+from bayes_hybrid.diagnostics.evaluation.evaluation import evaluate
+from bayes_hybrid.diagnostics.regimes.gate import regime_distance
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, label_along, legend_above, tidy
@@ -35,9 +35,9 @@ def plot_restarts(
 ) -> Figure:
     """Left, the mean curve of each restart; right, the distance of their regimes, pair by pair.
 
-    The distance is :func:`~bayes_hybrid.diagnostics.gate.regime_distance`, the share of the rows
-    that two restarts would give to different regimes.  Curves that agree beside regimes that do
-    not are common: then predictions can be trusted and regimes cannot be read.
+    The distance is the share of the rows that two restarts would give to different regimes
+    (:func:`~bayes_hybrid.diagnostics.regimes.gate.regime_distance`).  Curves that agree beside
+    regimes that do not are common: then predictions can be trusted and regimes cannot be read.
 
     Args:
         source: the finished fit, or the fitted estimator.
@@ -51,7 +51,7 @@ def plot_restarts(
         it has the curves alone.
 
     Raises:
-        OptionError: as :func:`~bayes_hybrid.diagnostics.effects.effect_curve`.
+        OptionError: as :func:`~bayes_hybrid.diagnostics.curves.effects.effect_curve`.
     """
     fit = as_fit(source)
     figure = Figure(figsize=(7.8, 3.2), dpi=150, layout="constrained")

@@ -7,7 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.diagnostics.thresholds import boundary_names, threshold_draws, threshold_table
+from bayes_hybrid.diagnostics.regimes.thresholds import (
+    boundary_names,
+    threshold_draws,
+    threshold_table,
+)
 from bayes_hybrid.inference.posterior.over_draws import draw_weights, quantiles_over_draws
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, legend_above, new_axes, regime_styles, tidy

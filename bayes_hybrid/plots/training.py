@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from bayes_hybrid.diagnostics.training import objective_of
+from bayes_hybrid.diagnostics.findings.training import objective_of
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference import Stage
 from bayes_hybrid.plots.source import Source, as_fit

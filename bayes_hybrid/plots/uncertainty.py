@@ -3,8 +3,8 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayes_hybrid.diagnostics.regime_posterior import regime_posterior
-from bayes_hybrid.diagnostics.slices import slice_along
+from bayes_hybrid.diagnostics.curves.slices import slice_along
+from bayes_hybrid.diagnostics.regimes.regime_posterior import regime_posterior
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, label_along, legend_above, new_axes, tidy
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics import out_of_data
-from bayes_hybrid.diagnostics.slices import Slice, slice_along
+from bayes_hybrid.diagnostics.curves.slices import Slice, slice_along
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 from bayes_hybrid.report.evidence import Evidence
 

@@ -17,10 +17,10 @@ from bayes_hybrid.diagnostics import (
     diagnose,
     regime_descriptions,
 )
-from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS
-from bayes_hybrid.diagnostics.evaluation import Evaluation, evaluate, spread_rows
-from bayes_hybrid.diagnostics.pit import loo_pit
-from bayes_hybrid.diagnostics.readings import regime_feature, told_readings
+from bayes_hybrid.diagnostics.evaluation.approximation import MIN_PARETO_DRAWS
+from bayes_hybrid.diagnostics.evaluation.evaluation import Evaluation, evaluate, spread_rows
+from bayes_hybrid.diagnostics.regimes.readings import regime_feature, told_readings
+from bayes_hybrid.diagnostics.scores.pit import loo_pit
 from bayes_hybrid.estimator import HybridRegressor, settings_of
 from bayes_hybrid.inference import Fit, Posterior
 from bayes_hybrid.words import on_command_line, placed

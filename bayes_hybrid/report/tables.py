@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from bayes_hybrid.diagnostics.evaluation import spread_rows
+from bayes_hybrid.diagnostics.evaluation.evaluation import spread_rows
 from bayes_hybrid.digits import figures
 
 __all__ = ["MAX_SHOWN", "Table", "formatted"]

@@ -12,13 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.diagnostics.advice import resolved_findings
-from bayes_hybrid.diagnostics.approximation import SPREAD
-from bayes_hybrid.diagnostics.chains import ess_bulk, r_hat
-from bayes_hybrid.diagnostics.evaluation import evaluate, spread_rows
-from bayes_hybrid.diagnostics.finding import Finding, judge
-from bayes_hybrid.diagnostics.gate import DISTANT
-from bayes_hybrid.diagnostics.mixing import MAX_R_HAT, label_free
+from bayes_hybrid.diagnostics.evaluation.approximation import SPREAD
+from bayes_hybrid.diagnostics.evaluation.chains import ess_bulk, r_hat
+from bayes_hybrid.diagnostics.evaluation.evaluation import evaluate, spread_rows
+from bayes_hybrid.diagnostics.evaluation.finding import Finding, judge
+from bayes_hybrid.diagnostics.findings.advice import resolved_findings
+from bayes_hybrid.diagnostics.findings.mixing import MAX_R_HAT, label_free
+from bayes_hybrid.diagnostics.regimes.gate import DISTANT
 from bayes_hybrid.estimator import HybridRegressor, build_options, reporting, settings_of
 from bayes_hybrid.inference import NUTS, Fit, FitOptions, Posterior, Progress, fit
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, sd_over_draws

@@ -17,7 +17,7 @@ from matplotlib import pyplot as plt
 
 from bayes_hybrid import HybridRegressor
 from bayes_hybrid.diagnostics import to_datatree
-from bayes_hybrid.diagnostics.chains import psis_weights
+from bayes_hybrid.diagnostics.evaluation.chains import psis_weights
 from bayes_hybrid.estimator import with_units
 from bayes_hybrid.random import spawn_seeds
 from tests.ablation.conftest import OPTIONS, make_rows

@@ -25,16 +25,16 @@ from bayes_hybrid.diagnostics import (
     partial_dependence,
     threshold_table,
 )
-from bayes_hybrid.diagnostics.evaluation import evaluate
-from bayes_hybrid.diagnostics.gate import regime_distance
+from bayes_hybrid.diagnostics.evaluation.evaluation import evaluate
+from bayes_hybrid.diagnostics.regimes.gate import regime_distance
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import with_units
 from bayes_hybrid.inference.result import Stage
 from bayes_hybrid.plots.findings import margin
 from bayes_hybrid.plots.style import OUT_OF_DATA_HATCH, PALETTE, regime_styles
 from tests.budgets import tiny
+from tests.diagnostics.curves.test_effects import real
 from tests.diagnostics.fakes import healthy, told, with_thresholds
-from tests.diagnostics.test_effects import real
 
 STAGES = (
     Stage(name="recording", reason="compiled", steps=0, seconds=1.0),

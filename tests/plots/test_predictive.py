@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, StepPatch
 
 from bayes_hybrid.diagnostics import predictive_checks
-from bayes_hybrid.diagnostics.statistics import STATISTICS
+from bayes_hybrid.diagnostics.scores.statistics import STATISTICS
 from bayes_hybrid.errors import DataError, OptionError
 from bayes_hybrid.plots import (
     plot_coverage,

@@ -30,11 +30,11 @@ from bayes_hybrid.diagnostics import (
     threshold_sentences,
     threshold_table,
 )
-from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k, pareto_k
-from bayes_hybrid.diagnostics.evaluation import fitted_regime_draws
-from bayes_hybrid.diagnostics.finding import judge
-from bayes_hybrid.diagnostics.pit import loo_pit
-from bayes_hybrid.diagnostics.readings import regime_feature
+from bayes_hybrid.diagnostics.evaluation.approximation import MIN_PARETO_DRAWS, good_k, pareto_k
+from bayes_hybrid.diagnostics.evaluation.evaluation import fitted_regime_draws
+from bayes_hybrid.diagnostics.evaluation.finding import judge
+from bayes_hybrid.diagnostics.regimes.readings import regime_feature
+from bayes_hybrid.diagnostics.scores.pit import loo_pit
 from bayes_hybrid.digits import figures
 from bayes_hybrid.gates import GATES
 from bayes_hybrid.inference import PLANS

@@ -10,8 +10,8 @@ from sklearn.exceptions import NotFittedError
 
 from bayes_hybrid import FitOptions, HybridRegressor, Pathway
 from bayes_hybrid.data import Standardizer
-from bayes_hybrid.diagnostics.chains import r_hat
-from bayes_hybrid.diagnostics.finding import judge
+from bayes_hybrid.diagnostics.evaluation.chains import r_hat
+from bayes_hybrid.diagnostics.evaluation.finding import judge
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.estimator import with_units
 from bayes_hybrid.gates import LinearGate, ObliqueGate, ThresholdGate

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid.diagnostics import guide_report, restart_report
-from bayes_hybrid.diagnostics.approximation import MIN_PARETO_DRAWS, good_k, pareto_k
-from bayes_hybrid.diagnostics.mixing import label_free, mixing
+from bayes_hybrid.diagnostics.evaluation.approximation import MIN_PARETO_DRAWS, good_k, pareto_k
+from bayes_hybrid.diagnostics.findings.mixing import label_free, mixing
 from bayes_hybrid.report.evidence import MAX_ROWS, Evidence
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.tables import Table, formatted

@@ -9,7 +9,7 @@ from scipy import stats
 
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics import pit_ecdf, predictive_scores
-from bayes_hybrid.diagnostics.calibration import coverage_bounds
+from bayes_hybrid.diagnostics.scores.calibration import coverage_bounds
 from bayes_hybrid.random import stream_seed
 from bayes_hybrid.report.charts import (
     PALETTE_TONES,

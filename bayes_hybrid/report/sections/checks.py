@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.diagnostics.rootogram import are_counts, rootogram
-from bayes_hybrid.diagnostics.statistics import statistic_table, statistic_values
+from bayes_hybrid.diagnostics.scores.rootogram import are_counts, rootogram
+from bayes_hybrid.diagnostics.scores.statistics import statistic_table, statistic_values
 from bayes_hybrid.random import stream_seed
 from bayes_hybrid.report.charts import (
     PALETTE_TONES,

@@ -9,7 +9,7 @@ import pandas as pd
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import constant_columns
 from bayes_hybrid.diagnostics import out_of_data
-from bayes_hybrid.diagnostics.evaluation import spread_rows
+from bayes_hybrid.diagnostics.evaluation.evaluation import spread_rows
 from bayes_hybrid.digits import figures
 from bayes_hybrid.report.charts import Chart, bars, new_figure, rounded
 from bayes_hybrid.report.evidence import MAX_ROWS, Evidence

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_hybrid.diagnostics import readings_frame, regime_descriptions
-from bayes_hybrid.diagnostics.evaluation import spread_rows
-from bayes_hybrid.diagnostics.readings import reading_rows
+from bayes_hybrid.diagnostics.evaluation.evaluation import spread_rows
+from bayes_hybrid.diagnostics.regimes.readings import reading_rows
 from bayes_hybrid.plots.style import regime_styles
 from bayes_hybrid.report.charts import Chart, limits, new_figure, rounded, toned
 from bayes_hybrid.report.evidence import Evidence

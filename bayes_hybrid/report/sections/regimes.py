@@ -6,7 +6,11 @@ from typing import Final
 import numpy as np
 
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.diagnostics.evaluation import fitted_regimes, output_scales, spread_rows
+from bayes_hybrid.diagnostics.evaluation.evaluation import (
+    fitted_regimes,
+    output_scales,
+    spread_rows,
+)
 from bayes_hybrid.digits import figures
 from bayes_hybrid.plots.style import used_styles
 from bayes_hybrid.report.charts import Chart, limits, rounded

@@ -8,8 +8,8 @@ import pandas as pd
 
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics import threshold_sentences, threshold_table
-from bayes_hybrid.diagnostics.boundaries import Boundary, BoundaryPosterior
-from bayes_hybrid.diagnostics.thresholds import boundary_names, threshold_draws
+from bayes_hybrid.diagnostics.regimes.boundaries import Boundary, BoundaryPosterior
+from bayes_hybrid.diagnostics.regimes.thresholds import boundary_names, threshold_draws
 from bayes_hybrid.digits import figures
 from bayes_hybrid.gates import THRESHOLD_GATES
 from bayes_hybrid.inference.posterior.over_draws import draw_weights

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bayes_hybrid.diagnostics import training_report
-from bayes_hybrid.diagnostics.training import objective_of
+from bayes_hybrid.diagnostics.findings.training import objective_of
 from bayes_hybrid.inference.result import Stage
 from bayes_hybrid.report.evidence import Evidence
 from bayes_hybrid.report.section import Section

@@ -9,7 +9,7 @@ from bayes_hybrid.diagnostics import (
     exit_code,
     verdict,
 )
-from bayes_hybrid.diagnostics.finding import Severity
+from bayes_hybrid.diagnostics.evaluation.finding import Severity
 from bayes_hybrid.report.evidence import Evidence
 from bayes_hybrid.report.section import Section
 from bayes_hybrid.report.sections.thresholds import place_sentences

@@ -1,0 +1,1 @@
+"""Along one feature: effects, contributions, partial dependence."""

@@ -1,0 +1,1 @@
+"""The ArviZ groups of a fit."""

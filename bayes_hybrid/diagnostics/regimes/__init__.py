@@ -1,0 +1,1 @@
+"""Where regimes are, how sure that is, and what sets them apart."""

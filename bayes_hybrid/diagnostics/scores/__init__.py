@@ -1,0 +1,1 @@
+"""How well a fit predicts, and whether it says so rightly."""
