@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pyro.infer.mcmc.util import initialize_model
 
 from bayes_hybrid.data import Standardizer
 from bayes_hybrid.errors import DataError
-from bayes_hybrid.inference import Posterior, ProgramDensity
+from bayes_hybrid.inference import Posterior
 from bayes_hybrid.inference.engine.graph import LogJoint
 from bayes_hybrid.inference.engine.sites import SiteTable
 from bayes_hybrid.models import HybridMixture, Pathway, Target
@@ -47,6 +48,10 @@ def case():
     return joint.table, theta, x, y, value, gradient
 
 
+def _free(table, flat):
+    return {s.name: flat[s.start : s.stop].reshape(s.free_shape) for s in table.sites}
+
+
 def test_torch_by_hand(case):
     _, theta, x, y, value, gradient = case
     ours = HandWritten(_MODEL)
@@ -76,9 +81,10 @@ def test_plain_predictions():
 
 
 def test_pyro_by_hand(case):
-    _, theta, x, y, value, _ = case
-    density = ProgramDensity(pyro_model(_MODEL), x, y, torch.tensor(3.0))
-    by_hand = density.value_and_grad(theta, x, y, torch.tensor(3.0))[0]
+    table, theta, x, y, value, _ = case
+    data = (x, y, torch.tensor(3.0))
+    _, potential, _, _ = initialize_model(pyro_model(_MODEL), model_args=data)
+    by_hand = -torch.stack([potential(_free(table, flat)) for flat in theta])
     torch.testing.assert_close(by_hand, value, **_CLOSE)
 
 
@@ -86,10 +92,7 @@ def test_numpyro_by_hand(case):
     numpyro = pytest.importorskip("numpyro")
     table, theta, x, y, value, _ = case
     for flat, expected in zip(theta, value, strict=True):
-        free = {
-            site.name: flat[site.start : site.stop].reshape(site.free_shape).numpy()
-            for site in table.sites
-        }
+        free = {name: part.numpy() for name, part in _free(table, flat).items()}
         potential = numpyro.infer.util.potential_energy(
             numpyro_model(_MODEL), (x.numpy(), y.numpy(), 3.0), {}, free
         )

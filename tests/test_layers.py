@@ -46,7 +46,7 @@ FLOORS: Final[dict[str, tuple[set[str], ...]]] = {
         {"progress", "readings", "engine"},
         {"guides", "posterior"},
         {"samplers", "result"},
-        {"recipe", "program"},
+        {"recipe"},
         {"constant", "saving"},
         {"fit"},
         {""},

@@ -2,7 +2,6 @@
 
 from bayes_hybrid.inference.fit import fit, resolve_device
 from bayes_hybrid.inference.posterior.posterior import Posterior
-from bayes_hybrid.inference.program import ProgramDensity
 from bayes_hybrid.inference.progress import Progress, silent
 from bayes_hybrid.inference.recipe.options import FitOptions
 from bayes_hybrid.inference.recipe.plans import PLANS, Plan, PlanStage, Rates
@@ -21,7 +20,6 @@ __all__ = [
     "Plan",
     "PlanStage",
     "Posterior",
-    "ProgramDensity",
     "Progress",
     "Rates",
     "Restarts",

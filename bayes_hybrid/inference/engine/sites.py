@@ -1,7 +1,7 @@
-"""Where the latent sites of a Pyro program live in one flat, unconstrained vector."""
+"""Where the latent sites of a model live in one flat, unconstrained vector."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -89,33 +89,22 @@ class SiteTable:
 
     @classmethod
     def of(cls, model: HybridModel, x: Tensor) -> "SiteTable":
-        """Trace ``model`` on ``x [N, D]`` and lay out its latent sites, all but the data's."""
-        return cls.of_program(model.marginal, x, aside=OBSERVED)
-
-    @classmethod
-    def of_program(
-        cls, program: Callable[..., Any], *arguments: Tensor, aside: Collection[str] = ()
-    ) -> "SiteTable":
-        """Run a Pyro program twice and lay out its continuous latent sites in their order.
-
-        Args:
-            program: the program.
-            arguments: its own.
-            aside: names of sites that are none of its parameters.
+        """Run ``model`` on ``x [N, D]`` twice and lay out its latent sites, all but the data's.
 
         Raises:
-            OptionError: a site comes and goes from run to run, or changes its shape; a latent site
-                is discrete and not marked for parallel enumeration; or nothing is latent.
+            OptionError: a site comes and goes from run to run, or changes its shape; or it is
+                discrete.
         """
-        devices = sorted({a.device.index for a in arguments if a.device.type == "cuda"})
+        devices = [x.device.index] if x.device.type == "cuda" else []
         with quiet_pyro(), torch.random.fork_rng(devices=devices):
-            first, again = (_samples(program, arguments) for _ in range(2))
+            first, again = (_samples(model, x) for _ in range(2))
         _refuse_dynamic(first, again)
         sites: list[Site] = []
         start = 0
         for name, node in first.items():
-            if name in aside or node["is_observed"] or _is_enumerated(name, node):
+            if name in OBSERVED or node["is_observed"]:
                 continue
+            _refuse_discrete(name, node)
             transform = biject_to(node["fn"].support)
             shape = tuple(node["value"].shape)
             free = tuple(transform.inv(node["value"]).shape)
@@ -126,8 +115,6 @@ class SiteTable:
             site = Site(name, shape, free, start, group, transform, normal, training, role)
             sites.append(site)
             start = site.stop
-        if not sites:
-            raise OptionError("the program has no continuous latent site; expected at least one")
         return cls(tuple(sites))
 
     def having(self, role: SiteRole) -> tuple[Site, ...]:
@@ -200,14 +187,6 @@ class SiteTable:
                 groups.append((site.transform, [i]))
         return groups
 
-    def log_jacobian(self, theta: Tensor, values: Mapping[str, Tensor]) -> Tensor:
-        """``log |d values / d theta|`` of :meth:`constrain`, for one ``theta [P]``."""
-        total = theta.new_zeros(())
-        for site in self.sites:
-            free = theta[site.start : site.stop].reshape(site.free_shape)
-            total = total + site.transform.log_abs_det_jacobian(free, values[site.name]).sum()
-        return total
-
     def flatten(self, values: Mapping[str, Tensor], batch_dims: int = 0) -> Tensor:
         """The inverse of :meth:`constrain`."""
         parts = []
@@ -217,11 +196,9 @@ class SiteTable:
         return torch.cat(parts, dim=-1)
 
 
-def _samples(
-    program: Callable[..., Any], arguments: tuple[Tensor, ...]
-) -> dict[str, dict[str, Any]]:
+def _samples(model: HybridModel, x: Tensor) -> dict[str, dict[str, Any]]:
     """The sample sites of one run, those that pick a plate's rows left out."""
-    nodes: Mapping[str, Any] = poutine.trace(program).get_trace(*arguments).nodes
+    nodes: Mapping[str, Any] = poutine.trace(model.marginal).get_trace(x).nodes
     return {
         name: node
         for name, node in nodes.items()
@@ -240,16 +217,12 @@ def _refuse_dynamic(first: Mapping[str, Any], again: Mapping[str, Any]) -> None:
         )
 
 
-def _is_enumerated(name: str, node: Mapping[str, Any]) -> bool:
-    """Whether a latent site is discrete and marked for enumeration; refuse it if only discrete."""
-    if not node["fn"].support.is_discrete:
-        return False
-    if node["infer"].get("enumerate") == "parallel":
-        return True
-    raise OptionError(
-        f"latent site {name!r} is discrete; mark it with infer={{'enumerate': 'parallel'}} "
-        "(pyro.infer.config_enumerate does it for all), or sum it out"
-    )
+def _refuse_discrete(name: str, node: Mapping[str, Any]) -> None:
+    if node["fn"].support.is_discrete:
+        raise OptionError(
+            f"latent site {name!r} is discrete; expected continuous ones: sum it out in the "
+            "log density of the part that has it"
+        )
 
 
 def _fixed_normal(

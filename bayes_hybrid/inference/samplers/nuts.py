@@ -190,7 +190,4 @@ class _Once(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, output: Tensor) -> tuple[None, None]:  # noqa: ANN401
-        raise NotImplementedError(
-            "a recorded potential has first derivatives only; for second ones, differentiate "
-            "ProgramDensity.log_density"
-        )
+        raise NotImplementedError("a recorded potential has first derivatives only")

@@ -4,6 +4,7 @@ import gc
 import itertools
 import warnings
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pyro
@@ -447,3 +448,22 @@ def test_compiled_equals_recorded(monkeypatch, front_end):
         for ours, theirs in pairs:
             # The compiler fuses and reorders sums in float64.
             torch.testing.assert_close(ours, theirs, **_EXACT)
+
+
+def test_sites_that_cannot_be_laid_out_are_refused():
+    bounds = [-1e9, 1e9]
+
+    def comes_and_goes(x):
+        if pyro.sample("first", dist.Normal(0.0, 1.0)) > bounds.pop():
+            pyro.sample("second", dist.Normal(0.0, 1.0))
+
+    def discrete(x):
+        pyro.sample("count", dist.Bernoulli(0.5))
+
+    for program, words in (
+        (comes_and_goes, "'second' is not the same in two runs"),
+        (discrete, "'count' is discrete; expected continuous ones"),
+    ):
+        model: Any = SimpleNamespace(marginal=program)
+        with pytest.raises(OptionError, match=words):
+            SiteTable.of(model, torch.zeros(1, 1))

@@ -154,7 +154,13 @@ def _plain(joint, theta, x, y, weights):
     regularised = Regularised(joint.model, dict(zip(joint.regularisers, weights, strict=True)))
     program = poutine.condition(regularised.marginal, data=values)
     trace: Any = poutine.trace(program).get_trace(x, y)
-    total = trace.log_prob_sum() + joint.table.log_jacobian(theta, values)
+    jacobians = (
+        site.transform.log_abs_det_jacobian(
+            theta[site.start : site.stop].reshape(site.free_shape), values[site.name]
+        ).sum()
+        for site in joint.table.sites
+    )
+    total = trace.log_prob_sum() + sum(jacobians)
     (gradient,) = torch.autograd.grad(total, theta)
     return total.detach(), gradient
 
