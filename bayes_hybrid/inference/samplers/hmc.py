@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from pyro.distributions import constraints
+from pyro.ops.dual_averaging import DualAveraging
 from torch import Tensor
 
 from bayes_hybrid import checks
@@ -161,22 +162,15 @@ class StepSize:
 
     def __init__(self, initial: float, count: int, target: float, like: Tensor) -> None:
         """Start every chain at ``initial``."""
-        self._log = like.new_full((count,), math.log(initial))
-        self._center = self._log + math.log(10.0)
-        self._average = self._log.clone()
-        self._error = torch.zeros_like(self._log)
-        self._target, self._count = target, 0
+        self._log = self._average = like.new_full((count,), math.log(initial))
+        self._averaging = DualAveraging(prox_center=self._log + math.log(10.0))
+        self._target = target
 
     def update(self, acceptance: Tensor) -> None:
         """Move towards the target acceptance probability."""
-        self._count += 1
-        weight = 1.0 / (self._count + 10.0)
-        self._error = (1.0 - weight) * self._error + weight * (self._target - acceptance)
-        self._log = self._center - math.sqrt(self._count) / 0.05 * self._error
+        self._averaging.step(self._target - acceptance)
         # Outside these bounds a step is either lost to rounding or sure to diverge.
-        self._log = self._log.clamp(-14.0, 1.5)
-        decay = self._count**-0.75
-        self._average = decay * self._log + (1.0 - decay) * self._average
+        self._log, self._average = (x.clamp(-14.0, 1.5) for x in self._averaging.get_state())
 
     @property
     def exploring(self) -> Tensor:
