@@ -92,18 +92,18 @@ PICTURES = (
     ),
     Picture(
         "effect",
-        "plots.plot_effect(reg, beyond=0.15)",
+        "plots.plot_effect(reg.effect(grid=range(-5, 67)))",
         "The mean of the fitted function with its band. Where the background is hatched, the fit "
         "has seen no data and follows its priors.",
     ),
     Picture(
         "experts",
-        'plots.plot_effect(reg, of="expert")',
+        'plots.plot_effect(reg.effect(of="expert"))',
         "Each expert by itself, even where the gate gives it no weight and no data constrain it.",
     ),
     Picture(
         "slope",
-        "plots.plot_effect(reg, derivative=True)",
+        "plots.plot_effect(reg.effect(derivative=True))",
         "The slope of the mean. It shows where the target rises, falls, and turns.",
     ),
     Picture(
@@ -172,10 +172,10 @@ PAGE = f"""\
 # Gallery
 
 Here is every figure of `bayes_hybrid.plots`, with the line of code that makes it. Each function
-takes the fitted estimator or its `fit_`. The figure belongs to no window, and
-`figure.savefig("figure.png")` saves it. A regime has the same colour, hatch, marker and line in all
-figures. Colour-blind readers can tell the colours apart (Okabe and Ito 2008). Hatch and line tell
-them apart in grey. `examples/gallery.py` wrote this page and ran its code.
+takes the fitted estimator or its `fit_`; `plot_effect` takes a curve. The figure belongs to no
+window, and `figure.savefig("figure.png")` saves it. A regime has the same colour, hatch, marker and
+line in all figures. Colour-blind readers can tell the colours apart (Okabe and Ito 2008). Hatch and
+line tell them apart in grey. `examples/gallery.py` wrote this page and ran its code.
 
 These are the fits behind the pictures:
 

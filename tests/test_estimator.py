@@ -121,17 +121,13 @@ def test_shapes_and_ranges(fitted, table):
 
 def test_effects_are_those_of_the_diagnostics(fitted):
     row = {"load": 0.5}
-    curve = fitted.effect(
-        "hour", at=row, of="expert", derivative=True, prob=0.5, grid=4, beyond=0.1
-    )
-    same = effect_curve(
-        fitted.fit_, 0, at=row, of="expert", derivative=True, prob=0.5, grid=4, beyond=0.1
-    )
+    along = [-1.0, 0.0, 2.0, 30.0]
+    curve = fitted.effect("hour", at=row, of="expert", derivative=True, prob=0.5, grid=along)
+    same = effect_curve(fitted.fit_, 0, at=row, of="expert", derivative=True, prob=0.5, grid=along)
+    assert curve.along.tolist() == along
     pd.testing.assert_frame_equal(curve.to_frame(), same.to_frame())
-    found = fitted.partial_dependence("load", of="expert", prob=0.5, grid=4, max_rows=5, beyond=0.1)
-    same_mean = partial_dependence(
-        fitted.fit_, 1, of="expert", prob=0.5, grid=4, max_rows=5, beyond=0.1
-    )
+    found = fitted.partial_dependence("load", of="expert", prob=0.5, grid=along, max_rows=5)
+    same_mean = partial_dependence(fitted.fit_, 1, of="expert", prob=0.5, grid=along, max_rows=5)
     pd.testing.assert_frame_equal(found.to_frame(), same_mean.to_frame())
     for ask in (HybridRegressor().effect, HybridRegressor().partial_dependence):
         with pytest.raises(NotFittedError):

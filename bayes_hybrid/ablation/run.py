@@ -18,7 +18,7 @@ from bayes_hybrid.ablation.loo import read_kept
 from bayes_hybrid.ablation.result import Ablation, Finished, summarised
 from bayes_hybrid.ablation.running import check_jobs, outcomes
 from bayes_hybrid.ablation.store import CellStore
-from bayes_hybrid.ablation.variant import BASE, Variant, applied, chosen, variants
+from bayes_hybrid.ablation.variant import BASE, Variant, applied, variants
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.scores.leave_one_out import LeaveOneOut
 from bayes_hybrid.errors import DataError, OptionError
@@ -49,8 +49,7 @@ def ablate(
     y: ArrayLike | pd.Series,
     *,
     base: HybridRegressor | None = None,
-    variants: Sequence[Variant] | None = None,
-    only: Sequence[str] | None = None,
+    variants: Sequence[str | Variant] | None = None,
     num_folds: int = 5,
     num_repeats: int = 2,
     n_jobs: int | None = None,
@@ -72,8 +71,9 @@ def ablate(
         y: targets ``[N]``.
         base: the model in question, which need not be fitted; the default estimator without it.
             Its ``random_state`` is the root of all seeds, its ``progress`` says how to report.
-        variants: what to compare it with; :func:`~bayes_hybrid.ablation.variants` of it without.
-        only: names of the variants wanted; all of them by default.
+        variants: what to compare it with: names of some of
+            :func:`~bayes_hybrid.ablation.variants`, variants of your own, or both; all of the
+            former by default.
         num_folds: folds of a repeat, at least 2.
         num_repeats: repeats, each with folds of its own; 0 for leave-one-out alone.
         n_jobs: processes; ``None`` leaves it to ``joblib.parallel_config``, and is 1 outside.
@@ -106,7 +106,7 @@ def ablate(
         ... )
         >>> small = Pathway("gaussian", num_units=3, noise="constant")
         >>> base = HybridRegressor(model=small, fit_options=tiny, random_state=0)
-        >>> result = ablate(X, y, base=base, only=["relu"], num_folds=2, num_repeats=1)
+        >>> result = ablate(X, y, base=base, variants=["relu"], num_folds=2, num_repeats=1)
         >>> result.table["variant"].tolist(), len(result.cells)
         (['base', 'relu'], 6)
     """
@@ -114,11 +114,11 @@ def ablate(
     checks.positive_int("num_folds", num_folds, minimum=2)
     checks.positive_int("num_repeats", num_repeats, minimum=0)
     check_jobs(n_jobs)
-    selected = _selected(base, variants, only)
+    selected = _selected(base, variants)
     read = clone(base)
     base, x, target = usable_rows(base, X, y, read)
     selected = tuple(_placed_columns(base, variant, read) for variant in selected)
-    if variants is None and only is None:
+    if variants is None:
         # A gate that has to be told its column is no variant that can be made without asking.
         selected = tuple(v for v in selected if _builds(applied(base, v), x.shape[1]))
     build_model(base, x.shape[1])  # a base that cannot be is not a hundred failed cells
@@ -144,22 +144,23 @@ def ablate(
     return summarised([variant.name for variant in selected], finished, fits, len(x))
 
 
-def _selected(
-    base: HybridRegressor, given: Sequence[Variant] | None, only: Sequence[str] | None
-) -> tuple[Variant, ...]:
+def _selected(base: HybridRegressor, given: Sequence[str | Variant] | None) -> tuple[Variant, ...]:
     """The variants to compare, the base first."""
-    if given is None:
-        return variants(base, only=only)
-    offered = [checks.instance("a variant", variant, Variant) for variant in given]
-    if all(variant.name != BASE for variant in offered):
-        offered.insert(0, Variant(BASE, {}))
-    offered.sort(key=lambda variant: variant.name != BASE)
-    if offered[0].settings:
-        raise OptionError(f"the variant {BASE!r} is the base as it is; got {offered[0]!r}")
-    (name, count), *_ = Counter(variant.name for variant in offered).most_common(1)
+    if given is None or isinstance(given, str):
+        return variants(base, only=given)
+    named = [each for each in given if isinstance(each, str)]
+    selected = [*variants(base, only=named)] if named else [Variant(BASE, {})]
+    for each in given:
+        if isinstance(each, str):
+            continue
+        if checks.instance("a variant", each, Variant).name != BASE:
+            selected.append(each)
+        elif each.settings:
+            raise OptionError(f"the variant {BASE!r} is the base as it is; got {each!r}")
+    (name, count), *_ = Counter(variant.name for variant in selected).most_common(1)
     if count > 1:
         raise OptionError(f"every variant must have a name of its own; got {name!r} {count} times")
-    return chosen(offered, only)
+    return tuple(selected)
 
 
 def usable_rows(

@@ -22,7 +22,7 @@ from bayes_hybrid.likelihoods import LIKELIHOODS, Likelihood, Normal
 from bayes_hybrid.models import Pathway
 from bayes_hybrid.nn import COMBINATIONS
 
-__all__ = ["BASE", "Variant", "applied", "chosen", "variants"]
+__all__ = ["BASE", "Variant", "applied", "variants"]
 
 BASE: Final = "base"
 """The variant that all others are compared with."""
@@ -112,8 +112,8 @@ def variants(base: HybridRegressor, *, only: Sequence[str] | None = None) -> tup
         only: names of those wanted; all of them by default.  ``base`` always comes first.
 
     Raises:
-        OptionError: a name in ``only`` that is not among them, or a base with a setting it cannot
-            have.
+        OptionError: ``only`` is text, or has a name that is not among them; or the base has a
+            setting that it cannot have.
 
     Example:
         >>> [variant.name for variant in variants(HybridRegressor(), only=["relu", "gate_linear"])]
@@ -129,21 +129,13 @@ def variants(base: HybridRegressor, *, only: Sequence[str] | None = None) -> tup
     before = _compared(base)
     fitted = [Variant(step.name, _placed(base, step.settings)) for step in steps]
     different = [step for step in fitted if _compared(applied(base, step)) != before]
-    return chosen((Variant(BASE, {}), *different), only)
-
-
-def chosen(offered: Sequence[Variant], only: Sequence[str] | None) -> tuple[Variant, ...]:
-    """The variants whose names are in ``only``, in the order offered, the base among them.
-
-    Raises:
-        OptionError: ``only`` is text, or holds a name that is not offered.
-    """
+    offered = (Variant(BASE, {}), *different)
     if only is None:
-        return tuple(offered)
+        return offered
     if isinstance(only, str):
-        raise OptionError(f"only must be a list of names, such as [{only!r}]; got {only!r}")
+        raise OptionError(f"variants must be a list of names, such as [{only!r}]; got {only!r}")
     names = [variant.name for variant in offered]
-    wanted = {checks.choice("only", name, names) for name in only}
+    wanted = {checks.choice("variants", name, names) for name in only}
     return tuple(variant for variant in offered if variant.name in {BASE, *wanted})
 
 

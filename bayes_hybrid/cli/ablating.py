@@ -89,7 +89,7 @@ def run(rows: Source, settings: Settings, plan: AblationRun, out: Path, *, quiet
         X,
         y,
         base=base,
-        only=only,
+        variants=only,
         num_folds=plan.num_folds,
         num_repeats=plan.num_repeats,
         n_jobs=plan.num_jobs,

@@ -24,6 +24,7 @@ from bayes_hybrid.estimator.rows import (
     held_out_or_saved,
     held_out_rows,
     located,
+    log_scaling,
     output_names,
     row_weights,
     scored_rows,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         RegimePosterior,
     )
     from bayes_hybrid.diagnostics.curves.effects import Quantity
+    from bayes_hybrid.diagnostics.curves.lines import Grid
     from bayes_hybrid.estimator.summary import Summary
 
 __all__ = ["HybridRegressor"]
@@ -249,12 +251,10 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
                     target,
                     seed=resolve_seed(self.random_state),
                     options=build_options(self),
-                    feature_names=feature_names(self),
-                    output_names=output_names(y, target),
                     labels=labels,
-                    log=None if self.encoding_ is None else self.encoding_.log,
+                    scalings=(log_scaling(self, features), None),
                     progress=report,
-                )
+                ).named(feature_names(self), output_names(y, target))
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -619,8 +619,7 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
         derivative: bool = False,
         output: int | str = 0,
         prob: float = 0.9,
-        grid: int = 100,
-        beyond: float = 0.0,
+        grid: "Grid" = 100,
     ) -> "EffectCurve":
         """What changes along one feature, see :func:`bayes_hybrid.diagnostics.effect_curve`.
 
@@ -633,8 +632,7 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
             derivative: whether to return slopes.
             output: position or name of the output, where there are several.
             prob: probability inside the bands.
-            grid: number of points.
-            beyond: how far to go beyond the data on each side, as a share of their range.
+            grid: number of points over the range of the data, or their values, rising.
 
         Returns:
             The curves of all posterior draws, with mean, band, flag and ``to_frame()``.
@@ -655,7 +653,6 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
             output=output,
             prob=prob,
             grid=grid,
-            beyond=beyond,
         )
 
     @_vanishing
@@ -666,9 +663,8 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
         of: "Quantity" = "mean",
         output: int | str = 0,
         prob: float = 0.9,
-        grid: int = 40,
+        grid: "Grid" = 40,
         max_rows: int = 100,
-        beyond: float = 0.0,
     ) -> "PartialDependence":
         """The mean over rows of their curves, and these (partial dependence, Friedman 2001).
 
@@ -677,9 +673,8 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
             of: ``"mean"``, ``"expert"`` or ``"contribution"``.
             output: position or name of the output, where there are several.
             prob: probability inside the bands.
-            grid: number of points.
+            grid: number of points over the range of the data, or their values, rising.
             max_rows: at most so many training rows are read.
-            beyond: how far to go beyond the data on each side, as a share of their range.
 
         Returns:
             The curve with its band, the individual curves, and ``to_frame()``.
@@ -699,7 +694,6 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
             prob=prob,
             grid=grid,
             max_rows=max_rows,
-            beyond=beyond,
         )
 
     @_vanishing

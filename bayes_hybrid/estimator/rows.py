@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_X_y, validate_data
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.data import (
+    Standardizer,
     is_several,
     numeric_array,
     refuse_far,
@@ -37,6 +38,7 @@ __all__ = [
     "held_out_or_saved",
     "held_out_rows",
     "located",
+    "log_scaling",
     "output_names",
     "row_weights",
     "scored_rows",
@@ -263,6 +265,12 @@ def feature_names(estimator: "HybridRegressor") -> list[str] | None:
         return [*encoding.names]
     names = vars(estimator).get("feature_names_in_")
     return None if names is None else [str(name) for name in names]
+
+
+def log_scaling(estimator: "HybridRegressor", features: FloatArray) -> Standardizer | None:
+    """Standardisation of features of which some have logarithms; ``None`` where none has."""
+    encoding = encoding_of(estimator)
+    return None if encoding is None else Standardizer.fit(features, log=encoding.log)
 
 
 def located(

@@ -1,6 +1,5 @@
 """A table is fitted: standardised, handed to the recipe, and the result described."""
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -48,11 +47,8 @@ def fit(
     *,
     seed: int,
     options: FitOptions | None = None,
-    feature_names: Sequence[str] | None = None,
-    output_names: Sequence[str] | None = None,
     labels: FloatArray | None = None,
-    scalings: tuple[Standardizer, Standardizer] | None = None,
-    log: Sequence[bool] | None = None,
+    scalings: tuple[Standardizer | None, Standardizer | None] = (None, None),
     progress: Progress = silent,
 ) -> Fit:
     """Fit a hybrid model to a table.
@@ -75,18 +71,17 @@ def fit(
         y: targets ``[N]``, finite; ``[N, Q]`` for a model of Q outputs, NaN where missing.
         seed: everything random is derived from it.
         options: how to fit; the defaults are measured in ``benchmarks/quality.py``.
-        feature_names: names of the D columns, ``x0, x1, ...`` by default.
-        output_names: a name for each output, ``y``, or ``y0, y1, ...``, by default.
         labels: for a model with a label head, the number of each row's regime label ``[N]``, NaN
             where it has none.
-        scalings: standardisation of features and targets, where it is not to come from the rows:
-            priors are statements about what it makes of them.
-        log: which features the model reads the logarithm of, ``[D]``; by default none.  The fit
-            says everything in the units of the features all the same.
+        scalings: standardisation of features and of targets, where it is not to be that of the
+            rows, such as ``Standardizer.fit(x, log=...)`` for a model that reads logarithms:
+            priors are statements about what it makes of them.  The fit says everything in the
+            units of the data all the same.
         progress: told about the progress of each stage.
 
     Returns:
-        The fit, with a posterior in the units of the data.
+        The fit, with a posterior in the units of the data; :meth:`~Fit.named` gives the columns
+        ``x0, x1, ...`` and ``y``, or ``y0, y1, ...``, names of their own.
 
     Raises:
         DataError: targets that a likelihood is not of, or a feature without a logarithm.
@@ -96,16 +91,16 @@ def fit(
     _require_targets(model, y, labels)
     model, options = model.anchored(y, model.likelihoods.sizes(x, y)), options or FitOptions()
     device = resolve_device(options.device)
-    x_scaling, y_scaling = scalings or _scalings(model, x, y, log)
+    x_scaling, y_scaling = _scalings(model, x, y, *scalings)
     inputs = torch.as_tensor(x_scaling.transform(x), dtype=torch.float32, device=device)
     # With a standardisation of its own, its mean need not be the constant.
     constant = np.zeros(y.shape[1:], dtype=bool)
-    if scalings is None and model.likelihoods.standardises:
+    if scalings[1] is None and model.likelihoods.standardises:
         constant = constant_columns(y)
     observed = np.where(constant, np.nan, y_scaling.transform(y))
     tensor = partial(torch.as_tensor, dtype=torch.float32, device=device)
     target = Target(tensor(observed), None if labels is None else tensor(labels))
-    outputs = _names("y", output_names, y)
+    outputs = _names("y", y)
     if bool(constant.all()):
         done = untrained(model, inputs, options)
     else:
@@ -130,7 +125,7 @@ def fit(
         x=x,
         y=y,
         labels=labels,
-        feature_names=_names("x", feature_names, x),
+        feature_names=_names("x", x),
         target_name=outputs[0] if y.ndim == 1 else "y",
         output_names=outputs,
         seed=seed,
@@ -138,19 +133,23 @@ def fit(
 
 
 def _scalings(
-    model: HybridModel, x: FloatArray, y: FloatArray, log: Sequence[bool] | None
+    model: HybridModel,
+    x: FloatArray,
+    y: FloatArray,
+    of_x: Standardizer | None,
+    of_y: Standardizer | None,
 ) -> tuple[Standardizer, Standardizer]:
-    """Standardisation of features and of targets, as far as the model has it."""
-    size = model.likelihoods.size_column
-    if log is not None and size is not None and log[size]:
+    """Standardisation of features and of targets: what is given, else that of the rows."""
+    size, of_x = model.likelihoods.size_column, of_x or Standardizer.fit(x)
+    if size is not None and of_x.log[size]:
         raise OptionError(
             f"log: column {size + 1} is the size of the rows, which the likelihood takes as it is; "
             "leave it out"
         )
-    features = Standardizer.fit(x, log=log).leaving(size)
-    if model.likelihoods.standardises:
-        return features, Standardizer.of_targets(y)
-    return features, Standardizer.unchanging(*y.shape[1:])
+    if of_y is None:
+        standardises = model.likelihoods.standardises
+        of_y = Standardizer.of_targets(y) if standardises else Standardizer.unchanging(*y.shape[1:])
+    return of_x.leaving(size), of_y
 
 
 def _require_targets(model: HybridModel, y: FloatArray, labels: FloatArray | None) -> None:
@@ -174,10 +173,8 @@ def _require_targets(model: HybridModel, y: FloatArray, labels: FloatArray | Non
     model.likelihoods.require_supported(y)
 
 
-def _names(letter: str, names: Sequence[str] | None, values: FloatArray) -> tuple[str, ...]:
-    """The names given, else the letter, numbered by the columns where there are columns."""
-    if names is not None:
-        return tuple(names)
+def _names(letter: str, values: FloatArray) -> tuple[str, ...]:
+    """The letter, numbered by the columns where there are columns."""
     if values.ndim == 1:
         return (letter,)
     return tuple(f"{letter}{column}" for column in range(values.shape[1]))

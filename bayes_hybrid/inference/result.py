@@ -264,6 +264,16 @@ class Fit:
         """
         return self if self.posterior.num_regimes == 1 else self.reading(0)
 
+    def named(self, features: Sequence[str] | None, outputs: Sequence[str] | None) -> "Fit":
+        """The same with names for the D columns and for the outputs; ``None`` leaves them."""
+        output_names = self.output_names if outputs is None else tuple(outputs)
+        return replace(
+            self,
+            feature_names=self.feature_names if features is None else tuple(features),
+            target_name=output_names[0] if self.y.ndim == 1 else self.target_name,
+            output_names=output_names,
+        )
+
     def _of(self, restarts: NDArray[np.int64]) -> "Fit":
         return replace(
             self,

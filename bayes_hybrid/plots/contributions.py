@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from bayes_hybrid.diagnostics.curves.contributions import contributions
-from bayes_hybrid.diagnostics.curves.lines import At
+from bayes_hybrid.diagnostics.curves.lines import At, Grid
 from bayes_hybrid.plots.effect import draw_curves
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, legend_above, regime_styles, tidy
@@ -25,8 +25,7 @@ def plot_contributions(
     at: At = None,
     output: int | str = 0,
     prob: float = 0.9,
-    grid: int = 100,
-    beyond: float = 0.0,
+    grid: Grid = 100,
 ) -> Figure:
     """:func:`~bayes_hybrid.diagnostics.curves.contributions.contributions` along one feature.
 
@@ -40,8 +39,7 @@ def plot_contributions(
         at: where the other features are held; at their medians by default.
         output: position or name of the output, where there are several.
         prob: probability of the bands.
-        grid: number of points along the feature.
-        beyond: how far to go beyond the data on each side, as a share of their range.
+        grid: number of points over the range of the data, or their values, rising.
 
     Returns:
         The figure, which belongs to no window and can be saved with ``savefig``.
@@ -50,11 +48,11 @@ def plot_contributions(
         OptionError: as :func:`~bayes_hybrid.diagnostics.curves.effects.effect_curve`.
     """
     fit = as_fit(source)
-    found = contributions(fit, feature, at=at, output=output, prob=prob, grid=grid, beyond=beyond)
+    found = contributions(fit, feature, at=at, output=output, prob=prob, grid=grid)
     curve, styles = found.pathways, regime_styles(fit.posterior.regime_names)
     figure = Figure(figsize=(7.2, 5.2), dpi=150, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    draw_curves(upper, curve, styles)
+    draw_curves(upper, curve)
     total = curve.mean.sum(axis=1)
     upper.plot(curve.along, total, color=INK, linewidth=1.2, linestyle=(0, (1, 1)), label="sum")
     upper.axhline(0.0, color="#888888", linewidth=0.8, zorder=1)

@@ -14,7 +14,7 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.plots.effect import draw_curves
 from bayes_hybrid.plots.source import Source, as_fit
-from bayes_hybrid.plots.style import INK, legend_above, used_styles
+from bayes_hybrid.plots.style import INK, legend_above
 
 __all__ = ["plot_partial_dependence"]
 
@@ -68,12 +68,11 @@ def plot_partial_dependence(
     size = (max(4.0, 2.6 * columns), 0.5 + 2.4 * rows)
     figure = Figure(figsize=size, dpi=150, layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
-    styles = used_styles(fit)
     for axes, feature in zip(panels, chosen, strict=False):
         found = partial_dependence(
             fit, feature, of=of, output=output, prob=prob, grid=grid, max_rows=max_rows
         )
-        draw_curves(axes, found.curve, styles)
+        draw_curves(axes, found.curve)
         axes.set_xlabel(found.curve.feature, color=INK)
         if of == "mean" and individual:
             shown = found.individual[spread_rows(len(found.rows), individual), :, 0]

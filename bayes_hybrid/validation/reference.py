@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
+from bayes_hybrid.data import Standardizer
 from bayes_hybrid.diagnostics.evaluation.approximation import SPREAD
 from bayes_hybrid.diagnostics.evaluation.chains import ess_bulk, r_hat
 from bayes_hybrid.diagnostics.evaluation.evaluation import evaluate, spread_rows
@@ -234,18 +235,17 @@ def _fitted(
     whole: Fit, rows: NDArray[np.intp], options: FitOptions, seed: int, progress: Progress
 ) -> Fit:
     """The fit's model, fitted to some of its rows."""
+    x = whole.x[rows]
     return fit(
         whole.posterior.model,
-        whole.x[rows],
+        x,
         whole.y[rows],
         seed=seed,
         options=options,
-        feature_names=whole.feature_names,
-        output_names=whole.output_names,
         labels=None if whole.labels is None else whole.labels[rows],
-        log=whole.posterior.x_scaling.log.tolist(),
+        scalings=(Standardizer.fit(x, log=whole.posterior.x_scaling.log.tolist()), None),
         progress=progress,
-    )
+    ).named(whole.feature_names, whole.output_names)
 
 
 def _width(posterior: Posterior, x: FloatArray) -> float:

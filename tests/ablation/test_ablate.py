@@ -186,10 +186,10 @@ def test_too_few_draws_for_leave_one_out_fail_that_cell_only():
         ({"num_repeats": -1}, "num_repeats must be an integer >= 0"),
         ({"n_jobs": 0}, "n_jobs must be"),
         ({"n_jobs": "two"}, "n_jobs must be"),
-        ({"only": ["rellu"]}, "did you mean 'relu'"),
+        ({"variants": ["rellu"]}, "did you mean 'relu'"),
         ({"base": "relu"}, "base must be a HybridRegressor"),
         ({"base": HybridRegressor(gate="rellu")}, "did you mean 'relu'"),
-        ({"variants": ["relu"]}, "a variant must be a Variant"),
+        ({"variants": [{"model": "relu"}]}, "a variant must be a Variant"),
         ({"variants": [RELU, RELU]}, "'relu' 2 times"),
         ({"variants": [Variant("base", {"model": "relu"})]}, "'base' is the base as it is"),
         ({"base": clone(BASE).set_params(random_state=None), "folder": "out"}, "random_state"),
@@ -251,7 +251,7 @@ def test_a_gate_may_name_its_column(fits):
     name = table.columns[-1]
     gate = ThresholdGate(feature=name)
     base = with_units(HybridRegressor(gate=gate, fit_options=OPTIONS, random_state=0), num_units=3)
-    result = ablate(table, y, base=base, only=["base"], **PLAN)
+    result = ablate(table, y, base=base, variants=["base"], **PLAN)
     assert result.table["failed_cells"].sum() == 0
     with pytest.raises(OptionError, match="must be one of"):
         ablate(table, y, base=base.set_params(gate=ThresholdGate(feature="no")), **PLAN)
@@ -263,7 +263,7 @@ def test_a_base_that_cannot_be_is_refused_before_any_fit():
         HybridRegressor(gate="oblique", fit_options=OPTIONS, random_state=0), num_units=3
     )
     with pytest.raises(OptionError, match="two features or more, but there is 1"):
-        ablate(x, y, base=base, only=["gaussian"], **PLAN)
+        ablate(x, y, base=base, variants=["gaussian"], **PLAN)
 
 
 def test_gates_that_have_to_be_told_a_column_are_no_variants_by_themselves(monkeypatch):

@@ -122,7 +122,10 @@ def test_only_keeps_the_order_and_the_base():
     ("make", "message"),
     [
         (lambda: variants(HybridRegressor(), only=["rellu"]), "did you mean 'relu'"),
-        (lambda: variants(HybridRegressor(), only="relu"), r"list of names, such as \['relu'\]"),
+        (
+            lambda: variants(HybridRegressor(), only="relu"),
+            r"variants must be a list of names, such as \['relu'\]",
+        ),
         (lambda: variants(HybridRegressor(gate="rellu")), "gate must be one of"),
         (lambda: variants(cast(Any, "relu")), "base must be a HybridRegressor"),
         (lambda: Variant("a,b", {}), "letters, digits"),

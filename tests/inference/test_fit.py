@@ -81,7 +81,7 @@ def _equal(one, other):
 @pytest.mark.parametrize("model", [_LINE, _MIXTURE], ids=["line", "mixture"])
 def test_contract(model, sampler):
     x, y = _table(num_features=model.num_features)
-    done = fit(model, x, y, seed=3, options=_options(sampler=sampler), output_names=["yield"])
+    done = fit(model, x, y, seed=3, options=_options(sampler=sampler)).named(None, ["yield"])
     refined = sampler is not None
     assert done.training.method == ("svi+hmc" if refined else "svi")
     size = SiteTable.of(model, torch.zeros(1, model.num_features)).num_parameters
@@ -236,8 +236,11 @@ def test_units_do_not_matter(size):
 
 
 def test_names_are_kept():
-    done = _fit(feature_names=["dose", "age", "day"])
-    assert done.feature_names == ("dose", "age", "day")
+    done = _fit()
+    assert done.feature_names == ("x0", "x1", "x2")
+    named = done.named(["dose", "age", "day"], None)
+    assert named.feature_names == ("dose", "age", "day")
+    assert (named.target_name, named.output_names) == ("y", ("y",))
 
 
 @pytest.mark.parametrize("sampler", [None, _HMC], ids=["svi", "hmc"])
@@ -534,7 +537,7 @@ def test_every_guide_fits_and_says_how_far_it_is(monkeypatch, guide):
     rates = []
 
     def train(*arguments, **settings):
-        rates.append(settings["learning_rate"])
+        rates.append(settings["schedule"].learning_rate)
         return svi_train(*arguments, **settings)
 
     monkeypatch.setattr(svi_step, "train", train)

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bayes_hybrid.diagnostics import boundaries, regime_posterior
+from bayes_hybrid.diagnostics import boundaries, effect_curve, regime_posterior
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.plots import (
     plot_boundary,
@@ -252,5 +252,5 @@ def test_a_regime_that_nobody_uses_is_not_drawn():
     assert [text.get_text() for text in legend.get_texts()][:2] == ["gaussian", "predictive mean"]
     # Every row has a marker.
     assert len(np.asarray(axes.collections[-1].get_offsets())) == len(fit.x)
-    (expert,) = plot_effect(fit, of="expert", grid=5).axes[0].lines
+    (expert,) = plot_effect(effect_curve(fit, of="expert", grid=5)).axes[0].lines
     assert expert.get_label() == "gaussian"

@@ -9,7 +9,7 @@ import pandas as pd
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
 from bayes_hybrid.diagnostics.curves.effects import EffectCurve, curve_of, target_mean
-from bayes_hybrid.diagnostics.curves.lines import At
+from bayes_hybrid.diagnostics.curves.lines import At, Grid
 from bayes_hybrid.diagnostics.curves.slices import one_output, slice_along
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, sd_over_draws
 from bayes_hybrid.inference.result import Fit
@@ -80,8 +80,7 @@ def contributions(
     at: At = None,
     output: int | str = 0,
     prob: float = 0.9,
-    grid: int = 100,
-    beyond: float = 0.0,
+    grid: Grid = 100,
 ) -> Contributions:
     """The predicted mean and variance along one feature, split among the pathways.
 
@@ -102,14 +101,13 @@ def contributions(
         at: where the others are held, see :func:`.effects.effect_curve`.
         output: position or name of the output, where there are several.
         prob: probability inside the bands.
-        grid: number of points G.
-        beyond: how far to go beyond the data on each side, as a share of the feature's range.
+        grid: number of points G over the range of the data, or G values, rising.
 
     Raises:
         OptionError: as :func:`.effects.effect_curve`.
     """
     checks.fraction("prob", prob)
-    line, drawn = slice_along(fit, feature, grid, at=at, beyond=beyond), one_output(fit, output)
+    line, drawn = slice_along(fit, feature, grid, at=at, margin=0.0), one_output(fit, output)
     gate, several = fit.posterior.by_draw.gate_and_mean(line.points)
     means, baseline = drawn.of_draws(several), target_mean(fit, drawn)
     scales = drawn.of_draws(fit.posterior.by_draw.expert_scale(line.points))

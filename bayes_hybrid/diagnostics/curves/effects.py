@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bayes_hybrid import checks
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.diagnostics.curves.lines import At
+from bayes_hybrid.diagnostics.curves.lines import At, Grid
 from bayes_hybrid.diagnostics.curves.slices import Output, Slice, one_output, slice_along
 from bayes_hybrid.diagnostics.curves.support import out_of_data
 from bayes_hybrid.inference.posterior import Posterior
@@ -25,6 +25,7 @@ __all__ = [
     "curve_names",
     "curve_of",
     "curve_posterior",
+    "curve_used",
     "effect_curve",
     "target_mean",
 ]
@@ -46,6 +47,9 @@ class EffectCurve(Tabular):
         output: name of the output.
         held: what happens to the other features, in words; empty where there are none.
         names: of the C curves: ``("mean",)``, or the regimes.
+        used: whether the leading reading uses a curve's regime, C flags; pictures leave out the
+            others.
+        of: what they are curves of.
         derivative: whether the curves are slopes, in y's units per unit of the feature.
         prob: probability inside the bands.
         along: values of the feature, ``[G]``.
@@ -61,6 +65,8 @@ class EffectCurve(Tabular):
     output: str
     held: str
     names: tuple[str, ...]
+    used: tuple[bool, ...]
+    of: Quantity
     derivative: bool
     prob: float
     along: FloatArray
@@ -116,8 +122,7 @@ def effect_curve(
     derivative: bool = False,
     output: int | str = 0,
     prob: float = 0.9,
-    grid: int = 100,
-    beyond: float = 0.0,
+    grid: Grid = 100,
 ) -> EffectCurve:
     """``E[y | x, theta_s]`` along one feature for every posterior draw s, or its slope.
 
@@ -143,18 +148,17 @@ def effect_curve(
         derivative: whether to return slopes, in y's units per unit of the feature.
         output: position or name of the output, where there are several.
         prob: probability inside the bands.
-        grid: number of points G; the result holds R S G numbers per curve.
-        beyond: how far to go beyond the data on each side, as a share of the feature's range.
-            Those points are flagged.
+        grid: number of points G over the range of the data, or G values of the feature, rising;
+            points without data are flagged.  The result holds R S G numbers per curve.
 
     Raises:
-        OptionError: no such feature, output or quantity, ``prob`` not strictly between 0 and 1,
-            ``grid`` below 2, ``beyond`` negative, a constant feature without ``beyond``, or ``at``
-            that is not D finite numbers.
+        OptionError: no such feature, output or quantity, ``prob`` not strictly between 0 and 1, a
+            grid that is none, a constant feature whose values do not come, or ``at`` that is not D
+            finite numbers.
     """
     checks.fraction("prob", prob)
     checks.choice("of", of, QUANTITIES)
-    line = slice_along(fit, feature, grid, at=at, beyond=beyond)
+    line = slice_along(fit, feature, grid, at=at, margin=0.0)
     drawn = one_output(fit, output)
     draws = curve_draws(fit, line.points, drawn, of, slope=line.column if derivative else None)
     return curve_of(fit, line, drawn, of, draws, prob=prob, derivative=derivative)
@@ -177,6 +181,8 @@ def curve_of(
         output=drawn.name,
         held=line.held,
         names=curve_names(fit, of),
+        used=curve_used(fit, of),
+        of=of,
         derivative=derivative,
         prob=prob,
         along=line.along,
@@ -189,6 +195,11 @@ def curve_of(
 def curve_names(fit: Fit, of: Quantity) -> tuple[str, ...]:
     """What the C curves of that quantity are called."""
     return ("mean",) if of == "mean" else curve_posterior(fit, of).regime_names
+
+
+def curve_used(fit: Fit, of: Quantity) -> tuple[bool, ...]:
+    """Whether the leading reading uses each of the C curves' regimes."""
+    return (True,) if of == "mean" else tuple(map(bool, fit.readings[0].used))
 
 
 def curve_posterior(fit: Fit, of: Quantity) -> Posterior:

@@ -1,6 +1,7 @@
 """Points along one feature, with the others held fixed."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,13 @@ from bayes_hybrid.data.arrays import unmasked
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.result import Fit
 
-__all__ = ["At", "line_along", "position"]
+__all__ = ["At", "Grid", "line_along", "position"]
 
 At = ArrayLike | Mapping[str, float] | Mapping[int, float] | pd.Series | None
 """Where the features that do not vary are held."""
+
+Grid = int | ArrayLike
+"""How many points, over the range of the data; or the points themselves, rising."""
 
 
 def position(option: str, wanted: int | str, names: tuple[str, ...]) -> int:
@@ -39,38 +43,59 @@ def position(option: str, wanted: int | str, names: tuple[str, ...]) -> int:
 
 
 def line_along(
-    fit: Fit, column: int, num_points: int, *, at: At = None, margin: float = 0.0
+    fit: Fit, column: int, grid: Grid, *, at: At = None, margin: float = 0.0
 ) -> FloatArray:
-    """Evenly spaced points over the range of one feature, ``[G, D]``.
+    """Points along one feature, ``[G, D]``, by default evenly spaced over its range.
 
     Of a feature whose logarithm the model reads, the logarithms are evenly spaced.
 
     Args:
         fit: the finished fit.
         column: position of the feature that varies.
-        num_points: G, at least 2.
+        grid: their number G, at least 2; or G values of the feature, rising.
         at: where the other features are held: D numbers in the order of the features, or a mapping
             or Series from names or positions to numbers; what is not named is held at its median,
             as everything is by default.
-        margin: how far to go beyond the data on each side, as a share of their range.
+        margin: how far a number of points goes beyond the data on each side, as a share of their
+            range.
 
     Raises:
-        OptionError: fewer than two points, or ``at`` names no feature, has another length than D,
-            or holds what is no finite number.
+        OptionError: fewer than two points, or values that are not finite or do not rise; or ``at``
+            names no feature, has another length than D, or holds what is no finite number.
     """
-    checks.positive_int("grid", num_points, minimum=2)
+    along = _spaced(fit, column, grid, margin) if np.ndim(grid) == 0 else _rising(grid)
+    points = np.tile(_held(fit, at), (len(along), 1))
+    points[:, column] = along
+    return points
+
+
+def _rising(grid: Grid) -> FloatArray:
+    """The values themselves, ``[G]``."""
+    try:
+        values = np.asarray(unmasked(grid), dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
+    rises = values.ndim == 1 and len(values) > 1 and bool((np.diff(values) > 0.0).all())
+    if not rises or not np.isfinite(values).all():
+        raise OptionError(
+            f"grid must be a number of points, or two or more finite values that rise; got {grid!r}"
+        )
+    return values
+
+
+def _spaced(fit: Fit, column: int, grid: Grid, margin: float) -> FloatArray:
+    """So many values over the range of the data and the margin, ``[G]``."""
+    num_points = checks.positive_int("grid", cast("int", grid), minimum=2)
     scaling = fit.posterior.x_scaling
     ends = np.array([fit.x[:, column].min(), fit.x[:, column].max()])
     low, high = scaling.read(ends, column)
     # A constant column still gets a range.
     extra = margin * ((high - low) or 1.0)
-    points = np.tile(_held(fit, at), (num_points, 1))
     # Sizes of rows are above zero, where a margin may be below it.
     below = 0.0 if column == fit.posterior.model.likelihoods.size_column else extra
     along = scaling.unread(np.linspace(low - below, high + extra, num_points), column)
     # The logarithm of an end need not come back to its last bit.
-    points[:, column] = along if margin else np.clip(along, *ends)
-    return points
+    return along if margin else np.clip(along, *ends)
 
 
 def _held(fit: Fit, at: At) -> FloatArray:

@@ -16,7 +16,9 @@ from bayes_hybrid.diagnostics.curves.effects import (
     curve_draws,
     curve_names,
     curve_posterior,
+    curve_used,
 )
+from bayes_hybrid.diagnostics.curves.lines import Grid
 from bayes_hybrid.diagnostics.curves.slices import one_output, slice_along
 from bayes_hybrid.diagnostics.curves.support import out_of_data
 from bayes_hybrid.diagnostics.evaluation.evaluation import row_chunks, spread_rows
@@ -77,9 +79,8 @@ def partial_dependence(
     of: Quantity = "mean",
     output: int | str = 0,
     prob: float = 0.9,
-    grid: int = 40,
+    grid: Grid = 40,
     max_rows: int = 100,
-    beyond: float = 0.0,
 ) -> PartialDependence:
     """``(1/M) sum_n f_s(v, x_n without j)`` for each value v of feature j and each draw s.
 
@@ -94,14 +95,14 @@ def partial_dependence(
         of: ``"mean"``, ``"expert"`` or ``"contribution"``, see :func:`.effects.effect_curve`.
         output: position or name of the output, where there are several.
         prob: probability inside the bands.
-        grid: number of points G.
+        grid: number of points G over the range of the data, or G values, rising.
         max_rows: at most so many training rows, evenly spread, are read; time grows with
             ``max_rows * grid``, memory does not.
-        beyond: how far to go beyond the data on each side, as a share of the feature's range.
 
     Raises:
         OptionError: no such feature, output or quantity, ``prob`` not strictly between 0 and 1,
-            ``grid`` below 2, ``max_rows`` below 1, or a constant feature without ``beyond``.
+            a grid that is none, ``max_rows`` below 1, or a constant feature whose values do not
+            come.
 
     Source:
         Friedman (2001), Annals of Statistics 29, 1189-1232, section 8.2; individual curves:
@@ -110,21 +111,22 @@ def partial_dependence(
     """
     checks.fraction("prob", prob)
     checks.choice("of", of, QUANTITIES)
-    line, drawn = slice_along(fit, feature, grid, beyond=beyond), one_output(fit, output)
+    line, drawn = slice_along(fit, feature, grid, margin=0.0), one_output(fit, output)
     rows = spread_rows(fit.x.shape[0], checks.positive_int("max_rows", max_rows))
     names = curve_names(fit, of)
     posterior = curve_posterior(fit, of)
-    total = np.zeros((posterior.num_restarts, posterior.num_draws, grid, len(names)))
-    individual = np.empty((rows.size, grid, len(names)))
-    points = np.repeat(fit.x[rows][:, None], grid, axis=1)  # [M, G, D]
+    size = len(line.along)
+    total = np.zeros((posterior.num_restarts, posterior.num_draws, size, len(names)))
+    individual = np.empty((rows.size, size, len(names)))
+    points = np.repeat(fit.x[rows][:, None], size, axis=1)  # [M, G, D]
     points[:, :, line.column] = line.along
     cells = total.size * max(1, posterior.num_regimes) * len(fit.output_names)
     for part in row_chunks(rows.size, cells):
         draws = curve_draws(fit, points[part].reshape(-1, points.shape[-1]), drawn, of)
-        draws = draws.reshape(*draws.shape[:2], -1, grid, len(names))
+        draws = draws.reshape(*draws.shape[:2], -1, size, len(names))
         total += draws.sum(axis=2)
         individual[part] = mean_over_draws(draws, posterior.restart_weights)
-    outside = out_of_data(fit, points.reshape(-1, points.shape[-1])).flag.reshape(-1, grid)
+    outside = out_of_data(fit, points.reshape(-1, points.shape[-1])).flag.reshape(-1, size)
     others = f"mean over {rows.size} rows" if len(fit.feature_names) > 1 else ""
     curve = EffectCurve(
         feature=line.name,
@@ -132,6 +134,8 @@ def partial_dependence(
         output=drawn.name,
         held=others,
         names=names,
+        used=curve_used(fit, of),
+        of=of,
         derivative=False,
         prob=prob,
         along=line.along,

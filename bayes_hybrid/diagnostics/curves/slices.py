@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from bayes_hybrid import checks
+import numpy as np
+
 from bayes_hybrid.arrays import FloatArray
-from bayes_hybrid.diagnostics.curves.lines import At, line_along, position
+from bayes_hybrid.diagnostics.curves.lines import At, Grid, line_along, position
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.result import Fit
 
@@ -73,36 +74,36 @@ def one_output(fit: Fit, output: int | str) -> Output:
 def slice_along(
     fit: Fit,
     feature: int | str,
-    num_points: int,
+    grid: Grid,
     *,
     at: At = None,
-    beyond: float = _MARGIN,
+    margin: float = _MARGIN,
 ) -> Slice:
-    """Evenly spaced points over the range of one feature.
+    """Points along one feature.
 
     Args:
         fit: the finished fit.
         feature: position or name.
-        num_points: G, at least 2.
+        grid: their number, or their values, see :func:`.lines.line_along`.
         at: where the other features are held, see :func:`.lines.line_along`; at their medians by
             default.
-        beyond: how far the points go beyond the data on each side, as a share of their range.
+        margin: how far a number of points goes beyond the data on each side, as a share of their
+            range.
 
     Raises:
-        OptionError: no such feature, fewer than two points, ``beyond`` negative, or nothing to go
-            along: a feature that is constant in the data, and ``beyond`` is 0; or ``at`` is not D
-            finite numbers, or some of them by name.
+        OptionError: no such feature; values that are not two or more and finite, or do not rise; a
+            number of them along a feature that is constant in the data; or ``at`` is not D finite
+            numbers, or some of them by name.
     """
-    share = checks.positive_float("beyond", beyond, closed=True)
     names = fit.feature_names
     column = position("feature", feature, names)
     low, high = float(fit.x[:, column].min()), float(fit.x[:, column].max())
-    if low == high and not share:
+    if low == high and not margin and np.ndim(grid) == 0:
         raise OptionError(
             f"feature {names[column]!r} is {low:g} in every row, so there is no range to go along; "
-            "choose another feature, or give beyond > 0"
+            "choose another feature, or give the values as the grid"
         )
-    points = line_along(fit, column, num_points, at=at, margin=share)
+    points = line_along(fit, column, grid, at=at, margin=margin)
     held = f"other features at {'their medians' if at is None else 'the given values'}"
     return Slice(
         name=names[column], column=column, points=points, held=held if len(names) > 1 else ""

@@ -1,7 +1,7 @@
 """Stochastic variational inference of all restarts side by side."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -39,16 +39,19 @@ class Trained:
     settled: bool
 
 
+def svi_schedule(learning_rate: float, num_steps: int) -> Schedule:
+    """Steps that decay to a fiftieth, with a second moment of a thousand steps."""
+    return Schedule(learning_rate, num_steps, final=0.02, decay=0.999)
+
+
 def train(
     rows: Rows,
     guide: BlockGaussian,
     row_weights: Tensor,
     *,
-    num_steps: int,
-    learning_rate: float,
+    schedule: Schedule,
     generator: torch.Generator,
-    stage: str,
-    progress: Progress,
+    progress: Callable[[int, int], None],
     compiled: bool = False,
     course: Course = PLAIN,
 ) -> Trained:
@@ -63,7 +66,7 @@ def train(
     that is not plain adds what :class:`~bayes_hybrid.inference.recipe.plans.Plan` says; its steps,
     and regularised ones, are not compiled whole.
     """
-    schedule = Schedule(learning_rate, num_steps, final=0.02, decay=0.999)
+    num_steps = schedule.num_steps
     ascent: Ascent | CompiledAscent
     if compiled and course.plain and rows.regularisers is None:
         ascent = CompiledAscent(rows, guide, row_weights, schedule)
@@ -74,7 +77,7 @@ def train(
         noise = guide.noise(generator)
         losses[step] = ascent.step(noise)[: losses.shape[1]]
         if step % 50 == 49:
-            progress(stage, step + 1, num_steps)
+            progress(step + 1, num_steps)
     ascent.finish()
     volume = guide.whitening.log_volume(guide.kl_weight)
     factors = [course.kl_factor(step, num_steps) for step in range(1, num_steps + 1)]

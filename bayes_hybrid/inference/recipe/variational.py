@@ -1,8 +1,9 @@
 """SVI of all restarts, and the weight of the features' KL term."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -14,7 +15,13 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.engine.rows import Rows, held_out_score, pooled_score
 from bayes_hybrid.inference.guides.ascent import PLAIN, Course
 from bayes_hybrid.inference.guides.block import BlockGaussian
-from bayes_hybrid.inference.guides.svi import log_ratios, sample, train, weighted_sample
+from bayes_hybrid.inference.guides.svi import (
+    log_ratios,
+    sample,
+    svi_schedule,
+    train,
+    weighted_sample,
+)
 from bayes_hybrid.inference.guides.whitening import Whitening, whiten_at
 from bayes_hybrid.inference.progress import Progress
 from bayes_hybrid.inference.recipe.context import Approximation, Context, State, require_usable
@@ -137,12 +144,10 @@ class Variational:
             rows,
             BlockGaussian.start(whitening, kl_weight),
             rows.all_rows(len(theta)),
-            num_steps=num_steps,
             # At a rate of zero the run still measures the ELBO.
-            learning_rate=self.learning_rate if family.trains else 0.0,
+            schedule=svi_schedule(self.learning_rate if family.trains else 0.0, num_steps),
             generator=generator,
-            stage="SVI",
-            progress=context.progress,
+            progress=partial(context.progress, "SVI"),
             # Where the gradient would not compile, nor will the step.
             compiled=context.compiled and context.compiles_steps(num_steps * pieces),
             course=course,
@@ -250,10 +255,9 @@ def choose_kl_weight(
     for some in (weights[:2], *([weight] for weight in weights[2:])):
         before = len(scores) * options.selection_steps
 
-        def report(
-            stage: str, done: int, _total: int, before: int = before, count: int = len(some)
-        ) -> None:
-            progress(stage, before + count * done, len(weights) * options.selection_steps)
+        def report(done: int, _total: int, before: int = before, count: int = len(some)) -> None:
+            total = len(weights) * options.selection_steps
+            progress("choice of the KL weight", before + count * done, total)
 
         scores |= _trial_scores(
             rows, whitening, row_weights, some, options, generator, report, course
@@ -272,7 +276,7 @@ def _trial_scores(
     kl_weights: Sequence[float],
     options: Variational,
     generator: torch.Generator,
-    progress: Progress,
+    progress: Callable[[int, int], None],
     course: Course,
 ) -> dict[float, float]:
     """Held-out log density under each of the KL weights, trained side by side."""
@@ -283,10 +287,8 @@ def _trial_scores(
         rows,
         BlockGaussian.start(whitening.select(restarts), candidates.repeat_interleave(each)),
         row_weights[restarts],
-        num_steps=options.selection_steps,
-        learning_rate=options.learning_rate,
+        schedule=svi_schedule(options.learning_rate, options.selection_steps),
         generator=generator,
-        stage="choice of the KL weight",
         progress=progress,
         course=course,
     )

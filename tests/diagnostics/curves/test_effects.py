@@ -170,9 +170,8 @@ def test_the_other_features_are_held_where_they_are_asked_to_be(at):
 
 def test_points_beyond_the_data_are_flagged():
     fit = small()
-    curve = effect_curve(fit, beyond=0.5, grid=201)
     low, high = fit.x.min(), fit.x.max()
-    assert curve.along[0] == pytest.approx(low - 0.5 * (high - low))
+    curve = effect_curve(fit, grid=np.linspace(1.5 * low - 0.5 * high, 1.5 * high - 0.5 * low, 201))
     outside = (curve.along < low) | (curve.along > high)
     assert outside.sum() > 90
     assert curve.out_of_data[outside].all()
@@ -192,7 +191,10 @@ def test_points_beyond_the_data_are_flagged():
         ({"of": "means"}, "did you mean 'mean'"),
         ({"prob": 90}, "percentage"),
         ({"grid": 1}, "grid"),
-        ({"beyond": -0.1}, "beyond"),
+        ({"grid": [0.0]}, "values that rise"),
+        ({"grid": [1.0, 0.0]}, "values that rise"),
+        ({"grid": [0.0, np.inf]}, "values that rise"),
+        ({"grid": ["low", "high"]}, "values that rise"),
         ({"output": 1}, "output"),
         ({"at": {"dosis": 1.0}}, "did you mean 'dose'"),
     ],
@@ -214,9 +216,9 @@ def test_a_row_that_is_none_is_refused(at):
 def test_a_constant_feature_has_no_effect_to_show():
     fit = small()
     fit = dataclasses.replace(fit, x=np.ones_like(fit.x))
-    with pytest.raises(OptionError, match=r"'dose' is 1 in every row.*beyond > 0"):
+    with pytest.raises(OptionError, match=r"'dose' is 1 in every row.*the values as the grid"):
         effect_curve(fit)
-    assert effect_curve(fit, beyond=0.5, grid=3).along.tolist() == [0.5, 1.0, 1.5]
+    assert effect_curve(fit, grid=[0.5, 1.0, 1.5]).along.tolist() == [0.5, 1.0, 1.5]
 
 
 # Partial dependence

@@ -6,9 +6,8 @@ import torch
 from bayes_hybrid.inference.engine.adam import Adam, Schedule, adam_step
 from bayes_hybrid.inference.engine.rows import Rows
 from bayes_hybrid.inference.guides.block import BlockGaussian
-from bayes_hybrid.inference.guides.svi import train
+from bayes_hybrid.inference.guides.svi import svi_schedule, train
 from bayes_hybrid.inference.guides.whitening import whiten
-from bayes_hybrid.inference.progress import silent
 from tests.inference.linear import problem
 
 _COUNT = 5
@@ -56,11 +55,9 @@ def _trained(rows, block, kl_weight, *, compiled):
         rows,
         guide,
         rows.folds(_COUNT, 3),
-        num_steps=5,
-        learning_rate=0.05,
+        schedule=svi_schedule(0.05, 5),
         generator=torch.Generator().manual_seed(3),
-        stage="",
-        progress=silent,
+        progress=lambda *_: None,
         compiled=compiled,
     )
 

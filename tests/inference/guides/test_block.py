@@ -14,6 +14,7 @@ from bayes_hybrid.inference.guides.svi import (
     exact_elbo,
     log_ratios,
     sample,
+    svi_schedule,
     train,
     weighted_sample,
 )
@@ -263,15 +264,15 @@ def _round(scale, center):
 
 def _train(rows, guide, **settings: Any):
     count = guide.mean.shape[0]
-    defaults: dict[str, Any] = {"num_steps": 3_000, "learning_rate": 0.03}
+    schedule = svi_schedule(settings.pop("learning_rate", 0.03), settings.pop("num_steps", 3_000))
     return train(
         rows,
         guide,
         rows.all_rows(count),
         generator=torch.Generator().manual_seed(0),
-        stage="SVI",
-        progress=silent,
-        **defaults | settings,
+        schedule=schedule,
+        progress=lambda *_: None,
+        **settings,
     )
 
 

@@ -30,9 +30,8 @@ from bayes_hybrid.inference.engine.recorder import Recorder, quiet_pyro
 from bayes_hybrid.inference.engine.rows import Rows, held_out_score
 from bayes_hybrid.inference.guides.ascent import Course
 from bayes_hybrid.inference.guides.block import BlockGaussian
-from bayes_hybrid.inference.guides.svi import train
+from bayes_hybrid.inference.guides.svi import svi_schedule, train
 from bayes_hybrid.inference.guides.whitening import whiten
-from bayes_hybrid.inference.progress import silent
 from bayes_hybrid.inference.recipe.context import State
 from bayes_hybrid.inference.recipe.plans import plans_of
 from bayes_hybrid.inference.recipe.relabelling import usage
@@ -421,11 +420,9 @@ def _svi(rows, course, num_steps=4, kl_weight=0.5):
         rows,
         guide,
         rows.all_rows(2),
-        num_steps=num_steps,
-        learning_rate=0.05,
+        schedule=svi_schedule(0.05, num_steps),
         generator=torch.Generator().manual_seed(3),
-        stage="",
-        progress=silent,
+        progress=lambda *_: None,
         course=course,
     )
     return guide, trained
