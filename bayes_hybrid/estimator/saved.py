@@ -16,9 +16,6 @@ from bayes_hybrid.errors import DataError, FileFormatError, OptionError
 from bayes_hybrid.estimator.build import REFINE, with_units
 from bayes_hybrid.gates import GATES, MonotoneGate, ReLUGate
 from bayes_hybrid.inference import (
-    HMC,
-    NUTS,
-    SGHMC,
     Fit,
     FitOptions,
     Plan,
@@ -28,6 +25,7 @@ from bayes_hybrid.inference import (
     WarmStart,
 )
 from bayes_hybrid.inference.readings import reading_names
+from bayes_hybrid.inference.samplers import SAMPLERS
 from bayes_hybrid.inference.saving.encoding import decode, encode
 from bayes_hybrid.inference.saving.storage import FIT_FILES, SavedFit, read_saved, save_fit
 from bayes_hybrid.likelihoods import LIKELIHOODS
@@ -60,8 +58,7 @@ SAVED_FILES: Final = (*FIT_FILES, POSTERIOR_FILE)
 
 _PRIORS = (Priors, LogNormalPrior, NormalPrior)
 _MODEL_CLASSES = (HybridMixture, PathwayModel, Pathway, *CURVES.values(), LabelHead, *_PRIORS)
-_SAMPLERS = (HMC, NUTS, SGHMC)
-_FIT_CLASSES = (FitOptions, WarmStart, Variational, *_SAMPLERS, Plan, PlanStage, Rates)
+_FIT_CLASSES = (FitOptions, WarmStart, Variational, *SAMPLERS, Plan, PlanStage, Rates)
 # The package's own classes whose objects may stand in a saved fit.  Beside registered parts nothing
 # else is ever built from a file.
 SETTING_CLASSES: Final = MappingProxyType(

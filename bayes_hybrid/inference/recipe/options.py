@@ -9,7 +9,7 @@ from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.recipe.plans import Plan, plans_of
 from bayes_hybrid.inference.recipe.start import WarmStart
 from bayes_hybrid.inference.recipe.variational import Variational
-from bayes_hybrid.inference.samplers import HMC, Sampler
+from bayes_hybrid.inference.samplers import HMC, SAMPLERS, Sampler
 
 COMPILE_CHOICES = ("auto", "always", "never")
 
@@ -76,7 +76,8 @@ class FitOptions:
         if self.sampler is not None:
             if not isinstance(self.sampler, Sampler):
                 raise OptionError(
-                    f"sampler must be HMC(...), NUTS(...), SGHMC(...) or None; got {self.sampler!r}"
+                    f"sampler must be {', '.join(f'{kind.__name__}(...)' for kind in SAMPLERS)} "
+                    f"or None; got {self.sampler!r}"
                 )
             draws, most = self.variational.num_draws, self.sampler.iterations
             if draws > most:
