@@ -28,6 +28,7 @@ import pandas as pd
 
 from bayes_hybrid import FitOptions, HybridRegressor, plots
 from bayes_hybrid.data import load_motorcycle, load_nile
+from bayes_hybrid.diagnostics import contributions
 """
 
 FITS = """\
@@ -92,23 +93,23 @@ PICTURES = (
     ),
     Picture(
         "effect",
-        "plots.plot_effect(reg.effect(grid=range(-5, 67)))",
+        "reg.effect(grid=range(-5, 67)).plot()",
         "The mean of the fitted function with its band. Where the background is hatched, the fit "
         "has seen no data and follows its priors.",
     ),
     Picture(
         "experts",
-        'plots.plot_effect(reg.effect(of="expert"))',
+        'reg.effect(of="expert").plot()',
         "Each expert by itself, even where the gate gives it no weight and no data constrain it.",
     ),
     Picture(
         "slope",
-        "plots.plot_effect(reg.effect(derivative=True))",
+        "reg.effect(derivative=True).plot()",
         "The slope of the mean. It shows where the target rises, falls, and turns.",
     ),
     Picture(
         "contributions",
-        "plots.plot_contributions(reg)",
+        "contributions(reg.fit_).plot()",
         "Above, the part of each pathway in the mean. Below, the parts of the predictive variance: "
         "noise within each expert, which regime it is, and what the fit does not know yet.",
     ),
@@ -171,11 +172,12 @@ PICTURES = (
 PAGE = f"""\
 # Gallery
 
-Here is every figure of `bayes_hybrid.plots`, with the line of code that makes it. Each function
-takes the fitted estimator or its `fit_`; `plot_effect` takes a curve. The figure belongs to no
-window, and `figure.savefig("figure.png")` saves it. A regime has the same colour, hatch, marker and
-line in all figures. Colour-blind readers can tell the colours apart (Okabe and Ito 2008). Hatch and
-line tell them apart in grey. `examples/gallery.py` wrote this page and ran its code.
+Here is every figure of `bayes_hybrid.plots`, with the line of code that makes it. A function
+takes the fitted estimator or its `fit_`; what the estimator gives has a `plot()` of its own. The
+figure belongs to no window, and `figure.savefig("figure.png")` saves it. A regime has the same
+colour, hatch, marker and line in all figures. Colour-blind readers can tell the colours apart
+(Okabe and Ito 2008). Hatch and line tell them apart in grey. `examples/gallery.py` wrote this page
+and ran its code.
 
 These are the fits behind the pictures:
 

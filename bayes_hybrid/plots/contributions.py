@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from bayes_hybrid.diagnostics.curves.contributions import contributions
-from bayes_hybrid.diagnostics.curves.lines import At, Grid
+from bayes_hybrid import checks
+from bayes_hybrid.diagnostics.curves.contributions import Contributions
 from bayes_hybrid.plots.effect import draw_curves
-from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, legend_above, regime_styles, tidy
+from bayes_hybrid.tabular import draws
 
 __all__ = ["plot_contributions"]
 
@@ -18,38 +18,25 @@ _BETWEEN: Final = (("#9e9e9e", "||"), ("#e0e0e0", ""))
 """Face and hatch of what belongs to no pathway: between regimes, between draws."""
 
 
-def plot_contributions(
-    source: Source,
-    *,
-    feature: int | str = 0,
-    at: At = None,
-    output: int | str = 0,
-    prob: float = 0.9,
-    grid: Grid = 100,
-) -> Figure:
-    """:func:`~bayes_hybrid.diagnostics.curves.contributions.contributions` along one feature.
+@draws(Contributions)
+def plot_contributions(found: Contributions) -> Figure:
+    """What each pathway adds to the mean along a feature, and the parts of the variance.
 
     Above, ``pi_k(x) (mu_k(x) - ybar)`` of each pathway with its band, and their sum; below, the
     shares of the predictive variance: noise within each expert, which regime it is, and what the
     fit does not know yet.
 
     Args:
-        source: the finished fit, or the fitted estimator.
-        feature: position or name of the feature on the horizontal axis.
-        at: where the other features are held; at their medians by default.
-        output: position or name of the output, where there are several.
-        prob: probability of the bands.
-        grid: number of points over the range of the data, or their values, rising.
+        found: what :func:`~bayes_hybrid.diagnostics.contributions` gives.
 
     Returns:
         The figure, which belongs to no window and can be saved with ``savefig``.
 
     Raises:
-        OptionError: as :func:`~bayes_hybrid.diagnostics.curves.effects.effect_curve`.
+        OptionError: something else.
     """
-    fit = as_fit(source)
-    found = contributions(fit, feature, at=at, output=output, prob=prob, grid=grid)
-    curve, styles = found.pathways, regime_styles(fit.posterior.regime_names)
+    curve = checks.instance("found", found, Contributions).pathways
+    styles = regime_styles(curve.names)
     figure = Figure(figsize=(7.2, 5.2), dpi=150, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     draw_curves(upper, curve)

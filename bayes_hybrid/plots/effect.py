@@ -15,10 +15,12 @@ from bayes_hybrid.plots.style import (
     shade_out_of_data,
     tidy,
 )
+from bayes_hybrid.tabular import draws
 
 __all__ = ["draw_curves", "plot_effect"]
 
 
+@draws(EffectCurve)
 def plot_effect(curve: EffectCurve, *, ax: Axes | None = None) -> Figure:
     """The mean over the draws of an effect along a feature, or of its slope, and its band.
 

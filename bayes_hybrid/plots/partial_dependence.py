@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_hybrid import checks
 from bayes_hybrid.diagnostics.curves.effects import Quantity
-from bayes_hybrid.diagnostics.curves.partial_dependence import partial_dependence
+from bayes_hybrid.diagnostics.curves.partial_dependence import PartialDependence, partial_dependence
 from bayes_hybrid.diagnostics.evaluation.evaluation import spread_rows
 from bayes_hybrid.errors import OptionError
 from bayes_hybrid.inference.result import Fit
 from bayes_hybrid.plots.effect import draw_curves
 from bayes_hybrid.plots.source import Source, as_fit
-from bayes_hybrid.plots.style import INK, legend_above
+from bayes_hybrid.plots.style import INK, legend_above, new_axes
+from bayes_hybrid.tabular import draws
 
 __all__ = ["plot_partial_dependence"]
 
@@ -72,20 +74,35 @@ def plot_partial_dependence(
         found = partial_dependence(
             fit, feature, of=of, output=output, prob=prob, grid=grid, max_rows=max_rows
         )
-        draw_curves(axes, found.curve)
-        axes.set_xlabel(found.curve.feature, color=INK)
-        if of == "mean" and individual:
-            shown = found.individual[spread_rows(len(found.rows), individual), :, 0]
-            single = axes.plot(
-                found.curve.along, shown.T, color=INK, alpha=0.25, linewidth=0.6, zorder=1.5
-            )
-            single[0].set_label("single rows")
+        _panel(axes, found, individual)
         if axes in panels[::columns]:
             axes.set_ylabel(f"{of} of {found.curve.output}", color=INK)
     for axes in panels[len(chosen) :]:
         axes.remove()
     legend_above(panels[0], columns=2)
     return figure
+
+
+@draws(PartialDependence)
+def _plot_one(found: PartialDependence, *, individual: int = 30, ax: Axes | None = None) -> Figure:
+    """The panel of one feature."""
+    figure, axes = new_axes(ax, (5.2, 3.2))
+    _panel(axes, found, individual)
+    axes.set_ylabel(f"{found.curve.of} of {found.curve.output}", color=INK)
+    legend_above(axes)
+    return figure
+
+
+def _panel(axes: Axes, found: PartialDependence, individual: int) -> None:
+    """The mean curve over those of some rows."""
+    draw_curves(axes, found.curve)
+    axes.set_xlabel(found.curve.feature, color=INK)
+    if found.curve.of == "mean" and individual:
+        shown = found.individual[spread_rows(len(found.rows), individual), :, 0]
+        single = axes.plot(
+            found.curve.along, shown.T, color=INK, alpha=0.25, linewidth=0.6, zorder=1.5
+        )
+        single[0].set_label("single rows")
 
 
 def _varying(fit: Fit) -> list[int | str]:

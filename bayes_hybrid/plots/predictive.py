@@ -16,6 +16,7 @@ from bayes_hybrid.diagnostics.scores.rootogram import rootogram
 from bayes_hybrid.diagnostics.scores.scores import ALL
 from bayes_hybrid.plots.source import Source, as_fit
 from bayes_hybrid.plots.style import INK, RegimeStyle, legend_above, new_axes, regime_styles, tidy
+from bayes_hybrid.tabular import draws
 
 __all__ = ["plot_coverage", "plot_pit", "plot_ppc", "plot_rootogram", "plot_statistics"]
 
@@ -27,6 +28,7 @@ _BINS: Final = (8, 40)
 _LEVELS: Final = np.linspace(0.05, 0.95, 19)
 
 
+@draws(PredictiveChecks)
 def plot_ppc(
     source: "Source | PredictiveChecks",
     *,

@@ -66,10 +66,13 @@ def small(**options):
     )
 
 
+OF_RESULTS: dict[str, Any] = {"plot_effect": effect_curve, "plot_contributions": contributions}
+
+
 def draw(name, source, **options):
     """The figure, with curves of few points."""
-    if name == "plot_effect":
-        return plots.plot_effect(effect_curve(as_fit(source), **({"grid": 20} | options)))
+    if name in OF_RESULTS:
+        return OF_RESULTS[name](as_fit(source), **({"grid": 20} | options)).plot()
     plot = getattr(plots, name)
     few = {"grid": 20} if "grid" in inspect.signature(plot).parameters else {}
     return plot(source, **few, **options)
@@ -117,7 +120,7 @@ def test_every_figure_takes_the_estimator_and_one_regime(name, estimator):
     assert len(figure.axes) == len(same.axes) > 0
 
 
-@pytest.mark.parametrize("name", sorted({*plots.__all__} - {"plot_effect"}))
+@pytest.mark.parametrize("name", sorted({*plots.__all__} - {*OF_RESULTS}))
 @pytest.mark.parametrize(
     "source",
     [None, "fit/", xr.DataTree.from_dict({"posterior": xr.Dataset()})],
@@ -133,8 +136,12 @@ def test_estimators_without_a_fit_are_refused():
         plots.plot_fit(HybridRegressor())
     with pytest.raises(OptionError, match="LinearRegression"):
         plots.plot_fit(LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]))
-    with pytest.raises(OptionError, match="curve must be a EffectCurve; got"):
-        plots.plot_effect(HybridRegressor())
+
+
+@pytest.mark.parametrize("name", OF_RESULTS)
+def test_what_is_no_result_is_refused(name):
+    with pytest.raises(OptionError, match=r"must be a .*; got HybridRegressor"):
+        getattr(plots, name)(HybridRegressor())
 
 
 def regime_faces(figure, style):
@@ -227,6 +234,9 @@ def test_partial_dependence_has_a_panel_for_each_feature():
         assert len(axes.lines) == 1 + 4
         np.testing.assert_array_equal(axes.lines[2].get_ydata(), found.individual[2, :, 0])
     assert len(plots.plot_partial_dependence(fit, features=["other 2"], grid=3).axes) == 1
+    (alone,) = partial_dependence(fit, 0, grid=5, max_rows=7).plot(individual=4).axes
+    for line, same in zip(alone.lines, figure.axes[0].lines, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), same.get_ydata())
 
 
 @pytest.mark.parametrize("features", [[], "dose"])
@@ -237,8 +247,8 @@ def test_features_have_to_be_a_list(features):
 
 def test_contributions_are_lines_above_and_shares_below():
     fit = small()
-    upper, lower = plots.plot_contributions(fit, grid=6).axes
     found = contributions(fit, grid=6)
+    upper, lower = found.plot().axes
     for number in range(2):
         drawn = upper.lines[number].get_ydata()
         np.testing.assert_array_equal(drawn, found.pathways.mean[:, number])

@@ -52,7 +52,7 @@ def test_axes_that_are_given_are_used(plot, checked):
 
 
 def test_densities_are_those_of_the_data_and_their_replicates(checked):
-    axes = plot_ppc(checked, regime="gaussian", prob=0.8).axes[0]
+    axes = checked.plot(regime="gaussian", prob=0.8).axes[0]
     band, middle, line = (p for p in axes.patches if isinstance(p, StepPatch))
     values, edges, _ = line.get_data()
     rows = checked.rows("gaussian")

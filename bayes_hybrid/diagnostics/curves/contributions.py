@@ -13,7 +13,7 @@ from bayes_hybrid.diagnostics.curves.lines import At, Grid
 from bayes_hybrid.diagnostics.curves.slices import one_output, slice_along
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, sd_over_draws
 from bayes_hybrid.inference.result import Fit
-from bayes_hybrid.tabular import Tabular
+from bayes_hybrid.tabular import Pictured
 
 __all__ = ["Contributions", "contributions"]
 
@@ -21,7 +21,7 @@ _BETWEEN: Final = ("between regimes", "between draws")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Contributions(Tabular):
+class Contributions(Pictured):
     """Mean and variance of the prediction along one feature, each as a sum of parts.
 
     Attributes:

@@ -15,7 +15,7 @@ from bayes_hybrid.diagnostics.curves.support import out_of_data
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws, quantiles_over_draws
 from bayes_hybrid.inference.result import Fit
-from bayes_hybrid.tabular import Tabular
+from bayes_hybrid.tabular import Pictured
 
 __all__ = [
     "QUANTITIES",
@@ -38,7 +38,7 @@ QUANTITIES: Final[tuple[Quantity, ...]] = ("mean", "expert", "contribution")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class EffectCurve(Tabular):
+class EffectCurve(Pictured):
     """C curves along one feature, each a function for every posterior draw.
 
     Attributes:

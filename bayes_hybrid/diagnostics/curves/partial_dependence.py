@@ -24,7 +24,7 @@ from bayes_hybrid.diagnostics.curves.support import out_of_data
 from bayes_hybrid.diagnostics.evaluation.evaluation import row_chunks, spread_rows
 from bayes_hybrid.inference.posterior.over_draws import mean_over_draws
 from bayes_hybrid.inference.result import Fit
-from bayes_hybrid.tabular import Tabular
+from bayes_hybrid.tabular import Pictured
 
 __all__ = ["PartialDependence", "partial_dependence"]
 
@@ -33,7 +33,7 @@ _MOSTLY: Final = 0.5
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class PartialDependence(Tabular):
+class PartialDependence(Pictured):
     """The mean curve, and the individual ones that it is the mean of.
 
     Attributes:

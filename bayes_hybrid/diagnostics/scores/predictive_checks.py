@@ -22,7 +22,7 @@ from bayes_hybrid.diagnostics.scores.statistics import PROB, statistic_table, st
 from bayes_hybrid.errors import DataError
 from bayes_hybrid.inference.posterior import Posterior
 from bayes_hybrid.inference.result import Fit
-from bayes_hybrid.tabular import Tabular
+from bayes_hybrid.tabular import Pictured
 
 __all__ = ["PredictiveChecks", "predictive_checks"]
 
@@ -39,7 +39,7 @@ _COLUMNS: Final = (
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class PredictiveChecks(Tabular):
+class PredictiveChecks(Pictured):
     """What a posterior says of the values of N rows before it has seen them.
 
     Attributes:
