@@ -99,7 +99,7 @@ PICTURES = (
     ),
     Picture(
         "experts",
-        'reg.effect(of="expert").plot()',
+        'plots.plot_effect(reg.effect(of="expert"))',
         "Each expert by itself, even where the gate gives it no weight and no data constrain it.",
     ),
     Picture(
@@ -109,7 +109,7 @@ PICTURES = (
     ),
     Picture(
         "contributions",
-        "contributions(reg.fit_).plot()",
+        "plots.plot_contributions(contributions(reg.fit_))",
         "Above, the part of each pathway in the mean. Below, the parts of the predictive variance: "
         "noise within each expert, which regime it is, and what the fit does not know yet.",
     ),
