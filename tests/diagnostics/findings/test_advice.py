@@ -31,7 +31,7 @@ SETTINGS = {"num_restarts": 32, "plan": "default", "refine": "never", "noise": "
 _SOURCES = [
     path
     for path in Path(bayes_hybrid.__file__).parent.rglob("*.py")
-    if path.parent.name in ("diagnostics", "validation")
+    if {"diagnostics", "validation"} & {*path.parts}
 ]
 CLASSES: dict[str, Any] = {
     "HMC": HMC,
