@@ -18,6 +18,7 @@ from sklearn.exceptions import DataConversionWarning
 
 from bayes_hybrid import FitOptions, HybridRegressor, load
 from bayes_hybrid.errors import DataError, DataTypeError, FileFormatError, OptionError
+from bayes_hybrid.estimator import with_units
 from bayes_hybrid.likelihoods import Normal
 from bayes_hybrid.models import Pathway
 from tests.budgets import tiny
@@ -659,7 +660,7 @@ def test_a_truncated_file_does_not_load(fitted, tmp_path):
 def test_what_vanishes_raises_nothing(tmp_path, num_outputs):
     target = Y if num_outputs == 1 else Y[:, None] * 10.0 ** np.arange(num_outputs)
     with np.errstate(all="raise"):
-        reg = make(model="mixture").fit(X, target)
+        reg = with_units(make(model="mixture"), num_units=3).fit(X, target)
         reg.save(tmp_path / "fit")
         reg = load(tmp_path / "fit")
         reg.diagnose(X, target)

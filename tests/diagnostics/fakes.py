@@ -55,6 +55,7 @@ class FakePosterior:
             slopes=self.slope_draws,
             unit_mean=self.unit_mean_draws,
             sample=self.sample_per_draw,
+            samples=self.samples_per_draw,
         )
 
     @property
@@ -150,6 +151,9 @@ class FakePosterior:
         return np.where(
             second, mean[..., 1] + scale[..., 1] * normal, mean[..., 0] + scale[..., 0] * normal
         )
+
+    def samples_per_draw(self, x, num_rounds, seed):
+        return np.stack([self.sample_per_draw(x, [seed, n]) for n in range(num_rounds)])
 
     def sample(self, x, num_draws, seed):
         """Places in the cumulative weights, evenly spread, have the draws."""

@@ -214,10 +214,9 @@ def _crps(
     weights = np.tile(each / rounds, rounds)
     whole, error = np.empty_like(target), np.empty_like(target)
     chunks = list(row_chunks(len(x), num_draws * target.shape[1]))
-    seeds = iter(spawn_seeds(seed, rounds * len(chunks)))
-    for rows in chunks:
-        samples = [posterior.by_draw.sample(x[rows], next(seeds)) for _ in range(rounds)]
-        draws = np.stack(samples).reshape(num_draws, *target[rows].shape)
+    for rows, chunk_seed in zip(chunks, spawn_seeds(seed, len(chunks)), strict=True):
+        samples = posterior.by_draw.samples(x[rows], rounds, chunk_seed)
+        draws = samples.reshape(num_draws, *target[rows].shape)
         away = np.moveaxis(draws, 0, -1) - target[rows][..., None]
         distance, pairs = np.abs(away), _pair_distances(away, weights)
         whole[rows] = (distance - 0.5 * pairs) @ weights

@@ -133,7 +133,15 @@ class ByDraw:
 
     def sample(self, x: ArrayLike, seed: int) -> FloatArray:
         """One predictive draw of y for each posterior draw and row, ``[R, S, N]``."""
+        found: FloatArray = self.samples(x, 1, seed)[0]
+        return found
+
+    def samples(self, x: ArrayLike, num_rounds: int, seed: int) -> FloatArray:
+        """Predictive draws of y, as many for each posterior draw and row, ``[M, R, S, N]``."""
         at = self._chunks
         with seeded(seed, at.theta.device):
-            parts = [predictive.sample() for _, predictive in at.predictive(x)]
-        return at.in_units(at.by_restart(torch.cat(parts, dim=1)))
+            parts = [
+                torch.stack([predictive.sample() for _ in range(num_rounds)])
+                for _, predictive in at.predictive(x)
+            ]
+        return at.in_units(np.stack([at.by_restart(each) for each in torch.cat(parts, dim=2)]))

@@ -24,6 +24,8 @@ __all__ = ["Predictive"]
 _QUANTILE_ENTRIES = 1_000_000
 # Rows at once, where nothing of a draw is kept.
 _CHUNK_ROWS = 10_000
+# Draws of a few sets of parameters at once: one after another, calling takes most of the time.
+_SAMPLED = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,15 +146,17 @@ class Predictive:
         checks.positive_int("num_draws", num_draws)
         at, total = self._chunks, len(self._chunks.draw_weights)
         generator = torch_generator(seed, at.theta.device)
-        rounds = []
+        rounds = [
+            self._random_draws(min(total, num_draws - first), generator)
+            for first in range(0, num_draws, total)
+        ]
+        samples = []
         with seeded(seed, at.theta.device):
-            # One round after another, so that memory does not grow with num_draws x P.
-            for first in range(0, num_draws, total):
-                count = min(total, num_draws - first)
-                draws = self._random_draws(count, generator)
+            # Some at a time, so that memory does not grow with num_draws x P.
+            for draws in torch.cat(rounds).split(max(total, _SAMPLED)):
                 parts = [predictive.sample() for _, predictive in at.predictive(x, draws)]
-                rounds.append(torch.cat(parts, dim=1))
-        return at.in_units(as_numpy(torch.cat(rounds)))
+                samples.append(torch.cat(parts, dim=1))
+        return at.in_units(as_numpy(torch.cat(samples)))
 
     def _each(self, x: ArrayLike, of: Callable[[Regimes, slice], FloatArray]) -> FloatArray:
         """``of`` each chunk of rows, whose result has the rows first, put together."""
