@@ -113,8 +113,8 @@ def choose(
         >>> y = 1 + 2 * X[:, 0] + 0.3 * rng.normal(size=60)
         >>> tiny = FitOptions(  # seconds instead of good fits
         ...     num_restarts=2,
-        ...     warm_start=WarmStart(max_steps=300, learning_rate=0.1),
-        ...     variational=Variational(num_steps=50, kl_weights=(0.0,), num_draws=30),
+        ...     warm_start=WarmStart(max_steps=100, learning_rate=0.1),
+        ...     variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=30),
         ...     sampler=None,
         ...     compile="never",
         ... )
