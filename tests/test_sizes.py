@@ -195,6 +195,7 @@ def test_events_among_trials_are_fitted():
 )
 def test_what_no_row_has_is_refused(likelihood, X, y, words):
     X, y = np.repeat(X, 8, axis=0), np.repeat(y, 8)
+    X[1:, 0] = 9.0  # one row is enough
     reg = HybridRegressor(model="line", likelihood=likelihood, fit_options=SHORT, random_state=0)
     with pytest.raises((DataError, OptionError), match=words):
         reg.fit(X, y)

@@ -347,6 +347,7 @@ def test_findings_are_all_there_at_their_margins():
     assert [text.get_text() for text in axes.get_yticklabels()] == [f.name for f in expected]
     drawn = [xy(line)[0, 0] for line in axes.lines if xy(line).shape[1] == 1]
     np.testing.assert_array_equal(drawn, [margin(one) for one in expected])
+    assert axes.get_xticks().tolist() == [-1.0, 0.0, 1.0]  # what a margin is at most
 
 
 def test_findings_that_are_given_and_their_markers():

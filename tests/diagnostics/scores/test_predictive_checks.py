@@ -48,6 +48,8 @@ def test_statistics_are_their_formulas():
 )
 def test_statistics_that_are_not_defined_are_nan_and_quiet(values):
     found = statistic_values(values, np.zeros(len(values)), values)
+    several = statistic_values(np.tile(values, (4, 1)), np.zeros(len(values)), values)
+    assert {each.shape for each in several.values()} == {(4,)}
     assert np.isnan(found["skewness"])
     assert np.isnan(found["lag_1"])
     assert np.isnan(tail_probability(np.zeros(3), float(found["lag_1"])))
