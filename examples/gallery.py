@@ -10,16 +10,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from bayes_hybrid import FitOptions, Variational, WarmStart
+from bayes_hybrid import FitOptions
 
 # With BAYES_HYBRID_QUICK=1 the tests run this file in seconds, with next to no training.
-QUICK = FitOptions(
-    num_restarts=2,
-    warm_start=WarmStart(max_steps=10),
-    variational=Variational(num_steps=5, kl_weights=(0.0,), num_draws=30),
-    sampler=None,
-    compile="never",
-)
+QUICK = FitOptions.quick()
 FULL = FitOptions(num_restarts=12)
 
 IMPORTS = """\

@@ -2,18 +2,12 @@
 
 import os
 
-from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
+from bayes_hybrid import FitOptions, HybridRegressor
 from bayes_hybrid.data import load_motorcycle
 from bayes_hybrid.plots import plot_overview
 
 # With BAYES_HYBRID_QUICK=1 the tests run this file in seconds, with next to no training.
-QUICK = FitOptions(
-    num_restarts=1,
-    warm_start=WarmStart(max_steps=50),
-    variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=10),
-    sampler=None,
-    compile="never",
-)
+QUICK = FitOptions.quick()
 FULL = FitOptions(num_restarts=12)
 options = QUICK if os.environ.get("BAYES_HYBRID_QUICK") == "1" else FULL
 

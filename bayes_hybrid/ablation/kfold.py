@@ -49,19 +49,12 @@ def kfold(
     Source: Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, section 2.3.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, Pathway, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, Pathway
         >>> rng = np.random.default_rng(0)
         >>> X = rng.uniform(-2, 2, size=(30, 1))
         >>> y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=30)
-        >>> tiny = FitOptions(  # seconds instead of good fits
-        ...     num_restarts=1,
-        ...     warm_start=WarmStart(max_steps=20),
-        ...     variational=Variational(num_steps=5, kl_weights=(0.0,), num_draws=5),
-        ...     sampler=None,
-        ...     compile="never",
-        ... )
         >>> small = Pathway("gaussian", num_units=3, noise="constant")
-        >>> estimator = HybridRegressor(model=small, fit_options=tiny, random_state=0)
+        >>> estimator = HybridRegressor(model=small, fit_options=FitOptions.quick(), random_state=0)
         >>> kfold(estimator, X, y, num_folds=2).pointwise.shape
         (30,)
     """

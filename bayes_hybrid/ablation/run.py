@@ -93,19 +93,12 @@ def ablate(
         FitError: every cell failed.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, Pathway, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, Pathway
         >>> rng = np.random.default_rng(0)
         >>> X = rng.uniform(-2, 2, size=(40, 1))
         >>> y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=40)
-        >>> tiny = FitOptions(  # seconds instead of good fits
-        ...     num_restarts=1,
-        ...     warm_start=WarmStart(max_steps=20),
-        ...     variational=Variational(num_steps=5, kl_weights=(0.0,), num_draws=30),
-        ...     sampler=None,
-        ...     compile="never",
-        ... )
         >>> small = Pathway("gaussian", num_units=3, noise="constant")
-        >>> base = HybridRegressor(model=small, fit_options=tiny, random_state=0)
+        >>> base = HybridRegressor(model=small, fit_options=FitOptions.quick(), random_state=0)
         >>> result = ablate(X, y, base=base, variants=["relu"], num_folds=2, num_repeats=1)
         >>> result.table["variant"].tolist(), len(result.cells)
         (['base', 'relu'], 6)

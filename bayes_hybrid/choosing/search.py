@@ -107,18 +107,11 @@ def choose(
 
     Example:
         >>> import numpy as np
-        >>> from bayes_hybrid import FitOptions, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions
         >>> rng = np.random.default_rng(0)
         >>> X = rng.uniform(-2, 2, size=(60, 1))
         >>> y = 1 + 2 * X[:, 0] + 0.3 * rng.normal(size=60)
-        >>> tiny = FitOptions(  # seconds instead of good fits
-        ...     num_restarts=2,
-        ...     warm_start=WarmStart(max_steps=100, learning_rate=0.1),
-        ...     variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=30),
-        ...     sampler=None,
-        ...     compile="never",
-        ... )
-        >>> base = HybridRegressor(fit_options=tiny, random_state=0)
+        >>> base = HybridRegressor(fit_options=FitOptions.quick(), random_state=0)
         >>> choice = choose(X, y, base=base, experts=["constant", "line"], max_regimes=1)
         >>> choice.best, choice.num_regimes
         ('line', 1)

@@ -130,21 +130,13 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
 
     Example:
         >>> import numpy as np
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Pathway
         >>> rng = np.random.default_rng(0)
         >>> X = rng.uniform(-2, 2, size=(60, 1))
         >>> y = np.sin(2 * X[:, 0]) + 1.5 * (X[:, 0] > 0.3) + 0.1 * rng.normal(size=60)
-        >>> tiny = FitOptions(  # seconds instead of a good fit
-        ...     num_restarts=2,
-        ...     warm_start=WarmStart(max_steps=300),
-        ...     variational=Variational(
-        ...         num_steps=50, kl_weights=(0.0,), num_draws=20
-        ...     ),
-        ...     sampler=None,
-        ...     compile="never",
-        ... )
         >>> experts = Pathway("gaussian", num_units=8), Pathway("relu", num_units=8)
-        >>> reg = HybridRegressor(experts=experts, fit_options=tiny, random_state=0).fit(X, y)
+        >>> quick = FitOptions.quick()  # seconds instead of a good fit
+        >>> reg = HybridRegressor(experts=experts, fit_options=quick, random_state=0).fit(X, y)
         >>> reg.regimes_
         ('A', 'B')
         >>> reg.predict(X).shape, reg.predict_interval(X, prob=0.9).shape
@@ -767,18 +759,12 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
             What prints as text, in a notebook as a page; its findings, and the picture.
 
         Example:
-            >>> from bayes_hybrid import FitOptions, Variational, WarmStart
-            >>> tiny = FitOptions(  # seconds instead of good fits
-            ...     num_restarts=1,
-            ...     warm_start=WarmStart(max_steps=20),
-            ...     variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=5),
-            ...     sampler=None,
-            ...     compile="never",
-            ... )
+            >>> from bayes_hybrid import FitOptions
             >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 2.5]
-            >>> reg = HybridRegressor(model="line", fit_options=tiny, random_state=0).fit(X, y)
+            >>> quick = FitOptions.quick()
+            >>> reg = HybridRegressor(model="line", fit_options=quick, random_state=0).fit(X, y)
             >>> print(repr(reg.summary()).splitlines()[0])
-            Fit of y by x0: 4 rows, regimes line, 1 restart of 5 draws (svi, seed 0).
+            Fit of y by x0: 4 rows, regimes line, 2 restarts of 30 draws (svi, seed 0).
         """
         from bayes_hybrid.estimator.summary import summarised
 

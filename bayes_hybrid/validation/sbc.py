@@ -77,17 +77,10 @@ def sbc(
     Saeilynoja, Buerkner and Vehtari (2022), Statistics and Computing 32 (32).
 
     Example:
-        >>> from bayes_hybrid import FitOptions, Pathway, Variational, WarmStart
-        >>> tiny = FitOptions(  # seconds instead of good fits
-        ...     num_restarts=1,
-        ...     warm_start=WarmStart(max_steps=20),
-        ...     variational=Variational(num_steps=5, kl_weights=(0.0,), num_draws=10),
-        ...     sampler=None,
-        ...     compile="never",
-        ... )
+        >>> from bayes_hybrid import FitOptions, Pathway
         >>> path = Pathway("gaussian", smoothing="identity", num_units=1, noise="constant")
         >>> line = HybridRegressor(
-        ...     model=path, fit_options=tiny, progress=False, random_state=0
+        ...     model=path, fit_options=FitOptions.quick(), progress=False, random_state=0
         ... )
         >>> result = sbc(line, num_replications=3, num_rows=20)
         >>> result.ranks.shape, list(result.ranks)[:2]

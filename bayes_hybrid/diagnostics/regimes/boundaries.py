@@ -160,18 +160,13 @@ def boundaries(
     Statistical Society B 43, 97-99.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, Pathway, Variational, WarmStart
+        >>> from bayes_hybrid import FitOptions, HybridRegressor, Pathway
         >>> X = [[value] for value in range(20)]
         >>> y = [0.1 * (value % 3) + (value > 12) * (20 - value) for value in range(20)]
-        >>> quick = FitOptions(
-        ...     num_restarts=2,
-        ...     warm_start=WarmStart(max_steps=100),
-        ...     variational=Variational(num_steps=50, kl_weights=(0.0,)),
-        ...     sampler=None,
-        ...     compile="never",
-        ... )
         >>> path = Pathway("gaussian", num_units=4), Pathway("relu", num_units=4)
-        >>> reg = HybridRegressor(gate="threshold", experts=path, fit_options=quick, random_state=0)
+        >>> reg = HybridRegressor(
+        ...     gate="threshold", experts=path, fit_options=FitOptions.quick(), random_state=0
+        ... )
         >>> found = boundaries(reg.fit(X, y).fit_)
         >>> len(found.boundaries), found.probability_none
         (1, 0.0)

@@ -109,15 +109,8 @@ def regime_descriptions(fit: Fit, number: int = 0) -> dict[str, str]:
         number: of the reading, 0 for the leading one.
 
     Example:
-        >>> from bayes_hybrid import FitOptions, HybridRegressor, Variational, WarmStart
-        >>> quick = FitOptions(
-        ...     num_restarts=2,
-        ...     warm_start=WarmStart(max_steps=20),
-        ...     variational=Variational(num_steps=50, kl_weights=(0.0,)),
-        ...     sampler=None,
-        ...     compile="never",
-        ... )
-        >>> reg = HybridRegressor(model="relu", fit_options=quick, random_state=0)
+        >>> from bayes_hybrid import FitOptions, HybridRegressor
+        >>> reg = HybridRegressor(model="relu", fit_options=FitOptions.quick(), random_state=0)
         >>> X, y = [[value] for value in range(9)], [0, 1, 0, 1, 2, 3, 4, 5, 6]
         >>> regime_descriptions(reg.fit(X, y).fit_)  # one pathway
         {'relu': 'all rows'}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final, Self
 
 from bayes_hybrid import checks
 from bayes_hybrid.errors import OptionError
@@ -105,6 +105,28 @@ class FitOptions:
         """Whether to compile SVI's whole step for this many of them."""
         worth = self.compile == "auto" and num_steps >= COMPILED_STEPS_REPAY_AFTER
         return worth or self.compile == "always"
+
+    @classmethod
+    def quick(cls, **others: Any) -> Self:  # noqa: ANN401 (any field)
+        """Seconds in place of a good fit, to try code: two restarts of few steps, SVI alone.
+
+        Args:
+            others: fields that are to be otherwise.
+
+        Example:
+            >>> FitOptions.quick(num_restarts=1).num_restarts
+            1
+        """
+        return replace(
+            cls(
+                num_restarts=2,
+                warm_start=WarmStart(max_steps=100),
+                variational=Variational(num_steps=20, kl_weights=(0.0,), num_draws=30),
+                sampler=None,
+                compile="never",
+            ),
+            **others,
+        )
 
     def plans_for(self, num_regimes: int, *, has_thresholds: bool) -> tuple[Plan, ...]:
         """The plans that share the restarts of a model of K regimes, with thresholds or without."""
