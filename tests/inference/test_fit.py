@@ -146,6 +146,18 @@ def test_an_unfinished_warm_start_says_what_to_do():
     assert "max_steps" in done.training.status
 
 
+@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("sampler", [None, _HMC], ids=["svi", "hmc"])
+def test_an_elbo_that_has_not_settled_matters_where_no_sampler_goes_on(
+    monkeypatch, sampler, settled
+):
+    monkeypatch.setattr("bayes_hybrid.inference.guides.svi._settled", lambda losses: settled)
+    warm_start = WarmStart(max_steps=2_000, check_every=20, patience=1)
+    done = _fit(options=_options(sampler=sampler, warm_start=warm_start))
+    assert done.training.converged == (settled or sampler is not None)
+    assert ("num_steps" in done.training.status) != done.training.converged
+
+
 def test_traces_are_thinned():
     variational = Variational(num_steps=1_000, selection_steps=5, kl_weights=(0.0,), num_draws=2)
     done = _fit(options=_options(variational=variational))
