@@ -23,6 +23,8 @@ from bayes_hybrid.likelihoods import Normal
 from bayes_hybrid.models import Pathway
 from tests.budgets import tiny
 
+pytestmark = pytest.mark.usefixtures("few_ratios")
+
 TINY = tiny(num_restarts=3)
 # Steps of SVI are reported by the fifty.
 HEARD = tiny(40, num_steps=50, num_restarts=3)

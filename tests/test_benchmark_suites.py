@@ -300,7 +300,7 @@ def test_the_docs_have_the_committed_tables():
 
 
 @pytest.mark.slow
-def test_every_suite_runs(monkeypatch, capsys):
+def test_every_suite_runs(monkeypatch, capsys, few_ratios):
     def tried(command, *, check):
         """What faults run, as tests/test_benchmarks.py does: one section by itself."""
         *module, only, name, _, out, _, tries = command[1:]

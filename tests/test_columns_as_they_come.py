@@ -22,6 +22,8 @@ from bayes_hybrid.errors import DataError, DataTypeError, FileFormatError, Optio
 from bayes_hybrid.estimator import build_model, training_rows
 from bayes_hybrid.report import write_report
 
+pytestmark = pytest.mark.usefixtures("few_ratios")
+
 TINY = FitOptions(
     num_restarts=1,
     warm_start=WarmStart(max_steps=20),

@@ -57,7 +57,7 @@ def public_names() -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def quick(monkeypatch, few_ratios):
     """Fits of small models with next to no training, whatever the options say."""
     fit = bayes_hybrid.inference.fit
 

@@ -58,6 +58,8 @@ from bayes_hybrid.models import HybridMixture, PathwayModel
 from bayes_hybrid.nn import COMBINATIONS
 from tests.budgets import tiny
 
+pytestmark = pytest.mark.usefixtures("few_ratios")
+
 # One pathway and constant noise, because recording the graph of each check's shape costs most.
 CHECKED = with_units(
     HybridRegressor(model="relu", noise="constant", fit_options=tiny()), num_units=4

@@ -14,6 +14,8 @@ from bayes_hybrid.estimator import POSTERIOR_FILE, with_units
 from bayes_hybrid.models import LabelHead
 from tests.budgets import tiny
 
+pytestmark = pytest.mark.usefixtures("few_ratios")
+
 
 def make(*, max_steps=10, num_steps=5, **settings):
     """Every stage of a fit with next to no training."""

@@ -42,6 +42,8 @@ from bayes_hybrid.report import write_report
 from tests.budgets import tiny
 from tests.test_docs import ROOT, blocks
 
+pytestmark = pytest.mark.usefixtures("few_ratios")
+
 _NAME = "parts_of_ones_own"
 
 

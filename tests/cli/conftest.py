@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bayes_hybrid.cli import app
+from tests.cli.forked import Forks
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +49,9 @@ def saved(tmp_path_factory):
     result = bayes_hybrid("fit", folder / "train.csv", *arguments, "--quick")
     assert result.exit_code == 0, result.output
     return folder / "fit"
+
+
+@pytest.fixture(scope="session")
+def forks():
+    with Forks() as started:
+        yield started

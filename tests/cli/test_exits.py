@@ -8,7 +8,6 @@ import pytest
 
 from bayes_hybrid import load
 from tests.cli.conftest import make_table
-from tests.cli.forked import Forks
 
 # The fit itself is one that was saved before; what stops it comes in the middle.
 CODE = """
@@ -29,7 +28,7 @@ def fit(self, *rows):
 HybridRegressor.fit = fit
 # The demo's pictures are of another table.
 from bayes_hybrid.cli import demo
-demo._write = demo.write_report = lambda *_: None
+demo._write = demo.write_page = lambda *_, **__: None
 demo._page = lambda *_: "new"
 if at == "place":
     # Between the two renames, where the system cannot exchange names.
@@ -45,12 +44,6 @@ if at == "place":
 sys.argv[1:] = sys.argv[4:]
 main()
 """
-
-
-@pytest.fixture(scope="module")
-def forks():
-    with Forks() as started:
-        yield started
 
 
 @pytest.mark.slow

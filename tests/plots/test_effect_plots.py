@@ -37,6 +37,8 @@ from tests.budgets import tiny
 from tests.diagnostics.curves.test_effects import real
 from tests.diagnostics.fakes import healthy, told, with_thresholds
 
+pytestmark = pytest.mark.usefixtures("few_ratios")
+
 STAGES = (
     Stage(name="recording", reason="compiled", steps=0, seconds=1.0),
     Stage(
