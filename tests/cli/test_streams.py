@@ -67,7 +67,7 @@ def test_names_that_standard_output_cannot_spell_are_replaced(forks, tmp_path):
     table = make_table().drop(columns="name").rename(columns={"dose": "größe\x1b[31m"})
     write_table(table, tmp_path / "data.csv")
     command = ["fit", tmp_path / "data.csv", "--target", "response", "--out", tmp_path / "fit"]
-    ascii_only = "sys.stdout.reconfigure(encoding='ascii', errors='strict'); bayes_hybrid.cli.main()"
+    ascii_only = "sys.stdout.reconfigure(encoding='ascii'); bayes_hybrid.cli.main()"
     code, printed, complaint = forks.run(*command, code=ascii_only)
     assert (code, complaint) == (0, b"")
     assert b"response from gr\\xf6\\xdfe [31m, other: 40 rows" in printed
