@@ -479,10 +479,10 @@ def test_finds_the_closed_form(refined):
 
 
 @pytest.mark.slow
-def test_compiled_fit():
+def test_a_compiled_fit_gives_the_same_and_does_not_change_a_later_one():
     flag = torch.distributions.Distribution._validate_args
     table = _table(26)  # a number of rows that no other test has recorded
-    whole = _fit(table=table)
+    before = _fit(table=table)
     with warnings.catch_warnings():
         # Imports of the compiler's own dependencies.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -492,19 +492,10 @@ def test_compiled_fit():
     # Another order of float32 sums, over a hundred steps.
     np.testing.assert_allclose(
         done.posterior.predictive.mean(done.x),
-        whole.posterior.predictive.mean(done.x),
+        before.posterior.predictive.mean(done.x),
         rtol=1e-2,
         atol=1e-1,
     )
-
-
-@pytest.mark.slow
-def test_an_earlier_compiled_fit_does_not_change_a_later_one():
-    table = _table(27)
-    before = _fit(table=table)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        _fit(table=table, options=_options(compile="always"))
     after = _fit(table=table)
     assert after.training.compiled is False
     assert _equal(before, after)
