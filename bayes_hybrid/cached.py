@@ -27,7 +27,7 @@ else:
         """
 
         def __get__(self, instance: Any, owner: Any = None) -> Any:  # noqa: ANN401
-            """The value, from the object's own fields once it is there."""
+            """The value, computed once and kept among the object's fields."""
             if instance is None:
                 return self
             values = vars(instance)

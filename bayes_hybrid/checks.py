@@ -1,6 +1,6 @@
 """Checks of settings: each returns the checked value or raises :class:`OptionError`.
 
-Every message says what was expected, what came, and, where it is known, what to do.
+Every message says what was expected, what it got, and, where it is known, what to do.
 """
 
 import difflib
@@ -63,7 +63,7 @@ def choice(name: str, value: str, options: Sequence[str]) -> str:
 
     Args:
         name: the setting, as its user writes it.
-        value: what came.
+        value: the value to check.
         options: what it may be, in the order in which the message lists them.
 
     Raises:
@@ -196,7 +196,7 @@ def positive_float(name: str, value: float, *, closed: bool = False) -> float:
 
     Args:
         name: the setting, as its user writes it.
-        value: what came.
+        value: the value to check.
         closed: whether 0 itself is allowed.
 
     Raises:
@@ -238,7 +238,7 @@ def fraction(name: str, value: float, *, closed: bool = False) -> float:
 
     Args:
         name: the setting, as its user writes it.
-        value: what came.
+        value: the value to check.
         closed: whether 0 and 1 themselves are allowed.
 
     Raises:

@@ -72,7 +72,7 @@ def _placed(code: str) -> str:
 
 
 def _as_option(code: str) -> str:
-    """A setting where :func:`placed` put it as the option that it was; other code as it is."""
+    """Undo :func:`placed`: the option that a setting was; other code is unchanged."""
     setting = _OBJECT.sub(r"\1", code).removesuffix("=...")
     option = {those: this for this, those in _REFINE.items()}.get(setting, setting)
     return option if option.partition("=")[0] in OPTIONS else code

@@ -1,4 +1,4 @@
-"""One cell of an ablation: one variant fitted once, and what came of it."""
+"""One cell of an ablation: one variant fitted once, and its outcome."""
 
 import hashlib
 import json
@@ -68,7 +68,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Outcome:
-    """What came of a cell.
+    """The outcome of a cell.
 
     Attributes:
         failure: what went wrong, empty where nothing did; then the numbers are NaN.

@@ -1,4 +1,4 @@
-"""Cells in parallel, each outcome as soon as it is there."""
+"""Run cells in parallel; yield each outcome when it is done."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -60,7 +60,7 @@ def outcomes(
 
 
 def as_they_end(calls: Sequence[Any], n_jobs: int | None) -> Iterator[Any]:
-    """The results of ``joblib.delayed`` calls, each as soon as it is there.
+    """The results of ``joblib.delayed`` calls, each as soon as it is done.
 
     joblib's own backends and Dask's hand over every result at once.  Those that cannot, such as
     ``"multiprocessing"`` and Ray's, are given as many calls at a time as run side by side.

@@ -57,7 +57,7 @@ class _Saved(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class CellStore:
-    """Outcomes on disk, each written whole or not at all as soon as it is there.
+    """Outcomes on disk, each written whole or not at all when it is done.
 
     Args:
         folder: where; it is made if need be, in a folder that exists.  More variants and more
@@ -100,7 +100,7 @@ class CellStore:
         (self._folder / _CELLS).mkdir(exist_ok=True)
 
     def path(self, cell: Cell) -> Path:
-        """The file of a cell, which need not be there."""
+        """The file of a cell, which may not exist yet."""
         return self._folder / _CELLS / f"{cell.key(self._data)}.json"
 
     def read(self, cell: Cell) -> Outcome | None:

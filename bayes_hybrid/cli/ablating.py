@@ -32,7 +32,7 @@ FILES: Final = {
     "plot.png": "differences to the base",
     "cells": "every fit's result, from which the same command goes on",
 }
-"""What the folder holds, beside what the run itself keeps there."""
+"""Files of the folder beside those of the run itself."""
 
 _CLEAR: Final = 2.0
 """Standard errors: a difference beyond them comes by chance once in twenty comparisons."""

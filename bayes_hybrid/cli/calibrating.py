@@ -27,7 +27,7 @@ FILES: Final = {
     "plot.png": "ecdf of the ranks and its band",
     "replications": "every replication, from which the same command goes on",
 }
-"""What the folder holds, beside what the run itself keeps there."""
+"""Files of the folder beside those of the run itself."""
 
 _SHOWN: Final = ("quantity", "in band", "mean rank", "spread", "90% covers")
 """What a terminal of 80 columns has room for."""
@@ -142,8 +142,8 @@ def _page(result: SimulationCalibration, title: str) -> str:
         "# Simulation-based calibration",
         "",
         f"{title}. Parameters and data are drawn from the model's prior, the data are fitted, and "
-        "the rank of each true value among the posterior draws is noted. Of a right posterior the "
-        "ranks are uniform.",
+        "the rank of each true value among the posterior draws is noted. A right posterior has "
+        "uniform ranks.",
         "",
         *(f"- {sentence}" for sentence in _sentences(result)),
         "",

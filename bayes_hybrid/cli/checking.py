@@ -27,7 +27,7 @@ __all__ = ["held_out_rows", "near_rows", "print_findings", "run"]
 
 
 def run(saved: Path, data: Path | None, target: Sequence[str] | None, *, quiet: bool) -> int:
-    """Print the findings about a saved fit, and with held-out rows its scores there.
+    """Print the findings about a saved fit, and its scores on held-out rows if there are any.
 
     Args:
         saved: folder of the fit.

@@ -31,7 +31,7 @@ FILES: Final = {
     "plot.png": "what each is behind the best",
     "cells": "every fit's result, from which the same command goes on",
 }
-"""What the folder holds, beside what the run itself keeps there."""
+"""Files of the folder beside those of the run itself."""
 
 
 @dataclass(frozen=True, kw_only=True)

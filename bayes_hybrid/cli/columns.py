@@ -57,7 +57,7 @@ def target_columns(
 
     Args:
         fit: the finished fit.
-        typed: what came with ``--target``, or ``None``.
+        typed: the value of ``--target``, or ``None``.
         columns: of the table.
 
     Raises:

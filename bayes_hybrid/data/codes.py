@@ -85,7 +85,7 @@ class Filled(Part, frozen=True, kw_only=True):
 
 
 class Numbers(Filled, tag="numbers", frozen=True, kw_only=True):
-    """A column of numbers, which stay as they are.
+    """A column of numbers, which the model reads unchanged.
 
     Attributes:
         log: whether the model reads their logarithm, so that they have to be above zero.

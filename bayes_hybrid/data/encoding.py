@@ -122,7 +122,7 @@ class Encoding(Part, frozen=True, kw_only=True):
         raise OptionError(f"{option}={wanted!r} is a column of text; name {which}")
 
     def value(self, wanted: object, value: object) -> object:
-        """The number that stands for a date at which a feature is held; others as they are.
+        """The number that stands for a date at which a feature is held; other values unchanged.
 
         Args:
             wanted: the column, as it was named.

@@ -19,7 +19,7 @@ class _ArrowStream(Protocol):
 
 
 def as_pandas(values: Any) -> Any:  # noqa: ANN401 (whatever a caller has)
-    """A table or column of another library as one of pandas; anything else as it is.
+    """A table or column of another library as one of pandas; anything else unchanged.
 
     Polars, PyArrow and whatever else has the Arrow PyCapsule interface are read by their own types:
     text, categories, dates and missing cells are those of pandas.  A column keeps its name.

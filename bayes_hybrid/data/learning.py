@@ -87,7 +87,7 @@ def learned_encoding(
 
 
 def plain_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns that hold numbers as float64, NaN where one is missing; others as they are.
+    """The columns that hold numbers as float64, NaN where one is missing; other columns unchanged.
 
     Raises:
         DataError: infinite values.

@@ -39,7 +39,7 @@ _NARROWEST: Final = 1.0 / _LARGEST
 class Standardizer:
     """``z = (value - mean) / scale``, column by column, computed in float64.
 
-    Of a column with a logarithm, ``z = (log(value) - mean) / scale``.
+    A column with a logarithm has ``z = (log(value) - mean) / scale``.
 
     ``scale`` is the population standard deviation (denominator N, as scikit-learn's
     ``StandardScaler``).  A **constant column** (:func:`constant_columns`) has none; its ``mean`` is

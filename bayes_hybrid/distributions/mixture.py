@@ -257,7 +257,7 @@ class RegimeMixture(TorchDistribution):
     def icdf(self, value: Tensor) -> Tensor:
         """Exact quantiles, found between the smallest and largest component quantile.
 
-        Of whole numbers, the least one with ``cdf >= value``.
+        For whole numbers it is the least one with ``cdf >= value``.
         """
         if self.is_discrete:
             mean, spread = (part + 0.0 * value for part in (self.mean, self.variance.sqrt()))

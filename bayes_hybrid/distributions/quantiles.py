@@ -38,9 +38,9 @@ def pooled_quantiles(
     The bracket is Cantelli's inequality (:func:`~.mixture.cantelli`), with mean and standard
     deviation of the whole.  Within it, inverse cubic interpolation of the last two points, with the
     density, from where it ends for every fourth draw.  Rows that are done are left out of later
-    steps.  Of positive numbers and of shares all this is about their logs or log odds
-    (:class:`~.line.Line`), between the ends of the dtype.  Of whole numbers it is the least one
-    that reaches the probability (:func:`~.mixture.whole_quantile`).
+    steps.  Positive numbers and shares are searched by their logs or log odds
+    (:class:`~.line.Line`), between the ends of the dtype.  For whole numbers it
+    is the least one that reaches the probability (:func:`~.mixture.whole_quantile`).
 
     Args:
         of: from some of S draws and some of N rows to their mixtures, batch shape ``[S, N]``; of

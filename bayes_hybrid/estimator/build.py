@@ -193,7 +193,7 @@ def pathways_of(settings: "HybridRegressor") -> tuple[Pathway, ...]:
 
 
 def _pathway(settings: "HybridRegressor", given: str | Pathway) -> Pathway:
-    """A pathway by its word, with the estimator's likelihood and noise; a Pathway as it is."""
+    """A ``Pathway``; one named by a word gets the estimator's likelihood and noise."""
     if isinstance(given, Pathway):
         return given
     kind, likelihood = pathway_kind("experts", given, MODELS[1:]), settings.likelihood
@@ -240,7 +240,7 @@ def settings_of(estimator: "HybridRegressor") -> dict[str, object]:
     settings: dict[str, object] = {
         "num_restarts": fit.posterior.num_restarts + left_out,
         "plan": options.plan,
-        # Where "auto" refined, "always" would do no more.
+        # Where "auto" refined, "always" changes nothing.
         "refine": "always" if fit.restarts.sampler else "never",
         "Variational.guide": options.variational.guide,
     }

@@ -319,7 +319,7 @@ class HybridRegressor(RegressorMixin, NestedSettings):  # type: ignore[misc] # (
     ) -> float:
         """R², the share of the variance of y that the predicted mean explains.
 
-        Of several outputs it is the mean of their R², each over the rows where it is there.
+        With several outputs it is the mean of their R², each over the rows that have the output.
         Censored rows are left out: their y is a bound.
 
         Args:

@@ -69,7 +69,7 @@ def training_rows(
 
 
 def training_encoding(estimator: "HybridRegressor", X: ArrayLike | pd.DataFrame) -> Encoding | None:
-    """How the columns of a training table become what the model reads; ``None`` if as they are."""
+    """The encoding of a training table; ``None`` where its columns need none."""
     missing, log = checks.choice("missing", estimator.missing, MISSING) == "impute", estimator.log
     if isinstance(log, str):
         raise OptionError(f"log must be several names or positions of columns; got {log!r}")

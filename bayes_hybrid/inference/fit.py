@@ -1,4 +1,4 @@
-"""A table is fitted: standardised, handed to the recipe, and the result described."""
+"""Standardise a table, run the recipe on it, return a :class:`~.result.Fit`."""
 
 from functools import partial
 

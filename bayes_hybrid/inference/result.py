@@ -258,7 +258,7 @@ class Fit:
 
     @cached_property
     def for_regimes(self) -> "Fit":
-        """The fit that regimes are read from: the leading reading's, its restarts by weight.
+        """The restarts of the leading reading, which regime probabilities are computed from.
 
         ``variational`` stays that of all restarts.
         """

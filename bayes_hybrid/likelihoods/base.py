@@ -42,7 +42,7 @@ class Likelihood(abc.ABC):
     """Whether it takes a scale."""
 
     standardises: ClassVar[bool] = True
-    """Whether targets are standardised for it; counts, shares and such are taken as they are."""
+    """Whether targets are standardised for it; counts and shares are not."""
 
     support: ClassVar[constraints.Constraint] = constraints.real
     """What targets it is of."""

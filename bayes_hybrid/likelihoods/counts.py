@@ -34,7 +34,7 @@ class _Counts(Likelihood):
     def anchored(self, y: FloatArray, size: FloatArray | None = None) -> Self:
         """With the mean of ``y``, half a count more in none of them, where nothing is stated.
 
-        Of rows with a size it is the mean of one unit of size.
+        Where rows have a size, the mean is that of one unit of size.
         """
         if self.base is not None:
             return self

@@ -122,7 +122,7 @@ REGULARISERS: Final = ("gate_entropy", "load_balance", "relu_smoothness")
 
 
 def regularisers(model: HybridModel) -> tuple[str, ...]:
-    """Those that act on a model: a gate has to choose, ReLU units have to be there."""
+    """The regularisers that a model has a use for: those of its gate, of its ReLU units."""
     several = model.num_regimes > 1
     acts = (several, several, bool(model.relu_regimes))
     return tuple(name for name, act in zip(REGULARISERS, acts, strict=True) if act)

@@ -34,7 +34,7 @@ _INNER = 0.5
 """Probability of the inner band."""
 
 _SHOWN = 0.05
-"""Below this probability of its regime an expert is not held to the data, and not drawn."""
+"""An expert is hidden where the probability of its regime is below this."""
 
 _MAX_POINTS = 2_000
 """More points than that only hide the bands."""
@@ -133,7 +133,7 @@ def _hatches(
     gate: FloatArray,
     styles: Mapping[str, RegimeStyle],
 ) -> None:
-    """The outer band once more, in the hatch of the regime that is likeliest there."""
+    """Hatch the outer band by the most probable regime."""
     for regime, style in enumerate(styles.values()):
         axes.fill_between(
             line.along,

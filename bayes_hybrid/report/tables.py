@@ -87,7 +87,7 @@ class Table:
 
 
 def formatted(value: object) -> str:
-    """A cell as text: numbers with four significant digits, n/a for what is not there.
+    """A cell as text: numbers with four significant digits, n/a for a missing value.
 
     Example:
         >>> formatted(0.123456), formatted(133), formatted(float("nan")), formatted("a")

@@ -116,7 +116,7 @@ def check_against_nuts(
 
     Args:
         estimator: fitted.
-        num_rows: rows of the subsample, two or more; all if there are no more.  Predictions are
+        num_rows: rows of the subsample, two or more; all where the fit has fewer.  Predictions are
             compared at up to 500 of the other rows, or at the subsample where there are none.
         num_chains: chains of NUTS, two or more for an r-hat.
         num_warmup: iterations of a chain that adapt and are thrown away.

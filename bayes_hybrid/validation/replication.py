@@ -27,7 +27,7 @@ section 5.1).  Ten of a chain, evenly spaced, are every fifth of the default's 5
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Replication:
-    """What came of a replication.
+    """The outcome of a replication.
 
     Attributes:
         number: which one, from 0.

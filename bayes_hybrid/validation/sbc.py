@@ -127,7 +127,7 @@ def _computed(
     num_rows: int,
     n_jobs: int | None,
 ) -> Iterator[Replication]:
-    """The missing replications, each as soon as it is there."""
+    """The missing replications, each as soon as it is done."""
     beside = joblib.effective_n_jobs(n_jobs) > 1
     settings: dict[str, Any] = {"num_rows": num_rows, "one_thread": beside}
     run = joblib.delayed(replicate)

@@ -25,7 +25,7 @@ FOLDER: Final = "replications"
 
 
 class ReplicationStore:
-    """Replications on disk, each written whole or not at all as soon as it is there.
+    """Replications on disk, each written whole or not at all when it is done.
 
     Args:
         folder: where; it is made if need be, in a folder that exists.

@@ -388,9 +388,7 @@ def test_divergences_are_counted(monkeypatch):
     done = _fit(options=_options(sampler=_HMC))
     assert done.restarts.sampler["diverging"].sum() == 2 * done.posterior.num_restarts
     count = done.posterior.num_restarts
-    assert (
-        f"divergent iterations before {2 * count} of the {5 * count} draws" in done.training.status
-    )
+    assert f"; {2 * count} of {5 * count} draws followed a divergence" in done.training.status
 
 
 def test_failed_compilation_is_one_warning_and_the_recorded_graph(monkeypatch):

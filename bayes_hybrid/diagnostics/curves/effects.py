@@ -246,5 +246,5 @@ def curve_draws(
 
 
 def target_mean(fit: Fit, drawn: Output) -> float:
-    """``ybar``, the mean of the training targets that are there."""
+    """``ybar``, the mean of the training targets, missing ones left out."""
     return float(np.nanmean(drawn.of(fit.y)))

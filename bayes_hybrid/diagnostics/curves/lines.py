@@ -47,7 +47,7 @@ def line_along(
 ) -> FloatArray:
     """Points along one feature, ``[G, D]``, by default evenly spaced over its range.
 
-    Of a feature whose logarithm the model reads, the logarithms are evenly spaced.
+    If the model reads the feature's logarithm, the logarithms are evenly spaced.
 
     Args:
         fit: the finished fit.

@@ -44,7 +44,7 @@ the floor and not the data sets the density."""
 def good_k(num_draws: int) -> float:
     """``min(1 - 1 / log10(S), 0.7)``: with a Pareto k above it, S draws are too few.
 
-    Of a single draw, minus infinity: no k is good.
+    With a single draw it is minus infinity: no k is good.
 
     Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learning Research
     25 (72).
@@ -130,7 +130,7 @@ def optimiser_findings(fit: Fit) -> list[Finding]:
 
 
 def ending_findings(fit: Fit) -> list[Finding]:
-    """How the fit ended, and how many restarts are there.
+    """How the fit ended, and how many restarts are left.
 
     Args:
         fit: the finished fit.

@@ -60,8 +60,8 @@ class Evaluation:
     ``layers``                name: ``[R, S]``    see :func:`.pathways.layer_shares`
     ========================  ==================  ================================================
 
-    Of a fit with regime labels, usage and responsibilities are also given the rows' labels, as
-    those of :meth:`~bayes_hybrid.HybridRegressor.training_regimes`.
+    Where rows have regime labels, usage and responsibilities are given the labels, too, as in
+    :meth:`~bayes_hybrid.HybridRegressor.training_regimes`.
     With Q > 1 outputs P counts every output of a row, each in units of its own sd.
     """
 
@@ -158,9 +158,9 @@ def held_out(
 def known_rows(
     fit: Fit, x: ArrayLike | None = None, y: ArrayLike | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Rows whose targets are known, the training rows without any: ``[N, D]`` and ``[N]``.
+    """Rows whose targets are known, by default the training rows: ``[N, D]`` and ``[N]``.
 
-    Of several outputs some may be missing, ``[N, Q]``.
+    Several outputs are ``[N, Q]``, NaN where one is missing.
 
     Raises:
         DataError: one of ``x`` and ``y`` without the other, shapes that do not fit, values that are

@@ -20,8 +20,8 @@ CERTAIN: Final = 1e-3
 """Odds of a thousand to one: a probability nearer than this to 0 or 1 is as good as certain."""
 
 _MOST: Final = -math.log(CERTAIN)
-"""What one row can count for, 6.9 nats.  Of a few outliers each may be hundreds of nats more
-probable under an expert that has nothing else to do; they are still only a few rows."""
+"""One row counts for 6.9 nats at most.  A single outlier may be hundreds of nats more probable
+under an expert that has nothing else to do, but it is one row."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -71,7 +71,7 @@ def prior_finding(fit: Fit) -> Finding:
 def constant_findings(fit: Fit, y_test: FloatArray | None = None) -> list[Finding]:
     """``constant_target`` and ``constant_feature[name]`` for columns that are; none for others.
 
-    Of several outputs it is ``constant_target[name]``, unless all of them are constant.
+    With several outputs its name is ``constant_target[name]``, unless all are constant.
 
     Args:
         fit: the finished fit.
@@ -93,9 +93,10 @@ def constant_findings(fit: Fit, y_test: FloatArray | None = None) -> list[Findin
 
 
 def whole_findings(fit: Fit) -> list[Finding]:
-    """``whole_target``, or of several outputs ``whole_target[name]``: is it a small count?
+    """``whole_target``: is the target a small count under a likelihood of continuous numbers?
 
-    Of a target that is, under a likelihood of continuous numbers of either sign; none for others.
+    With several outputs its name is ``whole_target[name]``.  Other targets and likelihoods have no
+    such finding.
 
     Args:
         fit: the finished fit.

@@ -57,8 +57,8 @@ def even_in_data(values: FloatArray, num_points: int) -> FloatArray:
 def abrupt(gate: FloatArray, mean: FloatArray, scale: FloatArray) -> NDArray[np.bool_]:
     """Where a curve makes an abrupt change while the gate stands still, ``[..., G - 10]``.
 
-    Of the eleven points of a quarter of the way, m_4 and m_6 are the ends of the twentieth in its
-    middle.  There is an abrupt change where ::
+    A window is a quarter of the way, eleven points m_0 to m_10; m_4 and m_6 are the ends of the
+    twentieth in its middle.  A change is abrupt where ::
 
         |m_6 - m_4| > (1 / 2) sum_i |m_(i+1) - m_i|   and   |m_6 - m_4| >= 2 sigma
         max_i pi_i - min_i pi_i <= 0.1                and   min_i pi_i >= 0.1

@@ -21,8 +21,8 @@ def describe(fit: Fit) -> list[str]:
     """Where the regimes are, and how sure that is, one sentence each.
 
     With one feature: its regions and where they change.  With more, or one that is constant: how
-    many rows belong to each regime, by ``p(z|x, y)``, and how many of them surely do.  Of a gate
-    with thresholds, these stand in the place of the changes.
+    many rows belong to each regime, by ``p(z|x, y)``, and how many of them surely do.  A gate with
+    thresholds has these in the place of the changes.
     """
     if fit.posterior.num_regimes == 1:
         return ["The model has one regime."]

@@ -179,10 +179,7 @@ class Rows:
         return max(1, self.joint.batch // num_restarts)
 
     def some(self, count: int, generator: torch.Generator) -> "Rows":
-        """``count`` random rows whose :meth:`full_gradient` estimates that of all.
-
-        These rows themselves where there are no more.
-        """
+        """``count`` random rows, at most, whose :meth:`full_gradient` estimates that of all."""
         if self.num_rows <= count:
             return self
         order = torch.randperm(self.num_rows, generator=generator, device=generator.device)

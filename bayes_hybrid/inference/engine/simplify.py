@@ -37,7 +37,7 @@ def simplify(record: GraphModule) -> GraphModule:
     2. What depends on no input is computed now, once.
     3. A batched product with a matrix of one column or one row of inner terms is written so that
        it does not pass through a general matrix product (ten times slower there).
-    4. Of equal nodes one stays; nodes without users go.
+    4. One of several equal nodes stays; nodes without users go.
 
     Random draws stay as they are.  A record that changes a value in place only loses the nodes
     without users.

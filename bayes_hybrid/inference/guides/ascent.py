@@ -18,7 +18,7 @@ from bayes_hybrid.models.target import Target
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Course:
-    """How a plan would have SVI go; by default as it is.
+    """What a plan changes of SVI; by default nothing.
 
     Args:
         kl_warmup: share of the steps over which the KL term's factor rises to 1.

@@ -69,8 +69,8 @@ class Predictive:
     def pit(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Posterior predictive probability of a value up to y, ``[N]``.
 
-        Of whole numbers, which have ties, it is a place between that of less than y and that of y,
-        the same at every call (:meth:`.RegimeMixture.pit`).
+        Whole numbers have ties: theirs is a random place between the probability of less than y and
+        that of y, the same at every call (:meth:`.RegimeMixture.pit`).
         """
         at, target = self._chunks, self._chunks.target(y)
         places = places_of(target)

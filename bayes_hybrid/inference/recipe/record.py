@@ -73,8 +73,8 @@ def _status(state: State, context: Context, svi_settled: bool, num_dropped: int)
     if chains is not None and context.sampler is not None:
         text += f" Refined by {context.sampler.name} with {chains.words}"
         if chains.diverging is not None:
-            text += f", and divergent iterations before {int(chains.diverging.sum())} of the "
-            text += f"{chains.diverging.numel()} draws"
+            count, total = int(chains.diverging.sum()), chains.diverging.numel()
+            text += f"; {count} of {total} draws followed a divergence"
         text += "."
     if num_dropped:
         text += f" {num_dropped} restarts became non-finite or did not move and were dropped."

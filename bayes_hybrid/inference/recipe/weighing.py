@@ -211,7 +211,7 @@ def _that_count(weights: FloatArray) -> NDArray[np.int64]:
 
 
 def _weighed(weights: FloatArray, temperature: float, score: str) -> str:
-    """What came of it, for the record."""
+    """How restarts were weighed, for the record."""
     effective = weights.sum() ** 2 / np.square(weights).sum()
     rule = (
         "equal" if math.isinf(temperature) else f"in proportion to exp({score} / {temperature:g})"

@@ -78,8 +78,8 @@ def _pit(place: int, name: str, cdf: FloatArray) -> Chart:
     line(plot, np.array([0.0, 1.0]), np.array([1.0, 1.0]), dash="dashed")
     outside = float(((heights < low) | (heights > high)).mean())
     label = (
-        f"Histogram of the predictive distribution function at {name}. Of a calibrated model it is "
-        f"flat at 1, and nine bins in ten lie in the grey band; here {outside:.0%} lie outside."
+        f"Histogram of the predictive distribution function at {name}. A calibrated model has "
+        f"nine bins in ten in the grey band about 1; here {outside:.0%} lie outside."
     )
     return Chart(key=f"pit-{place}", label=label, model=plot, height=_HEIGHT)
 

@@ -26,7 +26,7 @@ MAX_POINTS: Final = 2_000
 """More points than that only hide the bands."""
 
 _SHOWN: Final = 0.05
-"""Below this probability of its regime an expert is not held to the data, and not drawn."""
+"""An expert is hidden where the probability of its regime is below this."""
 
 MARKERS: Final = {
     "o": "circle",
