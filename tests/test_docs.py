@@ -74,6 +74,7 @@ def quick(monkeypatch, few_ratios):
     for module in ("estimator.regressor", "validation.replication", "validation.reference"):
         monkeypatch.setattr(f"bayes_hybrid.{module}.fit", quick_fit)
     monkeypatch.setitem(bayes_hybrid.ablate.__kwdefaults__, "num_folds", 2)
+    monkeypatch.setattr("bayes_hybrid.choosing.scores.NUM_FOLDS", 2)
     # ArviZ simulates its bands of a PIT a thousand times.
     bands = ecdf_utils.simulate_confidence_bands
 
