@@ -179,12 +179,13 @@ def test_separate_changes_are_separate_boundaries_in_order():
 
 
 def test_changes_nearer_than_the_resolution_are_one_and_each_draw_gives_its_nearest():
-    places = [(4.0,)] * 8 + [(4.0, 4.2)] * 2
+    # The nearest is the first of two changes in one draw, the second in another.
+    places = [(4.0,)] * 8 + [(4.0, 4.2), (3.8, 4.0)]
     (found,) = boundaries(made_of(places)).boundaries
     np.testing.assert_allclose(found.draws, 4.0, atol=0.03)
     assert found.changes == pytest.approx(1.2)
     # A finer look tells them apart.
-    assert len(boundaries(made_of(places), resolution=0.01).boundaries) == 2
+    assert len(boundaries(made_of(places), resolution=0.01).boundaries) == 3
 
 
 def test_a_boundary_of_next_to_no_draw_is_left_out():

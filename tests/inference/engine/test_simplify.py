@@ -18,6 +18,8 @@ def _check(function, *arguments):
     record = make_fx(function)(*arguments)
     expected = function(*arguments)
     simplify(record)
+    # The code that runs is that of the shortened graph.
+    assert record.code == record.graph.python_code("self").src
     torch.testing.assert_close(record(*arguments), expected, rtol=1e-12, atol=1e-12)
     # Other values than those it was recorded with.
     others = [2.0 * argument - 0.3 for argument in arguments]
