@@ -19,11 +19,6 @@ HOSTILE_FEATURES = ('"><script>window.pwned=1</script>', "${alert(1)}{{7*7}}' on
 HOSTILE_TARGET = "</script><img src=x onerror=window.pwned=1>, =1+1"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few(few_ratios):
-    """In every file."""
-
-
 def make_rows(num_rows: int = 60) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     x = rng.uniform(-2.0, 2.0, (num_rows, 2))
