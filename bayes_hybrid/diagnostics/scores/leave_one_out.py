@@ -33,6 +33,10 @@ _UNROUNDED: Final[dict[str, Any]] = (
     {"round_to": "none"} if "round_to" in signature(compare).parameters else {}
 )
 
+_APART: Final = 1e-9
+"""Nats between repeated draws, such as rejected steps leave: at a tie ArviZ's fit of the tail can
+divide by zero."""
+
 _DIMS: Final = {
     "usage": ("chain", "draw", "regime"),
     "log_lik": ("chain", "draw"),
@@ -88,13 +92,16 @@ def leave_one_out(arrays: Mapping[str, FloatArray]) -> LeaveOneOut:
     Raises:
         ValueError: there are fewer than 25 draws, or all alike, or the result is not finite.
     """
-    num_draws = int(np.prod(arrays["log_likelihood"].shape[:2]))
+    shape = arrays["log_likelihood"].shape[:2]
+    num_draws = int(np.prod(shape))
     if num_draws < MIN_PARETO_DRAWS:
         raise ValueError(f"leave-one-out needs {MIN_PARETO_DRAWS} draws; there are {num_draws}")
     if "log_lik" not in arrays:
         raise ValueError("leave-one-out needs draws that differ; these do not")
     variables = {name: (_DIMS[name], values) for name, values in arrays.items()}
-    log_likelihood = xr.Dataset({"y": variables.pop("log_likelihood")})
+    dims, values = variables.pop("log_likelihood")
+    apart = _APART * np.linspace(0.0, 1.0, num_draws).reshape(*shape, 1)
+    log_likelihood = xr.Dataset({"y": (dims, values + apart)})
     tree = xr.DataTree.from_dict(
         {"posterior": xr.Dataset(variables), "log_likelihood": log_likelihood}
     )
